@@ -1,0 +1,64 @@
+"""The package, its dependencies and extras.
+
+`pip install .` gives everything that resolves by itself. Petastorm (its metadata contradicts
+torch's), Horovod (has to be built) and the default encoder are listed in
+conf/environment/no_deps.txt and added by conf/environment/install.sh.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="clickstream-profiles",
+    version="0.1.0",
+    description="User profiles from a shop's clickstream: Spark, Delta, Horovod and BERT",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["profile_lib", "profile_lib.*", "jobs", "jobs.*"]),
+    install_requires=[
+        "pyspark>=3.5,<4.1",
+        "delta-spark>=3.2,<4.1",
+        "pyarrow>=14,<15",  # Petastorm 0.13.1 cannot read with 15 or later
+        "numpy<2",
+        "pandas>=2,<3",
+        "pydantic>=2,<3",
+        "pyyaml>=6",
+        "jieba>=0.42",
+        "snowballstemmer>=2.2",
+        "stopwordsiso>=0.6.1",
+        "scikit-learn>=1.5",
+        "torch>=2.4,<2.14",  # Horovod 0.28.1 is known to build against its headers
+        "transformers>=5,<6",
+        "safetensors>=0.4",
+        "psutil>=5.9",
+    ],
+    extras_require={
+        "petastorm": [  # what Petastorm imports; itself it is installed without dependencies
+            "dill",
+            "diskcache",
+            "fsspec",
+            "future",
+            "packaging",
+            "pyzmq",
+            "six",
+        ],
+        "horovod": ["cloudpickle", "cmake", "setuptools==80.9.0", "wheel", "packaging"],
+        "notebook": ["matplotlib>=3.8"],
+        "dev": [
+            "build",
+            "duckdb>=1.1",
+            "hypothesis>=6.100",
+            "mypy>=1.11",
+            "pytest>=8",
+            "ruff>=0.6",
+            "pandas-stubs",
+            "types-psutil",
+            "types-PyYAML",
+        ],
+    },
+)
