@@ -1,0 +1,1 @@
+"""The jobs: each reads tables and writes one table or model."""

@@ -1,0 +1,1 @@
+"""From a shop's clicks to user profiles."""

@@ -1,0 +1,207 @@
+"""Typed, strict settings, read from conf/: unknown and missing keys are errors that name the key.
+
+A file may name a `base` file whose values it changes; `--set a.b=c` changes both.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from profile_lib.errors import InputError
+
+
+class Section(BaseModel):
+    """A part of the settings: every key is wanted, no other is taken."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SparkSettings(Section):
+    """How a session is started where none is there."""
+
+    master: str
+    log_level: str
+    conf: dict[str, str]
+
+
+class PathSettings(Section):
+    """Where things lie: any path that Spark can write, but `models` and `work` on a shared disk."""
+
+    tables: str
+    models: str
+    work: str  # snapshots and the state of run_all
+
+
+class SimulateSettings(Section):
+    """The shop with known truth."""
+
+    seed: int
+    n_users: int = Field(gt=0)
+    n_items: int = Field(gt=0)
+    n_days: int = Field(gt=0)
+    first_day: str  # yyyy-mm-dd
+    sessions_a_user: float = Field(gt=0)  # mean over all days
+    chinese_share: float = Field(ge=0, le=1)
+    drift_share: float = Field(ge=0, le=1)  # users whose interests change half way
+    dirt_share: float = Field(ge=0, le=1)  # of rows, over all kinds of dirt
+    bots_share: float = Field(ge=0, le=1)  # of users
+    events_path: str
+    truth_path: str
+
+
+class IngestSettings(Section):
+    """From a source to events."""
+
+    mapping: str
+    inputs: dict[str, str]  # the mapping's name of an input → its path
+    pseudonym_key_env: str
+    pseudonym_key: str | None  # for demos alone: where set, the environment is not asked
+    max_rejected_share: float = Field(ge=0, le=1)
+    max_text_chars: int = Field(gt=0)
+    max_events_a_minute: int = Field(gt=0)  # more of a user in one minute are a bot's
+    max_events_a_day: int = Field(gt=0)
+    earliest: str  # yyyy-mm-dd; an event before it has a broken clock
+    latest: str | None  # an event after it is from the future; null: the end of the run's date
+
+
+class SessionSettings(Section):
+    """Where a session ends."""
+
+    gap_minutes: float = Field(gt=0)
+
+
+class BehaviourSettings(Section):
+    """What is remembered of a user."""
+
+    half_life_days: float = Field(gt=0)
+    weights: dict[str, float]  # what one event of a kind says of an interest
+    max_interests: int = Field(gt=0)
+    max_recent: int = Field(gt=0)
+
+
+class ExampleSettings(Section):
+    """Cutoffs, labels and split."""
+
+    seed: int
+    cutoffs_a_session: int = Field(ge=0)
+    min_session_events: int = Field(gt=0)
+    calendar_days: int | None  # also one cutoff every so many days at midnight; null: none
+    horizon_hours: float = Field(gt=0)
+    first_cutoff: str | None  # yyyy-mm-dd; history before it is input alone
+    last_cutoff: str | None  # so that the horizon is seen whole; null: last event less the horizon
+    validation_from: str
+    test_from: str
+    negatives_kept: float = Field(gt=0, le=1)  # of the training examples that buy nothing
+    max_tokens: int = Field(gt=8)
+    max_text_events: int = Field(gt=0)
+
+
+class Task(Section):
+    """What a head learns: a label column of examples."""
+
+    name: str
+    label: str
+    kind: Literal["binary", "multiclass"]
+    weight: float = Field(gt=0)
+
+
+class ModelSettings(Section):
+    """Shape of the model."""
+
+    encoder: str  # a BertModel folder or hub name; "default" is the one that needs no network
+    numeric_hidden: int = Field(gt=0)
+    joined_size: int = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+    tasks: list[Task]
+
+
+class TrainingSettings(Section):
+    """How the model is fitted."""
+
+    name: str
+    seed: int
+    ranks: int = Field(gt=0)
+    threads_a_rank: int = Field(gt=0)
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)  # over all ranks
+    encoder_lr: float = Field(ge=0)
+    head_lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_share: float = Field(ge=0, le=1)
+    max_grad_norm: float = Field(gt=0)
+    frozen_layers: int = Field(ge=0)  # embeddings and so many lower layers are not tuned
+
+
+class RefreshSettings(Section):
+    """How profiles are computed."""
+
+    batch_tokens: int = Field(gt=0)  # padded tokens of one forward pass
+    user_buckets: int = Field(gt=0)
+    n_reasons: int = Field(ge=0)
+    n_next_categories: int = Field(gt=0)
+
+
+class Settings(Section):
+    """All settings of a run."""
+
+    spark: SparkSettings
+    paths: PathSettings
+    simulate: SimulateSettings
+    ingest: IngestSettings
+    sessions: SessionSettings
+    behaviour: BehaviourSettings
+    examples: ExampleSettings
+    model: ModelSettings
+    training: TrainingSettings
+    refresh: RefreshSettings
+
+
+def load_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
+    """The settings in `path`, over its base, under `overrides` such as `training.epochs=3`.
+
+    Raises InputError that names every unknown, missing or ill-typed key.
+    """
+    values = _read(Path(path))
+    for override in overrides:
+        _set(values, override)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InputError(f"{path}: {told}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such settings file; see conf/ for those that come along")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: wanted sections of keys, found {type(values).__name__}")
+    base = values.pop("base", None)
+    return _merge(_read(path.parent / base), values) if base else values
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    key, is_set, text = override.partition("=")
+    *sections, last = key.split(".")
+    if not is_set or not last:
+        raise InputError(f"--set {override}: wanted section.key=value")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {override}: {section} holds a value, not keys")
+    values[last] = yaml.safe_load(text)

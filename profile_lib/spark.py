@@ -1,0 +1,38 @@
+"""Starts Spark, or joins the session that is there: laptop, spark-submit or Databricks."""
+
+import os
+
+from pyspark.sql import SparkSession
+
+from profile_lib.config import SparkSettings
+
+
+def start_spark(settings: SparkSettings, app: str) -> SparkSession:
+    """A session with Delta, UTC and the given settings.
+
+    Where a session is active already (Databricks, a notebook) it is used as it is: jars and
+    extensions are the platform's. Under spark-submit, what the submitter set wins over conf.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        active.conf.set("spark.sql.session.timeZone", "UTC")
+        return active
+    builder = SparkSession.builder.appName(app)
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    given = _submitted_conf() if submitted else set()
+    wanted = (
+        dict(settings.conf) if submitted else {"spark.master": settings.master, **settings.conf}
+    )
+    for key, value in {**wanted, "spark.sql.session.timeZone": "UTC"}.items():
+        if key not in given:
+            builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel(settings.log_level)
+    return spark
+
+
+def _submitted_conf() -> set[str]:
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()  # joins spark-submit's JVM, whose properties SparkConf reads
+    return {key for key, _ in SparkConf().getAll()}

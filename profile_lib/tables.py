@@ -1,0 +1,366 @@
+"""The contract: every table is declared once here, with its columns, key and partitioning.
+
+Knows the shape of the data, not where it is stored nor how it is computed.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from profile_lib.errors import InputError
+
+STRING, DOUBLE, LONG, INT = T.StringType(), T.DoubleType(), T.LongType(), T.IntegerType()
+TIMESTAMP, DATE, BOOLEAN = T.TimestampType(), T.DateType(), T.BooleanType()
+STRINGS, INTS = T.ArrayType(STRING), T.ArrayType(INT)
+COUNTS = T.MapType(STRING, LONG)
+
+EVENT_TYPES = (
+    "search", "view", "click", "favourite", "cart", "uncart",
+    "checkout", "purchase", "review", "page",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """One declared column; `comment` says what it holds, with its unit."""
+
+    name: str
+    type: T.DataType
+    comment: str
+    required: bool
+
+
+def required(name: str, type: T.DataType, comment: str) -> TableColumn:
+    """A column that is never null."""
+    return TableColumn(name, type, comment, required=True)
+
+
+def optional(name: str, type: T.DataType, comment: str) -> TableColumn:
+    """A column that may be null: unknown, or not given by the source."""
+    return TableColumn(name, type, comment, required=False)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table: one row a `key`, files laid out by `partition_by`."""
+
+    name: str
+    comment: str
+    key: tuple[str, ...]
+    columns: tuple[TableColumn, ...]
+    partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()  # sorted by these within the files, so that reads can skip
+
+    @property
+    def schema(self) -> T.StructType:
+        """The Spark schema with comments; Delta refuses a null in a required column."""
+        return T.StructType(
+            [
+                T.StructField(c.name, c.type, not c.required, {"comment": c.comment})
+                for c in self.columns
+            ]
+        )
+
+    def names(self) -> list[str]:
+        """The column names in declared order."""
+        return [c.name for c in self.columns]
+
+    def conform(self, frame: DataFrame) -> DataFrame:
+        """The frame with exactly the declared columns, in order.
+
+        Raises InputError that names every missing, unexpected and wrongly typed column.
+        """
+        found = {f.name: f.dataType for f in frame.schema.fields}
+        declared = {c.name: c.type for c in self.columns}
+        problems = list(_differences(found, declared))
+        if problems:
+            raise InputError(f"{self.name}: {', '.join(problems)}")
+        return frame.select(*self.names())
+
+
+def _differences(found: dict[str, T.DataType], declared: dict[str, T.DataType]) -> Iterator[str]:
+    if missing := [n for n in declared if n not in found]:
+        yield f"missing {missing}"
+    if unexpected := [n for n in found if n not in declared]:
+        yield f"unexpected {unexpected}"
+    wrong = [
+        f"{n}: {found[n].simpleString()}, declared {declared[n].simpleString()}"
+        for n in declared
+        if n in found and found[n].simpleString() != declared[n].simpleString()
+    ]
+    if wrong:
+        yield f"wrong type {wrong}"
+
+
+def _count_columns(suffix: str, of: str) -> Iterable[TableColumn]:
+    for kind in EVENT_TYPES:
+        yield required(f"n_{kind}{suffix}", LONG, f"number of {kind} events {of}")
+
+
+EVENTS = Table(
+    "events",
+    "Clean events of all sources, one row an event",
+    key=("event_id",),
+    partition_by=("event_date",),
+    cluster_by=("user_id", "event_ts"),
+    columns=(
+        required("event_id", STRING, "given by the source, or a hash of the row"),
+        required("user_id", STRING, "keyed pseudonym: HMAC-SHA-256 of the source's id, hex"),
+        required("event_ts", TIMESTAMP, "when it happened, UTC"),
+        required("event_date", DATE, "the UTC date of event_ts"),
+        required("event_type", STRING, "one of " + ", ".join(EVENT_TYPES)),
+        optional("item_id", STRING, "the item it concerns"),
+        optional("query", STRING, "normalised search text"),
+        optional("text", STRING, "normalised review or page title"),
+        optional("rating", DOUBLE, "stars, 1 to 5"),
+        optional("price", DOUBLE, "price of one piece, in the shop's currency"),
+        optional("quantity", INT, "pieces"),
+        optional("dwell_seconds", DOUBLE, "time spent on it, seconds"),
+        optional("position", INT, "place in the list it was shown in, from 1"),
+        optional("session_hint", STRING, "the source's own session id"),
+        optional("order_id", STRING, "the source's order, one for all lines of a purchase"),
+        optional("channel", STRING, "how the user came"),
+        optional("device", STRING, "desktop, mobile, tablet, app"),
+        optional("region", STRING, "where the user is"),
+        required("source", STRING, "name of the mapping it came by"),
+        required("ingest_ts", TIMESTAMP, "when it was known here, UTC"),
+    ),
+)
+
+REJECTED_EVENTS = Table(
+    "rejected_events",
+    "Rows that broke the contract, with the reasons",
+    key=("row_id",),
+    columns=(
+        required("row_id", STRING, "hash of the row as mapped"),
+        required("source", STRING, "name of the mapping it came by"),
+        optional("user_id", STRING, "pseudonym, where the row had a user"),
+        optional("event_id", STRING, "as in events, where the row has one"),
+        optional("event_ts", TIMESTAMP, "when it happened, where that could be read"),
+        required("reasons", STRINGS, "what is wrong, one sentence a rule"),
+        required("row", STRING, "the mapped row as JSON, without the raw user id"),
+        required("ingest_ts", TIMESTAMP, "when it was rejected, UTC"),
+    ),
+)
+
+IDENTITY = Table(
+    "identity",
+    "The only table that holds raw user ids",
+    key=("user_id",),
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("raw_id", STRING, "the id in the source"),
+        required("source", STRING, "name of the mapping it came by"),
+    ),
+)
+
+USERS = Table(
+    "users",
+    "What is declared of a user",
+    key=("user_id",),
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        optional("age_band", STRING, "declared age band, such as 25-34"),
+        optional("gender", STRING, "declared gender"),
+        optional("region", STRING, "declared region, else the last one seen"),
+        required("attributes", T.MapType(STRING, STRING), "whatever else the source declares"),
+        required("first_seen_ts", TIMESTAMP, "time of the first event, UTC"),
+    ),
+)
+
+ITEMS = Table(
+    "items",
+    "The catalogue, given or derived from events",
+    key=("item_id",),
+    columns=(
+        required("item_id", STRING, "the item"),
+        optional("title", STRING, "normalised title"),
+        optional("category", STRING, "most specific category, normalised"),
+        optional("brand", STRING, "brand, normalised"),
+        optional("price", DOUBLE, "median price seen, in the shop's currency"),
+        optional("price_level", DOUBLE, "share of its category's items that cost less, 0 to 1"),
+        required("keywords", STRINGS, "counted words of the title: stemmed, no stop words"),
+    ),
+)
+
+SESSIONS = Table(
+    "sessions",
+    "Events of a user without a gap longer than the limit",
+    key=("session_id",),
+    partition_by=("session_date",),
+    cluster_by=("user_id",),
+    columns=(
+        required("session_id", STRING, "user_id and the time of the first event"),
+        required("user_id", STRING, "pseudonym"),
+        required("session_date", DATE, "the UTC date of start_ts"),
+        required("start_ts", TIMESTAMP, "time of the first event"),
+        required("end_ts", TIMESTAMP, "time of the last event"),
+        required("n_events", LONG, "number of events"),
+        *_count_columns("", "in the session"),
+        required("n_items", LONG, "number of different items"),
+        required("dwell_seconds", DOUBLE, "sum over the session's events, seconds"),
+        required("click_positions", INTS, "positions of the clicks, in order of time"),
+        required("path", STRINGS, "kinds of events in order of time, repeats in a row dropped"),
+        required("order_value", DOUBLE, "price times quantity over the purchases"),
+        optional("channel", STRING, "of the first event that has one"),
+        optional("device", STRING, "of the first event that has one"),
+        optional("region", STRING, "of the first event that has one"),
+    ),
+)
+
+RECENT_EVENT = T.StructType(
+    [
+        T.StructField("event_ts", TIMESTAMP),
+        T.StructField("event_type", STRING),
+        T.StructField("item_id", STRING),
+        T.StructField("title", STRING),
+        T.StructField("category", STRING),
+        T.StructField("text", STRING),
+        T.StructField("price_level", DOUBLE),
+    ]
+)
+INTEREST = T.StructType([T.StructField("name", STRING), T.StructField("weight", DOUBLE)])
+INTERESTS = T.ArrayType(INTEREST)
+
+# Spans before the cutoff in which events are counted: days, or the session under way.
+WINDOWS: dict[str, int | None] = {"session": None, "1d": 1, "7d": 7, "30d": 30}
+
+# Everything a model may read as a number; heavy-tailed ones are logged by the model itself.
+NUMERIC_FEATURES: tuple[TableColumn, ...] = (
+    *(c for w in WINDOWS for c in _count_columns(f"_{w}", f"in the last {w}")),
+    *_count_columns("", "ever"),
+    required("n_events", LONG, "events ever"),
+    required("n_sessions", LONG, "sessions ever, the one under way included"),
+    required("n_items", LONG, "different items ever"),
+    required("n_items_session", LONG, "different items in the session under way"),
+    required("n_categories_session", LONG, "different categories in the session under way"),
+    required("most_views_of_an_item", LONG, "views and clicks of the item seen most, in 7 days"),
+    required(
+        "n_in_cart", LONG, "pieces put in the cart less those taken out, since the last purchase"
+    ),
+    optional("cart_value", DOUBLE, "their price"),
+    required("n_orders", LONG, "orders ever"),
+    required("order_value", DOUBLE, "price times quantity over all purchases"),
+    optional("mean_price", DOUBLE, "mean price of the items seen"),
+    optional("price_level", DOUBLE, "mean price level of the items seen, 0 to 1 in their category"),
+    optional("bought_price_level", DOUBLE, "mean price level of the items bought"),
+    optional("rating", DOUBLE, "mean rating given, 1 to 5"),
+    required("session_seconds", DOUBLE, "since the session under way began"),
+    required("session_dwell_seconds", DOUBLE, "dwell in the session under way"),
+    required("last_gap_seconds", DOUBLE, "between the last two events, 0 where there is one"),
+    required("seconds_since_event", DOUBLE, "since the last event"),
+    optional("seconds_since_cart", DOUBLE, "since the last cart event"),
+    optional("seconds_since_checkout", DOUBLE, "since the last checkout event"),
+    optional("seconds_since_purchase", DOUBLE, "since the last purchase"),
+    required("days_known", DOUBLE, "since the first event, days"),
+    required("hour", INT, "UTC hour of the cutoff"),
+    required("weekday", INT, "day of the week of the cutoff, 1 is Sunday"),
+)
+
+BEHAVIOUR_COLUMNS: tuple[TableColumn, ...] = (
+    required("user_id", STRING, "pseudonym"),
+    required("cutoff_ts", TIMESTAMP, "only what was known before it counts"),
+    required("last_event_ts", TIMESTAMP, "time of the last event before the cutoff"),
+    *NUMERIC_FEATURES,
+    required("categories", INTERESTS, "interest by category as of the last event, strongest first"),
+    required("brands", INTERESTS, "interest by brand as of the last event, strongest first"),
+    required("keywords", INTERESTS, "interest by word, TF-IDF, as of the last event"),
+    required("active_hours", T.ArrayType(LONG), "events in each of the 24 UTC hours"),
+    required("channels", COUNTS, "events by channel"),
+    required("devices", COUNTS, "events by device"),
+    required("regions", COUNTS, "events by region"),
+    required("recent", T.ArrayType(RECENT_EVENT), "the last events, newest first"),
+)
+
+BEHAVIOUR = Table(
+    "behaviour",
+    "What was known of a user at a cutoff",
+    key=("user_id", "cutoff_ts"),
+    columns=BEHAVIOUR_COLUMNS,
+)
+
+EXAMPLES = Table(
+    "examples",
+    "What a model sees at a cutoff, and what came after it",
+    key=("user_id", "cutoff_ts"),
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("cutoff_ts", TIMESTAMP, "only what was known before it is input"),
+        required("split", STRING, "train, validation or test, by time"),
+        required("text", STRING, "recent behaviour, newest first, events parted by [SEP]"),
+        required("token_ids", INTS, "text in the encoder's vocabulary, padded to a fixed length"),
+        required("n_tokens", INT, "true length of token_ids"),
+        required("numeric", T.ArrayType(DOUBLE), "NUMERIC_FEATURES in order, NaN where unknown"),
+        optional("top_category", STRING, "most seen category: what the simplest rule would say"),
+        optional("buys", INT, "1 where a purchase falls within the horizon, else 0"),
+        optional("next_category", STRING, "category of the next item within the horizon"),
+        optional("age_band", STRING, "as declared, null where unknown"),
+        optional("gender", STRING, "as declared, null where unknown"),
+        required("sampling_weight", DOUBLE, "1 / probability with which the example was kept"),
+    ),
+)
+
+GUESS = T.StructType([T.StructField("value", STRING), T.StructField("confidence", DOUBLE)])
+REASON = T.StructType(
+    [
+        T.StructField("event_ts", TIMESTAMP),
+        T.StructField("event_type", STRING),
+        T.StructField("item_id", STRING),
+        T.StructField("text", STRING),
+        T.StructField("effect", DOUBLE),
+    ]
+)
+
+USER_PROFILES = Table(
+    "user_profiles",
+    "Who a user is, what they like and what they will do next",
+    key=("user_id",),
+    partition_by=("user_bucket",),
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("user_bucket", INT, "hash bucket of user_id, in every MERGE condition"),
+        required("declared", T.MapType(STRING, STRING), "what the user or the source declares"),
+        required(
+            "inferred", T.MapType(STRING, GUESS), "attributes the model infers, with confidence"
+        ),
+        required("interest_vector", T.ArrayType(T.FloatType()), "the model's joined vector"),
+        required(
+            "categories", INTERESTS, "interest by category as of the last event, strongest first"
+        ),
+        required("brands", INTERESTS, "interest by brand as of the last event, strongest first"),
+        required("keywords", INTERESTS, "interest by word, TF-IDF, as of the last event"),
+        required("recent", T.ArrayType(RECENT_EVENT), "the last events, newest first"),
+        required("last_event_ts", TIMESTAMP, "recency: time of the last event"),
+        required("n_sessions", LONG, "frequency: sessions"),
+        required("n_orders", LONG, "frequency: orders"),
+        required("order_value", DOUBLE, "monetary value: price times quantity over all purchases"),
+        optional(
+            "price_level", DOUBLE, "mean price level of the items seen, 0 to 1 in their category"
+        ),
+        optional(
+            "purchasing_power", DOUBLE, "mean price level of the items bought, else of those seen"
+        ),
+        required("active_hours", T.ArrayType(LONG), "events in each of the 24 UTC hours"),
+        required("channels", COUNTS, "events by channel"),
+        required("devices", COUNTS, "events by device"),
+        required("regions", COUNTS, "events by region"),
+        required("propensities", T.MapType(STRING, DOUBLE), "probability of each binary task"),
+        required(
+            "next_categories", INTERESTS, "likely next categories with probability, likeliest first"
+        ),
+        optional("sentiment", DOUBLE, "mean rating given, scaled to -1 (bad) to 1 (good)"),
+        required("segment", STRING, "where the user stands: buyer, returning, at the till, …"),
+        required(
+            "reasons", T.MapType(STRING, T.ArrayType(REASON)), "events that most moved each score"
+        ),
+        required("as_of_ts", TIMESTAMP, "only what was known before it counts"),
+        required("profile_version", INT, "version of the profile's definition"),
+        required("model_version", STRING, "the model that inferred it"),
+    ),
+)
+
+TABLES = (
+    EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
+)  # fmt: skip
