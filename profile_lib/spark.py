@@ -1,6 +1,7 @@
 """Starts Spark, or joins the session that is there: laptop, spark-submit or Databricks."""
 
 import os
+import sys
 
 from pyspark.sql import SparkSession
 
@@ -20,6 +21,8 @@ def start_spark(settings: SparkSettings, app: str) -> SparkSession:
     builder = SparkSession.builder.appName(app)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     given = _submitted_conf() if submitted else set()
+    if not submitted:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers run this environment
     wanted = (
         dict(settings.conf) if submitted else {"spark.master": settings.master, **settings.conf}
     )

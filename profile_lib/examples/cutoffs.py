@@ -1,0 +1,72 @@
+"""Events in, (user_id, cutoff_ts) out: the moments at which a user is looked at."""
+
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+JUST_AFTER = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
+
+
+def choose_cutoffs(
+    events: DataFrame,
+    *,
+    gap: timedelta,
+    per_session: int,
+    min_events: int,
+    calendar_days: int | None,
+    first: datetime | None,
+    last: datetime | None,
+    seed: int,
+) -> DataFrame:
+    """Cutoffs inside sessions and from a calendar, each (user_id, cutoff_ts) once.
+
+    Of every session of `min_events` events or more, `per_session` events are drawn by a seeded
+    hash, the cutoff falling just after each. The calendar adds a cutoff every `calendar_days` at
+    midnight, counted from the day after the first event, for every user seen before it. Cutoffs
+    outside `first` to `last` are left out.
+    """
+    cutoffs = _inside_sessions(events, gap, per_session, min_events, seed)
+    if calendar_days is not None:
+        cutoffs = cutoffs.unionByName(_from_calendar(events, calendar_days))
+    if first is not None:
+        cutoffs = cutoffs.where(F.col("cutoff_ts") >= F.lit(first))
+    if last is not None:
+        cutoffs = cutoffs.where(F.col("cutoff_ts") <= F.lit(last))
+    return cutoffs.distinct()
+
+
+def _inside_sessions(
+    events: DataFrame, gap: timedelta, per_session: int, min_events: int, seed: int
+) -> DataFrame:
+    in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
+    session = Window.partitionBy("user_id", "session_number")
+    drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
+    starts = _seconds(F.col("event_ts")) - _seconds(F.lag("event_ts").over(in_time))
+    return (
+        events.select("user_id", "event_ts", "event_id")
+        .withColumn("starts", F.coalesce(starts > gap.total_seconds(), F.lit(True)).cast("int"))
+        .withColumn("session_number", F.sum("starts").over(in_time))
+        .withColumn("n_events", F.count("*").over(session))
+        .where(F.col("n_events") >= min_events)
+        .withColumn("draw", F.row_number().over(drawn))
+        .where(F.col("draw") <= per_session)
+        .select("user_id", (F.col("event_ts") + F.expr(JUST_AFTER)).alias("cutoff_ts"))
+    )
+
+
+def _from_calendar(events: DataFrame, every_days: int) -> DataFrame:
+    span = events.agg(
+        (F.to_date(F.min("event_ts")) + F.expr("INTERVAL 1 DAY")).cast("timestamp").alias("a"),
+        F.max("event_ts").alias("b"),
+    ).where("a <= b")
+    midnights = span.select(
+        F.explode(F.sequence("a", "b", F.expr(f"INTERVAL {every_days} DAYS"))).alias("cutoff_ts")
+    )
+    users = events.groupBy("user_id").agg(F.min("event_ts").alias("first_ts"))
+    seen = users.join(F.broadcast(midnights), F.col("first_ts") < F.col("cutoff_ts"))
+    return seen.select("user_id", "cutoff_ts")
+
+
+def _seconds(ts: Column) -> Column:
+    return ts.cast("double")

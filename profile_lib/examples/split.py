@@ -1,0 +1,38 @@
+"""Labelled cutoffs in, the same with a split by time and sampled negatives out."""
+
+from datetime import datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+
+def split_by_time(
+    cutoffs: DataFrame, validation_from: datetime, test_from: datetime, horizon: timedelta
+) -> DataFrame:
+    """The cutoffs with their `split`: train before validation before test.
+
+    A cutoff whose horizon reaches into the next split is left out (purging, López de Prado,
+    Advances in Financial Machine Learning, 2018, ch. 7): its label would be known only when the
+    next split has begun.
+    """
+    cutoff = F.col("cutoff_ts")
+    split = (
+        F.when(cutoff >= F.lit(test_from), "test")
+        .when(cutoff > F.lit(test_from - horizon), None)
+        .when(cutoff >= F.lit(validation_from), "validation")
+        .when(cutoff > F.lit(validation_from - horizon), None)
+        .otherwise("train")
+    )
+    return cutoffs.withColumn("split", split).where(F.col("split").isNotNull())
+
+
+def sample_negatives(examples: DataFrame, kept: float, seed: int) -> DataFrame:
+    """Keep the share `kept` of the training examples that buy nothing, by a seeded hash.
+
+    `sampling_weight` is 1 / probability of being kept, so that weighted means stay those of all.
+    """
+    is_sampled = (F.col("split") == "train") & (F.col("buys") == 0)
+    draw = F.pmod(F.xxhash64(F.lit(seed), "user_id", "cutoff_ts"), F.lit(1_000_000)) / 1_000_000
+    return examples.where(~is_sampled | (draw < kept)).withColumn(
+        "sampling_weight", F.when(is_sampled, 1.0 / kept).otherwise(1.0)
+    )

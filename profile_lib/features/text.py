@@ -1,0 +1,45 @@
+"""Recent behaviour in, the text that the encoder reads out."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+SEPARATOR = " [SEP] "  # the encoder's own token: the n-th event is what follows n of them
+
+
+def behaviour_text(recent: Column, max_events: int) -> Column:
+    """The last `max_events` events as text, newest first, parted by [SEP].
+
+    An event says its kind, the item's title and category, the query, review or page, a word for
+    the price where it is in the cheap or the dear quarter of its category, and a word for the
+    time since the event before it where that is a quarter of an hour or more.
+    """
+    newest = F.slice(recent, 1, max_events)
+    pieces = F.transform(newest, lambda event, i: _piece(event, F.get(recent, i + 1)))
+    return F.array_join(pieces, SEPARATOR)
+
+
+def _piece(event: Column, before: Column) -> Column:
+    words = F.concat_ws(
+        " ",
+        event["event_type"],
+        event["title"],
+        _price_word(event["price_level"]),
+        F.when(event["category"] != F.coalesce(event["title"], F.lit("")), event["category"]),
+        F.substring(event["text"], 1, 200),
+        _gap_words(event["event_ts"], before["event_ts"]),
+    )
+    return F.regexp_replace(words, r"[\[\]]", " ")  # nobody's text may part events
+
+
+def _price_word(level: Column) -> Column:
+    return F.when(level < 0.25, "cheap").when(level >= 0.75, "expensive")
+
+
+def _gap_words(ts: Column, before: Column) -> Column:
+    gap = ts.cast("double") - before.cast("double")
+    return (
+        F.when(gap >= 7 * 86400, "weeks later")
+        .when(gap >= 86400, "days later")
+        .when(gap >= 3600, "hours later")
+        .when(gap >= 900, "minutes later")
+    )

@@ -1,0 +1,92 @@
+"""What came after a cutoff, and which part of the data an example falls into."""
+
+from datetime import UTC, datetime, timedelta
+
+from profile_lib.examples.labels import label_cutoffs
+from profile_lib.examples.split import sample_negatives, split_by_time
+
+EVENT = (
+    "user_id string, event_ts timestamp, event_id string, event_type string, "
+    "item_id string, quantity int"
+)
+CUTOFF = "user_id string, cutoff_ts timestamp"
+DAY = timedelta(days=1)
+
+
+def at(hour: int, day: int = 1) -> datetime:
+    return datetime(2026, 1, day, hour)
+
+
+NOON = [("ann", at(12))]
+
+
+def labels(rows, events, cutoffs=NOON):
+    frame = label_cutoffs(
+        rows(CUTOFF, *cutoffs),
+        rows(EVENT, *events),
+        rows(
+            "item_id string, category string", ("mug", "drinkware"), ("tee", "apparel"), ("x", None)
+        ),
+        rows("user_id string, age_band string, gender string", ("ann", "25-34", None)),
+        DAY,
+    )
+    return [
+        (r.user_id, r.buys, r.next_category, r.age_band, r.gender)
+        for r in frame.orderBy("user_id", "cutoff_ts").collect()
+    ]
+
+
+def test_a_purchase_within_the_horizon_counts_and_one_before_or_at_its_end_does_not(rows):
+    cutoffs = [("ann", at(12)), ("bob", at(12)), ("cat", at(12))]
+    events = [
+        ("ann", at(12), "1", "purchase", "mug", 1),
+        ("bob", at(11), "2", "purchase", "mug", 1),
+        ("cat", at(12, day=2), "3", "purchase", "mug", 1),
+    ]
+    found = labels(rows, events, cutoffs)
+    assert [buys for _, buys, *_ in found] == [1, 0, 0]
+
+
+def test_a_purchase_taken_back_is_none(rows):
+    assert labels(rows, [("ann", at(13), "1", "purchase", "mug", -1)])[0][1] == 0
+
+
+def test_the_next_category_is_that_of_the_first_event_whose_item_has_one(rows):
+    events = [
+        ("ann", at(13), "1", "page", None, None),
+        ("ann", at(14), "2", "view", "x", None),
+        ("ann", at(15), "4", "view", "tee", None),
+        ("ann", at(15), "3", "view", "mug", None),
+    ]
+    assert labels(rows, events) == [("ann", 0, "drinkware", "25-34", None)]
+
+
+def test_nothing_after_the_cutoff_is_a_negative_without_a_next_category(rows):
+    assert labels(rows, []) == [("ann", 0, None, "25-34", None)]
+
+
+def test_splits_follow_time_and_a_horizon_never_reaches_into_the_next(rows):
+    days = {day: datetime(2026, 1, day) for day in range(1, 8)}
+    frame = rows(CUTOFF, *[("ann", ts) for ts in days.values()])
+    split = split_by_time(
+        frame, datetime(2026, 1, 3, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC), 2 * DAY
+    )
+    assert {r.cutoff_ts.day: r.split for r in split.collect()} == {
+        1: "train", 3: "validation", 4: "validation", 6: "test", 7: "test",
+    }  # fmt: skip
+
+
+def test_sampled_negatives_stand_for_all_and_positives_stay(rows):
+    examples = rows(
+        "user_id string, cutoff_ts timestamp, split string, buys int",
+        *[(f"n{i}", at(1), "train", 0) for i in range(2000)],
+        *[(f"p{i}", at(1), "train", 1) for i in range(50)],
+        *[(f"t{i}", at(1), "test", 0) for i in range(50)],
+    )
+    kept = sample_negatives(examples, 0.25, seed=3).collect()
+    negatives = [r for r in kept if r.user_id.startswith("n")]
+    assert 430 <= len(negatives) <= 570
+    assert {r.sampling_weight for r in negatives} == {4.0}
+    others = [r for r in kept if not r.user_id.startswith("n")]
+    assert len(others) == 100
+    assert {r.sampling_weight for r in others} == {1.0}

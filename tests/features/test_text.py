@@ -1,0 +1,61 @@
+"""What the encoder is given to read."""
+
+from datetime import datetime
+
+from pyspark.sql import functions as F
+
+from profile_lib.encoders import encoder_folder
+from profile_lib.features.text import behaviour_text
+from profile_lib.features.tokens import add_tokens
+
+RECENT = (
+    "recent array<struct<event_ts timestamp, event_type string, item_id string, title string, "
+    "category string, text string, price_level double>>"
+)
+
+
+def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
+    return datetime(2026, 1, day, hour, minute)
+
+
+def text(rows, recent, max_events=9):
+    frame = rows(RECENT, (recent,)).select(behaviour_text(F.col("recent"), max_events).alias("t"))
+    return frame.first().t
+
+
+def test_events_stand_newest_first_with_words_for_kind_item_price_query_and_gaps(rows):
+    recent = [
+        (at(9, 20, day=2), "cart", "1", "blue mug", "drinkware", None, 0.9),
+        (at(9, 19, day=2), "view", "1", "blue mug", "drinkware", None, 0.9),
+        (at(9), "search", None, None, None, "mug", None),
+    ]
+    assert text(rows, recent) == (
+        "cart blue mug expensive drinkware [SEP] "
+        "view blue mug expensive drinkware days later [SEP] search mug"
+    )
+
+
+def test_the_oldest_events_are_cut_off(rows):
+    recent = [(at(9, minute), "page", None, None, None, str(minute), None) for minute in (3, 2, 1)]
+    assert text(rows, recent, max_events=2) == "page 3 [SEP] page 2"
+
+
+def test_a_query_cannot_part_events(rows):
+    recent = [(at(9), "search", None, None, None, "x [SEP] y", None)]
+    assert "[SEP]" not in text(rows, recent)
+
+
+def test_token_arrays_have_one_length_and_keep_their_true_one(rows):
+    frame = rows(
+        "id int, text string",
+        (1, "view blue mug"),
+        (2, "view " * 50),
+        (3, "view blue mug"),
+        (4, ""),
+    )
+    found = add_tokens(frame, encoder_folder("default"), 8).orderBy("id").collect()
+    view, blue, mug = 3193, 2630, 14757
+    assert found[0].token_ids == [101, view, blue, mug, 102, 0, 0, 0]
+    assert found[1].token_ids == [101] + [view] * 6 + [102]
+    assert found[2].token_ids == found[0].token_ids
+    assert [row.n_tokens for row in found] == [5, 8, 5, 2]

@@ -1,0 +1,17 @@
+"""The examples in docstrings hold; column functions find a Spark session under way."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import profile_lib
+
+MODULES = [m.name for m in pkgutil.walk_packages(profile_lib.__path__, "profile_lib.")]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_hold(spark, name):
+    result = doctest.testmod(importlib.import_module(name), extraglobs={"spark": spark})
+    assert result.failed == 0
