@@ -1,0 +1,1 @@
+"""A trained model at work: arrays in, vectors, probabilities and reasons out."""

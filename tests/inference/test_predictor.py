@@ -1,0 +1,137 @@
+"""What the predictor promises: order, places, equal texts once, and reasons that add up."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import BertConfig
+
+from profile_lib.inference.predictor import Predictor
+from profile_lib.inference.udf import PREDICTION, predict_rows
+from profile_lib.model.encoder import ModelSpec, ProfileModel, TaskSpec
+
+CLS, SEP = 1, 2
+N_FEATURES, MAX_TOKENS, MAX_EVENTS = 3, 12, 4
+
+
+def tiny_model() -> ProfileModel:
+    torch.manual_seed(5)
+    bert = BertConfig(
+        vocab_size=20, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=MAX_TOKENS,
+    )  # fmt: skip
+    spec = ModelSpec(
+        tasks=(
+            TaskSpec(name="buys", kind="binary", classes=()),
+            TaskSpec(name="next_category", kind="multiclass", classes=("a", "b", "c")),
+        ),
+        numeric=("x", "y", "z"), numeric_bins=4, numeric_hidden=8, joined_size=6, dropout=0.1,
+        max_tokens=MAX_TOKENS, separator_id=SEP, bert=bert.to_dict(),
+    )  # fmt: skip
+    model = ProfileModel(spec).eval()
+    torch.nn.init.normal_(model.heads.added.weight, std=0.5)  # begins at zero: text without effect
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> ProfileModel:
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def predictor(model) -> Predictor:
+    return Predictor(model, SEP, batch_tokens=40, max_events=MAX_EVENTS)
+
+
+def text_of(words: list[int]) -> list[int]:
+    return [CLS, *words, SEP][:MAX_TOKENS]
+
+
+def arrays(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ids = np.array([t + [0] * (MAX_TOKENS - len(t)) for t in texts], np.int32)
+    lengths = np.array([len(t) for t in texts])
+    numbers = np.random.default_rng(0).normal(size=(len(texts), N_FEATURES)).astype(np.float32)
+    return ids, lengths, numbers
+
+
+words = st.lists(st.integers(min_value=2, max_value=19), min_size=0, max_size=10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(texts=st.lists(words.map(text_of), min_size=1, max_size=30))
+def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
+    model = tiny_model()
+    ids, lengths, numbers = arrays(texts)
+    found = Predictor(model, SEP, batch_tokens=40, max_events=MAX_EVENTS).predict(
+        ids, lengths, numbers
+    )
+    for i, text in enumerate(texts):
+        alone = model(
+            torch.tensor([text]), torch.tensor([len(text)]), torch.from_numpy(numbers[i : i + 1])
+        )
+        np.testing.assert_allclose(found.vectors[i], alone.vector[0].detach(), atol=1e-5)
+        np.testing.assert_allclose(
+            found.probabilities["buys"][i], alone.logits["buys"].sigmoid().item(), atol=1e-5
+        )
+        np.testing.assert_allclose(
+            found.probabilities["next_category"][i],
+            alone.logits["next_category"].softmax(-1)[0].detach(),
+            atol=1e-5,
+        )
+
+
+def test_equal_texts_are_encoded_once(predictor, model, monkeypatch):
+    encoded = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda ids, n: encoded.append(len(ids)) or encode(ids, n))
+    predictor.predict(*arrays([text_of([5, 6])] * 50 + [text_of([7])] * 50))
+    assert sum(encoded) == 2
+
+
+def test_near_lengths_share_a_batch_that_is_trimmed_and_never_over_its_tokens(
+    predictor, model, monkeypatch
+):
+    shapes = []
+    encode = model.encode
+    monkeypatch.setattr(
+        model, "encode", lambda ids, n: shapes.append(tuple(ids.shape)) or encode(ids, n)
+    )
+    predictor.predict(*arrays([text_of([3 + i % 15] * (1 + i % 10)) for i in range(60)]))
+    assert max(rows * width for rows, width in shapes) <= 40
+    assert shapes == sorted(shapes, key=lambda shape: -shape[1])
+    assert {width for _, width in shapes} <= set(range(3, MAX_TOKENS + 1))
+
+
+def test_effects_of_the_events_and_of_cls_add_up_to_slope_times_text(predictor, model):
+    text = [CLS, 5, 6, SEP, 7, SEP, 8, 9, SEP]
+    ids, lengths, numbers = arrays([text])
+    effects = predictor.predict(ids, lengths, numbers).effects["buys"][0]
+    with torch.no_grad():
+        hidden = model.encode(torch.tensor([text]), torch.tensor([len(text)]))
+        numeric = model.numbers(torch.from_numpy(numbers))
+    pooled = model.pool(hidden, torch.tensor([len(text)])).requires_grad_(True)
+    _, logits = model.heads_from(pooled, numeric)
+    (slope,) = torch.autograd.grad(logits["buys"].sum(), pooled)
+    by_token = (hidden[0] @ slope[0] / len(text)).detach().numpy()
+    expected = [by_token[1:4].sum(), by_token[4:6].sum(), by_token[6:9].sum(), 0.0]
+    np.testing.assert_allclose(effects, expected, atol=1e-6)
+
+
+def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
+    ids, lengths, numbers = arrays([text_of([5]), text_of([6]), text_of([7])])
+    token_ids = pd.Series([ids[0], None, ids[2]])
+    numeric = pd.Series([numbers[0], numbers[1], None])
+    found = predict_rows(predictor, token_ids, pd.Series(lengths), numeric, n_reasons=2)
+    assert list(found.columns) == PREDICTION.names
+    assert found["vector"].isna().tolist() == [False, True, True]
+    alone = predictor.predict(ids[:1], lengths[:1], numbers[:1])
+    np.testing.assert_allclose(found["vector"][0], alone.vectors[0], atol=1e-6)
+    assert len(found["probabilities"][0]) == 1 + 3
+    assert len(found["reason_events"][0]) == 2 * 2
+
+
+def test_a_batch_without_rows_gives_none(predictor):
+    nothing = pd.Series([], dtype=object)
+    assert predict_rows(predictor, nothing, pd.Series([], dtype=float), nothing, 2).empty
