@@ -1,0 +1,61 @@
+"""events, items, users and a model → user_profiles."""
+
+from datetime import date, timedelta
+
+from pyspark import StorageLevel
+
+from jobs.command import main
+from profile_lib.config import Settings
+from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.inputs import model_inputs
+from profile_lib.features.tokens import add_tokens
+from profile_lib.inference.udf import add_predictions
+from profile_lib.model.checkpoint import read_about
+from profile_lib.profiles.build import Head, build_profiles
+from profile_lib.profiles.refresh import refresh_cutoffs
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Compute the profiles of all users with events, or of those with events that came on `day`."""
+    given = settings.refresh
+    folder = f"{settings.paths.models}/{settings.training.name}"
+    about = read_about(folder)
+    events = store.read(EVENTS)
+    behaviour = build_behaviour(
+        events,
+        store.read(ITEMS),
+        refresh_cutoffs(events, day),
+        gap=timedelta(minutes=settings.sessions.gap_minutes),
+        half_life=timedelta(days=settings.behaviour.half_life_days),
+        weights=settings.behaviour.weights,
+        max_interests=settings.behaviour.max_interests,
+        max_recent=settings.behaviour.max_recent,
+    ).persist(StorageLevel.DISK_ONLY)  # read twice: for the model, and for the profile
+    try:
+        inputs = model_inputs(behaviour, settings.examples.max_text_events)
+        predictions = add_predictions(
+            add_tokens(inputs, folder, about.spec.max_tokens),
+            folder,
+            model_version=about.model_version,
+            batch_tokens=given.batch_tokens,
+            max_events=settings.examples.max_text_events,
+            n_reasons=given.n_reasons,
+        ).select("user_id", "prediction")
+        profiles = build_profiles(
+            behaviour.join(predictions, "user_id"),
+            store.read(USERS),
+            [Head(task.name, task.classes) for task in about.spec.tasks],
+            model_version=about.model_version,
+            n_reasons=given.n_reasons,
+            n_next_categories=given.n_next_categories,
+            user_buckets=given.user_buckets,
+        )
+        store.upsert(USER_PROFILES, profiles)
+    finally:
+        behaviour.unpersist()
+
+
+if __name__ == "__main__":
+    main("refresh_profiles", run, __doc__)

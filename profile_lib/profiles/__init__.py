@@ -1,0 +1,1 @@
+"""What a profile is, and how it is kept fresh."""

@@ -1,0 +1,142 @@
+"""Behaviour, declared facts and predictions in, profiles out: what a profile is."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.store import user_bucket
+from profile_lib.tables import REASON, USER_PROFILES
+
+PROFILE_VERSION = 1  # raise it with any change of what is computed here: all are refreshed then
+NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
+
+
+class Head(NamedTuple):
+    """A task of the model: its name, and its classes where it has more than yes and no."""
+
+    name: str
+    classes: Sequence[str]
+
+    @property
+    def width(self) -> int:
+        """How many of the flat probabilities are its own."""
+        return len(self.classes) or 1
+
+
+def build_profiles(
+    predicted: DataFrame,
+    users: DataFrame,
+    heads: Sequence[Head],
+    *,
+    model_version: str,
+    n_reasons: int,
+    n_next_categories: int,
+    user_buckets: int,
+) -> DataFrame:
+    """One profile a row of `predicted`: behaviour's columns and the column `prediction`."""
+    p = F.col("prediction.probabilities")
+    slices, start = {}, 1
+    for head in heads:
+        slices[head.name] = F.slice(p, start, head.width)
+        start += head.width
+    joined = predicted.join(users.withColumnRenamed("region", "declared_region"), "user_id", "left")
+    columns = {
+        "user_bucket": user_bucket(user_buckets),
+        "declared": _declared(),
+        "inferred": _inferred(heads, slices),
+        "interest_vector": F.col("prediction.vector"),
+        "purchasing_power": F.coalesce("bought_price_level", "price_level"),
+        "propensities": _propensities(heads, slices),
+        "next_categories": _next_categories(heads, slices, n_next_categories),
+        "sentiment": (F.col("rating") - 3) / 2,
+        "segment": segment(),
+        "reasons": _reasons(heads, n_reasons),
+        "as_of_ts": F.col("cutoff_ts"),
+        "profile_version": F.lit(PROFILE_VERSION),
+        "model_version": F.lit(model_version),
+    }
+    return joined.withColumns(columns).select(*USER_PROFILES.names())
+
+
+def segment() -> Column:
+    """Where the user stands as of the cutoff, the strongest word that holds."""
+    return (
+        F.when(F.col("n_orders") >= 2, "loyal buyer")
+        .when(F.col("n_orders") == 1, "buyer")
+        .when(F.col("n_checkout_session") > 0, "at the till")
+        .when(F.col("n_in_cart") > 0, "filled cart")
+        .when(F.col("n_sessions") >= 2, "returning visitor")
+        .when(F.col("n_events") >= 3, "new visitor")
+        .otherwise("passer-by")
+    )
+
+
+def _declared() -> Column:
+    facts = F.create_map(
+        F.lit("age_band"), F.col("age_band"),
+        F.lit("gender"), F.col("gender"),
+        F.lit("region"), F.col("declared_region"),
+    )  # fmt: skip
+    others = F.coalesce(F.col("attributes"), F.create_map().cast("map<string,string>"))
+    return F.map_filter(F.map_concat(others, facts), lambda _, value: value.isNotNull())
+
+
+def _inferred(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
+    guesses: list[Column] = []
+    for head in heads:
+        if head.classes and head.name != NEXT_CATEGORY:
+            best = _likeliest(head, slices[head.name], 1)[0]
+            guess = F.struct(best["name"].alias("value"), best["weight"].alias("confidence"))
+            guesses += [F.lit(head.name), guess]
+    return F.create_map(*guesses).cast("map<string,struct<value:string,confidence:double>>")
+
+
+def _propensities(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
+    pairs = [c for h in heads if not h.classes for c in (F.lit(h.name), slices[h.name][0])]
+    return F.create_map(*pairs).cast("map<string,double>")
+
+
+def _next_categories(heads: Sequence[Head], slices: dict[str, Column], n: int) -> Column:
+    for head in heads:
+        if head.name == NEXT_CATEGORY:
+            return _likeliest(head, slices[head.name], n)
+    return F.array().cast("array<struct<name:string,weight:double>>")
+
+
+def _likeliest(head: Head, probabilities: Column, n: int) -> Column:
+    """The `n` likeliest classes as (name, weight), likeliest first, ties by name."""
+    pairs = F.arrays_zip(probabilities.alias("p"), F.array(*map(F.lit, head.classes)).alias("c"))
+    ranked = F.array_sort(
+        F.transform(pairs, lambda x: F.struct((-x["p"]).alias("minus_p"), x["c"].alias("name")))
+    )
+    return F.transform(
+        F.slice(ranked, 1, n),
+        lambda x: F.struct(x["name"].alias("name"), (-x["minus_p"]).cast("double").alias("weight")),
+    )
+
+
+def _reasons(heads: Sequence[Head], n_reasons: int) -> Column:
+    pairs: list[Column] = []
+    for place, head in enumerate(heads):
+        first = place * n_reasons + 1
+        events = F.slice("prediction.reason_events", first, n_reasons)
+        effects = F.slice("prediction.reason_effects", first, n_reasons)
+        both = F.filter(
+            F.arrays_zip(events.alias("event"), effects.alias("effect")),
+            lambda x: x["event"] < F.size("recent"),  # a short history has fewer than n_reasons
+        )
+        pairs += [F.lit(head.name), F.transform(both, _reason)]
+    return F.create_map(*pairs).cast(f"map<string,array<{REASON.simpleString()}>>")
+
+
+def _reason(x: Column) -> Column:
+    event = F.get(F.col("recent"), x["event"])
+    return F.struct(
+        event["event_ts"].alias("event_ts"),
+        event["event_type"].alias("event_type"),
+        event["item_id"].alias("item_id"),
+        F.coalesce(event["title"], event["text"]).alias("text"),
+        x["effect"].cast("double").alias("effect"),
+    )

@@ -1,0 +1,129 @@
+"""What a profile says, of one user whose every cell is known."""
+
+from datetime import datetime
+
+import pytest
+from pyspark.sql import types as T
+
+from profile_lib.inference.udf import PREDICTION
+from profile_lib.profiles.build import Head, build_profiles
+from profile_lib.profiles.card import profile_card
+from profile_lib.profiles.refresh import refresh_cutoffs
+from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
+
+HEADS = [
+    Head("buys", ()),
+    Head("next_category", ("apparel", "bags", "drinkware")),
+    Head("gender", ("f", "m")),
+]
+
+
+def at(minute: int) -> datetime:
+    return datetime(2026, 1, 1, 9, minute)
+
+
+def recent(minute: int, kind: str, title: str | None, text: str | None = None) -> tuple:
+    return (at(minute), kind, title and title[:1], title, None, text, None)
+
+
+HISTORY = {
+    "user_id": "ann", "cutoff_ts": at(10), "last_event_ts": at(9), "n_sessions": 2, "n_orders": 0,
+    "n_events": 3, "order_value": 0.0, "price_level": 0.4, "bought_price_level": None,
+    "rating": 5.0, "n_in_cart": 1, "categories": [("bags", 3.0)], "brands": [], "keywords": [],
+    "active_hours": [0] * 24, "channels": {"web": 3}, "devices": {}, "regions": {},
+    "recent": [
+        recent(9, "cart", "mug"), recent(8, "view", "mug"), recent(7, "search", None, "mug"),
+    ],
+}  # fmt: skip
+PREDICTED = (
+    [0.5, -0.5],
+    [0.25, 0.2, 0.5, 0.3, 0.9, 0.1],
+    [2, 0, 1, 0, 5, 1],
+    [-0.75, 0.5, 1.0, 0.25, 0.0, 0.125],
+)
+
+
+@pytest.fixture
+def profile(spark, rows):
+    unknown = {"LongType()": 0, "IntegerType()": 0, "DoubleType()": 0.0}
+    row = [
+        HISTORY.get(c.name, unknown.get(str(c.type)) if c.required else None)
+        for c in BEHAVIOUR.columns
+    ]
+    schema = T.StructType([*BEHAVIOUR.schema, T.StructField("prediction", PREDICTION)])
+    predicted = spark.createDataFrame([(*row, PREDICTED)], schema)
+    declared = ("ann", "25-34", None, "paris", {"kids": "2"}, at(1))
+    users = spark.createDataFrame([declared], USERS.schema)
+    frame = build_profiles(
+        predicted, users, HEADS,
+        model_version="m-1", n_reasons=2, n_next_categories=2, user_buckets=4,
+    )  # fmt: skip
+    USER_PROFILES.conform(frame)
+    return frame.first().asDict(recursive=True)
+
+
+def test_probabilities_become_propensities_next_categories_and_guesses(profile):
+    assert profile["propensities"] == {"buys": 0.25}
+    assert [(c["name"], round(c["weight"], 6)) for c in profile["next_categories"]] == [
+        ("bags", 0.5),
+        ("drinkware", 0.3),
+    ]
+    guess = profile["inferred"]["gender"]
+    assert (guess["value"], round(guess["confidence"], 6)) == ("f", 0.9)
+    assert set(profile["inferred"]) == {"gender"}
+
+
+def test_reasons_name_the_events_with_their_effect_and_none_beyond_the_history(profile):
+    told = {
+        task: [(r["event_type"], r["text"], r["effect"]) for r in reasons]
+        for task, reasons in profile["reasons"].items()
+    }
+    assert told == {
+        "buys": [("search", "mug", -0.75), ("cart", "mug", 0.5)],
+        "next_category": [("view", "mug", 1.0), ("cart", "mug", 0.25)],
+        "gender": [("view", "mug", 0.125)],
+    }
+
+
+def test_facts_are_declared_apart_from_what_is_inferred(profile):
+    assert profile["declared"] == {"age_band": "25-34", "region": "paris", "kids": "2"}
+
+
+def test_the_rest_of_the_profile_follows_from_behaviour(profile):
+    assert profile["segment"] == "filled cart"
+    assert profile["sentiment"] == 1.0
+    assert profile["purchasing_power"] == 0.4
+    assert profile["as_of_ts"] == at(10)
+    assert (profile["profile_version"], profile["model_version"]) == (1, "m-1")
+    assert 0 <= profile["user_bucket"] < 4
+
+
+def test_a_card_tells_the_profile_in_lines_a_person_reads(profile):
+    card = profile_card(profile)
+    assert "ann…  filled cart  (as of 2026-01-01 09:10 UTC)" in card
+    assert "next        bags 50%, drinkware 30%" in card
+    assert "buys        25.0%, because of search mug (-0.75), cart mug (+0.50)" in card
+
+
+def test_profiles_are_as_of_just_after_the_last_thing_known_of_each_user(rows):
+    events = rows(
+        "user_id string, event_ts timestamp, ingest_ts timestamp",
+        ("ann", at(1), at(1)),
+        ("ann", at(2), at(9)),
+        ("bob", at(5), at(5)),
+    )
+    found = {r.user_id: r.cutoff_ts for r in refresh_cutoffs(events, None).collect()}
+    assert found == {"ann": at(9).replace(microsecond=1), "bob": at(5).replace(microsecond=1)}
+
+
+def test_a_days_refresh_takes_the_users_of_whom_something_came_that_day(rows):
+    later = datetime(2026, 1, 3)
+    events = rows(
+        "user_id string, event_ts timestamp, ingest_ts timestamp",
+        ("ann", at(1), at(1)),
+        ("bob", at(5), datetime(2026, 1, 2, 5)),
+        ("cat", at(5), at(5)),
+        ("cat", later, later),
+    )
+    found = {r.user_id for r in refresh_cutoffs(events, datetime(2026, 1, 2).date()).collect()}
+    assert found == {"bob"}
