@@ -1,0 +1,148 @@
+"""All jobs in order: progress, resumption after a failure, a summary and three profile cards."""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs import (
+    build_behaviour,
+    build_examples,
+    build_sessions,
+    ingest_events,
+    refresh_profiles,
+    simulate_events,
+    train_model,
+)
+from jobs.command import Run
+from profile_lib.config import Settings, load_settings
+from profile_lib.errors import InputError
+from profile_lib.profiles.card import profile_card
+from profile_lib.spark import start_spark
+from profile_lib.store import Store
+from profile_lib.tables import (
+    BEHAVIOUR,
+    EVENTS,
+    EXAMPLES,
+    SESSIONS,
+    TABLES,
+    USER_PROFILES,
+    Table,
+)
+from profile_lib.training.evaluate import report_lines
+
+STAGES: tuple[tuple[str, Run, Table | None], ...] = (
+    ("simulate_events", simulate_events.run, None),
+    ("ingest_events", ingest_events.run, EVENTS),
+    ("build_sessions", build_sessions.run, SESSIONS),
+    ("build_behaviour", build_behaviour.run, BEHAVIOUR),
+    ("build_examples", build_examples.run, EXAMPLES),
+    ("train_model", train_model.run, None),
+    ("refresh_profiles", refresh_profiles.run, USER_PROFILES),
+)
+N_CARDS = 3
+
+
+class Progress:
+    """Which stages are done, kept beside the run so that a failed one goes on where it stopped.
+
+    Settings or inputs that differ from those of the failed run start it from the beginning.
+    """
+
+    def __init__(self, folder: str, fingerprint: str) -> None:
+        self.file = Path(folder) / "run_all.json"
+        self.fingerprint = fingerprint
+        self.done: list[str] = []
+        if self.file.is_file():
+            kept = json.loads(self.file.read_text(encoding="utf-8"))
+            if kept["fingerprint"] == fingerprint:
+                self.done = kept["done"]
+
+    def finish(self, stage: str) -> None:
+        """Remember that a stage is done; the file is written whole or not at all."""
+        self.done.append(stage)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(json.dumps({"fingerprint": self.fingerprint, "done": self.done}))
+        partial.replace(self.file)
+
+    def forget(self) -> None:
+        """The run is complete: the next one starts anew."""
+        self.file.unlink(missing_ok=True)
+
+
+def run_stages(
+    store: Store,
+    settings: Settings,
+    progress: Progress,
+    stages: Sequence[tuple[str, Run, Table | None]],
+) -> None:
+    """Run what is not done yet, a line of time and rows for each."""
+    for number, (name, run, table) in enumerate(stages, start=1):
+        head = f"[{number}/{len(stages)}] {name:<17}"
+        if name in progress.done:
+            print(f"{head} done before, skipped", flush=True)
+            continue
+        print(f"{head} …", flush=True)
+        began = time.monotonic()
+        run(store, settings, None)
+        rows = f"{store.read(table).count():>12,} rows" if table else " " * 17
+        print(f"{head} {time.monotonic() - began:7.1f} s {rows}", flush=True)
+        progress.finish(name)
+    progress.forget()
+
+
+def summarise(store: Store, settings: Settings) -> None:
+    """Rows of each table, test metrics beside the baselines, and three profile cards."""
+    print("\nTables")
+    for table in TABLES:
+        if store.exists(table):
+            print(f"  {table.name:<16} {store.read(table).count():>12,} rows  {store.path(table)}")
+    report = Path(settings.paths.models) / settings.training.name / "report.json"
+    print("\nTest slice, model beside baselines")
+    for line in report_lines(json.loads(report.read_text(encoding="utf-8"))):
+        print(f"  {line}")
+    print()
+    for profile in _telling(store.read(USER_PROFILES)).collect():
+        print(profile_card(profile.asDict(recursive=True)))
+
+
+def _telling(profiles: DataFrame) -> DataFrame:
+    """A few users with a history to show, the same ones every time."""
+    with_history = profiles.where(F.size("recent") >= 5)
+    return with_history.orderBy(F.xxhash64("user_id")).limit(N_CARDS)
+
+
+def stages_for(settings: Settings) -> list[tuple[str, Run, Table | None]]:
+    """All stages, less the simulator where the events are real."""
+    events = settings.ingest.inputs.get("events")
+    is_simulated = events == settings.simulate.events_path
+    return [s for s in STAGES if is_simulated or s[0] != "simulate_events"]
+
+
+def main() -> None:
+    """The command line: --config FILE [--set a.b=c] [--from STAGE]."""
+    parser = argparse.ArgumentParser(prog="jobs/run_all.py", description=__doc__)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    try:
+        settings = load_settings(arguments.config, arguments.set)
+        store = Store(start_spark(settings.spark, "run_all"), settings.paths.tables)
+        mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+        run_stages(store, settings, Progress(settings.paths.work, mark), stages_for(settings))
+        summarise(store, settings)
+    except InputError as error:
+        sys.exit(f"run_all: {error}\nrun_all: mend it and run the same command: it goes on here")
+    print(f"run_all: done in {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
