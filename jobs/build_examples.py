@@ -33,8 +33,8 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         cutoffs, store.read(EVENTS), store.read(ITEMS), store.read(USERS), horizon
     )
     sampled = sample_negatives(labelled, given.negatives_kept, given.seed)
-    inputs = model_inputs(behaviour, given.max_text_events)
-    examples = add_tokens(sampled.join(inputs, ["user_id", "cutoff_ts"]), encoder, given.max_tokens)
+    inputs = add_tokens(model_inputs(behaviour, given.max_text_events), encoder, given.max_tokens)
+    examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
     store.replace(EXAMPLES, examples, where=where)
 

@@ -1,0 +1,150 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # From clicks to profiles
+# MAGIC The main job, one stage a cell, with a look at what each stage wrote. It runs on a laptop
+# MAGIC (`python notebooks/01_from_clicks_to_profiles.py`) and on Databricks as it is; the variable
+# MAGIC `PROFILE_CONFIG` names the settings, and without it they are those of the demo.
+
+# COMMAND ----------
+
+import json
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from pyspark.sql import functions as F
+
+from jobs import (
+    build_behaviour,
+    build_examples,
+    build_sessions,
+    ingest_events,
+    refresh_profiles,
+    simulate_events,
+    train_model,
+)
+from profile_lib.config import load_settings
+from profile_lib.profiles.card import profile_card
+from profile_lib.spark import start_spark
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER_PROFILES
+from profile_lib.training.evaluate import report_lines
+
+settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
+store = Store(start_spark(settings.spark, "from_clicks_to_profiles"), settings.paths.tables)
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## A shop, its clicks, and what cleaning says of them
+# MAGIC The simulated shop knows the truth about its users, which later cells compare with.
+
+# COMMAND ----------
+
+simulate_events.run(store, settings, None)
+ingest_events.run(store, settings, None)
+
+by_kind = store.read(EVENTS).groupBy("event_type").count().orderBy(F.desc("count")).toPandas()
+reasons = (
+    store.read(REJECTED_EVENTS)
+    .select(F.explode("reasons").alias("reason"))
+    .groupBy(F.regexp_replace("reason", ":.*", "").alias("reason"))
+    .count()
+    .orderBy(F.desc("count"))
+    .limit(10)
+    .toPandas()
+)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
+left.barh(by_kind["event_type"], by_kind["count"])
+left.set_title("Events by kind")
+left.set_xlabel("events")
+right.barh(reasons["reason"], reasons["count"])
+right.set_title("Rejected rows by reason")
+right.set_xlabel("rows")
+figure.tight_layout()
+plt.show()
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Sessions
+# MAGIC Events of a user without a gap of half an hour.
+
+# COMMAND ----------
+
+build_sessions.run(store, settings, None)
+
+sizes = store.read(SESSIONS).groupBy("n_events").count().orderBy("n_events").toPandas()
+
+figure, axes = plt.subplots(figsize=(7, 4))
+axes.bar(sizes["n_events"], sizes["count"])
+axes.set_title("Sessions by their number of events")
+axes.set_xlabel("events in the session")
+axes.set_ylabel("sessions")
+plt.show()
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## What was known at each cutoff, and what came after it
+
+# COMMAND ----------
+
+build_behaviour.run(store, settings, None)
+build_examples.run(store, settings, None)
+
+by_split = (
+    store.read(EXAMPLES)
+    .groupBy("split")
+    .agg(F.count("*").alias("examples"), F.avg("buys").alias("share that buys"))
+    .toPandas()
+)
+print(by_split.to_string(index=False))
+print(store.read(EXAMPLES).select("text").orderBy(F.desc("n_tokens")).first()["text"])
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## The model
+# MAGIC Fine-tuned by Horovod over the workers; the report stands beside its weights.
+
+# COMMAND ----------
+
+train_model.run(store, settings, None)
+
+report = json.loads(
+    (Path(settings.paths.models) / settings.training.name / "report.json").read_text()
+)
+print("\n".join(report_lines(report)))
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Profiles
+
+# COMMAND ----------
+
+refresh_profiles.run(store, settings, None)
+
+profiles = store.read(USER_PROFILES)
+chance = F.floor(F.col("propensities")["buys"] * 40) / 40
+chances = profiles.groupBy(chance.alias("chance")).count().toPandas()
+segments = profiles.groupBy("segment").count().orderBy(F.desc("count")).toPandas()
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
+left.bar(chances["chance"], chances["count"], width=1 / 40, align="edge")
+left.set_yscale("log")
+left.set_title("Chance to buy within the horizon")
+left.set_xlabel("probability")
+left.set_ylabel("users")
+right.barh(segments["segment"], segments["count"])
+right.set_title("Users by segment")
+right.set_xlabel("users")
+figure.tight_layout()
+plt.show()
+
+# COMMAND ----------
+
+for profile in profiles.where(F.size("recent") >= 5).orderBy("user_id").limit(3).collect():
+    print(profile_card(profile.asDict(recursive=True)))

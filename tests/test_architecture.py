@@ -1,0 +1,75 @@
+"""Who may import whom: stages meet at the tables and do not know each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOUNDATION = {"errors", "tables", "config", "metrics", "encoders"}
+MAY_IMPORT = {
+    "errors": set(),
+    "tables": {"errors"},
+    "config": {"errors"},
+    "metrics": set(),
+    "encoders": {"errors"},
+    "timeline": set(),
+    "spark": {"config"},
+    "store": {"errors", "tables"},
+    "events": {"errors", "tables", "timeline"},
+    "features": {"errors", "tables", "timeline"},
+    "examples": {"errors", "tables", "timeline"},
+    "model": {"errors"},
+    "training": {"errors", "tables", "metrics", "encoders", "model"},
+    "inference": {"errors", "tables", "metrics", "model"},
+    "profiles": {"errors", "tables", "metrics", "inference", "store"},
+}
+ONE_FILE = {
+    "horovod": "profile_lib/training/distribute.py",
+    "petastorm": "profile_lib/training/feed.py",
+}
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "profile_lib").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def part(path: Path) -> str:
+    first = path.relative_to(ROOT / "profile_lib").parts[0]
+    return first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_part_may(path):
+    own = part(path)
+    if own == "__init__":
+        return
+    found = {name.split(".")[1] for name in imported(path) if name.startswith("profile_lib.")} - {
+        own
+    }
+    assert found <= MAY_IMPORT[own], f"{path.name} may not import {found - MAY_IMPORT[own]}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_nothing_in_the_library_imports_jobs(path):
+    assert not {name for name in imported(path) if name.split(".")[0] == "jobs"}
+
+
+@pytest.mark.parametrize(("engine", "home"), ONE_FILE.items())
+def test_each_heavy_engine_has_one_file(engine, home):
+    users = {
+        str(path.relative_to(ROOT))
+        for path in [*modules(), *(ROOT / "jobs").glob("*.py")]
+        if any(name.split(".")[0] == engine for name in imported(path))
+    }
+    assert users == {home}
