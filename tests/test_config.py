@@ -1,0 +1,59 @@
+"""Settings are strict, and say which key is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from profile_lib.config import load_settings
+from profile_lib.errors import InputError
+
+CONF = Path(__file__).parents[1] / "conf"
+DEMO = str(CONF / "demo.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
+def test_every_settings_file_that_comes_along_is_whole(path):
+    assert load_settings(str(path)).sessions.gap_minutes == 30
+
+
+def test_a_file_changes_its_base_and_set_changes_both():
+    settings = load_settings(DEMO, ["sessions.gap_minutes=20", "training.epochs=5"])
+    assert settings.paths.tables == "data/demo/tables"
+    assert settings.sessions.gap_minutes == 20
+    assert settings.training.epochs == 5
+    assert settings.spark.conf["spark.ui.enabled"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("sessions.gap=20", "sessions.gap: Extra inputs are not permitted"),
+        ("sessions.gap_minutes=long", "sessions.gap_minutes: Input should be a valid number"),
+        ("sessions.gap_minutes=-1", "sessions.gap_minutes: Input should be greater than 0"),
+        ("sessions", "wanted section.key=value"),
+        ("paths.tables.x=1", "tables holds a value, not keys"),
+    ],
+)
+def test_a_key_that_is_wrong_is_named(override, told):
+    with pytest.raises(InputError, match=told):
+        load_settings(DEMO, [override])
+
+
+def test_a_missing_key_is_named(tmp_path):
+    (tmp_path / "x.yaml").write_text("spark: {master: local, log_level: WARN, conf: {}}")
+    with pytest.raises(InputError, match="paths: Field required"):
+        load_settings(str(tmp_path / "x.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [("a: [", "not YAML"), ("- a", "wanted sections of keys, found list")]
+)
+def test_a_file_that_is_no_settings_file_is_told(tmp_path, content, told):
+    (tmp_path / "x.yaml").write_text(content)
+    with pytest.raises(InputError, match=told):
+        load_settings(str(tmp_path / "x.yaml"))
+
+
+def test_a_file_that_is_not_there_is_told():
+    with pytest.raises(InputError, match="conf/nothing.yaml: no such settings file"):
+        load_settings("conf/nothing.yaml")
