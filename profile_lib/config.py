@@ -48,6 +48,7 @@ class SimulateSettings(Section):
     drift_share: float = Field(ge=0, le=1)  # users whose interests change half way
     dirt_share: float = Field(ge=0, le=1)  # of rows, over all kinds of dirt
     bots_share: float = Field(ge=0, le=1)  # of users
+    format: Literal["json", "parquet"]  # of the raw events and users
     events_path: str
     truth_path: str
 

@@ -1,0 +1,1 @@
+"""From the events of any source to clean events and sessions."""

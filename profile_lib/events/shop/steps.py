@@ -1,0 +1,188 @@
+"""Visits and looks → the steps of the funnel with their times: arrays, one row an event."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from profile_lib.events.shop.chance import Chance, Floats, Longs
+from profile_lib.events.shop.visits import DAY, Flags, Looks, Visits
+
+ACTIONS = (
+    "page view", "search", "view", "click", "favourite", "add_to_cart", "remove_from_cart",
+    "checkout", "purchase", "review",
+)  # fmt: skip
+PAGE, SEARCH, VIEW, CLICK, FAVOURITE, CART, UNCART, CHECKOUT, PURCHASE, REVIEW = range(10)
+POSITION_BIAS = 0.5  # a place p in a list is examined with probability p^-POSITION_BIAS
+RETURN_VISIT, REVIEW_VISIT = 100_000, 200_000  # added to the number of the visit that led to it
+LONGEST_WAIT = 1_500.0  # seconds; well within a session's usual gap
+BOT_WAIT = 0.2  # seconds: more events a minute than a person makes
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One row an event."""
+
+    visit: Longs  # row of Visits
+    number: Longs  # of the visit within the user: a return or a review is a visit of its own
+    step: Longs  # within the visit
+    action: Longs  # index into ACTIONS
+    item: Longs  # row of Catalogue; -1 where none is concerned
+    position: Longs  # 0 where it was not in a list
+    time: Longs  # milliseconds since the first day
+    dwell: Floats  # seconds; NaN where not measured
+
+    def where(self, keep: Flags) -> "Steps":
+        """The steps that `keep` selects."""
+        return Steps(*(getattr(self, f.name)[keep] for f in fields(self)))
+
+    @staticmethod
+    def join(parts: "list[Steps]") -> "Steps":
+        """All steps of the parts."""
+        return Steps(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Steps)))
+
+
+def make_steps(chance: Chance, visits: Visits, looks: Looks, n_days: int) -> Steps:
+    """All events of the visits within the days, with returns to the cart and reviews."""
+    target = np.flatnonzero(looks.is_target)  # row of each visit's target, in order of visits
+    carts = chance.uniform("carts", *visits.keys) < 0.03 + 0.85 * visits.intent**2
+    carts &= ~visits.is_bot
+    checks = carts & (chance.uniform("checks", *visits.keys) < 0.35 + 0.5 * visits.intent)
+    buys = checks & (chance.uniform("buys", *visits.keys) < 0.8)
+    returns = carts & ~buys & (chance.uniform("returns", *visits.keys) < 0.6)
+    plan = _browse(chance, visits, looks, carts) + _till(
+        visits, looks, target, chance, checks, buys
+    )
+    main = _timed(chance, visits, looks, plan, visits.start, 0)
+    again = _timed(
+        chance,
+        visits,
+        looks,
+        _return(chance, visits, target, returns),
+        visits.start + DAY * (0.5 + 0.45 * chance.uniform("return after", *visits.keys)),
+        RETURN_VISIT,
+    )
+    bought = Steps.join([main, again])
+    reviews = _reviews(chance, visits, bought.where(bought.action == PURCHASE))
+    steps = Steps.join([bought, reviews])
+    return steps.where(steps.time < n_days * DAY * 1000)
+
+
+# A plan is a list of steps of one kind: rows of visits, rank within the visit, action, look or -1.
+Plan = list[tuple[Longs, Floats, int, Longs]]
+
+
+def _browse(chance: Chance, visits: Visits, looks: Looks, carts: Flags) -> Plan:
+    every = np.arange(len(visits.user))
+    draw = chance.uniform("entry", *visits.keys)
+    searches = every[draw < 0.35 + 0.3 * visits.intent]
+    pages = every[draw > 0.75]
+    visit, nothing = looks.visit, np.full(len(visits.user), -1)
+    keys = (visits.user[visit], visits.number[visit], looks.slot)
+    rank = 10.0 + looks.slot * 10
+    examined = looks.position.astype(float) ** -POSITION_BIAS
+    clicked = chance.uniform("click", *keys) < examined * (0.25 + 0.75 * looks.relevance)
+    clicked |= looks.is_target & carts[visit]
+    liked = clicked & (chance.uniform("like", *keys) < 0.02 + 0.12 * looks.relevance)
+    plan: Plan = [
+        (pages, np.zeros(len(pages)), PAGE, nothing[pages]),
+        (searches, np.full(len(searches), 1.0), SEARCH, np.flatnonzero(looks.is_target)[searches]),
+        (visit, rank, VIEW, np.arange(len(visit))),
+    ]
+    for after, action, which in ((1.0, CLICK, clicked), (2.0, FAVOURITE, liked)):
+        rows = np.flatnonzero(which)
+        plan.append((visit[rows], rank[rows] + after, action, rows))
+    repeats = -np.log(1 - chance.uniform("repeats", *keys)) * (0.2 + 1.8 * visits.intent[visit])
+    for n in range(1, 5):  # who wants it looks at it again
+        rows = np.flatnonzero(clicked & looks.is_target & (repeats >= n))
+        plan.append((visit[rows], rank[rows] + 2 + n, CLICK, rows))
+    rows = np.flatnonzero(looks.is_target)[carts]
+    plan.append((visit[rows], rank[rows] + 7, CART, rows))
+    return plan
+
+
+def _till(
+    visits: Visits, looks: Looks, target: Longs, chance: Chance, checks: Flags, buys: Flags
+) -> Plan:
+    """The end of the visit; now and then a second item comes along, or is taken out again."""
+    first = np.flatnonzero(looks.slot == 0)
+    adds = checks & (first != target) & (chance.uniform("adds", *visits.keys) < 0.3)
+    drops = adds & (chance.uniform("drops", *visits.keys) < 0.25)
+    steps = (
+        (200.0, CART, adds, first),
+        (201.0, UNCART, drops, first),
+        (202.0, CHECKOUT, checks, np.full(len(first), -1)),
+        (203.0, PURCHASE, buys, target),
+        (203.5, PURCHASE, buys & adds & ~drops, first),
+    )
+    return [
+        (np.flatnonzero(which), np.full(which.sum(), rank), action, look[which])
+        for rank, action, which, look in steps
+    ]
+
+
+def _return(chance: Chance, visits: Visits, target: Longs, returns: Flags) -> Plan:
+    """The next day: back to what was left in the cart."""
+    buys = returns & (chance.uniform("buys later", *visits.keys) < 0.45 + 0.5 * visits.intent)
+    steps = ((1.0, CLICK, returns), (2.0, CHECKOUT, buys), (3.0, PURCHASE, buys))
+    return [
+        (
+            np.flatnonzero(which),
+            np.full(which.sum(), rank),
+            action,
+            np.full(which.sum(), -1) if action == CHECKOUT else target[which],
+        )
+        for rank, action, which in steps
+    ]
+
+
+def _timed(
+    chance: Chance, visits: Visits, looks: Looks, plan: Plan, start: Floats, number: int
+) -> Steps:
+    """The plan in order, each step as long after the one before as that one took."""
+    visit = np.concatenate([p[0] for p in plan])
+    rank = np.concatenate([p[1] for p in plan])
+    action = np.concatenate([np.full(len(p[0]), p[2]) for p in plan])
+    look = np.concatenate([p[3] for p in plan])
+    order = np.lexsort((rank, visit))
+    visit, rank, action, look = visit[order], rank[order], action[order], look[order]
+    begins = np.searchsorted(visit, visit)
+    step = np.arange(len(visit)) - begins
+    numbers = visits.number[visit] + number
+    keys = (visits.user[visit], numbers, step)
+    relevance = np.where(look >= 0, looks.relevance[look], 0.3)
+    reads = (action == CLICK) | (action == PAGE)
+    dwell = np.where(reads, np.exp(2.4 + 1.4 * relevance + 0.7 * chance.normal("dwell", *keys)), 0)
+    dwell = np.round(np.minimum(dwell, LONGEST_WAIT / 2), 1)
+    slow = np.where(np.isin(action, (CART, CHECKOUT)), 1.8, 0.0)
+    wait = dwell + np.minimum(np.exp(1.5 + slow + chance.normal("wait", *keys)), LONGEST_WAIT / 2)
+    wait = np.where(visits.is_bot[visit], BOT_WAIT, wait)
+    waits = np.rint(1000 * wait).astype(np.int64)  # whole, so that a sum is exact in any batch
+    elapsed = np.cumsum(waits) - waits
+    listed = np.isin(action, (VIEW, CLICK)) & (number == 0)
+    return Steps(
+        visit=visit,
+        number=numbers,
+        step=step,
+        action=action,
+        item=np.where(look >= 0, looks.item[look], -1),
+        position=np.where(listed, looks.position[look], 0),
+        time=np.rint(1000 * start[visit]).astype(np.int64) + elapsed - elapsed[begins],
+        dwell=np.where(reads, dwell, np.nan),
+    )
+
+
+def _reviews(chance: Chance, visits: Visits, bought: Steps) -> Steps:
+    """Half of what is bought is reviewed, two to ten days later."""
+    keys = (visits.user[bought.visit], bought.number, bought.step)
+    after = 1000 * DAY * (2 + 8 * chance.uniform("review after", *keys))
+    reviews = Steps(
+        visit=bought.visit,
+        number=bought.number + REVIEW_VISIT,
+        step=bought.step,
+        action=np.full(len(after), REVIEW),
+        item=bought.item,
+        position=np.zeros(len(after), dtype=np.int64),
+        time=bought.time + np.rint(after).astype(np.int64),
+        dwell=np.full(len(after), np.nan),
+    )
+    return reviews.where(chance.uniform("reviews", *keys) < 0.5)

@@ -1,0 +1,127 @@
+"""A seed → a shop's raw events and users, as a source would give them, and the truth about both.
+
+Spark makes them: every row is a function of the seed and the user's number, so that the same shop
+comes out whatever the number of partitions, and nothing is collected on the driver.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from profile_lib.events.shop.dirt import add_dirt
+from profile_lib.events.shop.rows import BRANDS, ROW_SCHEMA, Shop, row_batches
+from profile_lib.events.shop.words import AGE_BANDS, CATEGORIES, GENDERS, REGIONS
+
+RAW_COLUMNS = (
+    "event_id", "uid", "time", "received", "action", "item", "title", "category", "brand", "price",
+    "quantity", "query", "page", "review", "stars", "seconds", "rank", "visit", "order", "channel",
+    "device", "region",
+)  # fmt: skip
+USERS_A_PARTITION = 20_000
+PEOPLE_SCHEMA = (
+    "user long, is_bot boolean, drifts boolean, age_band string, gender string, region string, "
+    "is_declared boolean, first_top_category string, top_category string, "
+    "interests array<double>, wealth double, eagerness double"
+)
+
+
+def simulate_events(
+    spark: SparkSession, shop: Shop, first_day: date, dirt_share: float
+) -> DataFrame:
+    """Raw events: RAW_COLUMNS as strings, and the column `dirt` that says what is wrong."""
+
+    def rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        return row_batches(shop, batches)
+
+    made = _numbers(spark, shop).mapInArrow(rows, ROW_SCHEMA).withColumn("uid", _uid())
+    visit = F.concat_ws("-", F.substring("uid", 2, 12), "number")
+    begins = F.unix_millis(F.lit(f"{first_day} 00:00:00").cast("timestamp"))
+    named = made.withColumns(
+        {
+            "event_id": F.concat(F.lit("e"), visit, F.lit("-"), F.col("step")),
+            "visit": F.concat(F.lit("v"), visit),
+            "order": F.when(F.col("action") == "purchase", F.concat(F.lit("o"), visit)),
+            "happened": F.timestamp_millis(begins + F.col("milliseconds")),
+            "price": F.col("price").cast("string"),
+            "stars": F.col("stars").cast("string"),
+        }
+    )
+    dirty = add_dirt(named.withColumn("time", _iso("happened")), dirt_share, shop.seed)
+    told = dirty.withColumn("received", _iso("received"))
+    return told.select(*(F.col(c).cast("string") for c in RAW_COLUMNS), "dirt")
+
+
+def simulate_users(spark: SparkSession, shop: Shop) -> DataFrame:
+    """Raw users: what those who told the shop about themselves told it."""
+    declared = true_users(spark, shop).where("is_declared AND NOT is_bot")
+    return declared.select("uid", "age_band", "gender", "region")
+
+
+def true_users(spark: SparkSession, shop: Shop) -> DataFrame:
+    """Who every user is: uid, interests by category after any drift, age, gender, bot or not."""
+
+    def tell(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+        for frame in frames:
+            yield _people_frame(shop, frame["id"].to_numpy())
+
+    people = _numbers(spark, shop).mapInPandas(tell, PEOPLE_SCHEMA).withColumn("uid", _uid())
+    return people.drop("user")
+
+
+def true_items(spark: SparkSession, shop: Shop) -> DataFrame:
+    """The catalogue, most popular first within a category."""
+    made = shop.catalogue()
+    return spark.createDataFrame(
+        pd.DataFrame(
+            {
+                "item": made.item,
+                "title": made.title,
+                "category": [CATEGORIES[c] for c in made.category],
+                "brand": [
+                    BRANDS[c * 4 + b] for c, b in zip(made.category, made.brand, strict=True)
+                ],
+                "price": made.price,
+                "quality": made.quality,
+            }
+        )
+    )
+
+
+def _people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
+    people = shop.people(numbers)
+    categories = np.array(CATEGORIES)
+    return pd.DataFrame(
+        {
+            "user": people.user,
+            "is_bot": people.is_bot,
+            "drifts": people.drifts,
+            "age_band": np.array(AGE_BANDS)[people.age],
+            "gender": np.array(GENDERS)[people.gender],
+            "region": np.array(REGIONS)[people.region],
+            "is_declared": people.is_declared,
+            "first_top_category": categories[people.top[:, 0]],
+            "top_category": categories[people.top[:, 1]],
+            "interests": list(people.interests[:, 1]),
+            "wealth": people.wealth,
+            "eagerness": people.eagerness,
+        }
+    )
+
+
+def _numbers(spark: SparkSession, shop: Shop) -> DataFrame:
+    enough = -(-shop.n_users // USERS_A_PARTITION)
+    partitions = max(enough, spark.sparkContext.defaultParallelism)
+    return spark.range(0, shop.n_users, numPartitions=partitions)
+
+
+def _uid() -> Column:
+    return F.expr("concat('u', repeat('0', 6 - length(cast(user AS string))), user)")
+
+
+def _iso(name: str) -> Column:
+    return F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")
