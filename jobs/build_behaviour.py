@@ -1,0 +1,60 @@
+"""events, items → behaviour: what was known of users at the cutoffs that examples are made of."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from pyspark.sql import functions as F
+
+from jobs.command import main
+from profile_lib.config import Settings
+from profile_lib.examples.cutoffs import choose_cutoffs
+from profile_lib.features.behaviour import build_behaviour
+from profile_lib.store import Store
+from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Build the behaviour at all chosen cutoffs, or at those on `day`.
+
+    Without `examples.last_cutoff` the last cutoff is the last event less the horizon, so that
+    what came after every cutoff is known.
+    """
+    given = settings.examples
+    gap = timedelta(minutes=settings.sessions.gap_minutes)
+    events = store.read(EVENTS)
+    cutoffs = choose_cutoffs(
+        events,
+        gap=gap,
+        per_session=given.cutoffs_a_session,
+        min_events=given.min_session_events,
+        calendar_days=given.calendar_days,
+        first=None if given.first_cutoff is None else midnight(given.first_cutoff),
+        last=None if given.last_cutoff is None else midnight(given.last_cutoff),
+        seed=given.seed,
+    )
+    if given.last_cutoff is None:
+        horizon = F.expr(f"INTERVAL {round(given.horizon_hours * 3600)} SECONDS")
+        last = events.agg((F.max("event_ts") - horizon).alias("last_ts"))
+        cutoffs = cutoffs.join(F.broadcast(last), F.col("cutoff_ts") <= F.col("last_ts"))
+    if day is not None:
+        cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
+    behaviour = build_behaviour(
+        events,
+        store.read(ITEMS),
+        cutoffs.select("user_id", "cutoff_ts"),
+        gap=gap,
+        half_life=timedelta(days=settings.behaviour.half_life_days),
+        weights=settings.behaviour.weights,
+        max_interests=settings.behaviour.max_interests,
+        max_recent=settings.behaviour.max_recent,
+    )
+    where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
+    store.replace(BEHAVIOUR, behaviour, where=where)
+
+
+def midnight(day: str) -> datetime:
+    """The first moment of a day such as 2016-09-01, UTC."""
+    return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
+
+
+if __name__ == "__main__":
+    main("build_behaviour", run, __doc__)

@@ -1,0 +1,65 @@
+"""Events, items and cutoffs in, behaviour at each cutoff out: training and refresh share it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.features.counts import count_events, count_orders
+from profile_lib.features.habits import count_habits
+from profile_lib.features.interests import (
+    as_of_last_event,
+    inverse_document_frequency,
+    query_words,
+    rank_interests,
+    seen_items,
+    summarise_items,
+)
+from profile_lib.features.known import PAIR
+from profile_lib.features.recent import last_events
+from profile_lib.tables import BEHAVIOUR
+
+NONE_SEEN = ("n_items", "n_items_session", "n_categories_session", "most_views_of_an_item")
+
+
+def build_behaviour(
+    events: DataFrame,
+    items: DataFrame,
+    cutoffs: DataFrame,
+    *,
+    gap: timedelta,
+    half_life: timedelta,
+    weights: Mapping[str, float],
+    max_interests: int,
+    max_recent: int,
+) -> DataFrame:
+    """The table `behaviour` of the given (user_id, cutoff_ts), one row a pair with a past.
+
+    Only events whose `event_ts` and `ingest_ts` lie before the cutoff count, strictly; what comes
+    later changes nothing. Interests halve every `half_life` and are as of the last event;
+    `weights` says what one event of a kind counts for them.
+    """
+    counts = count_events(events, cutoffs, gap)
+    catalogue = items.select(
+        "item_id", "category", "brand", "price_level", F.col("keywords").alias("words")
+    )
+    seen = seen_items(events, cutoffs, weights, half_life).join(catalogue, "item_id", "left")
+    asked = query_words(events, cutoffs, weights, half_life)
+    interests = rank_interests(seen, asked, inverse_document_frequency(items), max_interests)
+    joined = (
+        counts.join(count_orders(events, cutoffs), PAIR, "left")
+        .join(summarise_items(seen, counts), PAIR, "left")
+        .join(interests, PAIR, "left")
+        .join(count_habits(events, cutoffs), PAIR)
+        .join(last_events(events, items, cutoffs, max_recent), PAIR)
+    )
+    age = F.col("seconds_since_event")
+    return joined.withColumns(
+        {
+            **{n: F.coalesce(n, F.lit(0).cast("long")) for n in ("n_orders", *NONE_SEEN)},
+            "categories": as_of_last_event(F.col("category"), age, half_life),
+            "brands": as_of_last_event(F.col("brand"), age, half_life),
+            "keywords": as_of_last_event(F.col("keyword"), age, half_life),
+        }
+    ).select(*BEHAVIOUR.names())

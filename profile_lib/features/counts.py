@@ -1,0 +1,107 @@
+"""Events and cutoffs in, counts, recency and values at each cutoff out."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.features.known import PAIR, all_known, in_time, known_events, pieces, seconds
+from profile_lib.tables import EVENT_TYPES, WINDOWS
+
+
+def count_events(events: DataFrame, cutoffs: DataFrame, gap: timedelta) -> DataFrame:
+    """One row a (user_id, cutoff_ts): every numeric feature that needs no catalogue.
+
+    The session under way is the last one: it began with the last event that came more than `gap`
+    after the one before it. The cart holds what was put in since the last purchase.
+    """
+    columns = ("quantity", "price", "rating", "dwell_seconds")
+    known = _with_context(known_events(events, cutoffs, *columns), gap)
+    counted = known.groupBy(*PAIR).agg(*_counts(), *_values(), *_times())
+    since = {
+        f"seconds_since_{kind}": seconds(F.col("cutoff_ts"), F.col(f"last_{kind}_ts"))
+        for kind in ("event", "cart", "checkout", "purchase")
+    }
+    return counted.withColumns(
+        {
+            **since,
+            "n_in_cart": F.greatest(F.col("n_in_cart"), F.lit(0)).cast("long"),
+            "cart_value": F.greatest(F.col("cart_value"), F.lit(0.0)),
+            "session_seconds": seconds(F.col("cutoff_ts"), F.col("session_start_ts")),
+            "days_known": seconds(F.col("cutoff_ts"), F.col("first_event_ts")) / 86400,
+            "hour": F.hour("cutoff_ts"),
+            "weekday": F.dayofweek("cutoff_ts"),
+        }
+    ).drop("last_cart_ts", "last_checkout_ts", "last_purchase_ts", "first_event_ts")
+
+
+def count_orders(events: DataFrame, cutoffs: DataFrame) -> DataFrame:
+    """(user_id, cutoff_ts, n_orders): lines of one order_id, or of one moment, are one order."""
+    bought = events.where((F.col("event_type") == "purchase") & (pieces() > 0))
+    order = F.coalesce(F.col("order_id"), F.col("event_ts").cast("string"))
+    known = known_events(bought, cutoffs, "order_id")
+    return known.groupBy(*PAIR).agg(F.count_distinct(order).alias("n_orders"))
+
+
+def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
+    """Each known event with what only its neighbours tell."""
+    since = seconds(F.col("event_ts"), F.lag("event_ts").over(in_time()))
+    bought_ts = F.when(F.col("event_type") == "purchase", F.col("event_ts"))
+    start_ts = F.when(F.col("starts"), F.col("event_ts"))
+    return (
+        known.withColumns({"gap": since, "place": F.row_number().over(in_time())})
+        .withColumn("starts", F.coalesce(F.col("gap") > gap.total_seconds(), F.lit(True)))
+        .withColumns(
+            {
+                "last_purchase_ts": F.max(bought_ts).over(all_known()),
+                "session_start_ts": F.max(start_ts).over(all_known()),
+                "last_place": F.max("place").over(all_known()),
+            }
+        )
+    )
+
+
+def _counts() -> Iterator[Column]:
+    for window, days in WINDOWS.items():
+        for kind in EVENT_TYPES:
+            is_counted = (F.col("event_type") == kind) & _within(days)
+            yield F.count_if(is_counted).alias(f"n_{kind}_{window}")
+    for kind in EVENT_TYPES:
+        yield F.count_if(F.col("event_type") == kind).alias(f"n_{kind}")
+    yield F.count("*").alias("n_events")
+    yield F.count_if("starts").alias("n_sessions")
+
+
+def _within(days: int | None) -> Column:
+    if days is None:
+        return F.col("event_ts") >= F.col("session_start_ts")
+    return F.col("event_ts") >= F.col("cutoff_ts") - F.expr(f"INTERVAL {days} DAYS")
+
+
+def _values() -> Iterator[Column]:
+    kind, worth = F.col("event_type"), F.col("price") * pieces()
+    is_carted = F.col("last_purchase_ts").isNull() | (F.col("event_ts") > F.col("last_purchase_ts"))
+    sign = F.when(kind == "cart", 1).when(kind == "uncart", -1)
+    in_session = F.col("event_ts") >= F.col("session_start_ts")
+    yield F.coalesce(F.sum(F.when(is_carted, sign * pieces())), F.lit(0)).alias("n_in_cart")
+    yield F.sum(F.when(is_carted, sign * worth)).alias("cart_value")
+    yield _total(F.when(kind == "purchase", worth)).alias("order_value")
+    yield F.avg("price").alias("mean_price")
+    yield F.avg("rating").alias("rating")
+    yield _total(F.when(in_session, F.col("dwell_seconds"))).alias("session_dwell_seconds")
+    last_gap = F.when(F.col("place") == F.col("last_place"), F.col("gap"))
+    yield _total(last_gap).alias("last_gap_seconds")
+
+
+def _times() -> Iterator[Column]:
+    yield F.min("event_ts").alias("first_event_ts")
+    yield F.max("event_ts").alias("last_event_ts")
+    yield F.max("session_start_ts").alias("session_start_ts")
+    for kind in ("cart", "checkout", "purchase"):
+        is_kind = F.col("event_type") == kind
+        yield F.max(F.when(is_kind, F.col("event_ts"))).alias(f"last_{kind}_ts")
+
+
+def _total(values: Column) -> Column:
+    return F.coalesce(F.sum(values), F.lit(0.0))

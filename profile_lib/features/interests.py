@@ -1,0 +1,141 @@
+"""Events, items and cutoffs in, interests and what was seen of the catalogue out."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.features.known import PAIR, known_events, seconds
+from profile_lib.tables import INTERESTS
+
+KINDS = ("category", "brand", "keyword")
+
+
+def seen_items(
+    events: DataFrame, cutoffs: DataFrame, weights: Mapping[str, float], half_life: timedelta
+) -> DataFrame:
+    """One row a (user_id, cutoff_ts, item_id): its decayed weight as of the cutoff, and counts."""
+    known = known_events(events.where("item_id IS NOT NULL"), cutoffs, "item_id")
+    is_seen = F.col("event_type").isin("view", "click") & (
+        F.col("event_ts") >= F.col("cutoff_ts") - F.expr("INTERVAL 7 DAYS")
+    )
+    return known.groupBy(*PAIR, "item_id").agg(
+        F.sum(_decayed(weights, half_life)).alias("weight"),
+        F.max("event_ts").alias("last_ts"),
+        F.count_if(is_seen).alias("n_views_7d"),
+        F.count_if(F.col("event_type") == "purchase").alias("n_bought"),
+    )
+
+
+def summarise_items(seen: DataFrame, sessions: DataFrame) -> DataFrame:
+    """Numbers over the items seen; `sessions` has session_start_ts of each (user, cutoff)."""
+    in_session = F.col("last_ts") >= F.col("session_start_ts")
+    return (
+        seen.join(sessions.select(*PAIR, "session_start_ts"), PAIR)
+        .groupBy(*PAIR)
+        .agg(
+            F.count("*").alias("n_items"),
+            F.count_if(in_session).alias("n_items_session"),
+            F.size(F.collect_set(F.when(in_session, F.col("category"))))
+            .cast("long")
+            .alias("n_categories_session"),
+            F.max("n_views_7d").alias("most_views_of_an_item"),
+            F.avg("price_level").alias("price_level"),
+            F.avg(F.when(F.col("n_bought") > 0, F.col("price_level"))).alias("bought_price_level"),
+        )
+    )
+
+
+def rank_interests(seen: DataFrame, asked: DataFrame, idf: DataFrame, most: int) -> DataFrame:
+    """The `most` strongest categories, brands and keywords of each (user, cutoff), as of it.
+
+    A keyword's weight is the decayed weight of the items and queries that hold it (term
+    frequency) times its inverse document frequency in the catalogue (TF-IDF).
+    """
+    of_items = seen.select(
+        *PAIR,
+        "weight",
+        F.explode(
+            F.concat(
+                F.array(_named("category", F.col("category")), _named("brand", F.col("brand"))),
+                F.transform("words", lambda word: _named("keyword", word)),
+            )
+        ).alias("of"),
+    )
+    of_queries = asked.select(*PAIR, "weight", _named("keyword", F.col("word")).alias("of"))
+    summed = (
+        of_items.unionByName(of_queries)
+        .where(F.col("of.name").isNotNull())
+        .groupBy(*PAIR, "of")
+        .agg(F.sum("weight").alias("weight"))
+        .select(*PAIR, "of.kind", "of.name", "weight")
+    )
+    factor = F.when(F.col("kind") != "keyword", 1.0).otherwise(F.coalesce("idf", "unseen_idf"))
+    weighted = (
+        summed.join(idf.select("name", "idf"), "name", "left")
+        .crossJoin(F.broadcast(unseen_idf(idf)))
+        .withColumn("weight", F.col("weight") * factor)
+    )
+    strength = F.struct((-F.col("weight")).alias("minus"), "name")
+    lists = [F.collect_list(F.when(F.col("kind") == k, strength)).alias(k) for k in KINDS]
+    return weighted.groupBy(*PAIR).agg(*lists).select(*PAIR, *[_strongest(k, most) for k in KINDS])
+
+
+def query_words(
+    events: DataFrame, cutoffs: DataFrame, weights: Mapping[str, float], half_life: timedelta
+) -> DataFrame:
+    """(user_id, cutoff_ts, word, weight) of the words of each query known, decayed."""
+    known = known_events(events.where("query IS NOT NULL"), cutoffs, "query")
+    words = F.array_distinct(F.split(F.lower("query"), r"[^\p{L}\p{N}]+"))
+    return known.select(
+        *PAIR, _decayed(weights, half_life).alias("weight"), F.explode(words).alias("word")
+    ).where("word != ''")
+
+
+def inverse_document_frequency(items: DataFrame) -> DataFrame:
+    """(name, idf, n_items) of every keyword: ln((1 + items) / (1 + items with it)) + 1.
+
+    The smooth form of scikit-learn's TfidfTransformer; a word outside the catalogue has the idf
+    of a word that no item holds.
+    """
+    n_items = items.agg(F.count("*").alias("n_items"))
+    holders = (
+        items.select(F.explode(F.array_distinct("keywords")).alias("name")).groupBy("name").count()
+    )
+    idf = F.log((1 + F.col("n_items")) / (1 + F.col("count"))) + 1
+    return holders.crossJoin(F.broadcast(n_items)).select("name", idf.alias("idf"), "n_items")
+
+
+def unseen_idf(idf: DataFrame) -> DataFrame:
+    """One row: the idf of a word that no item holds, 1 where there are no items."""
+    n_items = F.coalesce(F.max("n_items"), F.lit(0))
+    return idf.agg((F.log(1.0 + n_items) + 1).alias("unseen_idf"))
+
+
+def as_of_last_event(interests: Column, age_seconds: Column, half_life: timedelta) -> Column:
+    """Interests decayed to the cutoff, taken back to `age_seconds` before it."""
+    factor = F.pow(F.lit(2.0), age_seconds / half_life.total_seconds())
+    scaled = F.transform(
+        interests, lambda i: F.struct(i["name"], (i["weight"] * factor).alias("weight"))
+    )
+    return F.coalesce(scaled, F.array()).cast(INTERESTS)
+
+
+def _decayed(weights: Mapping[str, float], half_life: timedelta) -> Column:
+    weight = F.lit(0.0)
+    for kind, value in weights.items():
+        weight = F.when(F.col("event_type") == kind, float(value)).otherwise(weight)
+    age = seconds(F.col("cutoff_ts"), F.col("event_ts"))
+    return weight * F.pow(F.lit(0.5), age / half_life.total_seconds())
+
+
+def _named(kind: str, name: Column) -> Column:
+    return F.struct(F.lit(kind).alias("kind"), name.alias("name"))
+
+
+def _strongest(kind: str, most: int) -> Column:
+    ranked = F.slice(F.array_sort(kind), 1, most)
+    return F.transform(
+        ranked, lambda x: F.struct(x["name"].alias("name"), (-x["minus"]).alias("weight"))
+    ).alias(kind)
