@@ -1,0 +1,101 @@
+"""Raw numeric features in, a vector out; their statistics are part of the model.
+
+Knows no feature by name: what is logged, and where the bins lie, comes from the train split.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+LIMIT = 5.0  # standard deviations: what lies further out counts as being there
+
+
+@dataclass(frozen=True)
+class NumberStatistics:
+    """Of one feature in the train split; mean, deviation and edges are after the logarithm."""
+
+    name: str
+    is_logged: bool
+    mean: float
+    deviation: float
+    edges: tuple[float, ...]  # ascending, two or more where the feature varies
+
+
+class Numbers(nn.Module):
+    """Standardise, bin piecewise linearly and pass through an MLP: (B, F) → (B, joined_size).
+
+    A heavy-tailed feature is taken as sign(x) · log(1 + |x|); every feature is standardised, an
+    unknown one (NaN) becomes 0 and raises a flag. Beside the standardised value stands its
+    piecewise-linear encoding: one component a bin, 0 below the bin, 1 above it, linear within
+    (Gorishniy, Rubachev & Babenko, On Embeddings for Numerical Features in Tabular Deep Learning,
+    2022). All of it are buffers, so that training and inference cannot differ.
+    """
+
+    is_logged: Tensor
+    mean: Tensor
+    deviation: Tensor
+    lower: Tensor
+    width: Tensor
+    is_bin: Tensor
+
+    def __init__(self, n_features: int, bins: int, hidden: int, size: int, dropout: float):
+        super().__init__()
+        self.register_buffer("is_logged", torch.zeros(n_features))
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("deviation", torch.ones(n_features))
+        self.register_buffer("lower", torch.zeros(n_features, bins))
+        self.register_buffer("width", torch.ones(n_features, bins))
+        self.register_buffer("is_bin", torch.zeros(n_features, bins))
+        self.mlp = nn.Sequential(
+            nn.Linear(n_features * (bins + 2), hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, size),
+        )
+
+    def set_statistics(self, statistics: Sequence[NumberStatistics]) -> None:
+        """Take the statistics of the train split; edges beyond the model's bins are thinned out."""
+        bins = self.lower.shape[1]
+        for i, of in enumerate(statistics):
+            self.is_logged[i] = float(of.is_logged)
+            self.mean[i] = of.mean
+            self.deviation[i] = of.deviation if of.deviation > 0 else 1.0
+            edges = thin(of.edges, bins + 1)
+            n = len(edges) - 1
+            scaled = (torch.tensor(edges).double() - of.mean) / float(self.deviation[i])
+            if n > 0:
+                self.lower[i, :n] = scaled[:-1].float()
+                self.width[i, :n] = (scaled[1:] - scaled[:-1]).float().clamp(min=1e-6)
+                self.is_bin[i, :n] = 1.0
+
+    def encode(self, numeric: Tensor) -> Tensor:
+        """(B, F) raw → (B, F · (bins + 2)): standardised value, flag of the unknown, bins."""
+        is_missing = numeric.isnan()
+        logged = numeric.sign() * numeric.abs().log1p()
+        z = (torch.where(self.is_logged > 0, logged, numeric) - self.mean) / self.deviation
+        z = z.masked_fill(is_missing, 0.0)
+        known = (~is_missing).to(z.dtype)
+        bins = ((z.unsqueeze(-1) - self.lower) / self.width).clamp(0, 1)
+        bins = bins * self.is_bin * known.unsqueeze(-1)
+        return torch.cat([z.clamp(-LIMIT, LIMIT), 1 - known, bins.flatten(1)], dim=1)
+
+    def forward(self, numeric: Tensor) -> Tensor:
+        """(B, F) raw, NaN where unknown → (B, size)."""
+        return self.mlp(self.encode(numeric))
+
+
+def thin(edges: Sequence[float], most: int) -> list[float]:
+    """At most `most` of the ascending edges, evenly chosen, the first and last among them.
+
+    >>> thin([0, 1, 2, 3, 4], 3)
+    [0, 2, 4]
+    """
+    if len(edges) <= most:
+        return list(edges)
+    return [edges[i] for i in np.linspace(0, len(edges) - 1, most).round().astype(int)]
