@@ -113,6 +113,8 @@ class ModelSettings(Section):
     """Shape of the model."""
 
     encoder: str  # a BertModel folder or hub name; "default" is the one that needs no network
+    encoder_layers: int | None = Field(ge=0)  # the lowest so many are kept; null: all
+    numeric_bins: int = Field(gt=0)  # of each number's piecewise-linear encoding
     numeric_hidden: int = Field(gt=0)
     joined_size: int = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
@@ -124,16 +126,26 @@ class TrainingSettings(Section):
 
     name: str
     seed: int
-    ranks: int = Field(gt=0)
+    ranks: int = Field(gt=0)  # processes; 1: this one, without Horovod
+    shards: int = Field(gt=0)  # the train rows' parts; a multiple of ranks; more of them, same loss
     threads_a_rank: int = Field(gt=0)
-    epochs: int = Field(gt=0)
+    numeric_epochs: int = Field(ge=0)  # numbers and heads alone, before the encoder joins
+    numeric_batch_size: int = Field(gt=0)
+    epochs: int = Field(ge=0)  # with the text
     batch_size: int = Field(gt=0)  # over all ranks
+    negatives_kept: float = Field(gt=0, le=1)  # in an epoch with the text; others each epoch
     encoder_lr: float = Field(ge=0)
     head_lr: float = Field(gt=0)
+    numbers_lr: float = Field(ge=0)  # of the numbers' part once the encoder has joined
     weight_decay: float = Field(ge=0)
     warmup_share: float = Field(ge=0, le=1)
     max_grad_norm: float = Field(gt=0)
-    frozen_layers: int = Field(ge=0)  # embeddings and so many lower layers are not tuned
+    frozen_layers: int = Field(ge=0)  # embeddings and so many lower layers are not tuned; 0: all is
+    window: int = Field(gt=0)  # rows of a shard shuffled and sorted by length together
+    rows_a_group: int = Field(gt=0)  # of the snapshot's Parquet files
+    evaluation_rows: int = Field(gt=0)  # of validation and of test that are predicted, at most
+    baseline_rows: int = Field(gt=0)  # of train that the baselines are fitted to, at most
+    progress_steps: int = Field(gt=0)  # between two lines of progress
 
 
 class RefreshSettings(Section):

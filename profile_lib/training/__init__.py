@@ -1,0 +1,1 @@
+"""Fits a model to the examples: snapshot, feed, loop, ranks, and a report beside baselines."""

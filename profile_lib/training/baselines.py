@@ -1,0 +1,75 @@
+"""The snapshot's numbers in, what scikit-learn's models say of the same test rows out."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+
+class Numbers(NamedTuple):
+    """Of n rows of a split."""
+
+    numeric: np.ndarray  # (n, F) float32, NaN where unknown
+    labels: np.ndarray  # (n, tasks), -1 where unknown
+    top_class: np.ndarray  # (n,)
+    weight: np.ndarray  # (n,)
+
+
+def read_numbers(folder: str, most: int) -> Numbers:
+    """The first `most` rows of a snapshot's split; its rows stand in order of a hash."""
+    parts, left = [], most
+    for file in sorted(Path(folder).glob("*.parquet")):
+        if left <= 0:
+            break
+        part = pq.read_table(file, columns=list(Numbers._fields)).slice(0, left)
+        parts.append(part)
+        left -= len(part)
+    table = pa.concat_tables(parts)
+    return Numbers(
+        _matrix(table["numeric"]),
+        _matrix(table["labels"]),
+        table["top_class"].to_numpy(),
+        table["weight"].to_numpy(),
+    )
+
+
+def fit_baselines(train: Numbers, test: Numbers, task: int, seed: int) -> dict[str, np.ndarray]:
+    """Name → probabilities of a binary task for the test rows whose label is known.
+
+    Logistic regression reads signed logarithms, standardised, unknown values as the median;
+    gradient boosting reads the numbers as they are. Both take the rows' weights, and leave out
+    features of which no train row knows the value.
+    """
+    known = train.labels[:, task] >= 0
+    seen = ~np.isnan(train.numeric[known]).all(axis=0)
+    x, y, weight = train.numeric[known][:, seen], train.labels[known, task], train.weight[known]
+    asked = test.numeric[test.labels[:, task] >= 0][:, seen]
+    logistic = make_pipeline(
+        FunctionTransformer(_signed_log),
+        SimpleImputer(strategy="median"),
+        StandardScaler(),
+        LogisticRegression(max_iter=1000),
+    )
+    logistic.fit(x, y, logisticregression__sample_weight=weight)
+    boosting = HistGradientBoostingClassifier(random_state=seed)
+    boosting.fit(x, y, sample_weight=weight)
+    return {
+        "logistic_regression": logistic.predict_proba(asked)[:, 1],
+        "gradient_boosting": boosting.predict_proba(asked)[:, 1],
+    }
+
+
+def _signed_log(x: np.ndarray) -> np.ndarray:
+    return np.sign(x) * np.log1p(np.abs(x))
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks().flatten().to_numpy()
+    return values.reshape(len(column), -1)
