@@ -1,0 +1,86 @@
+"""A model comes back as it was saved, or not at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from profile_lib.errors import InputError
+from profile_lib.model.checkpoint import load_model, read_about, save_model
+from profile_lib.model.numbers import NumberStatistics
+
+IDS, N_TOKENS = torch.tensor([[2, 5, 3]]), torch.tensor([3])
+NUMERIC = torch.tensor([[1.0, float("nan")]])
+
+
+@pytest.fixture
+def saved(model, spec, tokenizer_folder, tmp_path) -> Path:
+    model.numbers.set_statistics(
+        [
+            NumberStatistics("views", True, 1.0, 2.0, (0.0, 1.0, 2.0)),
+            NumberStatistics("price", False, 5.0, 3.0, (1.0, 9.0)),
+        ]
+    )
+    save_model(
+        str(tmp_path / "shop"), model, tokenizer_folder, spec, {"auc": 0.9}, {"examples": 4},
+        {"report.json": {"buys": 1}},
+    )  # fmt: skip
+    return tmp_path / "shop"
+
+
+def test_a_saved_model_answers_as_before(saved, model, spec):
+    loaded, loaded_spec, about = load_model(str(saved))
+    assert not loaded.training
+    assert loaded_spec.tasks == spec.tasks
+    assert (about.metrics, about.table_versions) == ({"auc": 0.9}, {"examples": 4})
+    torch.testing.assert_close(
+        loaded(IDS, N_TOKENS, NUMERIC).vector, model(IDS, N_TOKENS, NUMERIC).vector
+    )
+    assert AutoTokenizer.from_pretrained(saved)("a b")["input_ids"] == [2, 5, 6, 3]
+    assert json.loads((saved / "report.json").read_text()) == {"buys": 1}
+    assert not list(saved.glob("*.bin")) + list(saved.glob("*.pt"))
+
+
+def test_the_version_names_the_content(saved, model, spec, tokenizer_folder):
+    first = read_about(str(saved)).model_version
+    again = save_model(str(saved), model, tokenizer_folder, spec, {}, {})
+    assert first.startswith("shop-")
+    assert again.model_version == first
+    with torch.no_grad():
+        model.heads.added.bias += 1
+    assert save_model(str(saved), model, tokenizer_folder, spec, {}, {}).model_version != first
+    assert sorted(p.name for p in saved.parent.iterdir()) == ["shop", "tokenizer"]
+
+
+def test_weights_that_were_changed_are_refused(saved):
+    weights = saved / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match=r"model.safetensors: sha256 .* changed after training"):
+        load_model(str(saved))
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("model.json", "no model.json; run train_model"), ("model.safetensors", "not whole")],
+)
+def test_a_missing_file_is_told(saved, file, told):
+    (saved / file).unlink()
+    with pytest.raises(InputError, match=told):
+        load_model(str(saved))
+
+
+def test_a_description_that_is_none_is_told(saved):
+    (saved / "model.json").write_text('{"model_version": "x"}')
+    with pytest.raises(InputError, match="not a model's description: sha256: Field required"):
+        read_about(str(saved))
+
+
+def test_a_failed_write_leaves_the_old_model_in_place(saved, model, spec, tmp_path):
+    before = read_about(str(saved))
+    with pytest.raises(OSError, match="nowhere"):
+        save_model(str(saved), model, str(tmp_path / "nowhere"), spec, {}, {})
+    assert load_model(str(saved))[2] == before

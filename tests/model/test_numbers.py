@@ -1,0 +1,66 @@
+"""Numbers are logged, standardised and binned inside the model, unknown ones flagged."""
+
+import math
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from profile_lib.model.numbers import LIMIT, Numbers, NumberStatistics
+
+
+def numbers(*statistics: NumberStatistics, bins: int = 2) -> Numbers:
+    made = Numbers(len(statistics), bins, hidden=4, size=3, dropout=0.0)
+    made.set_statistics(statistics)
+    return made
+
+
+def encoded(made: Numbers, *row: float) -> list[float]:
+    return made.encode(torch.tensor([row])).round(decimals=4).tolist()[0]
+
+
+def test_a_value_is_standardised_and_fills_its_bins():
+    made = numbers(NumberStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
+    assert encoded(made, 4.0) == [1.0, 0.0, 1.0, 0.5]  # value, flag, first bin, half the second
+    assert encoded(made, -3.0) == [-2.5, 0.0, 0.0, 0.0]
+    assert encoded(made, 99.0) == [LIMIT, 0.0, 1.0, 1.0]
+
+
+def test_an_unknown_value_is_zero_with_a_flag():
+    made = numbers(NumberStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
+    assert encoded(made, math.nan) == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_a_heavy_tailed_value_is_logged_with_its_sign():
+    made = numbers(NumberStatistics("n", True, 0.0, 1.0, ()))
+    assert encoded(made, math.e - 1) == [1.0, 0.0, 0.0, 0.0]
+    assert encoded(made, 1 - math.e) == [-1.0, 0.0, 0.0, 0.0]
+
+
+def test_a_feature_that_never_varies_or_is_never_known_has_no_bins():
+    made = numbers(
+        NumberStatistics("constant", False, 7.0, 0.0, (7.0,)),
+        NumberStatistics("unknown", False, 0.0, 1.0, ()),
+    )
+    assert encoded(made, 7.0, math.nan) == [0.0, 0.0, 0.0, 1.0] + [0.0] * 4
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=30), st.integers(1, 8))
+def test_the_bins_grow_with_the_value_and_only_one_is_partly_full(values, bins):
+    edges = tuple(sorted(map(float, set(values))))
+    made = numbers(
+        NumberStatistics("n", False, float(np.mean(values)), float(np.std(values)), edges),
+        bins=bins,
+    )
+    asked = torch.tensor(sorted(values)).float().unsqueeze(1)
+    filled = made.encode(asked)[:, 2:]
+    assert (filled.diff(dim=0) >= 0).all()
+    assert (((filled > 1e-4) & (filled < 1 - 1e-4)).sum(dim=1) <= 1).all()
+    assert filled.isfinite().all()
+
+
+def test_values_without_bounds_stay_finite():
+    made = numbers(NumberStatistics("n", True, 1.0, 2.0, (0.0, 1.0, 2.0)))
+    for value in (math.inf, -math.inf, 3e38):
+        assert made(torch.tensor([[value]])).isfinite().all()

@@ -1,0 +1,73 @@
+"""The measures agree with scikit-learn, or with arithmetic done by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from profile_lib import metrics
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 1), st.floats(0, 1) | st.sampled_from([0.0, 0.2, 0.5, 1.0])),
+    min_size=2,
+    max_size=60,
+)
+
+
+def columns(rows):
+    labels, scores = zip(*rows, strict=True)
+    return np.array(labels), np.array(scores, np.float64)
+
+
+@given(ROWS)
+def test_roc_auc_agrees_with_scikit_learn(rows):
+    labels, scores = columns(rows)
+    found = metrics.roc_auc(labels, scores)
+    if labels.min() == labels.max():
+        assert found is None
+    else:
+        assert found == pytest.approx(reference.roc_auc_score(labels, scores))
+
+
+@given(ROWS)
+def test_pr_auc_agrees_with_scikit_learn(rows):
+    labels, scores = columns(rows)
+    found = metrics.pr_auc(labels, scores)
+    if labels.max() == 0:
+        assert found is None
+    else:
+        assert found == pytest.approx(reference.average_precision_score(labels, scores))
+
+
+@given(ROWS)
+def test_log_loss_and_brier_agree_with_scikit_learn(rows):
+    labels, scores = columns(rows)
+    kept = np.clip(scores, 1e-12, 1 - 1e-12)
+    assert metrics.log_loss(labels, scores) == pytest.approx(
+        reference.log_loss(labels, kept, labels=[0, 1])
+    )
+    assert metrics.brier(labels, scores) == pytest.approx(np.mean((scores - labels) ** 2))
+
+
+@given(ROWS, st.integers(1, 10))
+def test_the_bins_hold_every_row_once(rows, n_bins):
+    labels, scores = columns(rows)
+    bins = metrics.calibration_bins(labels, scores, n_bins)
+    assert sum(b["n"] for b in bins) == len(rows)
+    assert sum(b["n"] * b["share"] for b in bins) == pytest.approx(labels.sum())
+    assert sum(b["n"] * b["probability"] for b in bins) == pytest.approx(scores.sum())
+
+
+def test_the_calibration_error_is_the_mean_gap_of_the_bins():
+    labels, scores = np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.8, 0.9])
+    assert metrics.calibration_error(labels, scores, 2) == pytest.approx(
+        (2 * abs(0.5 - 0.2) + 2 * abs(1.0 - 0.85)) / 4
+    )
+
+
+def test_ranks_are_measured_by_hits_and_reciprocals():
+    ranks = np.array([1, 2, 4])
+    assert metrics.hit_rate(ranks, 1) == pytest.approx(1 / 3)
+    assert metrics.hit_rate(ranks, 3) == pytest.approx(2 / 3)
+    assert metrics.mean_reciprocal_rank(ranks) == pytest.approx((1 + 1 / 2 + 1 / 4) / 3)
