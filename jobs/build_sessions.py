@@ -1,0 +1,86 @@
+"""events → sessions: all of them, or those that the events which arrived on a day change."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.command import main
+from profile_lib.config import Settings
+from profile_lib.events.recut import (
+    events_within,
+    session_changes,
+    touched_sessions,
+    touched_spans,
+    widen_spans,
+)
+from profile_lib.events.sessions import build_sessions
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, SESSIONS
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Cut all sessions anew, or those of the users whose events arrived on `day`, near these."""
+    gap = timedelta(minutes=settings.sessions.gap_minutes)
+    events = store.read(EVENTS)
+    if day is None:
+        store.replace(SESSIONS, build_sessions(events, gap))
+        return
+    arrived = events.where(F.to_date("ingest_ts") == F.lit(day))
+    spans = touched_spans(arrived, gap).persist()
+    try:
+        if (bounds := _bounds(spans)) is None:
+            return  # nothing came on that day
+        stored = store.read_or_empty(SESSIONS)
+        near = stored.where(f"end_ts >= {bounds.first_ts} AND start_ts <= {bounds.last_ts}")
+        _recut(store, events, touched_sessions(near, spans), spans, gap)
+    finally:
+        spans.unpersist()
+
+
+def _recut(
+    store: Store, events: DataFrame, touched: DataFrame, spans: DataFrame, gap: timedelta
+) -> None:
+    wide = widen_spans(spans, touched).persist()
+    try:
+        bounds = _bounds(wide)
+        assert bounds is not None  # the spans hold the users of the arrivals
+        days = f"BETWEEN DATE '{bounds.first_date}' AND DATE '{bounds.last_date}'"
+        again = events_within(events.where(f"event_date {days}"), wide)
+        changes = session_changes(build_sessions(again, gap), touched)
+        store.upsert(SESSIONS, changes, prune=f"target.session_date {days}")
+    finally:
+        wide.unpersist()
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """The time that all spans lie in: as SQL, and as UTC dates for the partitions."""
+
+    first_ts: str
+    last_ts: str
+    first_date: date
+    last_date: date
+
+
+def _bounds(spans: DataFrame) -> _Bounds | None:
+    first, last = F.min("from_ts"), F.max("to_ts")
+    found = spans.agg(
+        F.unix_micros(first).alias("first"),
+        F.unix_micros(last).alias("last"),
+        F.to_date(first).alias("first_date"),
+        F.to_date(last).alias("last_date"),
+    ).first()
+    if found is None or found["first"] is None:
+        return None
+    return _Bounds(
+        f"timestamp_micros({found['first']})",
+        f"timestamp_micros({found['last']})",
+        found["first_date"],
+        found["last_date"],
+    )
+
+
+if __name__ == "__main__":
+    main("build_sessions", run, __doc__)
