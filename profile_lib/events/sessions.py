@@ -72,7 +72,9 @@ def session_batches(batches: Iterable[pa.RecordBatch], limit: int) -> Iterator[p
             waiting.append(batch)
         elif len(keys):
             last = int(np.searchsorted(keys, keys[-1]))
-            yield cut_sessions(pa.Table.from_batches([*waiting, batch.slice(0, last)]), limit)
+            if waiting or last:
+                done = [*waiting, batch.slice(0, last)]
+                yield cut_sessions(pa.Table.from_batches(done), limit)
             waiting = [batch.slice(last)]
     if waiting:
         yield cut_sessions(pa.Table.from_batches(waiting), limit)

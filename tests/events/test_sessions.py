@@ -1,0 +1,189 @@
+"""What sessions are cut and what they count, against DuckDB on random logs."""
+
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import functions as F
+
+from profile_lib.events.sessions import build_sessions, narrow, session_batches
+from profile_lib.tables import EVENT_TYPES, SESSIONS
+
+GAP = timedelta(minutes=30)
+SCHEMA = (
+    "event_id string, user_id string, event_ts timestamp, event_type string, item_id string, "
+    "position int, dwell_seconds double, price double, quantity int, channel string, "
+    "device string, region string"
+)
+IN_DUCKDB = f"""
+WITH cut AS (
+    SELECT *, coalesce(event_ts - lag(event_ts) OVER w > INTERVAL 30 MINUTE, true) AS starts
+    FROM events WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id)
+), numbered AS (
+    SELECT *, sum(starts::int) OVER w AS n,
+        starts OR event_type <> lag(event_type) OVER w AS is_step
+    FROM cut WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id)
+)
+SELECT user_id, min(event_ts) AS start_ts, max(event_ts) AS end_ts,
+    min(event_ts)::date::varchar AS session_date, count(*) AS n_events,
+    {", ".join(f"count(*) FILTER (event_type = '{k}') AS n_{k}" for k in EVENT_TYPES)},
+    count(DISTINCT item_id) AS n_items,
+    coalesce(sum(dwell_seconds), 0) AS dwell_seconds,
+    coalesce(list(position ORDER BY event_ts, event_id)
+        FILTER (event_type = 'click' AND position IS NOT NULL), []) AS click_positions,
+    list(event_type ORDER BY event_ts, event_id) FILTER (is_step) AS path,
+    coalesce(sum(price * coalesce(quantity, 1)) FILTER (event_type = 'purchase'), 0) AS order_value,
+    {
+    ", ".join(
+        f"first({c} ORDER BY event_ts, event_id) FILTER ({c} IS NOT NULL) AS {c}"
+        for c in ("channel", "device", "region")
+    )
+}
+FROM numbered GROUP BY user_id, n ORDER BY user_id, start_ts
+"""
+
+
+def at(minutes: float) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+
+
+def log(rows, *events):
+    """Events given by what matters: user, minutes, kind and any other column."""
+    told = []
+    for number, (user, minutes, kind, more) in enumerate(events):
+        row = dict.fromkeys(("item_id", "position", "dwell_seconds", "price", "quantity"))
+        row |= dict.fromkeys(("channel", "device", "region")) | {"event_id": f"e{number}"} | more
+        row |= {"user_id": user, "event_ts": at(minutes), "event_type": kind}
+        told.append(tuple(row[name.split()[0]] for name in SCHEMA.split(", ")))
+    return rows(SCHEMA, *told)
+
+
+def sessions_of(events):
+    cut = build_sessions(events, GAP).orderBy("user_id", "start_ts")
+    return [row.asDict() for row in cut.collect()]
+
+
+def random_log(seed: int, n_users: int, n_events: int) -> pd.DataFrame:
+    """Bursts of events, many at the same second, around midnight too."""
+    rng = np.random.default_rng(seed)
+
+    def maybe(values):
+        return pd.Series(values).astype(object).where(rng.random(n_events) < 0.7, None)
+
+    kinds = rng.choice(EVENT_TYPES, n_events)
+    minutes = rng.choice([0, 1, 5, 29, 30, 31, 60, 1410, 1439, 1440, 1470, 2900], n_events)
+    seconds = 60 * minutes + rng.choice([0, 0, 0, 1, 30], n_events)
+    return pd.DataFrame(
+        {
+            "event_id": [f"e{n}" for n in rng.permutation(n_events)],
+            "user_id": [f"u{n}" for n in rng.integers(0, n_users, n_events)],
+            "event_ts": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(seconds, unit="s"),
+            "event_type": kinds,
+            "item_id": maybe([f"i{n}" for n in rng.integers(0, 5, n_events)]),
+            "position": maybe(rng.integers(1, 20, n_events)),
+            "dwell_seconds": maybe(rng.integers(0, 100, n_events) / 4),
+            "price": maybe(rng.integers(1, 400, n_events) / 4),
+            "quantity": maybe(rng.integers(1, 4, n_events)),
+            "channel": maybe(rng.choice(["direct", "email"], n_events)),
+            "device": maybe(rng.choice(["mobile", "desktop"], n_events)),
+            "region": maybe(rng.choice(["London", "Beijing"], n_events)),
+        }
+    ).astype({"position": "Int32", "quantity": "Int32", "dwell_seconds": float, "price": float})
+
+
+@pytest.fixture(scope="module")
+def parquet(tmp_path_factory) -> str:
+    """Random logs as one file that both engines read."""
+    path = str(tmp_path_factory.mktemp("log") / "events.parquet")
+    random_log(seed=1, n_users=40, n_events=2_000).to_parquet(path, coerce_timestamps="us")
+    return path
+
+
+def test_sessions_are_what_duckdb_cuts_from_the_same_log(spark, parquet):
+    with duckdb.connect() as engine:
+        engine.execute("SET timezone = 'UTC'")
+        wanted = engine.sql(IN_DUCKDB.replace("FROM events", f"FROM '{parquet}'")).df()
+    cut = build_sessions(spark.read.parquet(parquet), GAP)
+    found = cut.withColumn("session_date", F.col("session_date").cast("string"))
+    found = found.orderBy("user_id", "start_ts").toPandas()
+    assert len(found) == len(wanted) > 100
+    for name in wanted.columns:
+        assert [_plain(v) for v in found[name]] == [_plain(v) for v in wanted[name]], name
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | list):
+        return list(value)
+    if isinstance(value, pd.Timestamp):
+        return value.tz_localize(None)
+    return None if pd.isna(value) else value
+
+
+def test_a_gap_of_exactly_the_limit_continues_and_a_longer_one_starts_a_session(rows):
+    cut = sessions_of(
+        log(
+            rows,
+            ("ann", 0, "view", {}),
+            ("ann", 30, "click", {}),
+            ("ann", 60.01, "view", {}),
+            ("bob", 61, "view", {}),
+        )
+    )
+    assert [(s["user_id"], s["n_events"]) for s in cut] == [("ann", 2), ("ann", 1), ("bob", 1)]
+
+
+def test_a_session_runs_across_midnight_and_bears_the_date_it_began(rows):
+    (session,) = sessions_of(
+        log(rows, ("ann", 1435, "view", {}), ("ann", 1445, "purchase", {"price": 3.0}))
+    )
+    assert str(session["session_date"]) == "2026-01-01"
+    assert session["end_ts"].day == 2
+    assert session["order_value"] == 3.0
+
+
+def test_events_at_the_same_moment_count_in_the_order_of_their_ids(rows):
+    (session,) = sessions_of(
+        log(
+            rows,
+            ("ann", 0, "click", {"event_id": "c", "position": 3, "device": "app"}),
+            ("ann", 0, "view", {"event_id": "a", "device": "mobile"}),
+            ("ann", 0, "click", {"event_id": "b", "position": 7}),
+        )
+    )
+    assert session["path"] == ["view", "click"]
+    assert session["click_positions"] == [7, 3]
+    assert session["device"] == "mobile"
+
+
+def test_a_session_is_named_by_its_user_and_start(rows):
+    (session,) = sessions_of(log(rows, ("ann", 1, "view", {})))
+    assert session["session_id"] == "ann-1767225660000000"
+
+
+def test_the_frame_is_what_the_table_declares(rows):
+    assert SESSIONS.conform(build_sessions(log(rows, ("ann", 0, "view", {})), GAP))
+
+
+@pytest.fixture(scope="module")
+def sorted_events(spark, parquet) -> pa.RecordBatch:
+    """A log as the cutting sees it: sorted by user_key, otherwise in any order."""
+    frame = narrow(spark.read.parquet(parquet).limit(300)).orderBy("user_key").collect()
+    columns = {name: [row[name] for row in frame] for name in frame[0].asDict()}
+    return pa.RecordBatch.from_arrays(list(map(pa.array, columns.values())), list(columns))
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(0, 300), max_size=12))
+def test_where_batches_end_makes_no_difference(sorted_events, cuts):
+    limit = 30 * 60 * 1_000_000
+    bounds = [0, *sorted(cuts), 300]
+    batches = [sorted_events.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    whole = list(session_batches([sorted_events], limit))
+    parts = list(session_batches(batches, limit))
+    key = [("session_id", "ascending")]
+    assert pa.Table.from_batches(parts).sort_by(key) == pa.Table.from_batches(whole).sort_by(key)
