@@ -35,11 +35,11 @@ def train(spark: SparkSession, job: RankJob, n_ranks: int, tell: Tell) -> Outcom
         return run_rank(job, Alone(), tell)
     horovod = _horovod()
     _check_slots(spark, n_ranks)
-    with _told(Path(job.folder) / PROGRESS, tell):
+    with following(Path(job.folder) / PROGRESS, tell):
         try:
             outcomes = horovod.run(_rank, args=(job,), num_proc=n_ranks, use_gloo=True, verbose=0)
         except Exception as error:
-            raise _reason(Path(job.folder)) or error from error
+            raise reason(Path(job.folder)) or error from error
     return outcomes[0]
 
 
@@ -130,13 +130,14 @@ def _check_slots(spark: SparkSession, n_ranks: int) -> None:
         )
 
 
-def _reason(folder: Path) -> InputError | None:
+def reason(folder: Path) -> InputError | None:
+    """What a rank left behind that a user can mend."""
     told = sorted(folder.glob("error-*.txt"))
     return InputError(told[0].read_text(encoding="utf-8")) if told else None
 
 
 @contextmanager
-def _told(file: Path, tell: Tell) -> Iterator[None]:
+def following(file: Path, tell: Tell) -> Iterator[None]:
     """While the body runs, pass on what rank 0 appends to `file`, line by line."""
     file.unlink(missing_ok=True)
     file.touch()
