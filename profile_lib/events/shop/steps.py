@@ -8,7 +8,7 @@ from profile_lib.events.shop.chance import Chance, Floats, Longs
 from profile_lib.events.shop.visits import DAY, Flags, Looks, Visits
 
 ACTIONS = (
-    "page view", "search", "view", "click", "favourite", "add_to_cart", "remove_from_cart",
+    "page", "search", "view", "click", "favourite", "add_to_cart", "remove_from_cart",
     "checkout", "purchase", "review",
 )  # fmt: skip
 PAGE, SEARCH, VIEW, CLICK, FAVOURITE, CART, UNCART, CHECKOUT, PURCHASE, REVIEW = range(10)
