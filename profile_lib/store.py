@@ -1,5 +1,7 @@
 """The only code that touches tables: reads, replaces and merges the declared Delta tables."""
 
+from pathlib import Path
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -14,7 +16,7 @@ class Store:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
-        self.root = root.rstrip("/")
+        self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
 
     def path(self, table: Table) -> str:
         """Where the table lies."""

@@ -134,14 +134,14 @@ REJECTED_EVENTS = Table(
     "Rows that broke the contract, with the reasons",
     key=("row_id",),
     columns=(
-        required("row_id", STRING, "hash of the row as mapped"),
+        required("row_id", STRING, "hash of row and reasons"),
         required("source", STRING, "name of the mapping it came by"),
         optional("user_id", STRING, "pseudonym, where the row had a user"),
         optional("event_id", STRING, "as in events, where the row has one"),
         optional("event_ts", TIMESTAMP, "when it happened, where that could be read"),
         required("reasons", STRINGS, "what is wrong, one sentence a rule"),
-        required("row", STRING, "the mapped row as JSON, without the raw user id"),
-        required("ingest_ts", TIMESTAMP, "when it was rejected, UTC"),
+        required("row", STRING, "what could be read of the row as JSON, without the raw user id"),
+        optional("ingest_ts", TIMESTAMP, "when it was known here, where that could be read"),
     ),
 )
 

@@ -1,0 +1,42 @@
+"""Good events and declared facts in, the table `users` out."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.tables import USERS
+
+FACTS = ("age_band", "gender", "region")
+
+
+def declare_users(events: DataFrame, declared: DataFrame | None, known: DataFrame) -> DataFrame:
+    """Each user of `events` as known from now on; rows that change nothing are left out.
+
+    What is declared wins over what was known; the region, where it is not declared, is the last
+    one seen, and the first event is the earliest ever seen.
+    """
+    seen = events.groupBy("user_id").agg(
+        F.min("event_ts").alias("first_seen_ts"),
+        F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region")))["region"].alias(
+            "last_region"
+        ),
+    )
+    unknown = F.lit(None).cast("string")
+    if declared is None:
+        none = F.create_map().cast("map<string,string>")
+        declared = seen.select(
+            "user_id", *[unknown.alias(n) for n in FACTS], none.alias("attributes")
+        )
+    old = known.select("user_id", *[F.col(c).alias(f"old_{c}") for c in USERS.names()[1:]])
+    joined = seen.join(declared, "user_id", "left").join(old, "user_id", "left")
+    empty = F.create_map().cast("map<string,string>")
+    values = {
+        "age_band": F.coalesce("age_band", "old_age_band"),
+        "gender": F.coalesce("gender", "old_gender"),
+        "region": F.coalesce("region", "last_region", "old_region"),
+        "attributes": F.coalesce("attributes", "old_attributes", empty),
+        "first_seen_ts": F.least("first_seen_ts", "old_first_seen_ts"),
+    }
+    users = joined.select("user_id", *[v.alias(n) for n, v in values.items()], *old.columns[1:])
+    now = F.to_json(F.struct(*USERS.names()[1:]))
+    before = F.to_json(F.struct(*[F.col(f"old_{c}").alias(c) for c in USERS.names()[1:]]))
+    return users.where(now != before).select(*USERS.names())

@@ -1,0 +1,49 @@
+"""What events or a source say of items in, the catalogue out."""
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from profile_lib.features.words import keywords
+from profile_lib.tables import ITEMS
+
+TOLD = ("title", "category", "brand")
+
+
+def derive_items(said: DataFrame) -> DataFrame:
+    """(item_id, title, category, brand, price) from rows that each say something of an item.
+
+    Of each column the most frequent value, ties to the greatest; of the price the median.
+    """
+    known = said.where("item_id IS NOT NULL")
+    prices = known.groupBy("item_id").agg(F.median("price").alias("price"))
+    counted = known.groupBy("item_id", *TOLD).count()
+    for column in TOLD:
+        votes = (
+            counted.where(F.col(column).isNotNull())
+            .groupBy("item_id", column)
+            .agg(F.sum("count").alias("votes"))
+            .groupBy("item_id")
+            .agg(F.max(F.struct("votes", column))[column].alias(column))
+        )
+        prices = prices.join(votes, "item_id", "left")
+    return prices.select("item_id", *TOLD, "price")
+
+
+def merge_items(new: DataFrame, kept: DataFrame) -> DataFrame:
+    """The table `items`: what is new said over what was known, levels and words computed anew.
+
+    `price_level` is the share of the category's priced items that cost less.
+    """
+    joined = new.alias("new").join(kept.alias("kept"), "item_id", "full_outer")
+    merged = joined.select(
+        "item_id", *[F.coalesce(f"new.{c}", f"kept.{c}").alias(c) for c in (*TOLD, "price")]
+    )
+    in_category = Window.partitionBy("category", F.col("price").isNull()).orderBy("price")
+    level = F.when(F.col("price").isNotNull(), F.percent_rank().over(in_category))
+    return merged.select(
+        "item_id", *TOLD, "price", level.alias("price_level"), _words_of("title")
+    ).select(*ITEMS.names())
+
+
+def _words_of(column: str) -> Column:
+    return keywords(F.col(column)).alias("keywords")
