@@ -1,0 +1,93 @@
+"""What becomes of values, and what is said of those that cannot be."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pyspark.sql import functions as F
+
+from profile_lib.events.clean import clean_events, normalised
+
+KINDS = {"view": "view", "buy": "purchase", "heartbeat": None}
+ROW = {
+    "event_id": "1", "user_id": "ann", "event_ts": "2026-01-02 03:04:05", "event_type": "view",
+    "item_id": " mug ", "query": None, "text": None, "rating": None, "price": None,
+    "quantity": None, "dwell_seconds": None, "position": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def cleaned(spark):
+    """Rows that differ from a good one in the given ways, cleaned, in order."""
+
+    def clean(*changes: dict) -> list[dict]:
+        values = [tuple({**ROW, **c, "event_id": str(i)}.values()) for i, c in enumerate(changes)]
+        schema = ", ".join(f"{name} string" for name in ROW)
+        frame = clean_events(
+            spark.createDataFrame(values, schema), KINDS, "shop",
+            earliest=datetime(2020, 1, 1, tzinfo=UTC), latest=datetime(2026, 2, 1, tzinfo=UTC),
+            max_text_chars=1000,
+        )  # fmt: skip
+        return [r.asDict() for r in frame.orderBy(F.col("event_id").cast("int")).collect()]
+
+    return clean
+
+
+def test_a_good_row_is_typed_and_nothing_is_said_against_it(cleaned):
+    good = {"event_type": "buy", "price": " 9.50", "quantity": "2", "rating": "4", "position": "3"}
+    (row,) = cleaned(good)
+    assert row["reasons"] == []
+    assert (row["event_type"], row["item_id"], row["source"]) == ("purchase", "mug", "shop")
+    assert (row["price"], row["quantity"], row["rating"], row["position"]) == (9.5, 2, 4.0, 3)
+    assert row["event_ts"] == row["ingest_ts"] == datetime(2026, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("word", ["heartbeat"])
+def test_a_kind_mapped_to_nothing_is_left_out_on_purpose(cleaned, word):
+    assert cleaned({"event_type": word}) == []
+
+
+REFUSED = [
+    ({"user_id": None}, ["user_id is null"]),
+    ({"event_ts": None}, ["event_ts is null"]),
+    ({"event_ts": "yesterday"}, ["event_ts: not a time: yesterday"]),
+    ({"event_ts": "2031-01-01"}, ["event_ts in the future"]),
+    ({"event_ts": "1970-01-01"}, ["event_ts before the earliest that can be"]),
+    ({"event_type": "teleport"}, ["event_type without a mapping: teleport"]),
+    ({"event_type": None}, ["event_type is null"]),
+    ({"price": "ten"}, ["price: not a number: ten"]),
+    ({"price": "-1"}, ["price: outside 0 to 1e+07: -1"]),
+    ({"rating": "9"}, ["rating: outside 1 to 5: 9"]),
+    ({"position": "0"}, ["position: outside 1 to 1e+06: 0"]),
+    ({"user_id": None, "price": "ten"}, ["user_id is null", "price: not a number: ten"]),
+    ({"price": ""}, []),
+]
+
+
+def test_every_broken_rule_is_told_in_one_sentence(cleaned):
+    found = cleaned(*[change for change, _ in REFUSED])
+    assert [row["reasons"] for row in found] == [reasons for _, reasons in REFUSED]
+
+
+def test_a_text_of_a_megabyte_is_cut_and_the_row_stays(cleaned):
+    (row,) = cleaned({"text": "word " * 200_000})
+    assert row["reasons"] == []
+    assert len(row["text"]) <= 1000
+
+
+TEXTS = [
+    ("plain words", "plain words"),
+    ("  Much\t\n  space ", "Much space"),
+    ("ＡＢＣ１２３！　ｘ", "ABC123! x"),
+    ("<b>bold</b> claim", "bold claim"),
+    ("salt &amp; pepper &lt;3", "salt & pepper <3"),
+    ("红色　运动鞋\u0000", "红色 运动鞋"),
+    ("", None),
+    (" \t", None),
+    (None, None),
+]
+
+
+def test_texts_lose_width_markup_entities_and_control_characters(rows):
+    frame = rows("i int, t string", *[(i, text) for i, (text, _) in enumerate(TEXTS)])
+    found = frame.select("i", normalised(F.col("t"), 100, False).alias("t")).orderBy("i").collect()
+    assert [r.t for r in found] == [expected for _, expected in TEXTS]

@@ -1,0 +1,155 @@
+"""What was known of a user at a cutoff, of histories whose every number is known."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from profile_lib.features.behaviour import build_behaviour
+from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
+
+WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "page": 0}
+DAY = timedelta(days=1)
+CATALOGUE = (
+    ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"]),
+    ("tee", "blue tee", "apparel", "acme", 20.0, 0.2, ["blue", "tee"]),
+    ("pen", "pen", "office", None, 1.0, None, ["pen"]),
+)
+
+
+def at(hour: float, day: int = 10) -> datetime:
+    return datetime(2026, 1, day) + timedelta(hours=hour)
+
+
+def event(user: str, ts: datetime, kind: str, item: str | None = None, **more: object) -> dict:
+    identity = {"event_id": f"{user}{ts.isoformat()}{kind}{item}", "user_id": user}
+    when = {"event_ts": ts, "event_date": ts.date(), "ingest_ts": ts}
+    return identity | when | {"event_type": kind, "item_id": item, "source": "s"} | more
+
+
+@pytest.fixture
+def behaviour(spark):
+    """Behaviour of events at cutoffs, as dictionaries by user and cutoff."""
+
+    def build(events: list[dict], *cutoffs: tuple[str, datetime]) -> dict:
+        frame = build_behaviour(
+            spark.createDataFrame(
+                [tuple(e.get(n) for n in EVENTS.names()) for e in events], EVENTS.schema
+            ),
+            spark.createDataFrame(list(CATALOGUE), ITEMS.schema),
+            spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp"),
+            gap=timedelta(minutes=30), half_life=DAY, weights=WEIGHTS,
+            max_interests=3, max_recent=4,
+        )  # fmt: skip
+        BEHAVIOUR.conform(frame)
+        return {(r.user_id, r.cutoff_ts): r.asDict(recursive=True) for r in frame.collect()}
+
+    return build
+
+
+ANNS = [
+    event("ann", at(9, day=2), "view", "tee", price=20.0, channel="mail", device="mobile"),
+    event("ann", at(9, day=9), "view", "mug", price=10.0, dwell_seconds=5.0, channel="web"),
+    event("ann", at(9.1, day=9), "purchase", "mug", price=10.0, quantity=2, order_id="1"),
+    event("ann", at(9.1, day=9), "purchase", "pen", price=1.0, order_id="1"),
+    event("ann", at(9), "search", query="blue mug", channel="web"),
+    event("ann", at(9.1), "view", "mug", price=10.0, dwell_seconds=7.0, channel="web"),
+    event("ann", at(9.2), "cart", "mug", price=10.0, quantity=3, channel="web"),
+    event("ann", at(9.25), "uncart", "mug", price=10.0, quantity=1, channel="web"),
+    event("ann", at(9.3), "page", text="basket", channel="web", region="paris"),
+]
+NOON = ("ann", at(12))
+
+
+def test_every_number_of_a_known_history(behaviour):
+    found = behaviour(ANNS, NOON)[NOON]
+    expected = {
+        "last_event_ts": at(9.3),
+        "n_events": 9, "n_sessions": 3, "n_orders": 1, "order_value": 21.0,
+        "n_view": 3, "n_view_session": 1, "n_view_1d": 1, "n_view_7d": 2, "n_view_30d": 3,
+        "n_purchase": 2, "n_purchase_session": 0, "n_purchase_1d": 0, "n_purchase_7d": 2,
+        "n_search_session": 1, "n_cart_session": 1, "n_page_session": 1, "n_review": 0,
+        "n_items": 3, "n_items_session": 1, "n_categories_session": 1,
+        "most_views_of_an_item": 2, "n_in_cart": 2, "cart_value": 20.0,
+        "mean_price": pytest.approx(71 / 7), "price_level": 0.5, "bought_price_level": 0.8,
+        "rating": None, "session_seconds": 3 * 3600, "session_dwell_seconds": 7.0,
+        "last_gap_seconds": pytest.approx(180), "seconds_since_event": pytest.approx(2.7 * 3600),
+        "seconds_since_cart": pytest.approx(2.8 * 3600), "seconds_since_checkout": None,
+        "seconds_since_purchase": pytest.approx(26.9 * 3600),
+        "days_known": pytest.approx(8.125), "hour": 12, "weekday": 7,
+        "channels": {"mail": 1, "web": 6}, "devices": {"mobile": 1}, "regions": {"paris": 1},
+        "active_hours": [0] * 9 + [9] + [0] * 14,
+    }  # fmt: skip
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_interests_decay_by_half_a_half_life_and_are_as_of_the_last_event(behaviour):
+    events = [
+        event("ann", at(9, day=8), "cart", "tee"),
+        event("ann", at(9, day=9), "view", "mug"),
+        event("ann", at(9), "view", "mug"),
+    ]
+    early, late = ("ann", at(12)), ("ann", at(12, day=20))
+    found = behaviour(events, early, late)
+    for key in (early, late):
+        assert found[key]["categories"] == [
+            {"name": "drinkware", "weight": pytest.approx(1.5)},
+            {"name": "apparel", "weight": pytest.approx(1.0)},
+        ]
+        assert found[key]["brands"] == [{"name": "acme", "weight": pytest.approx(2.5)}]
+
+
+def test_words_of_items_and_queries_weigh_by_tf_idf_as_scikit_learn_has_it(behaviour):
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    events = [
+        event("ann", at(9), "view", "mug"),
+        event("ann", at(9), "search", query="Mug; 茶杯"),
+    ]
+    found = {i["name"]: i["weight"] for i in behaviour(events, NOON)[NOON]["keywords"]}
+    holders = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]])  # blue, mug, tee, pen
+    blue, mug, *_ = TfidfTransformer(smooth_idf=True).fit(holders).idf_
+    unseen = np.log((1 + 3) / (1 + 0)) + 1
+    expected = {"mug": 2 * mug, "茶杯": unseen, "blue": blue}
+    assert found == {name: pytest.approx(weight) for name, weight in expected.items()}
+
+
+def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour):
+    found = behaviour(ANNS, NOON)[NOON]["recent"]
+    assert [(e["event_type"], e["item_id"], e["text"]) for e in found] == [
+        ("page", None, "basket"),
+        ("uncart", "mug", None),
+        ("cart", "mug", None),
+        ("view", "mug", None),
+    ]
+    assert found[1]["title"] == "blue mug"
+    assert found[1]["category"] == "drinkware"
+    repeated = [event("ann", at(h), "view", "mug") for h in (9, 9.1, 9.2)]
+    assert [e["event_ts"] for e in behaviour(repeated, NOON)[NOON]["recent"]] == [at(9.2)]
+
+
+def test_what_happens_or_arrives_at_or_after_the_cutoff_is_not_known(behaviour):
+    late = event("ann", at(11), "purchase", "tee", price=20.0) | {"ingest_ts": at(12)}
+    future = event("ann", at(12), "purchase", "tee", price=20.0)
+    assert behaviour([*ANNS, late, future], NOON) == behaviour(ANNS, NOON)
+
+
+def test_an_event_that_is_not_known_yet_bridges_no_gap(behaviour):
+    bridge = event("ann", at(9.4), "page") | {"ingest_ts": at(13)}
+    events = [event("ann", at(9), "page"), bridge, event("ann", at(9.8), "page")]
+    assert behaviour(events, NOON)[NOON]["n_sessions"] == 2
+    after = ("ann", at(14))
+    assert behaviour(events, after)[after]["n_sessions"] == 1
+
+
+def test_a_user_without_a_past_has_no_row_and_cutoffs_of_one_user_are_apart(behaviour):
+    events = [
+        event("ann", at(9), "page"),
+        event("ann", at(10), "page"),
+        event("bob", at(15), "page"),
+    ]
+    found = behaviour(events, ("ann", at(9.5)), ("ann", at(11)), ("bob", at(12)))
+    assert {key: row["n_events"] for key, row in found.items()} == {
+        ("ann", at(9.5)): 1,
+        ("ann", at(11)): 2,
+    }

@@ -1,0 +1,60 @@
+"""The catalogue that events or a source give, and the words that are counted."""
+
+import pytest
+
+from profile_lib.features.catalogue import derive_items, merge_items
+from profile_lib.features.words import split_words
+from profile_lib.tables import ITEMS
+
+SAID = "item_id string, title string, category string, brand string, price double"
+
+
+def test_an_item_is_what_is_said_of_it_most_often_at_the_median_price(rows):
+    said = rows(
+        SAID,
+        ("mug", "blue mug", "drinkware", None, 10.0),
+        ("mug", "blue mug", "sale", None, 12.0),
+        ("mug", "Blue Mug!", "drinkware", "acme", 30.0),
+        ("pen", "b", None, None, None),
+        ("pen", "a", None, None, None),
+        (None, "nothing", None, None, 1.0),
+    )
+    found = {r.item_id: tuple(r)[1:] for r in derive_items(said).collect()}
+    assert found == {
+        "mug": ("blue mug", "drinkware", "acme", 12.0),
+        "pen": ("b", None, None, None),
+    }
+
+
+def test_a_price_level_is_the_share_of_the_category_that_costs_less(rows, spark):
+    new = rows(SAID, *[(f"{p}", None, "pens", None, float(p)) for p in (1, 2, 2, 9)][:2],
+               ("9", None, "pens", None, 9.0), ("x", "red pens", "pens", None, None))  # fmt: skip
+    kept = spark.createDataFrame(
+        [("4", "old pen", "pens", "acme", 4.0, 0.0, ["old", "pen"]),
+         ("9", "kept title", "pens", "acme", 5.0, 0.0, [])], ITEMS.schema,
+    )  # fmt: skip
+    found = {r.item_id: r for r in merge_items(new, kept).collect()}
+    levels = {i: r.price_level for i, r in found.items()}
+    assert levels == {
+        "1": 0.0,
+        "2": pytest.approx(1 / 3),
+        "4": pytest.approx(2 / 3),
+        "9": 1.0,
+        "x": None,
+    }
+    assert (found["9"].title, found["9"].price) == ("kept title", 9.0)
+    assert found["x"].keywords == ["red", "pen"]
+    assert found["1"].keywords == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Men's Running Shoes, the 2nd running shoe", ["men", "run", "shoe", "2nd"]),
+        ("红色的运动鞋", ["红色", "运动鞋"]),
+        ("Nike 运动鞋 and T-shirts", ["nike", "运动鞋", "shirt"]),
+        ("!!! ...", []),
+    ],
+)
+def test_counted_words_are_stems_without_stop_words_in_both_languages(text, words):
+    assert split_words(text) == words
