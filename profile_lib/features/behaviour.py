@@ -6,21 +6,23 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.counts import count_events, count_orders
+from profile_lib.features.counts import count_events
 from profile_lib.features.habits import count_habits
 from profile_lib.features.interests import (
     as_of_last_event,
+    in_session,
     inverse_document_frequency,
     query_words,
     rank_interests,
     seen_items,
     summarise_items,
+    weigh_words,
 )
 from profile_lib.features.known import PAIR
 from profile_lib.features.recent import last_events
 from profile_lib.tables import BEHAVIOUR
 
-NONE_SEEN = ("n_items", "n_items_session", "n_categories_session", "most_views_of_an_item")
+NONE_SEEN = ("n_items", "most_views_of_an_item")
 
 
 def build_behaviour(
@@ -40,24 +42,24 @@ def build_behaviour(
     later changes nothing. Interests halve every `half_life` and are as of the last event;
     `weights` says what one event of a kind counts for them.
     """
-    counts = count_events(events, cutoffs, gap)
-    catalogue = items.select(
-        "item_id", "category", "brand", "price_level", F.col("keywords").alias("words")
+    idf = inverse_document_frequency(items)
+    seen = seen_items(events, cutoffs, weights, half_life).join(
+        weigh_words(items, idf), "item_id", "left"
     )
-    seen = seen_items(events, cutoffs, weights, half_life).join(catalogue, "item_id", "left")
-    asked = query_words(events, cutoffs, weights, half_life)
-    interests = rank_interests(seen, asked, inverse_document_frequency(items), max_interests)
+    asked = query_words(events, cutoffs, idf, weights, half_life)
     joined = (
-        counts.join(count_orders(events, cutoffs), PAIR, "left")
-        .join(summarise_items(seen, counts), PAIR, "left")
-        .join(interests, PAIR, "left")
+        count_events(events, cutoffs, gap)
+        .join(summarise_items(seen), PAIR, "left")
+        .join(rank_interests(seen, asked, max_interests), PAIR, "left")
         .join(count_habits(events, cutoffs), PAIR)
         .join(last_events(events, items, cutoffs, max_recent), PAIR)
     )
     age = F.col("seconds_since_event")
     return joined.withColumns(
         {
-            **{n: F.coalesce(n, F.lit(0).cast("long")) for n in ("n_orders", *NONE_SEEN)},
+            **{n: F.coalesce(n, F.lit(0).cast("long")) for n in NONE_SEEN},
+            "n_items_session": in_session(None),
+            "n_categories_session": in_session("category"),
             "categories": as_of_last_event(F.col("category"), age, half_life),
             "brands": as_of_last_event(F.col("brand"), age, half_life),
             "keywords": as_of_last_event(F.col("keyword"), age, half_life),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.features.known import PAIR, all_known, in_time, known_events, pieces, seconds
@@ -14,9 +14,10 @@ def count_events(events: DataFrame, cutoffs: DataFrame, gap: timedelta) -> DataF
     """One row a (user_id, cutoff_ts): every numeric feature that needs no catalogue.
 
     The session under way is the last one: it began with the last event that came more than `gap`
-    after the one before it. The cart holds what was put in since the last purchase.
+    after the one before it. The cart holds what was put in since the last purchase. Purchases in
+    a row with one order_id, or without one and of one moment, are an order.
     """
-    columns = ("quantity", "price", "rating", "dwell_seconds")
+    columns = ("quantity", "price", "rating", "dwell_seconds", "order_id")
     known = _with_context(known_events(events, cutoffs, *columns), gap)
     counted = known.groupBy(*PAIR).agg(*_counts(), *_values(), *_times())
     since = {
@@ -36,21 +37,19 @@ def count_events(events: DataFrame, cutoffs: DataFrame, gap: timedelta) -> DataF
     ).drop("last_cart_ts", "last_checkout_ts", "last_purchase_ts", "first_event_ts")
 
 
-def count_orders(events: DataFrame, cutoffs: DataFrame) -> DataFrame:
-    """(user_id, cutoff_ts, n_orders): lines of one order_id, or of one moment, are one order."""
-    bought = events.where((F.col("event_type") == "purchase") & (pieces() > 0))
-    order = F.coalesce(F.col("order_id"), F.col("event_ts").cast("string"))
-    known = known_events(bought, cutoffs, "order_id")
-    return known.groupBy(*PAIR).agg(F.count_distinct(order).alias("n_orders"))
-
-
 def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
     """Each known event with what only its neighbours tell."""
     since = seconds(F.col("event_ts"), F.lag("event_ts").over(in_time()))
-    bought_ts = F.when(F.col("event_type") == "purchase", F.col("event_ts"))
+    is_bought = F.col("event_type") == "purchase"
+    bought_ts = F.when(is_bought, F.col("event_ts"))
+    order = F.when(is_bought & (pieces() > 0), F.coalesce("order_id", F.expr("string(event_ts)")))
+    before = in_time().rowsBetween(Window.unboundedPreceding, -1)
+    order_before = F.last("order", ignorenulls=True).over(before)
     start_ts = F.when(F.col("starts"), F.col("event_ts"))
     return (
-        known.withColumns({"gap": since, "place": F.row_number().over(in_time())})
+        known.withColumn("order", order)
+        .withColumns({"gap": since, "place": F.row_number().over(in_time())})
+        .withColumn("opens_order", F.col("order") != F.coalesce(order_before, F.lit("")))
         .withColumn("starts", F.coalesce(F.col("gap") > gap.total_seconds(), F.lit(True)))
         .withColumns(
             {
@@ -71,6 +70,7 @@ def _counts() -> Iterator[Column]:
         yield F.count_if(F.col("event_type") == kind).alias(f"n_{kind}")
     yield F.count("*").alias("n_events")
     yield F.count_if("starts").alias("n_sessions")
+    yield F.count_if("opens_order").alias("n_orders")
 
 
 def _within(days: int | None) -> Column:

@@ -28,76 +28,83 @@ def seen_items(
     )
 
 
-def summarise_items(seen: DataFrame, sessions: DataFrame) -> DataFrame:
-    """Numbers over the items seen; `sessions` has session_start_ts of each (user, cutoff)."""
-    in_session = F.col("last_ts") >= F.col("session_start_ts")
-    return (
-        seen.join(sessions.select(*PAIR, "session_start_ts"), PAIR)
-        .groupBy(*PAIR)
-        .agg(
-            F.count("*").alias("n_items"),
-            F.count_if(in_session).alias("n_items_session"),
-            F.size(F.collect_set(F.when(in_session, F.col("category"))))
-            .cast("long")
-            .alias("n_categories_session"),
-            F.max("n_views_7d").alias("most_views_of_an_item"),
-            F.avg("price_level").alias("price_level"),
-            F.avg(F.when(F.col("n_bought") > 0, F.col("price_level"))).alias("bought_price_level"),
-        )
+def summarise_items(seen: DataFrame) -> DataFrame:
+    """Numbers over the items seen, and `seen_items`: (last_ts, category) of each."""
+    bought_level = F.when(F.col("n_bought") > 0, F.col("price_level"))
+    return seen.groupBy(*PAIR).agg(
+        F.count("*").alias("n_items"),
+        F.max("n_views_7d").alias("most_views_of_an_item"),
+        F.avg("price_level").alias("price_level"),
+        F.avg(bought_level).alias("bought_price_level"),
+        F.collect_list(F.struct("last_ts", "category")).alias("seen_items"),
     )
 
 
-def rank_interests(seen: DataFrame, asked: DataFrame, idf: DataFrame, most: int) -> DataFrame:
+def in_session(field: str | None) -> Column:
+    """How many of `seen_items`, or of their different values of `field`, the session touched."""
+    touched = F.filter("seen_items", lambda item: item["last_ts"] >= F.col("session_start_ts"))
+    if field is not None:
+        touched = F.array_compact(F.array_distinct(F.transform(touched, lambda item: item[field])))
+    return F.coalesce(F.size(touched), F.lit(0)).cast("long")
+
+
+def rank_interests(seen: DataFrame, asked: DataFrame, most: int) -> DataFrame:
     """The `most` strongest categories, brands and keywords of each (user, cutoff), as of it.
 
     A keyword's weight is the decayed weight of the items and queries that hold it (term
     frequency) times its inverse document frequency in the catalogue (TF-IDF).
     """
+    one = F.lit(1.0)
+    named = F.array(
+        _named("category", F.col("category"), one), _named("brand", F.col("brand"), one)
+    )
+    words = F.transform("words", lambda word: _named("keyword", word["name"], word["idf"]))
     of_items = seen.select(
         *PAIR,
         "weight",
-        F.explode(
-            F.concat(
-                F.array(_named("category", F.col("category")), _named("brand", F.col("brand"))),
-                F.transform("words", lambda word: _named("keyword", word)),
-            )
-        ).alias("of"),
+        F.inline(F.when(F.col("words").isNull(), named).otherwise(F.concat(named, words))),
     )
-    of_queries = asked.select(*PAIR, "weight", _named("keyword", F.col("word")).alias("of"))
+    of_queries = asked.select(*PAIR, "weight", F.lit("keyword").alias("kind"), "name", "factor")
     summed = (
         of_items.unionByName(of_queries)
-        .where(F.col("of.name").isNotNull())
-        .groupBy(*PAIR, "of")
-        .agg(F.sum("weight").alias("weight"))
-        .select(*PAIR, "of.kind", "of.name", "weight")
-    )
-    factor = F.when(F.col("kind") != "keyword", 1.0).otherwise(F.coalesce("idf", "unseen_idf"))
-    weighted = (
-        summed.join(idf.select("name", "idf"), "name", "left")
-        .crossJoin(F.broadcast(unseen_idf(idf)))
-        .withColumn("weight", F.col("weight") * factor)
+        .where(F.col("name").isNotNull())
+        .groupBy(*PAIR, "kind", "name")
+        .agg(F.sum(F.col("weight") * F.col("factor")).alias("weight"))
     )
     strength = F.struct((-F.col("weight")).alias("minus"), "name")
     lists = [F.collect_list(F.when(F.col("kind") == k, strength)).alias(k) for k in KINDS]
-    return weighted.groupBy(*PAIR).agg(*lists).select(*PAIR, *[_strongest(k, most) for k in KINDS])
+    return summed.groupBy(*PAIR).agg(*lists).select(*PAIR, *[_strongest(k, most) for k in KINDS])
 
 
 def query_words(
-    events: DataFrame, cutoffs: DataFrame, weights: Mapping[str, float], half_life: timedelta
+    events: DataFrame,
+    cutoffs: DataFrame,
+    idf: DataFrame,
+    weights: Mapping[str, float],
+    half_life: timedelta,
 ) -> DataFrame:
-    """(user_id, cutoff_ts, word, weight) of the words of each query known, decayed."""
+    """(user_id, cutoff_ts, name, weight, factor) of the words of each query known, decayed.
+
+    A word that no item holds has the idf of one that none holds.
+    """
     known = known_events(events.where("query IS NOT NULL"), cutoffs, "query")
     words = F.array_distinct(F.split(F.lower("query"), r"[^\p{L}\p{N}]+"))
-    return known.select(
-        *PAIR, _decayed(weights, half_life).alias("weight"), F.explode(words).alias("word")
-    ).where("word != ''")
+    asked = known.select(
+        *PAIR, _decayed(weights, half_life).alias("weight"), F.explode(words).alias("name")
+    ).where("name != ''")
+    n_items = F.coalesce(F.max("n_items"), F.lit(0))
+    unseen = idf.agg((F.log(1.0 + n_items) + 1).alias("unseen"))
+    return (
+        asked.join(idf, "name", "left")
+        .crossJoin(F.broadcast(unseen))
+        .select(*PAIR, "name", "weight", F.coalesce("idf", "unseen").alias("factor"))
+    )
 
 
 def inverse_document_frequency(items: DataFrame) -> DataFrame:
     """(name, idf, n_items) of every keyword: ln((1 + items) / (1 + items with it)) + 1.
 
-    The smooth form of scikit-learn's TfidfTransformer; a word outside the catalogue has the idf
-    of a word that no item holds.
+    The smooth form of scikit-learn's TfidfTransformer.
     """
     n_items = items.agg(F.count("*").alias("n_items"))
     holders = (
@@ -107,10 +114,16 @@ def inverse_document_frequency(items: DataFrame) -> DataFrame:
     return holders.crossJoin(F.broadcast(n_items)).select("name", idf.alias("idf"), "n_items")
 
 
-def unseen_idf(idf: DataFrame) -> DataFrame:
-    """One row: the idf of a word that no item holds, 1 where there are no items."""
-    n_items = F.coalesce(F.max("n_items"), F.lit(0))
-    return idf.agg((F.log(1.0 + n_items) + 1).alias("unseen_idf"))
+def weigh_words(items: DataFrame, idf: DataFrame) -> DataFrame:
+    """The catalogue with `words`: the item's keywords, each with its idf."""
+    weighed = (
+        items.select("item_id", F.explode("keywords").alias("name"))
+        .join(idf.select("name", "idf"), "name")
+        .groupBy("item_id")
+        .agg(F.collect_list(F.struct("name", "idf")).alias("words"))
+    )
+    known = items.select("item_id", "category", "brand", "price_level")
+    return known.join(weighed, "item_id", "left")
 
 
 def as_of_last_event(interests: Column, age_seconds: Column, half_life: timedelta) -> Column:
@@ -130,8 +143,8 @@ def _decayed(weights: Mapping[str, float], half_life: timedelta) -> Column:
     return weight * F.pow(F.lit(0.5), age / half_life.total_seconds())
 
 
-def _named(kind: str, name: Column) -> Column:
-    return F.struct(F.lit(kind).alias("kind"), name.alias("name"))
+def _named(kind: str, name: Column, factor: Column) -> Column:
+    return F.struct(F.lit(kind).alias("kind"), name.alias("name"), factor.alias("factor"))
 
 
 def _strongest(kind: str, most: int) -> Column:

@@ -1,11 +1,13 @@
 """Texts in, token ids out: each distinct text is tokenized once, in Arrow batches."""
 
+import os
 from collections.abc import Iterator
 
 import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from tokenizers import Tokenizer
 
 TOKENS = T.StructType(
     [
@@ -22,18 +24,23 @@ def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
     it with the padding id, so that all arrays have one length; `n_tokens` is the true length.
     """
 
+    from transformers import AutoTokenizer  # heavy, and of no use to the workers
+
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    as_json, padding_id = tokenizer.backend_tokenizer.to_str(), tokenizer.pad_token_id
+
     @F.pandas_udf(TOKENS)  # type: ignore[call-overload]
     def tokenize(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(encoder)
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Spark's tasks fill the cores already
+        fast = Tokenizer.from_str(as_json)
+        fast.enable_truncation(max_tokens)
+        fast.enable_padding(length=max_tokens, pad_id=padding_id)
         for texts in batches:
-            ids = tokenizer(texts.tolist(), truncation=True, max_length=max_tokens)["input_ids"]
-            padding = [tokenizer.pad_token_id] * max_tokens
+            encoded = fast.encode_batch(texts.tolist())
             yield pd.DataFrame(
                 {
-                    "token_ids": [row + padding[len(row) :] for row in ids],
-                    "n_tokens": [len(row) for row in ids],
+                    "token_ids": [row.ids for row in encoded],
+                    "n_tokens": [sum(row.attention_mask) for row in encoded],
                 }
             )
 
