@@ -1,6 +1,6 @@
 """events, items → behaviour: what was known of users at the cutoffs that examples are made of."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 from pyspark.sql import functions as F
 
@@ -10,6 +10,7 @@ from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
+from profile_lib.timeline import midnight
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
@@ -19,11 +20,10 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     what came after every cutoff is known.
     """
     given = settings.examples
-    gap = timedelta(minutes=settings.sessions.gap_minutes)
     events = store.read(EVENTS)
     cutoffs = choose_cutoffs(
         events,
-        gap=gap,
+        gap=settings.sessions.gap,
         per_session=given.cutoffs_a_session,
         min_events=given.min_session_events,
         calendar_days=given.calendar_days,
@@ -41,19 +41,10 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         events,
         store.read(ITEMS),
         cutoffs.select("user_id", "cutoff_ts"),
-        gap=gap,
-        half_life=timedelta(days=settings.behaviour.half_life_days),
-        weights=settings.behaviour.weights,
-        max_interests=settings.behaviour.max_interests,
-        max_recent=settings.behaviour.max_recent,
+        **settings.behaviour_rules(),
     )
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
     store.replace(BEHAVIOUR, behaviour, where=where)
-
-
-def midnight(day: str) -> datetime:
-    """The first moment of a day such as 2016-09-01, UTC."""
-    return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """behaviour, events, items, users → examples: what a model sees at a cutoff and what came after."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from pyspark.sql import functions as F
 
@@ -13,6 +13,7 @@ from profile_lib.features.inputs import model_inputs
 from profile_lib.features.tokens import add_tokens
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
+from profile_lib.timeline import midnight
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
@@ -37,11 +38,6 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
     store.replace(EXAMPLES, examples, where=where)
-
-
-def midnight(day: str) -> datetime:
-    """The first moment of a day such as 2016-09-01, UTC."""
-    return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
 if __name__ == "__main__":

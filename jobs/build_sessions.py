@@ -22,7 +22,7 @@ from profile_lib.tables import EVENTS, SESSIONS
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
     """Cut all sessions anew, or those of the users whose events arrived on `day`, near these."""
-    gap = timedelta(minutes=settings.sessions.gap_minutes)
+    gap = settings.sessions.gap
     events = store.read(EVENTS)
     if day is None:
         store.replace(SESSIONS, build_sessions(events, gap))

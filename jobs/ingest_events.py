@@ -1,7 +1,7 @@
 """Files of any source, by a mapping → events, items, users, identity and rejected_events."""
 
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
@@ -26,6 +26,7 @@ from profile_lib.events.users import declare_users
 from profile_lib.features.catalogue import derive_items, merge_items
 from profile_lib.store import IS_DELETED, Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
+from profile_lib.timeline import midnight
 
 ABOUT_ITEMS = ("title", "category", "brand")
 WORST = 3  # reasons that are told where too much is rejected
@@ -228,11 +229,6 @@ def too_much_rejected(cleaned: DataFrame, limit: float) -> str | None:
 def no_reasons() -> Column:
     """An empty list of reasons."""
     return F.array().cast("array<string>")
-
-
-def midnight(day: str) -> datetime:
-    """The first moment of a day such as 2016-09-01, UTC."""
-    return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
 if __name__ == "__main__":

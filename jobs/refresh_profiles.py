@@ -1,6 +1,6 @@
 """events, items, users and a model → user_profiles."""
 
-from datetime import date, timedelta
+from datetime import date
 
 from pyspark import StorageLevel
 
@@ -27,11 +27,7 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         events,
         store.read(ITEMS),
         refresh_cutoffs(events, day),
-        gap=timedelta(minutes=settings.sessions.gap_minutes),
-        half_life=timedelta(days=settings.behaviour.half_life_days),
-        weights=settings.behaviour.weights,
-        max_interests=settings.behaviour.max_interests,
-        max_recent=settings.behaviour.max_recent,
+        **settings.behaviour_rules(),
     ).persist(StorageLevel.DISK_ONLY)  # read twice: for the model, and for the profile
     try:
         inputs = model_inputs(behaviour, settings.examples.max_text_events)

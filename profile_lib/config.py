@@ -4,6 +4,7 @@ A file may name a `base` file whose values it changes; `--set a.b=c` changes bot
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,6 +73,11 @@ class SessionSettings(Section):
     """Where a session ends."""
 
     gap_minutes: float = Field(gt=0)
+
+    @property
+    def gap(self) -> timedelta:
+        """What a session does not hold between two events."""
+        return timedelta(minutes=self.gap_minutes)
 
 
 class BehaviourSettings(Section):
@@ -170,6 +176,12 @@ class Settings(Section):
     model: ModelSettings
     training: TrainingSettings
     refresh: RefreshSettings
+
+    def behaviour_rules(self) -> dict[str, Any]:
+        """What behaviour is computed by: the same at training and at refresh."""
+        rules = self.behaviour.model_dump(exclude={"half_life_days"})
+        half_life = timedelta(days=self.behaviour.half_life_days)
+        return {"gap": self.sessions.gap, "half_life": half_life, **rules}
 
 
 def load_settings(path: str, overrides: Sequence[str] = ()) -> Settings:

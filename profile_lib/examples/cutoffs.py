@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+
+from profile_lib.timeline import begins_session, seconds_since_last
 
 JUST_AFTER = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
 
@@ -42,10 +44,10 @@ def _inside_sessions(
     in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
     session = Window.partitionBy("user_id", "session_number")
     drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
-    starts = _seconds(F.col("event_ts")) - _seconds(F.lag("event_ts").over(in_time))
+    starts = begins_session(seconds_since_last(in_time), gap)
     return (
         events.select("user_id", "event_ts", "event_id")
-        .withColumn("starts", F.coalesce(starts > gap.total_seconds(), F.lit(True)).cast("int"))
+        .withColumn("starts", starts.cast("int"))
         .withColumn("session_number", F.sum("starts").over(in_time))
         .withColumn("n_events", F.count("*").over(session))
         .where(F.col("n_events") >= min_events)
@@ -66,7 +68,3 @@ def _from_calendar(events: DataFrame, every_days: int) -> DataFrame:
     users = events.groupBy("user_id").agg(F.min("event_ts").alias("first_ts"))
     seen = users.join(F.broadcast(midnights), F.col("first_ts") < F.col("cutoff_ts"))
     return seen.select("user_id", "cutoff_ts")
-
-
-def _seconds(ts: Column) -> Column:
-    return ts.cast("double")

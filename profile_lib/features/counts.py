@@ -6,8 +6,9 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import PAIR, all_known, in_time, known_events, pieces, seconds
+from profile_lib.features.known import PAIR, all_known, in_time, known_events, pieces
 from profile_lib.tables import EVENT_TYPES, WINDOWS
+from profile_lib.timeline import begins_session, seconds, seconds_since_last
 
 
 def count_events(events: DataFrame, cutoffs: DataFrame, gap: timedelta) -> DataFrame:
@@ -39,7 +40,7 @@ def count_events(events: DataFrame, cutoffs: DataFrame, gap: timedelta) -> DataF
 
 def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
     """Each known event with what only its neighbours tell."""
-    since = seconds(F.col("event_ts"), F.lag("event_ts").over(in_time()))
+    since = seconds_since_last(in_time())
     is_bought = F.col("event_type") == "purchase"
     bought_ts = F.when(is_bought, F.col("event_ts"))
     order = F.when(is_bought & (pieces() > 0), F.coalesce("order_id", F.expr("string(event_ts)")))
@@ -50,7 +51,7 @@ def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
         known.withColumn("order", order)
         .withColumns({"gap": since, "place": F.row_number().over(in_time())})
         .withColumn("opens_order", F.col("order") != F.coalesce(order_before, F.lit("")))
-        .withColumn("starts", F.coalesce(F.col("gap") > gap.total_seconds(), F.lit(True)))
+        .withColumn("starts", begins_session(F.col("gap"), gap))
         .withColumns(
             {
                 "last_purchase_ts": F.max(bought_ts).over(all_known()),

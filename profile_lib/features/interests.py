@@ -6,8 +6,9 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import PAIR, known_events, seconds
+from profile_lib.features.known import PAIR, known_events
 from profile_lib.tables import INTERESTS
+from profile_lib.timeline import seconds
 
 KINDS = ("category", "brand", "keyword")
 

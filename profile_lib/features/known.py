@@ -29,11 +29,6 @@ def all_known() -> WindowSpec:
     return Window.partitionBy(*PAIR)
 
 
-def seconds(later: Column, earlier: Column) -> Column:
-    """Seconds between two timestamps, to the microsecond."""
-    return (F.unix_micros(later) - F.unix_micros(earlier)) / 1e6
-
-
 def pieces() -> Column:
     """How many pieces an event is about: one where it does not say."""
     return F.coalesce(F.col("quantity"), F.lit(1))

@@ -83,11 +83,13 @@ class HorovodRanks:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over the ranks."""
-        return self.hvd.allreduce(values, op=self.hvd.Sum)
+        # Named by shape: Horovod keeps an answer for each name, and would name each call anew.
+        return self.hvd.allreduce(values, op=self.hvd.Sum, name=f"sum {tuple(values.shape)}")
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """The rows of all ranks, in order of rank."""
-        return self.hvd.allgather(torch.from_numpy(values)).numpy()
+        name = f"gather {values.dtype} {values.shape[1:]}"
+        return self.hvd.allgather(torch.from_numpy(values), name=name).numpy()
 
 
 def _rank(job: RankJob) -> Outcome:

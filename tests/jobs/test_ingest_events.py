@@ -1,0 +1,187 @@
+"""Ingestion: twice is once, in any order, day by day; what is refused leaves nothing behind."""
+
+import json
+import random
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from pyspark.sql import DataFrame
+
+from jobs.ingest_events import run
+from profile_lib.config import Settings, load_settings
+from profile_lib.errors import InputError
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
+
+MAPPING = {
+    "name": "shop",
+    "inputs": {"events": {"format": "jsonl"}, "users": {"format": "jsonl"}},
+    "columns": {
+        name: name
+        for name in ("event_id", "user_id", "event_ts", "ingest_ts", "event_type", "item_id")
+    }
+    | {"price": "price", "title": "title", "region": "region", "text": "text"},
+    "kinds": {"view": "view", "buy": "purchase"},
+    "users": {"input": "users", "user_id": "user_id", "age_band": "age"},
+}
+DECLARED = [{"user_id": "ann", "age": "25-34"}, {"user_id": "zoe", "age": "55+"}]
+
+
+def click(number: int, user: str | None = "ann", day: int = 1, **more: object) -> dict:
+    given = {
+        "event_id": f"e{number}",
+        "user_id": user,
+        "event_ts": f"2026-01-0{day} 10:{number % 60:02}:00",
+        "ingest_ts": f"2026-01-0{day} 12:00:00",
+        "event_type": "view",
+        "item_id": f"item {number % 3}",
+        "price": "2.5",
+        "title": f"Title {number % 3}",
+        "region": "north",
+        "text": None,
+    }
+    return given | more
+
+
+def shop(folder: Path, clicks: list[dict], **ingest: object) -> Settings:
+    raw = folder / "raw"
+    raw.mkdir(exist_ok=True)
+    for name, lines in (("events", clicks), ("users", DECLARED)):
+        text = "\n".join(json.dumps(line) for line in lines)
+        (raw / f"{name}.json").write_text(text, encoding="utf-8")
+    (folder / "shop.yaml").write_text(yaml.safe_dump(MAPPING), encoding="utf-8")
+    given = {
+        "mapping": str(folder / "shop.yaml"),
+        "inputs": {name: str(raw / f"{name}.json") for name in ("events", "users")},
+        "pseudonym_key": "a key of the tests",
+        "max_rejected_share": 0.5,
+        "latest": "2026-02-01",
+    }
+    overrides = [f"ingest.{key}={json.dumps(value)}" for key, value in (given | ingest).items()]
+    return load_settings("conf/dev.yaml", overrides)
+
+
+def rows(frame: DataFrame) -> list[str]:
+    return sorted(json.dumps(r.asDict(recursive=True), default=str) for r in frame.collect())
+
+
+def tables(store: Store) -> dict[str, list[str]]:
+    kept = (EVENTS, ITEMS, USERS, IDENTITY, REJECTED_EVENTS)
+    return {table.name: rows(store.read_or_empty(table)) for table in kept}
+
+
+CLICKS = [
+    *[
+        click(n, user, day)
+        for n, (user, day) in enumerate([("ann", 1), ("bob", 1), ("ann", 2)] * 4)
+    ],
+    click(20, "cat", 2, event_type="buy"),
+    click(21, "cat", 2, event_type="teleport"),
+    click(22, None, 2),
+    click(23, "ann", 2, price="ten"),
+]
+
+
+def test_a_batch_becomes_events_items_users_and_rejected_rows(store, tmp_path):
+    run(store, shop(tmp_path, CLICKS), None)
+    events = store.read(EVENTS)
+    assert events.count() == 13
+    assert events.where("event_type = 'purchase'").count() == 1
+    assert store.read(ITEMS).orderBy("item_id").first()["title"] == "Title 0"
+    declared = {r["age_band"] for r in store.read(USERS).collect()}
+    assert declared == {"25-34", "55+", None}
+    reasons = [r["reasons"] for r in store.read(REJECTED_EVENTS).orderBy("reasons").collect()]
+    assert reasons == [
+        ["event_type without a mapping: teleport"],
+        ["price: not a number: ten"],
+        ["user_id is null"],
+    ]
+
+
+def test_the_raw_id_lives_in_the_identity_table_alone(store, tmp_path):
+    run(
+        store,
+        shop(tmp_path, [click(1, "ann@example.org"), click(2, "ann@example.org", day=2)]),
+        None,
+    )
+    told = tables(store)
+    assert "ann@example.org" in "".join(told.pop("identity"))
+    assert "ann@example.org" not in "".join(line for lines in told.values() for line in lines)
+
+
+def test_the_same_file_twice_adds_nothing(store, tmp_path):
+    settings = shop(tmp_path, CLICKS)
+    run(store, settings, None)
+    before = tables(store)
+    run(store, settings, None)
+    assert tables(store) == before
+
+
+def test_any_order_and_duplication_of_rows_gives_the_same_tables(spark, tmp_path):
+    found = []
+    for turn in range(2):
+        clicks = CLICKS + CLICKS[turn * 3 : turn * 9]
+        random.Random(turn).shuffle(clicks)
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        store = Store(spark, str(folder / "tables"))
+        run(store, shop(folder, clicks), None)
+        found.append(tables(store))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("days", [(1, 2), (2, 1)], ids=str)
+def test_day_by_day_in_any_order_is_the_same_as_at_once(spark, tmp_path, days):
+    settings = shop(tmp_path, CLICKS)
+    by_day, at_once = (Store(spark, str(tmp_path / name)) for name in ("days", "once"))
+    run(at_once, settings, None)
+    for day in days:
+        run(by_day, settings, date(2026, 1, day))
+    assert tables(by_day) == tables(at_once)
+
+
+def test_a_day_without_events_writes_nothing_and_is_told(store, tmp_path, capsys):
+    run(store, shop(tmp_path, CLICKS), date(2026, 1, 9))
+    assert "nothing arrived on 2026-01-09; nothing written" in capsys.readouterr().out
+    assert not store.exists(EVENTS)
+
+
+def test_more_rejected_than_the_limit_stops_the_job_and_leaves_events_alone(store, tmp_path):
+    run(store, shop(tmp_path, [click(1)]), None)
+    bad = [click(2), click(3, price="ten"), click(4, price="two"), click(5, event_type="x")]
+    wanted = (
+        r"75.0% of 4 rows rejected \(limit 50.0%\): 2 × price: not a number, "
+        r"1 × event_type without a mapping; nothing was added to events"
+    )
+    with pytest.raises(InputError, match=wanted):
+        run(store, shop(tmp_path, bad), None)
+    assert store.read(EVENTS).count() == 1
+    assert store.read(REJECTED_EVENTS).count() == 3
+
+
+def test_who_clicks_faster_than_a_person_is_rejected_with_what_came_before(store, tmp_path):
+    def fast(first: int, last: int) -> list[dict]:
+        return [click(n, "bot", event_ts="2026-01-01 10:00:30") for n in range(first, last)]
+
+    limits = {"max_events_a_minute": 10, "max_rejected_share": 1.0}
+    run(store, shop(tmp_path, [click(50), *fast(0, 8)], **limits), None)
+    assert store.read(EVENTS).count() == 9
+    run(store, shop(tmp_path, [click(51), *fast(8, 16)], **limits), None)
+    assert sorted(r["event_id"] for r in store.read(EVENTS).collect()) == ["e50", "e51"]
+    reasons = {r["reasons"][0] for r in store.read(REJECTED_EVENTS).collect()}
+    assert reasons == {"more events in a minute than a person makes: 16"}
+
+
+def test_a_text_of_a_megabyte_is_cut_and_the_event_kept(store, tmp_path):
+    run(store, shop(tmp_path, [click(1, text="long " * 200_000)]), None)
+    limit = load_settings("conf/dev.yaml").ingest.max_text_chars
+    assert len(store.read(EVENTS).first()["text"]) == limit - 1  # less the space it ends in
+
+
+def test_without_a_key_nothing_is_read(store, tmp_path, monkeypatch):
+    monkeypatch.delenv("PROFILE_PSEUDONYM_KEY", raising=False)
+    with pytest.raises(InputError, match="PROFILE_PSEUDONYM_KEY is not set"):
+        run(store, shop(tmp_path, CLICKS, pseudonym_key=None), None)
+    assert not store.exists(EVENTS)
