@@ -104,7 +104,7 @@ def _reasons(
     reasons = [
         F.when(raw["user_id"].isNull(), F.lit("user_id is null")),
         F.when(raw["event_ts"].isNull(), F.lit("event_ts is null")).when(
-            ts.isNull(), _said("event_ts: not a time", raw["event_ts"])
+            ts.isNull(), _said("event_ts is not a time", raw["event_ts"])
         ),
         F.when(ts < F.lit(earliest), F.lit("event_ts before the earliest that can be")),
         F.when(raw["event_type"].isNull(), F.lit("event_type is null")).when(
@@ -116,10 +116,10 @@ def _reasons(
     for name, (least, most) in LIMITS.items():
         told = F.when(
             raw[name].isNotNull() & typed[name].isNull() & (F.trim(raw[name].cast("string")) != ""),
-            _said(f"{name}: not a number", raw[name]),
+            _said(f"{name} is not a number", raw[name]),
         ).when(
             ~typed[name].between(least, most),
-            _said(f"{name}: outside {least:g} to {most:g}", raw[name]),
+            _said(f"{name} is outside {least:g} to {most:g}", raw[name]),
         )
         reasons.append(told)
     return reasons

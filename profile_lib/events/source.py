@@ -43,7 +43,7 @@ class Lookup(_Part):
     """An input whose columns are joined to the events."""
 
     input: str
-    on: list[str]
+    by: list[str]
     columns: list[str]
 
 
@@ -118,9 +118,9 @@ def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str,
     frame = read_input(spark, mapping, "events", paths["events"])
     for lookup in mapping.lookups:
         other = read_input(spark, mapping, lookup.input, paths[lookup.input])
-        check_columns(other, [*lookup.on, *lookup.columns], mapping.name, lookup.input)
-        wanted = other.select(*lookup.on, *lookup.columns).dropDuplicates(lookup.on)
-        frame = frame.join(wanted, lookup.on, "left")
+        check_columns(other, [*lookup.by, *lookup.columns], mapping.name, lookup.input)
+        wanted = other.select(*lookup.by, *lookup.columns).dropDuplicates(lookup.by)
+        frame = frame.join(wanted, lookup.by, "left")
     return select(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
 
 

@@ -12,7 +12,7 @@ def model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
     return behaviour.select(
         "user_id",
         "cutoff_ts",
-        behaviour_text(F.col("recent"), max_text_events).alias("text"),
+        behaviour_text(F.col("recent"), F.col("categories"), max_text_events).alias("text"),
         numeric_vector().alias("numeric"),
         F.get("categories", F.lit(0))["name"].alias("top_category"),
     )

@@ -1,21 +1,28 @@
-"""Recent behaviour in, the text that the encoder reads out."""
+"""Behaviour in, the text that the encoder reads out."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 SEPARATOR = " [SEP] "  # the encoder's own token: the n-th event is what follows n of them
+N_LIKED = 3
 
 
-def behaviour_text(recent: Column, max_events: int) -> Column:
-    """The last `max_events` events as text, newest first, parted by [SEP].
+def behaviour_text(recent: Column, categories: Column, max_events: int) -> Column:
+    """What the user likes, then the last `max_events` events, newest first, parted by [SEP].
 
-    An event says its kind, the item's title and category, the query, review or page, a word for
-    the price where it is in the cheap or the dear quarter of its category, and a word for the
-    time since the event before it where that is a quarter of an hour or more.
+    The strongest categories say what lies further back than the text reaches. An event says its
+    kind, the item's title and category, the query, review or page, a word for the price where it
+    is in the cheap or the dear quarter of its category, and a word for the time since the event
+    before it where that is a quarter of an hour or more.
     """
     newest = F.slice(recent, 1, max_events)
     pieces = F.transform(newest, lambda event, i: _piece(event, F.get(recent, i + 1)))
-    return F.array_join(pieces, SEPARATOR)
+    return F.array_join(F.concat(F.array(_likes(categories)), pieces), SEPARATOR)
+
+
+def _likes(categories: Column) -> Column:
+    names = F.transform(F.slice(categories, 1, N_LIKED), lambda c: c["name"])
+    return _plain(F.concat_ws(" ", F.lit("likes"), names))
 
 
 def _piece(event: Column, before: Column) -> Column:
@@ -28,6 +35,10 @@ def _piece(event: Column, before: Column) -> Column:
         F.substring(event["text"], 1, 200),
         _gap_words(event["event_ts"], before["event_ts"]),
     )
+    return _plain(words)
+
+
+def _plain(words: Column) -> Column:
     return F.regexp_replace(words, r"[\[\]]", " ")  # nobody's text may part events
 
 

@@ -67,14 +67,14 @@ class Predictor:
         return out
 
     def _encode(self, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
-        """(U, E + 1, H): what each event adds to the mean over the text; last: [CLS]."""
+        """(U, E + 1, H): what each event adds to the text's mean; last: what none says."""
         tokens = torch.from_numpy(ids.astype(np.int64)).to(self.device)
         n = torch.from_numpy(lengths.astype(np.int64)).to(self.device)
         with torch.inference_mode():
             hidden = self.model.encode(tokens, n)
             ends = (tokens == self.separator_id).long()
-            event = (ends.cumsum(1) - ends).clamp(max=self.max_events - 1)  # [SEP] ends its event
-            event[:, 0] = self.max_events
+            # [SEP] ends its event; what stands before the first event goes to the last place
+            event = (ends.cumsum(1) - ends - 1).clamp(max=self.max_events - 1)
             is_token = torch.arange(tokens.shape[1], device=self.device) < n[:, None]
             shares = hidden * (is_token / n[:, None]).unsqueeze(-1).to(hidden.dtype)
             sums = shares.new_zeros(len(ids), self.max_events + 1, hidden.shape[-1])

@@ -70,7 +70,7 @@ def test_a_lookup_adds_its_columns_and_loses_no_event(spark, tmp_path):
     given = mapping(
         tmp_path,
         inputs={"events": {"format": "csv"}, "visits": {"format": "csv"}},
-        lookups=[{"input": "visits", "on": ["who"], "columns": ["device"]}],
+        lookups=[{"input": "visits", "by": ["who"], "columns": ["device"]}],
         columns=COLUMNS | {"device": "device"},
     )
     visits = write(tmp_path, "visits.csv", "who,device,other\nann,phone,1\nann,phone,2\n")
@@ -83,7 +83,7 @@ def test_a_lookup_without_its_columns_is_told_by_name(spark, tmp_path):
     given = mapping(
         tmp_path,
         inputs={"events": {"format": "csv"}, "visits": {"format": "csv"}},
-        lookups=[{"input": "visits", "on": ["who"], "columns": ["device"]}],
+        lookups=[{"input": "visits", "by": ["who"], "columns": ["device"]}],
     )
     paths = {
         "events": write(tmp_path, "events.csv", LINES),

@@ -12,15 +12,17 @@ RECENT = (
     "recent array<struct<event_ts timestamp, event_type string, item_id string, title string, "
     "category string, text string, price_level double>>"
 )
+LIKED = "array<struct<name string, weight double>>"
 
 
 def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
     return datetime(2026, 1, day, hour, minute)
 
 
-def text(rows, recent, max_events=9):
-    frame = rows(RECENT, (recent,)).select(behaviour_text(F.col("recent"), max_events).alias("t"))
-    return frame.first().t
+def text(rows, recent, liked=(), max_events=9):
+    frame = rows(f"{RECENT}, liked {LIKED}", (recent, [(name, 1.0) for name in liked]))
+    read = behaviour_text(F.col("recent"), F.col("liked"), max_events)
+    return frame.select(read.alias("t")).first().t
 
 
 def test_events_stand_newest_first_with_words_for_kind_item_price_query_and_gaps(rows):
@@ -30,19 +32,29 @@ def test_events_stand_newest_first_with_words_for_kind_item_price_query_and_gaps
         (at(9), "search", None, None, None, "mug", None),
     ]
     assert text(rows, recent) == (
-        "cart blue mug expensive drinkware [SEP] "
+        "likes [SEP] cart blue mug expensive drinkware [SEP] "
         "view blue mug expensive drinkware days later [SEP] search mug"
     )
 
 
 def test_the_oldest_events_are_cut_off(rows):
     recent = [(at(9, minute), "page", None, None, None, str(minute), None) for minute in (3, 2, 1)]
-    assert text(rows, recent, max_events=2) == "page 3 [SEP] page 2"
+    assert text(rows, recent, max_events=2) == "likes [SEP] page 3 [SEP] page 2"
 
 
 def test_a_query_cannot_part_events(rows):
     recent = [(at(9), "search", None, None, None, "x [SEP] y", None)]
-    assert "[SEP]" not in text(rows, recent)
+    assert text(rows, recent).count("[SEP]") == 1
+
+
+def test_the_three_strongest_categories_come_first(rows):
+    recent = [(at(9), "search", None, None, None, "mug", None)]
+    found = text(rows, recent, liked=("drinkware", "home [x]", "toys", "pets"))
+    assert found == "likes drinkware home  x  toys [SEP] search mug"
+
+
+def test_a_user_without_a_past_or_interests_still_has_a_text(rows):
+    assert text(rows, []) == "likes"
 
 
 def test_token_arrays_have_one_length_and_keep_their_true_one(rows):

@@ -104,8 +104,8 @@ def test_near_lengths_share_a_batch_that_is_trimmed_and_never_over_its_tokens(
     assert {width for _, width in shapes} <= set(range(3, MAX_TOKENS + 1))
 
 
-def test_effects_of_the_events_and_of_cls_add_up_to_slope_times_text(predictor, model):
-    text = [CLS, 5, 6, SEP, 7, SEP, 8, 9, SEP]
+def test_effects_of_the_events_are_slope_times_their_part_of_the_text(predictor, model):
+    text = [CLS, 4, SEP, 5, 6, SEP, 7, SEP, 8, 9, SEP]
     ids, lengths, numbers = arrays([text])
     effects = predictor.predict(ids, lengths, numbers).effects["buys"][0]
     with torch.no_grad():
@@ -115,7 +115,7 @@ def test_effects_of_the_events_and_of_cls_add_up_to_slope_times_text(predictor, 
     _, logits = model.heads_from(pooled, numeric)
     (slope,) = torch.autograd.grad(logits["buys"].sum(), pooled)
     by_token = (hidden[0] @ slope[0] / len(text)).detach().numpy()
-    expected = [by_token[1:4].sum(), by_token[4:6].sum(), by_token[6:9].sum(), 0.0]
+    expected = [by_token[3:6].sum(), by_token[6:8].sum(), by_token[8:11].sum(), 0.0]
     np.testing.assert_allclose(effects, expected, atol=1e-6)
 
 
