@@ -165,6 +165,7 @@ USERS = Table(
         optional("age_band", STRING, "declared age band, such as 25-34"),
         optional("gender", STRING, "declared gender"),
         optional("region", STRING, "declared region, else the last one seen"),
+        optional("region_seen_ts", TIMESTAMP, "when it was seen, UTC; null where declared"),
         required("attributes", T.MapType(STRING, STRING), "whatever else the source declares"),
         required("first_seen_ts", TIMESTAMP, "time of the first event, UTC"),
     ),

@@ -12,13 +12,11 @@ def declare_users(events: DataFrame, declared: DataFrame | None, known: DataFram
     """Each user of `events` as known from now on; rows that change nothing are left out.
 
     What is declared wins over what was known; the region, where it is not declared, is the last
-    one seen, and the first event is the earliest ever seen.
+    one seen, and the first event is the earliest: batches may come in any order.
     """
     seen = events.groupBy("user_id").agg(
         F.min("event_ts").alias("first_seen_ts"),
-        F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region")))["region"].alias(
-            "last_region"
-        ),
+        F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region"))).alias("place"),
     )
     unknown = F.lit(None).cast("string")
     if declared is None:
@@ -29,10 +27,22 @@ def declare_users(events: DataFrame, declared: DataFrame | None, known: DataFram
     old = known.select("user_id", *[F.col(c).alias(f"old_{c}") for c in USERS.names()[1:]])
     joined = seen.join(declared, "user_id", "left").join(old, "user_id", "left")
     empty = F.create_map().cast("map<string,string>")
+    seen_before = F.col("old_region_seen_ts").isNotNull()
+    place = F.greatest(
+        "place",
+        F.when(
+            seen_before,
+            F.struct(
+                F.col("old_region_seen_ts").alias("event_ts"), F.col("old_region").alias("region")
+            ),
+        ),
+    )
+    declared_region = F.coalesce("region", F.when(~seen_before, F.col("old_region")))
     values = {
         "age_band": F.coalesce("age_band", "old_age_band"),
         "gender": F.coalesce("gender", "old_gender"),
-        "region": F.coalesce("region", "last_region", "old_region"),
+        "region": F.coalesce(declared_region, place["region"]),
+        "region_seen_ts": F.when(declared_region.isNull(), place["event_ts"]),
         "attributes": F.coalesce("attributes", "old_attributes", empty),
         "first_seen_ts": F.least("first_seen_ts", "old_first_seen_ts"),
     }

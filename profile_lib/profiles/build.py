@@ -41,7 +41,9 @@ def build_profiles(
     for head in heads:
         slices[head.name] = F.slice(p, start, head.width)
         start += head.width
-    joined = predicted.join(users.withColumnRenamed("region", "declared_region"), "user_id", "left")
+    declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
+    told = users.withColumn("declared_region", declared_region).drop("region")
+    joined = predicted.join(told, "user_id", "left")
     columns = {
         "user_bucket": user_bucket(user_buckets),
         "declared": _declared(),

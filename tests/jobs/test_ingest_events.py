@@ -39,7 +39,7 @@ def click(number: int, user: str | None = "ann", day: int = 1, **more: object) -
         "item_id": f"item {number % 3}",
         "price": "2.5",
         "title": f"Title {number % 3}",
-        "region": "north",
+        "region": ("north", "south")[day % 2],
         "text": None,
     }
     return given | more

@@ -52,7 +52,7 @@ def profile(spark, rows):
     ]
     schema = T.StructType([*BEHAVIOUR.schema, T.StructField("prediction", PREDICTION)])
     predicted = spark.createDataFrame([(*row, PREDICTED)], schema)
-    declared = ("ann", "25-34", None, "paris", {"kids": "2"}, at(1))
+    declared = ("ann", "25-34", None, "paris", None, {"kids": "2"}, at(1))
     users = spark.createDataFrame([declared], USERS.schema)
     frame = build_profiles(
         predicted, users, HEADS,

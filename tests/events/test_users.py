@@ -1,0 +1,52 @@
+"""What is known of a user: declared facts win, the last region seen stands, in any order."""
+
+from datetime import datetime
+from itertools import permutations
+
+import pytest
+
+from profile_lib.events.users import declare_users
+from profile_lib.tables import USERS
+
+EVENTS = "user_id string, event_ts timestamp, region string"
+FACTS = (
+    "user_id string, age_band string, gender string, region string, attributes map<string,string>"
+)
+BATCHES = (
+    [("ann", datetime(2026, 1, 1), "north"), ("ann", datetime(2026, 1, 2), None)],
+    [("ann", datetime(2026, 1, 5), "south"), ("bob", datetime(2026, 1, 3), "east")],
+    [("ann", datetime(2026, 1, 3), "west")],
+)
+
+
+def known(spark, batches, declared=None):
+    users = spark.createDataFrame([], USERS.schema)
+    for batch in batches:
+        changed = declare_users(spark.createDataFrame(batch, EVENTS), declared, users)
+        kept = users.join(changed, "user_id", "left_anti").unionByName(changed)
+        users = spark.createDataFrame(kept.collect(), USERS.schema)
+    return {row["user_id"]: row.asDict() for row in users.collect()}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3)))[::2], ids=str)
+def test_batches_in_any_order_end_in_the_same_users(spark, order):
+    found = known(spark, [BATCHES[i] for i in order])
+    assert found["ann"]["region"] == "south"
+    assert found["ann"]["region_seen_ts"] == datetime(2026, 1, 5)
+    assert found["ann"]["first_seen_ts"] == datetime(2026, 1, 1)
+    assert found["bob"]["region"] == "east"
+
+
+def test_a_declared_region_stands_whatever_is_seen(spark):
+    facts = [("ann", "25-34", None, "home", {"kids": "2"})]
+    ann = known(spark, BATCHES, spark.createDataFrame(facts, FACTS))["ann"]
+    assert (ann["region"], ann["region_seen_ts"]) == ("home", None)
+    assert (ann["age_band"], ann["gender"], ann["attributes"]) == ("25-34", None, {"kids": "2"})
+
+
+def test_a_batch_that_says_nothing_new_changes_no_row(spark):
+    batch = spark.createDataFrame(BATCHES[0], EVENTS)
+    users = declare_users(batch, None, spark.createDataFrame([], USERS.schema))
+    assert users.count() == 1
+    again = spark.createDataFrame(users.collect(), USERS.schema)
+    assert declare_users(batch, None, again).isEmpty()
