@@ -79,7 +79,10 @@ class Store:
         """
         deletes = IS_DELETED in frame.columns
         conformed = table.conform(frame.drop(IS_DELETED))
-        self._create(table)
+        if not self.exists(table):  # nothing to compare with
+            kept = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if deletes else conformed
+            self.append(table, kept)
+            return
         source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
         on = [f"target.{c} = source.{c}" for c in (*table.partition_by, *table.key)]
         if prune is not None:

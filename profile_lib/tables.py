@@ -51,7 +51,6 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[TableColumn, ...]
     partition_by: tuple[str, ...] = ()
-    cluster_by: tuple[str, ...] = ()  # sorted by these within the files, so that reads can skip
 
     @property
     def schema(self) -> T.StructType:
@@ -104,7 +103,6 @@ EVENTS = Table(
     "Clean events of all sources, one row an event",
     key=("event_id",),
     partition_by=("event_date",),
-    cluster_by=("user_id", "event_ts"),
     columns=(
         required("event_id", STRING, "given by the source, or a hash of the row"),
         required("user_id", STRING, "keyed pseudonym: HMAC-SHA-256 of the source's id, hex"),
@@ -191,7 +189,6 @@ SESSIONS = Table(
     "Events of a user without a gap longer than the limit",
     key=("session_id",),
     partition_by=("session_date",),
-    cluster_by=("user_id",),
     columns=(
         required("session_id", STRING, "user_id and the time of the first event"),
         required("user_id", STRING, "pseudonym"),

@@ -1,11 +1,25 @@
 """Cleaned rows and what is stored in, the batch out: what is new, rejected or taken back."""
 
+from datetime import date
+from typing import NamedTuple
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
 
 BY_MINUTE, BY_DAY = "more events in a minute than a person makes", "more events in a day"
+SEEN = ("user_id", "event_id", "event_ts")
+WORST = 3  # reasons that are told where too much is rejected
+
+
+class Extent(NamedTuple):
+    """How much a batch holds, and the days of what is good in it."""
+
+    rows: int
+    rejected: int
+    first: date | None
+    last: date | None
 
 
 def keep_first(cleaned: DataFrame) -> DataFrame:
@@ -16,31 +30,45 @@ def keep_first(cleaned: DataFrame) -> DataFrame:
     """
     is_good = F.size("reasons") == 0
     content = F.xxhash64(*[c for c in cleaned.columns if c != "reasons"])
-    of_event = Window.partitionBy("user_id", "event_id", is_good)
+    # The hash comes first: it orders nearly all rows without a comparison of strings.
+    of_event = Window.partitionBy(F.xxhash64("event_id"), "user_id", "event_id", is_good)
     place = F.row_number().over(of_event.orderBy("ingest_ts", content))
     return cleaned.withColumn("place", place).where(~is_good | (F.col("place") == 1)).drop("place")
 
 
+def extent(cleaned: DataFrame) -> Extent:
+    """One look over the batch."""
+    is_good = F.size("reasons") == 0
+    day = F.when(is_good, F.col("event_date"))
+    found = cleaned.agg(F.count("*"), F.count_if(~is_good), F.min(day), F.max(day)).first()
+    assert found is not None
+    return Extent(*found)
+
+
+def known_before(stored: DataFrame, rejected: DataFrame) -> DataFrame:
+    """What counts for rates beside the batch: stored events, and those rejected for their rate."""
+    is_fast = F.exists("reasons", lambda r: r.startswith("more events in a "))
+    return stored.select(*SEEN).unionByName(rejected.where(is_fast).select(*SEEN))
+
+
 def impossible_rates(seen: DataFrame, a_minute: int, a_day: int) -> DataFrame:
-    """(user_id, span, starts, reason): the minutes and days in which a user was too fast.
+    """(user_id, span, starts, rate): the minutes and days in which a user was too fast.
 
     `seen` has user_id, event_id and event_ts of everything known, an event perhaps more than once.
-    Few rows: a first count without telling repeats apart leaves little to look at closely.
+    Few rows: who has no day with more events than a minute may hold is not looked at closely.
     """
+    day = F.date_trunc("day", "event_ts")
+    daily = seen.groupBy("user_id", day.alias("day")).count()
+    busy = daily.where(F.col("count") > min(a_minute, a_day)).drop("count")
+    close = seen.withColumn("day", day).join(F.broadcast(busy), ["user_id", "day"])
     spans = []
     for span, most, reason in (("minute", a_minute, BY_MINUTE), ("day", a_day, BY_DAY)):
-        counted = seen.withColumn("starts", F.date_trunc(span, "event_ts"))
-        busy = counted.groupBy("user_id", "starts").count().where(F.col("count") > most)
-        close = (
-            counted.join(F.broadcast(busy.drop("count")), ["user_id", "starts"])
-            .groupBy("user_id", "starts")
-            .agg(F.count_distinct("event_id").alias("n"))
-            .where(F.col("n") > most)
+        counted = close.groupBy("user_id", F.date_trunc(span, "event_ts").alias("starts")).agg(
+            F.count_distinct("event_id").alias("n")
         )
-        told = F.concat(F.lit(f"{reason}: "), F.col("n").cast("string"))
-        spans.append(
-            close.select("user_id", F.lit(span).alias("span"), "starts", told.alias("rate"))
-        )
+        rate = F.concat(F.lit(f"{reason}: "), F.col("n").cast("string")).alias("rate")
+        fast = counted.where(F.col("n") > most)
+        spans.append(fast.select("user_id", F.lit(span).alias("span"), "starts", rate))
     return spans[0].unionByName(spans[1])
 
 
@@ -60,6 +88,27 @@ def mark_rates(rows: DataFrame, rates: DataFrame) -> DataFrame:
             .drop("starts", "rate")
         )
     return rows
+
+
+def taken_back(stored: DataFrame, rates: DataFrame) -> DataFrame:
+    """The stored events, with reasons, that turn out to be too fast now that more is known."""
+    fresh = stored.withColumn("reasons", F.array().cast("array<string>"))
+    return mark_rates(fresh, rates).where(F.size("reasons") > 0)
+
+
+def too_much_rejected(cleaned: DataFrame, found: Extent, limit: float) -> str | None:
+    """The sentence that stops the job, or None."""
+    if found.rejected <= limit * found.rows:
+        return None
+    reason = F.explode(F.transform("reasons", lambda r: F.regexp_replace(r, ":.*", "")))
+    worst = cleaned.select(reason.alias("reason")).groupBy("reason").count()
+    told = worst.orderBy(F.desc("count"), "reason").limit(WORST).collect()
+    reasons = ", ".join(f"{row['count']:,} × {row['reason']}" for row in told)
+    return (
+        f"events: {found.rejected / found.rows:.1%} of {found.rows:,} rows rejected "
+        f"(limit {limit:.1%}): {reasons}; "
+        "nothing was added to events: see rejected_events, and mend the source or its mapping"
+    )
 
 
 def to_rejected(rows: DataFrame) -> DataFrame:

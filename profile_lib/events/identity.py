@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
@@ -21,6 +21,15 @@ def pseudonym(raw_id: Column, key: bytes) -> Column:
     inner, outer = (F.lit(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
     digest = F.unhex(F.sha2(F.concat(inner, F.encode(raw_id, "UTF-8")), 256))
     return F.sha2(F.concat(outer, digest), 256)
+
+
+def event_id(mapped: DataFrame, source: str) -> Column:
+    """What the source gives, else a hash of the mapped row."""
+    parts = [F.coalesce(F.col(c).cast("string"), F.lit("\0")) for c in sorted(mapped.columns)]
+    hashed = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
+    if "event_id" not in mapped.columns:
+        return hashed
+    return F.coalesce(F.col("event_id").cast("string"), hashed)
 
 
 def pseudonym_key(given: str | None, variable: str, environment: Mapping[str, str]) -> bytes:

@@ -8,16 +8,21 @@ from profile_lib.tables import USERS
 FACTS = ("age_band", "gender", "region")
 
 
-def declare_users(events: DataFrame, declared: DataFrame | None, known: DataFrame) -> DataFrame:
-    """Each user of `events` as known from now on; rows that change nothing are left out.
+def seen_users(events: DataFrame) -> DataFrame:
+    """(user_id, raw_id, first_seen_ts, place) of a batch; place: when and where last seen."""
+    return events.groupBy("user_id").agg(
+        F.first("raw_id").alias("raw_id"),
+        F.min("event_ts").alias("first_seen_ts"),
+        F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region"))).alias("place"),
+    )
+
+
+def declare_users(seen: DataFrame, declared: DataFrame | None, known: DataFrame) -> DataFrame:
+    """Each user of `seen_users` as known from now on; rows that change nothing are left out.
 
     What is declared wins over what was known; the region, where it is not declared, is the last
     one seen, and the first event is the earliest: batches may come in any order.
     """
-    seen = events.groupBy("user_id").agg(
-        F.min("event_ts").alias("first_seen_ts"),
-        F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region"))).alias("place"),
-    )
     unknown = F.lit(None).cast("string")
     if declared is None:
         none = F.create_map().cast("map<string,string>")

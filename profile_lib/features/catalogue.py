@@ -9,19 +9,17 @@ from profile_lib.tables import ITEMS
 TOLD = ("title", "category", "brand")
 
 
-def derive_items(said: DataFrame) -> DataFrame:
-    """(item_id, title, category, brand, price) from rows that each say something of an item.
+def derive_items(told: DataFrame) -> DataFrame:
+    """(item_id, title, category, brand, price) from what is told of items `n` times each.
 
     Of each column the most frequent value, ties to the greatest; of the price the median.
     """
-    known = said.where("item_id IS NOT NULL")
-    prices = known.groupBy("item_id").agg(F.median("price").alias("price"))
-    counted = known.groupBy("item_id", *TOLD).count()
+    prices = told.groupBy("item_id").agg(F.percentile("price", 0.5, F.col("n")).alias("price"))
     for column in TOLD:
         votes = (
-            counted.where(F.col(column).isNotNull())
+            told.where(F.col(column).isNotNull())
             .groupBy("item_id", column)
-            .agg(F.sum("count").alias("votes"))
+            .agg(F.sum("n").alias("votes"))
             .groupBy("item_id")
             .agg(F.max(F.struct("votes", column))[column].alias(column))
         )

@@ -5,10 +5,10 @@ from itertools import permutations
 
 import pytest
 
-from profile_lib.events.users import declare_users
+from profile_lib.events.users import declare_users, seen_users
 from profile_lib.tables import USERS
 
-EVENTS = "user_id string, event_ts timestamp, region string"
+EVENTS = "user_id string, event_ts timestamp, region string, raw_id string"
 FACTS = (
     "user_id string, age_band string, gender string, region string, attributes map<string,string>"
 )
@@ -19,10 +19,14 @@ BATCHES = (
 )
 
 
+def seen(spark, batch):
+    return seen_users(spark.createDataFrame([(*row, f"id of {row[0]}") for row in batch], EVENTS))
+
+
 def known(spark, batches, declared=None):
     users = spark.createDataFrame([], USERS.schema)
     for batch in batches:
-        changed = declare_users(spark.createDataFrame(batch, EVENTS), declared, users)
+        changed = declare_users(seen(spark, batch), declared, users)
         kept = users.join(changed, "user_id", "left_anti").unionByName(changed)
         users = spark.createDataFrame(kept.collect(), USERS.schema)
     return {row["user_id"]: row.asDict() for row in users.collect()}
@@ -45,7 +49,7 @@ def test_a_declared_region_stands_whatever_is_seen(spark):
 
 
 def test_a_batch_that_says_nothing_new_changes_no_row(spark):
-    batch = spark.createDataFrame(BATCHES[0], EVENTS)
+    batch = seen(spark, BATCHES[0])
     users = declare_users(batch, None, spark.createDataFrame([], USERS.schema))
     assert users.count() == 1
     again = spark.createDataFrame(users.collect(), USERS.schema)
