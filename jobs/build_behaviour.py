@@ -8,6 +8,8 @@ from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.known import known_events
+from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 from profile_lib.timeline import midnight
@@ -37,14 +39,10 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         cutoffs = cutoffs.join(F.broadcast(last), F.col("cutoff_ts") <= F.col("last_ts"))
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
-    behaviour = build_behaviour(
-        events,
-        store.read(ITEMS),
-        cutoffs.select("user_id", "cutoff_ts"),
-        **settings.behaviour_rules(),
-    )
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
-    store.replace(BEHAVIOUR, behaviour, where=where)
+    with kept(known_events(events, cutoffs)) as known:
+        behaviour = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
+        store.replace(BEHAVIOUR, behaviour, where=where)
 
 
 if __name__ == "__main__":

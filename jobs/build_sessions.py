@@ -16,6 +16,7 @@ from profile_lib.events.recut import (
     widen_spans,
 )
 from profile_lib.events.sessions import build_sessions
+from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, SESSIONS
 
@@ -28,30 +29,24 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         store.replace(SESSIONS, build_sessions(events, gap))
         return
     arrived = events.where(F.to_date("ingest_ts") == F.lit(day))
-    spans = touched_spans(arrived, gap).persist()
-    try:
+    with kept(touched_spans(arrived, gap)) as spans:
         if (bounds := _bounds(spans)) is None:
             return  # nothing came on that day
         stored = store.read_or_empty(SESSIONS)
         near = stored.where(f"end_ts >= {bounds.first_ts} AND start_ts <= {bounds.last_ts}")
         _recut(store, events, touched_sessions(near, spans), spans, gap)
-    finally:
-        spans.unpersist()
 
 
 def _recut(
     store: Store, events: DataFrame, touched: DataFrame, spans: DataFrame, gap: timedelta
 ) -> None:
-    wide = widen_spans(spans, touched).persist()
-    try:
+    with kept(widen_spans(spans, touched)) as wide:
         bounds = _bounds(wide)
         assert bounds is not None  # the spans hold the users of the arrivals
         days = f"BETWEEN DATE '{bounds.first_date}' AND DATE '{bounds.last_date}'"
         again = events_within(events.where(f"event_date {days}"), wide)
         changes = session_changes(build_sessions(again, gap), touched)
         store.upsert(SESSIONS, changes, prune=f"target.session_date {days}")
-    finally:
-        wide.unpersist()
 
 
 @dataclass(frozen=True)

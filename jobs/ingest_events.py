@@ -3,7 +3,6 @@
 import os
 from datetime import date, timedelta
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -33,6 +32,7 @@ from profile_lib.events.source import (
 )
 from profile_lib.events.users import declare_users, seen_users
 from profile_lib.features.catalogue import derive_items, merge_items
+from profile_lib.spark import kept
 from profile_lib.store import IS_DELETED, Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 from profile_lib.timeline import midnight
@@ -48,12 +48,12 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     key = pseudonym_key(given.pseudonym_key, given.pseudonym_key_env, os.environ)
     mapping = read_mapping(given.mapping)
     check_paths(mapping, given.inputs)
-    with readable(mapping.name, ", ".join(given.inputs.values())):
-        cleaned = clean(store, mapping, given, key, day).persist(StorageLevel.DISK_ONLY)
-        try:
-            write(store, mapping, given, key, cleaned, day)
-        finally:
-            cleaned.unpersist()
+    paths = ", ".join(given.inputs.values())
+    with (
+        readable(mapping.name, paths),
+        kept(clean(store, mapping, given, key, day)) as cleaned,
+    ):
+        write(store, mapping, given, key, cleaned, day)
 
 
 def clean(

@@ -2,55 +2,57 @@
 
 from datetime import date
 
-from pyspark import StorageLevel
+from pyspark.sql import DataFrame
 
 from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.inputs import model_inputs
+from profile_lib.features.known import known_events
 from profile_lib.features.tokens import add_tokens
 from profile_lib.inference.udf import add_predictions
-from profile_lib.model.checkpoint import read_about
+from profile_lib.model.checkpoint import About, read_about
 from profile_lib.profiles.build import Head, build_profiles
 from profile_lib.profiles.refresh import refresh_cutoffs
+from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
     """Compute the profiles of all users with events, or of those with events that came on `day`."""
-    given = settings.refresh
     folder = f"{settings.paths.models}/{settings.training.name}"
-    about = read_about(folder)
+    about = read_about(folder)  # before anything is computed
     events = store.read(EVENTS)
-    behaviour = build_behaviour(
-        events,
-        store.read(ITEMS),
-        refresh_cutoffs(events, day),
-        **settings.behaviour_rules(),
-    ).persist(StorageLevel.DISK_ONLY)  # read twice: for the model, and for the profile
-    try:
-        inputs = model_inputs(behaviour, settings.examples.max_text_events)
-        predictions = add_predictions(
-            add_tokens(inputs, folder, about.spec.max_tokens),
-            folder,
-            model_version=about.model_version,
-            batch_tokens=given.batch_tokens,
-            max_events=settings.examples.max_text_events,
-            n_reasons=given.n_reasons,
-        ).select("user_id", "prediction")
-        profiles = build_profiles(
-            behaviour.join(predictions, "user_id"),
-            store.read(USERS),
-            [Head(task.name, task.classes) for task in about.spec.tasks],
-            model_version=about.model_version,
-            n_reasons=given.n_reasons,
-            n_next_categories=given.n_next_categories,
-            user_buckets=given.user_buckets,
-        )
-        store.upsert(USER_PROFILES, profiles)
-    finally:
-        behaviour.unpersist()
+    with kept(known_events(events, refresh_cutoffs(events, day))) as known:
+        built = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
+        with kept(built) as behaviour:  # for the model, and for the profile
+            store.upsert(USER_PROFILES, profiles_of(behaviour, store, settings, folder, about))
+
+
+def profiles_of(
+    behaviour: DataFrame, store: Store, settings: Settings, folder: str, about: About
+) -> DataFrame:
+    """The profiles of users whose behaviour is known, as the model in `folder` sees them."""
+    given = settings.refresh
+    inputs = model_inputs(behaviour, settings.examples.max_text_events)
+    predictions = add_predictions(
+        add_tokens(inputs, folder, about.spec.max_tokens),
+        folder,
+        model_version=about.model_version,
+        batch_tokens=given.batch_tokens,
+        max_events=settings.examples.max_text_events,
+        n_reasons=given.n_reasons,
+    ).select("user_id", "prediction")
+    return build_profiles(
+        behaviour.join(predictions, "user_id"),
+        store.read(USERS),
+        [Head(task.name, task.classes) for task in about.spec.tasks],
+        model_version=about.model_version,
+        n_reasons=given.n_reasons,
+        n_next_categories=given.n_next_categories,
+        user_buckets=given.user_buckets,
+    )
 
 
 if __name__ == "__main__":

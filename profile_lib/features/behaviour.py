@@ -1,4 +1,4 @@
-"""Events, items and cutoffs in, behaviour at each cutoff out: training and refresh share it."""
+"""Known events and items in, behaviour at each cutoff out: training and refresh share it."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -26,9 +26,8 @@ NONE_SEEN = ("n_items", "most_views_of_an_item")
 
 
 def build_behaviour(
-    events: DataFrame,
+    known: DataFrame,
     items: DataFrame,
-    cutoffs: DataFrame,
     *,
     gap: timedelta,
     half_life: timedelta,
@@ -36,23 +35,20 @@ def build_behaviour(
     max_interests: int,
     max_recent: int,
 ) -> DataFrame:
-    """The table `behaviour` of the given (user_id, cutoff_ts), one row a pair with a past.
+    """The table `behaviour` of what `known_events` found, one row a (user_id, cutoff_ts).
 
-    Only events whose `event_ts` and `ingest_ts` lie before the cutoff count, strictly; what comes
-    later changes nothing. Interests halve every `half_life` and are as of the last event;
-    `weights` says what one event of a kind counts for them.
+    Interests halve every `half_life` and are as of the last event; `weights` says what one event
+    of a kind counts for them. `known` is read several times: keep it while this is computed.
     """
     idf = inverse_document_frequency(items)
-    seen = seen_items(events, cutoffs, weights, half_life).join(
-        weigh_words(items, idf), "item_id", "left"
-    )
-    asked = query_words(events, cutoffs, idf, weights, half_life)
+    seen = seen_items(known, weights, half_life).join(weigh_words(items, idf), "item_id", "left")
+    asked = query_words(known, idf, weights, half_life)
     joined = (
-        count_events(events, cutoffs, gap)
+        count_events(known, gap)
         .join(summarise_items(seen), PAIR, "left")
         .join(rank_interests(seen, asked, max_interests), PAIR, "left")
-        .join(count_habits(events, cutoffs), PAIR)
-        .join(last_events(events, items, cutoffs, max_recent), PAIR)
+        .join(count_habits(known), PAIR)
+        .join(last_events(known, items, max_recent), PAIR)
     )
     age = F.col("seconds_since_event")
     return joined.withColumns(

@@ -1,4 +1,4 @@
-"""Events and cutoffs in, counts, recency and values at each cutoff out."""
+"""Known events in, counts, recency and values at each cutoff out."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,21 +6,21 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import PAIR, all_known, in_time, known_events, pieces
+from profile_lib.features.known import PAIR, all_known, in_time, pieces
 from profile_lib.tables import EVENT_TYPES, WINDOWS
 from profile_lib.timeline import begins_session, seconds, seconds_since_last
 
 
-def count_events(events: DataFrame, cutoffs: DataFrame, gap: timedelta) -> DataFrame:
-    """One row a (user_id, cutoff_ts): every numeric feature that needs no catalogue.
+def count_events(known: DataFrame, gap: timedelta) -> DataFrame:
+    """One row a (user_key, cutoff_ts): every numeric feature that needs no catalogue.
 
     The session under way is the last one: it began with the last event that came more than `gap`
     after the one before it. The cart holds what was put in since the last purchase. Purchases in
     a row with one order_id, or without one and of one moment, are an order.
     """
-    columns = ("quantity", "price", "rating", "dwell_seconds", "order_id")
-    known = _with_context(known_events(events, cutoffs, *columns), gap)
-    counted = known.groupBy(*PAIR).agg(*_counts(), *_values(), *_times())
+    # First by kind: a few numbers of each event, then many of each pair.
+    by_kind = _with_context(known, gap).groupBy(*PAIR, "event_type").agg(*_by_kind())
+    counted = by_kind.groupBy(*PAIR).agg(*_counts(), *_values(), *_times())
     since = {
         f"seconds_since_{kind}": seconds(F.col("cutoff_ts"), F.col(f"last_{kind}_ts"))
         for kind in ("event", "cart", "checkout", "purchase")
@@ -62,16 +62,30 @@ def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
     )
 
 
-def _counts() -> Iterator[Column]:
+def _by_kind() -> Iterator[Column]:
+    """What is kept of all events of one kind at a cutoff."""
+    worth = F.col("price") * pieces()
+    kind = F.col("event_type")
+    is_carted = F.col("last_purchase_ts").isNull() | (F.col("event_ts") > F.col("last_purchase_ts"))
+    sign = F.when(kind == "cart", 1).when(kind == "uncart", -1)
+    in_session = F.col("event_ts") >= F.col("session_start_ts")
     for window, days in WINDOWS.items():
-        for kind in EVENT_TYPES:
-            is_counted = (F.col("event_type") == kind) & _within(days)
-            yield F.count_if(is_counted).alias(f"n_{kind}_{window}")
-    for kind in EVENT_TYPES:
-        yield F.count_if(F.col("event_type") == kind).alias(f"n_{kind}")
-    yield F.count("*").alias("n_events")
-    yield F.count_if("starts").alias("n_sessions")
-    yield F.count_if("opens_order").alias("n_orders")
+        yield F.count_if(_within(days)).alias(window)
+    yield F.count("*").alias("n")
+    yield F.count_if("starts").alias("n_starts")
+    yield F.count_if("opens_order").alias("n_opens")
+    yield F.sum(F.when(is_carted, sign * pieces())).alias("pieces_in_cart")
+    yield F.sum(F.when(is_carted, sign * worth)).alias("worth_in_cart")
+    yield F.sum(worth).alias("worth")
+    yield F.sum("price").alias("prices")
+    yield F.count("price").alias("n_priced")
+    yield F.sum("rating").alias("ratings")
+    yield F.count("rating").alias("n_rated")
+    yield F.sum(F.when(in_session, F.col("dwell_seconds"))).alias("dwell")
+    yield F.sum(F.when(F.col("place") == F.col("last_place"), F.col("gap"))).alias("last_gap")
+    yield F.min("event_ts").alias("first_ts")
+    yield F.max("event_ts").alias("last_ts")
+    yield F.max("session_start_ts").alias("session_start_ts")
 
 
 def _within(days: int | None) -> Column:
@@ -80,29 +94,41 @@ def _within(days: int | None) -> Column:
     return F.col("event_ts") >= F.col("cutoff_ts") - F.expr(f"INTERVAL {days} DAYS")
 
 
+def _of(kind: str, column: str) -> Column:
+    return F.when(F.col("event_type") == kind, F.col(column))
+
+
+def _counts() -> Iterator[Column]:
+    for kind in EVENT_TYPES:
+        for window in WINDOWS:
+            yield _total(_of(kind, window), 0).alias(f"n_{kind}_{window}")
+        yield _total(_of(kind, "n"), 0).alias(f"n_{kind}")
+    yield F.sum("n").alias("n_events")
+    yield F.sum("n_starts").alias("n_sessions")
+    yield F.sum("n_opens").alias("n_orders")
+
+
 def _values() -> Iterator[Column]:
-    kind, worth = F.col("event_type"), F.col("price") * pieces()
-    is_carted = F.col("last_purchase_ts").isNull() | (F.col("event_ts") > F.col("last_purchase_ts"))
-    sign = F.when(kind == "cart", 1).when(kind == "uncart", -1)
-    in_session = F.col("event_ts") >= F.col("session_start_ts")
-    yield F.coalesce(F.sum(F.when(is_carted, sign * pieces())), F.lit(0)).alias("n_in_cart")
-    yield F.sum(F.when(is_carted, sign * worth)).alias("cart_value")
-    yield _total(F.when(kind == "purchase", worth)).alias("order_value")
-    yield F.avg("price").alias("mean_price")
-    yield F.avg("rating").alias("rating")
-    yield _total(F.when(in_session, F.col("dwell_seconds"))).alias("session_dwell_seconds")
-    last_gap = F.when(F.col("place") == F.col("last_place"), F.col("gap"))
-    yield _total(last_gap).alias("last_gap_seconds")
+    yield _total(F.col("pieces_in_cart"), 0).alias("n_in_cart")
+    yield F.sum("worth_in_cart").alias("cart_value")
+    yield _total(_of("purchase", "worth"), 0.0).alias("order_value")
+    yield _mean("prices", "n_priced").alias("mean_price")
+    yield _mean("ratings", "n_rated").alias("rating")
+    yield _total(F.col("dwell"), 0.0).alias("session_dwell_seconds")
+    yield _total(F.col("last_gap"), 0.0).alias("last_gap_seconds")
 
 
 def _times() -> Iterator[Column]:
-    yield F.min("event_ts").alias("first_event_ts")
-    yield F.max("event_ts").alias("last_event_ts")
+    yield F.min("first_ts").alias("first_event_ts")
+    yield F.max("last_ts").alias("last_event_ts")
     yield F.max("session_start_ts").alias("session_start_ts")
     for kind in ("cart", "checkout", "purchase"):
-        is_kind = F.col("event_type") == kind
-        yield F.max(F.when(is_kind, F.col("event_ts"))).alias(f"last_{kind}_ts")
+        yield F.max(_of(kind, "last_ts")).alias(f"last_{kind}_ts")
 
 
-def _total(values: Column) -> Column:
-    return F.coalesce(F.sum(values), F.lit(0.0))
+def _mean(total: str, n: str) -> Column:
+    return F.try_divide(F.sum(total), F.sum(n))
+
+
+def _total(values: Column, none: float) -> Column:
+    return F.coalesce(F.sum(values), F.lit(none))

@@ -1,23 +1,32 @@
-"""Events and cutoffs in, when, where and by what the user comes out."""
+"""Known events in, when, where and by what the user comes out."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import PAIR, known_events
+from profile_lib.features.known import PAIR
 
 PLACES = {"channels": "channel", "devices": "device", "regions": "region"}
 
 
-def count_habits(events: DataFrame, cutoffs: DataFrame) -> DataFrame:
-    """active_hours, channels, devices and regions of each (user_id, cutoff_ts)."""
-    known = known_events(events, cutoffs, *PLACES.values())
-    counted = known.groupBy(*PAIR, *PLACES.values(), F.hour("event_ts").alias("hour")).count()
+def count_habits(known: DataFrame) -> DataFrame:
+    """active_hours, channels, devices and regions of each (user_key, cutoff_ts)."""
+    return count_hours(known).join(count_places(known), PAIR)
+
+
+def count_hours(known: DataFrame) -> DataFrame:
+    """active_hours: how many events in each hour of the day, UTC."""
+    hours = [F.count_if(F.col("hour") == h) for h in range(24)]
+    timed = known.select(*PAIR, F.hour("event_ts").alias("hour"))
+    return timed.groupBy(*PAIR).agg(F.array(*hours).alias("active_hours"))
+
+
+def count_places(known: DataFrame) -> DataFrame:
+    """A map a place: how many events of each of its values."""
+    counted = known.groupBy(*PAIR, *PLACES.values()).count()
     grouped = counted.groupBy(*PAIR).agg(
-        F.collect_list(F.struct(*PLACES.values(), "hour", "count")).alias("seen")
+        F.collect_list(F.struct(*PLACES.values(), "count")).alias("seen")
     )
-    hours = F.transform(F.sequence(F.lit(0), F.lit(23)), lambda h: _sum_where("hour", h))
-    maps = [_counts_by(column).alias(name) for name, column in PLACES.items()]
-    return grouped.select(*PAIR, hours.alias("active_hours"), *maps)
+    return grouped.select(*PAIR, *[_counts_by(c).alias(n) for n, c in PLACES.items()])
 
 
 def _sum_where(field: str, value: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Events, items and cutoffs in, interests and what was seen of the catalogue out."""
+"""Known events and items in, interests and what was seen of the catalogue out."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,26 +6,28 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import PAIR, known_events
+from profile_lib.features.known import PAIR
 from profile_lib.tables import INTERESTS
 from profile_lib.timeline import seconds
 
-KINDS = ("category", "brand", "keyword")
+CATEGORY, BRAND, KEYWORD = range(3)
+KINDS = {CATEGORY: "category", BRAND: "brand", KEYWORD: "keyword"}
 
 
-def seen_items(
-    events: DataFrame, cutoffs: DataFrame, weights: Mapping[str, float], half_life: timedelta
-) -> DataFrame:
-    """One row a (user_id, cutoff_ts, item_id): its decayed weight as of the cutoff, and counts."""
-    known = known_events(events.where("item_id IS NOT NULL"), cutoffs, "item_id")
+def seen_items(known: DataFrame, weights: Mapping[str, float], half_life: timedelta) -> DataFrame:
+    """One row a (user_key, cutoff_ts, item_id): its decayed weight as of the cutoff, and counts."""
     is_seen = F.col("event_type").isin("view", "click") & (
         F.col("event_ts") >= F.col("cutoff_ts") - F.expr("INTERVAL 7 DAYS")
     )
-    return known.groupBy(*PAIR, "item_id").agg(
-        F.sum(_decayed(weights, half_life)).alias("weight"),
-        F.max("event_ts").alias("last_ts"),
-        F.count_if(is_seen).alias("n_views_7d"),
-        F.count_if(F.col("event_type") == "purchase").alias("n_bought"),
+    return (
+        known.where("item_id IS NOT NULL")
+        .groupBy(*PAIR, "item_id")
+        .agg(
+            F.sum(_decayed(weights, half_life)).alias("weight"),
+            F.max("event_ts").alias("last_ts"),
+            F.count_if(is_seen).alias("n_views_7d"),
+            F.count_if(F.col("event_type") == "purchase").alias("n_bought"),
+        )
     )
 
 
@@ -56,16 +58,16 @@ def rank_interests(seen: DataFrame, asked: DataFrame, most: int) -> DataFrame:
     frequency) times its inverse document frequency in the catalogue (TF-IDF).
     """
     one = F.lit(1.0)
-    named = F.array(
-        _named("category", F.col("category"), one), _named("brand", F.col("brand"), one)
-    )
-    words = F.transform("words", lambda word: _named("keyword", word["name"], word["idf"]))
+    named = F.array(_named(CATEGORY, F.col("category"), one), _named(BRAND, F.col("brand"), one))
+    words = F.transform("words", lambda word: _named(KEYWORD, word["name"], word["idf"]))
     of_items = seen.select(
         *PAIR,
         "weight",
         F.inline(F.when(F.col("words").isNull(), named).otherwise(F.concat(named, words))),
     )
-    of_queries = asked.select(*PAIR, "weight", F.lit("keyword").alias("kind"), "name", "factor")
+    of_queries = asked.select(
+        *PAIR, "weight", F.lit(KEYWORD).cast("byte").alias("kind"), "name", "factor"
+    )
     summed = (
         of_items.unionByName(of_queries)
         .where(F.col("name").isNotNull())
@@ -73,26 +75,26 @@ def rank_interests(seen: DataFrame, asked: DataFrame, most: int) -> DataFrame:
         .agg(F.sum(F.col("weight") * F.col("factor")).alias("weight"))
     )
     strength = F.struct((-F.col("weight")).alias("minus"), "name")
-    lists = [F.collect_list(F.when(F.col("kind") == k, strength)).alias(k) for k in KINDS]
-    return summed.groupBy(*PAIR).agg(*lists).select(*PAIR, *[_strongest(k, most) for k in KINDS])
+    lists = [
+        F.collect_list(F.when(F.col("kind") == k, strength)).alias(n) for k, n in KINDS.items()
+    ]
+    strongest = [_strongest(n, most) for n in KINDS.values()]
+    return summed.groupBy(*PAIR).agg(*lists).select(*PAIR, *strongest)
 
 
 def query_words(
-    events: DataFrame,
-    cutoffs: DataFrame,
-    idf: DataFrame,
-    weights: Mapping[str, float],
-    half_life: timedelta,
+    known: DataFrame, idf: DataFrame, weights: Mapping[str, float], half_life: timedelta
 ) -> DataFrame:
-    """(user_id, cutoff_ts, name, weight, factor) of the words of each query known, decayed.
+    """(user_key, cutoff_ts, name, weight, factor) of the words of each query known, decayed.
 
     A word that no item holds has the idf of one that none holds.
     """
-    known = known_events(events.where("query IS NOT NULL"), cutoffs, "query")
     words = F.array_distinct(F.split(F.lower("query"), r"[^\p{L}\p{N}]+"))
-    asked = known.select(
-        *PAIR, _decayed(weights, half_life).alias("weight"), F.explode(words).alias("name")
-    ).where("name != ''")
+    asked = (
+        known.where("query IS NOT NULL")
+        .select(*PAIR, _decayed(weights, half_life).alias("weight"), F.explode(words).alias("name"))
+        .where("name != ''")
+    )
     n_items = F.coalesce(F.max("n_items"), F.lit(0))
     unseen = idf.agg((F.log(1.0 + n_items) + 1).alias("unseen"))
     return (
@@ -144,8 +146,10 @@ def _decayed(weights: Mapping[str, float], half_life: timedelta) -> Column:
     return weight * F.pow(F.lit(0.5), age / half_life.total_seconds())
 
 
-def _named(kind: str, name: Column, factor: Column) -> Column:
-    return F.struct(F.lit(kind).alias("kind"), name.alias("name"), factor.alias("factor"))
+def _named(kind: int, name: Column, factor: Column) -> Column:
+    return F.struct(
+        F.lit(kind).cast("byte").alias("kind"), name.alias("name"), factor.alias("factor")
+    )
 
 
 def _strongest(kind: str, most: int) -> Column:

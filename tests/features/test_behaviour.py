@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.known import known_events
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "page": 0}
@@ -31,12 +32,15 @@ def behaviour(spark):
     """Behaviour of events at cutoffs, as dictionaries by user and cutoff."""
 
     def build(events: list[dict], *cutoffs: tuple[str, datetime]) -> dict:
-        frame = build_behaviour(
+        known = known_events(
             spark.createDataFrame(
                 [tuple(e.get(n) for n in EVENTS.names()) for e in events], EVENTS.schema
             ),
-            spark.createDataFrame(list(CATALOGUE), ITEMS.schema),
             spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp"),
+        )
+        frame = build_behaviour(
+            known,
+            spark.createDataFrame(list(CATALOGUE), ITEMS.schema),
             gap=timedelta(minutes=30), half_life=DAY, weights=WEIGHTS,
             max_interests=3, max_recent=4,
         )  # fmt: skip
