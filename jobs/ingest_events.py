@@ -10,6 +10,7 @@ from jobs.command import main
 from profile_lib.config import IngestSettings, Settings
 from profile_lib.errors import InputError
 from profile_lib.events.batch import (
+    SEEN,
     Extent,
     extent,
     impossible_rates,
@@ -65,9 +66,9 @@ def clean(
     mapped = mapped.withColumn("raw_id", F.when(raw_id != "", raw_id))
     mapped = mapped.withColumn("user_id", pseudonym(F.col("raw_id"), key))
     mapped = mapped.withColumn("event_id", event_id(mapped, mapping.name))
-    latest = None if given.latest is None else midnight(given.latest)
-    if day is not None:
-        latest = midnight(day.isoformat()) + timedelta(days=1)
+    latest = midnight((day or date.today()).isoformat()) + timedelta(days=1)
+    if day is None and given.latest is not None:
+        latest = midnight(given.latest)
     cleaned = clean_events(
         mapped,
         mapping.kinds,
@@ -96,7 +97,7 @@ def write(
     )
     rates = impossible_rates(
         known_before(stored, store.read_or_empty(REJECTED_EVENTS)).unionByName(
-            cleaned.where(F.size("reasons") == 0).select("user_id", "event_id", "event_ts")
+            cleaned.where(F.size("reasons") == 0).select(*SEEN)
         ),
         given.max_events_a_minute,
         given.max_events_a_day,

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
 
 BY_MINUTE, BY_DAY = "more events in a minute than a person makes", "more events in a day"
-SEEN = ("user_id", "event_id", "event_ts")
+SEEN = ("user_id", "event_id", "event_ts", "event_date")
 WORST = 3  # reasons that are told where too much is rejected
 
 
@@ -48,19 +48,20 @@ def extent(cleaned: DataFrame) -> Extent:
 def known_before(stored: DataFrame, rejected: DataFrame) -> DataFrame:
     """What counts for rates beside the batch: stored events, and those rejected for their rate."""
     is_fast = F.exists("reasons", lambda r: r.startswith("more events in a "))
-    return stored.select(*SEEN).unionByName(rejected.where(is_fast).select(*SEEN))
+    fast = rejected.where(is_fast).withColumn("event_date", F.to_date("event_ts"))
+    return stored.select(*SEEN).unionByName(fast.select(*SEEN))
 
 
 def impossible_rates(seen: DataFrame, a_minute: int, a_day: int) -> DataFrame:
     """(user_id, span, starts, rate): the minutes and days in which a user was too fast.
 
-    `seen` has user_id, event_id and event_ts of everything known, an event perhaps more than once.
+    `seen` has the columns SEEN of everything known, an event perhaps more than once.
     Few rows: who has no day with more events than a minute may hold is not looked at closely.
     """
-    day = F.date_trunc("day", "event_ts")
-    daily = seen.groupBy("user_id", day.alias("day")).count()
+    keyed = seen.withColumn("user_key", F.xxhash64("user_id"))  # shared by chance: no harm here
+    daily = keyed.groupBy("user_key", "event_date").count()
     busy = daily.where(F.col("count") > min(a_minute, a_day)).drop("count")
-    close = seen.withColumn("day", day).join(F.broadcast(busy), ["user_id", "day"])
+    close = keyed.join(F.broadcast(busy), ["user_key", "event_date"])
     spans = []
     for span, most, reason in (("minute", a_minute, BY_MINUTE), ("day", a_day, BY_DAY)):
         counted = close.groupBy("user_id", F.date_trunc(span, "event_ts").alias("starts")).agg(

@@ -11,6 +11,7 @@ from profile_lib.tables import EVENTS
 HALF = "".join(map(chr, range(0x21, 0x7F))) + " "
 FULL = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
 ENTITIES = {"&nbsp;": " ", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&amp;": "&"}
+PART = "\x1f"  # ASCII's unit separator
 WORDS = {"query": True, "text": False}  # normalised text; True: in lower case
 LIMITS = {  # column → least and most that can be true
     "rating": (1, 5),
@@ -28,7 +29,7 @@ def clean_events(
     source: str,
     *,
     earliest: datetime,
-    latest: datetime | None,
+    latest: datetime,
     max_text_chars: int,
 ) -> DataFrame:
     """All columns of `events`, and `reasons`: one sentence for each rule that the row breaks.
@@ -62,7 +63,9 @@ def clean_events(
     for name in ("event_id", "user_id"):
         values[name] = raw[name].cast("string")
     reasons = _reasons(raw, typed, values["event_type"], earliest, latest)
-    held = F.array_compact(F.array(*reasons))
+    # Joined and split: to filter nulls out of an array is interpreted code, row by row.
+    told = F.concat_ws(PART, *reasons)
+    held = F.when(told == "", F.array().cast("array<string>")).otherwise(F.split(told, PART))
     others = [c for c in mapped.columns if c not in TYPES]
     columns = [values[n].alias(n) for n in EVENTS.names()]
     return mapped.select(*columns, *others, held.alias("reasons"))
@@ -98,7 +101,7 @@ def _reasons(
     typed: Mapping[str, Column],
     kind: Column,
     earliest: datetime,
-    latest: datetime | None,
+    latest: datetime,
 ) -> list[Column]:
     ts = typed["event_ts"]
     reasons = [
@@ -110,9 +113,8 @@ def _reasons(
         F.when(raw["event_type"].isNull(), F.lit("event_type is null")).when(
             kind.isNull(), _said("event_type without a mapping", raw["event_type"])
         ),
+        F.when(ts >= F.lit(latest), F.lit("event_ts in the future")),
     ]
-    if latest is not None:
-        reasons.append(F.when(ts >= F.lit(latest), F.lit("event_ts in the future")))
     for name, (least, most) in LIMITS.items():
         told = F.when(
             raw[name].isNotNull() & typed[name].isNull() & (F.trim(raw[name].cast("string")) != ""),
