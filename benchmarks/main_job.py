@@ -38,7 +38,7 @@ from profile_lib.tables import (
     USER_PROFILES,
 )
 
-EVENTS_A_USER = 50  # raw rows the simulator makes of a user, about
+EVENTS_A_USER = 42  # raw rows the simulator makes of a user, about
 REPEATS = 3
 
 
@@ -180,14 +180,8 @@ def true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
 
 def simulated(folder: str, n_events: int) -> tuple[Store, Settings]:
     """A simulated shop of about so many raw events as Parquet in `folder`."""
-    users = [f"simulate.n_users={n_events // EVENTS_A_USER}", "simulate.n_items=5000"]
-    settings, _ = at(
-        folder,
-        "conf/demo.yaml",
-        *users,
-        "simulate.format=parquet",
-        "ingest.mapping=conf/sources/simulated_parquet.yaml",
-    )
+    users = f"simulate.n_users={n_events // EVENTS_A_USER}"
+    settings, _ = at(folder, "benchmarks/scale.yaml", users)
     store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
     simulate_events.run(store, settings, None)
     return store, settings

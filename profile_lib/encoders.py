@@ -20,7 +20,7 @@ def encoder_folder(name: str) -> str:
         if name.startswith((".", "/")) or name.count("/") > 1:
             raise InputError(f"model.encoder: no folder at {name}; wanted a BertModel folder")
         return name
-    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
+    weights = any(folder.glob("*.safetensors"))  # others are pickles: they are never opened
     if not (folder / "config.json").is_file() or not weights:
         found = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise InputError(

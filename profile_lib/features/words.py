@@ -39,8 +39,11 @@ def split_words(text: str) -> list[str]:
 def _tools():  # type: ignore[no-untyped-def]  # none of the three has types
     """jieba's default cutter, the Snowball stemmer and both languages' stop words, loaded once."""
     import logging
+    import warnings
 
-    import jieba
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jieba's import speaks of setuptools' plans
+        import jieba
     import snowballstemmer
     from stopwordsiso import stopwords
 

@@ -6,6 +6,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
+from transformers.utils import logging
 
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
@@ -102,7 +103,11 @@ def load_encoder(folder: str, layers: int | None, max_tokens: int) -> BertModel:
 
     Raises InputError where it has fewer layers or reads shorter texts than asked.
     """
-    bert = BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32)
+    logging.set_verbosity_error()  # what is not taken of a checkpoint, its pooler, is no news
+    logging.disable_progress_bar()
+    bert = BertModel.from_pretrained(
+        folder, add_pooling_layer=False, dtype=torch.float32, use_safetensors=True
+    )
     found = int(bert.config.num_hidden_layers)
     if layers is not None and layers > found:
         raise InputError(f"model.encoder_layers: {layers}, but {folder} has {found} layers")
