@@ -10,16 +10,12 @@ def refresh_cutoffs(events: DataFrame, arrived_on: date | None) -> DataFrame:
     """The users to refresh, each as of just after the last thing known of them.
 
     All users with events, or those of whom something arrived on a day. A profile as of the user's
-    own last event stays true while nothing new is known: it needs no refresh for time passing.
+    own last event stays true while nothing new is known: it needs no refresh for time passing, and
+    a day refreshed late takes nobody's profile back to it.
     """
-    latest = F.greatest(F.max("event_ts"), F.max("ingest_ts"))
-    known = events
-    if arrived_on is not None:
-        known = events.where(F.to_date("ingest_ts") <= F.lit(arrived_on))
-    users = known.groupBy("user_id").agg(
-        (latest + F.expr("INTERVAL 1 MICROSECOND")).alias("cutoff_ts"),
-        F.max("ingest_ts").alias("last_arrival_ts"),
+    latest = F.greatest(F.max("event_ts"), F.max("ingest_ts")) + F.expr("INTERVAL 1 MICROSECOND")
+    has_arrived = F.lit(True) if arrived_on is None else F.to_date("ingest_ts") == F.lit(arrived_on)
+    users = events.groupBy("user_id").agg(
+        latest.alias("cutoff_ts"), F.bool_or(has_arrived).alias("has_arrived")
     )
-    if arrived_on is not None:
-        users = users.where(F.to_date("last_arrival_ts") == F.lit(arrived_on))
-    return users.select("user_id", "cutoff_ts")
+    return users.where("has_arrived").select("user_id", "cutoff_ts")

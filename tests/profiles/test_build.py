@@ -8,7 +8,6 @@ from pyspark.sql import types as T
 from profile_lib.inference.udf import PREDICTION
 from profile_lib.profiles.build import Head, build_profiles
 from profile_lib.profiles.card import profile_card
-from profile_lib.profiles.refresh import refresh_cutoffs
 from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
 
 HEADS = [
@@ -103,27 +102,3 @@ def test_a_card_tells_the_profile_in_lines_a_person_reads(profile):
     assert "ann…  filled cart  (as of 2026-01-01 09:10 UTC)" in card
     assert "next        bags 50%, drinkware 30%" in card
     assert "buys        25.0%, because of search mug (-0.75), cart mug (+0.50)" in card
-
-
-def test_profiles_are_as_of_just_after_the_last_thing_known_of_each_user(rows):
-    events = rows(
-        "user_id string, event_ts timestamp, ingest_ts timestamp",
-        ("ann", at(1), at(1)),
-        ("ann", at(2), at(9)),
-        ("bob", at(5), at(5)),
-    )
-    found = {r.user_id: r.cutoff_ts for r in refresh_cutoffs(events, None).collect()}
-    assert found == {"ann": at(9).replace(microsecond=1), "bob": at(5).replace(microsecond=1)}
-
-
-def test_a_days_refresh_takes_the_users_of_whom_something_came_that_day(rows):
-    later = datetime(2026, 1, 3)
-    events = rows(
-        "user_id string, event_ts timestamp, ingest_ts timestamp",
-        ("ann", at(1), at(1)),
-        ("bob", at(5), datetime(2026, 1, 2, 5)),
-        ("cat", at(5), at(5)),
-        ("cat", later, later),
-    )
-    found = {r.user_id for r in refresh_cutoffs(events, datetime(2026, 1, 2).date()).collect()}
-    assert found == {"bob"}
