@@ -1,6 +1,6 @@
-"""The main job's figures: make demo, GA from files to profiles, featurizing, sessions by DuckDB.
+"""The main job's figures: make demo, GA from files to profiles, featurizing beside DuckDB.
 
-    python benchmarks/main_job.py demo ga featurize sessions [--ga-config conf/ga.yaml]
+    python benchmarks/main_job.py demo ga featurize
 
 Prints each part and writes it into benchmarks/results/main_job.json with date and cores.
 """
@@ -40,6 +40,7 @@ from profile_lib.tables import (
 
 EVENTS_A_USER = 42  # raw rows the simulator makes of a user, about
 REPEATS = 3
+AGAINST_DUCKDB = (1, 9)  # millions of events
 
 
 def demo(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -56,9 +57,9 @@ def demo(arguments: argparse.Namespace) -> dict[str, Any]:
 def ga(arguments: argparse.Namespace) -> dict[str, Any]:
     """August and September from files to the profile of every user seen."""
     with tempfile.TemporaryDirectory() as folder:
-        settings, overrides = at(folder, arguments.ga_config)
+        settings, overrides = at(folder, "conf/ga.yaml")
         log = Path(folder) / "log"
-        measured: dict[str, Any] = run_measured(run_all(arguments.ga_config, overrides), log)
+        measured: dict[str, Any] = run_measured(run_all("conf/ga.yaml", overrides), log)
         print(log.read_text()[-6000:])
         store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
         rows = {t.name: store.read(t).count() for t in (EVENTS, SESSIONS, USER_PROFILES)}
@@ -66,8 +67,11 @@ def ga(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def featurize(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Ingest, sessions and behaviour (each user as of the last event) at several sizes."""
-    rates = {}
+    """Ingest, sessions and behaviour (each user as of the last event) at several sizes.
+
+    At some of them sessions alone against DuckDB, in the same run.
+    """
+    rates: dict[str, Any] = {}
     for millions in arguments.millions:
         with tempfile.TemporaryDirectory() as folder:
             store, settings = simulated(folder, millions * 1_000_000)
@@ -77,46 +81,38 @@ def featurize(arguments: argparse.Namespace) -> dict[str, Any]:
                 "sessions": timed(build_sessions.run, store, settings, None),
                 "behaviour": timed(all_behaviour, store, settings),
             }
-            total = sum(seconds.values())
             rates[str(millions)] = {
                 "raw_events": raw,
                 "seconds": {k: round(v, 1) for k, v in seconds.items()},
-                "events_a_second": round(raw / total),
+                "events_a_second": round(raw / sum(seconds.values())),
             }
+            if millions in AGAINST_DUCKDB:
+                rates[str(millions)] |= sessions_by_duckdb(folder, store, settings)
             print(json.dumps(rates[str(millions)]), flush=True)
     return {"by_millions": rates}
 
 
-def sessions(arguments: argparse.Namespace) -> dict[str, Any]:
+def sessions_by_duckdb(folder: str, store: Store, settings: Settings) -> dict[str, Any]:
     """Sessions alone, Spark into Delta against DuckDB into Parquet, from the same Parquet."""
-    ratios = {}
-    for millions in (0.9, 9):
-        with tempfile.TemporaryDirectory() as folder:
-            store, settings = simulated(folder, int(millions * 1_000_000))
-            ingest_events.run(store, settings, None)
-            source = f"{folder}/events.parquet"
-            store.read(EVENTS).write.parquet(source)
-            gap = settings.sessions.gap
-            events = store.spark.read.parquet(source)
-            n = events.count()
-            pairs = [
-                (
-                    timed(replace_sessions, store, events, gap),
-                    timed(by_duckdb, source, f"{folder}/sessions_{turn}.parquet", gap),
-                )
-                for turn in range(REPEATS + 1)
-            ][1:]  # the first warms both up
-            same = duckdb.sql(f"SELECT count(*) FROM '{folder}/sessions_1.parquet'").fetchone()
-            assert same is not None
-            assert same[0] == store.read(SESSIONS).count()
-            ratios[str(millions)] = {
-                "events": n,
-                "spark_seconds": spread([spark for spark, _ in pairs]),
-                "duckdb_seconds": spread([duck for _, duck in pairs]),
-                "rate_against_duckdb": spread([duck / spark for spark, duck in pairs]),
-            }
-            print(json.dumps(ratios[str(millions)]), flush=True)
-    return {"by_millions": ratios}
+    source, gap = f"{folder}/events.parquet", settings.sessions.gap
+    store.read(EVENTS).write.parquet(source)
+    events = store.spark.read.parquet(source)
+    pairs = [
+        (
+            timed(replace_sessions, store, events, gap),
+            timed(by_duckdb, source, f"{folder}/sessions_{turn}.parquet", gap),
+        )
+        for turn in range(REPEATS + 1)
+    ][1:]  # the first warms both up
+    same = duckdb.sql(f"SELECT count(*) FROM '{folder}/sessions_1.parquet'").fetchone()
+    assert same is not None
+    assert same[0] == store.read(SESSIONS).count()
+    return {
+        "events_in_sessions": events.count(),
+        "spark_seconds": spread([spark for spark, _ in pairs]),
+        "duckdb_seconds": spread([duck for _, duck in pairs]),
+        "sessions_rate_against_duckdb": spread([duck / spark for spark, duck in pairs]),
+    }
 
 
 def replace_sessions(store: Store, events: DataFrame, gap: timedelta) -> None:
@@ -218,14 +214,13 @@ def timed(do: Callable[..., object], *arguments: object) -> float:
     return time.monotonic() - began
 
 
-PARTS = {"demo": demo, "ga": ga, "featurize": featurize, "sessions": sessions}
+PARTS = {"demo": demo, "ga": ga, "featurize": featurize}
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
-    parser.add_argument("--ga-config", default="conf/ga.yaml")
     parser.add_argument("--millions", type=int, nargs="+", default=[1, 4, 9, 16])
     arguments = parser.parse_args()
     for part in arguments.parts:

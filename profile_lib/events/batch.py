@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
 
 BY_MINUTE, BY_DAY = "more events in a minute than a person makes", "more events in a day"
-SEEN = ("user_id", "event_id", "event_ts", "event_date")
+SEEN = ("user_id", "event_id", "event_ts", "event_date", "order_id")
 WORST = 3  # reasons that are told where too much is rejected
 
 
@@ -48,24 +48,28 @@ def extent(cleaned: DataFrame) -> Extent:
 def known_before(stored: DataFrame, rejected: DataFrame) -> DataFrame:
     """What counts for rates beside the batch: stored events, and those rejected for their rate."""
     is_fast = F.exists("reasons", lambda r: r.startswith("more events in a "))
-    fast = rejected.where(is_fast).withColumn("event_date", F.to_date("event_ts"))
-    return stored.select(*SEEN).unionByName(fast.select(*SEEN))
+    order_id = F.get_json_object("row", "$.order_id").alias("order_id")
+    columns = ("user_id", "event_id", "event_ts", F.to_date("event_ts").alias("event_date"))
+    fast = rejected.where(is_fast).select(*columns, order_id)
+    return stored.select(*SEEN).unionByName(fast)
 
 
 def impossible_rates(seen: DataFrame, a_minute: int, a_day: int) -> DataFrame:
     """(user_id, span, starts, rate): the minutes and days in which a user was too fast.
 
-    `seen` has the columns SEEN of everything known, an event perhaps more than once.
-    Few rows: who has no day with more events than a minute may hold is not looked at closely.
+    `seen` has the columns SEEN of everything known, an event perhaps more than once. All lines of
+    one order are one act. Few rows: who has no day with more events than a minute may hold is
+    not looked at closely.
     """
     keyed = seen.withColumn("user_key", F.xxhash64("user_id"))  # shared by chance: no harm here
     daily = keyed.groupBy("user_key", "event_date").count()
     busy = daily.where(F.col("count") > min(a_minute, a_day)).drop("count")
     close = keyed.join(F.broadcast(busy), ["user_key", "event_date"])
+    act = F.coalesce(F.concat(F.lit("order "), "order_id"), "event_id")
     spans = []
     for span, most, reason in (("minute", a_minute, BY_MINUTE), ("day", a_day, BY_DAY)):
         counted = close.groupBy("user_id", F.date_trunc(span, "event_ts").alias("starts")).agg(
-            F.count_distinct("event_id").alias("n")
+            F.count_distinct(act).alias("n")
         )
         rate = F.concat(F.lit(f"{reason}: "), F.col("n").cast("string")).alias("rate")
         fast = counted.where(F.col("n") > most)

@@ -2,7 +2,7 @@
 
 import json
 import random
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from jobs.ingest_events import run
 from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
+from profile_lib.events.batch import impossible_rates
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 
@@ -183,3 +184,16 @@ def test_without_a_key_nothing_is_read(store, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="PROFILE_PSEUDONYM_KEY is not set"):
         run(store, shop(tmp_path, CLICKS, pseudonym_key=None), None)
     assert not store.exists(EVENTS)
+
+
+def test_the_lines_of_one_order_are_one_act_however_many(spark):
+    ts = datetime(2026, 1, 1, 10)
+    log = [("ann", f"a{n}", ts, ts.date(), "order 1") for n in range(9)]
+    log += [("bob", f"b{n}", ts, ts.date(), f"order {n}") for n in range(9)]
+    seen = spark.createDataFrame(
+        log, "user_id string, event_id string, event_ts timestamp, event_date date, order_id string"
+    )
+    found = impossible_rates(seen, 5, 100).collect()
+    assert [(r["user_id"], r["rate"]) for r in found] == [
+        ("bob", "more events in a minute than a person makes: 9")
+    ]

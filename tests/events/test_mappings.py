@@ -1,0 +1,126 @@
+"""Each mapping file that comes along, on a few rows as its source publishes them."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from profile_lib.events.clean import clean_events
+from profile_lib.events.source import read_events, read_mapping
+from profile_lib.timeline import midnight
+
+REES46 = """\
+event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
+2019-10-01 00:00:00 UTC,view,44600062,2103,,shiseido,35.79,541312140,72d7
+2019-10-01 00:00:04 UTC,purchase,3900821,2053,appliances.kettle,aqua,33.20,554748717,9333
+"""
+UBI = """\
+{"index": {"_index": "ubi_events"}}
+{"application": "web", "action_name": "click", "client_id": "c1", "session_id": "s1",\
+ "timestamp": "2024-06-04T18:36:04.231Z", "user_query": "tv",\
+ "event_attributes": {"object": {"object_id": "B07"}, "position": {"ordinal": 3}}}
+{"application": "web", "action_name": "on_search", "client_id": "c1", "session_id": "s1",\
+ "timestamp": 1717526160000, "user_query": "tv", "event_attributes": {}}
+{"application": "web", "action_name": "impression", "client_id": "c1", "session_id": "s1",\
+ "timestamp": 1717526160000, "event_attributes": {"position": {"ordinal": 0}}}
+"""
+JOURNEY = """\
+household_id,store_id,basket_id,product_id,quantity,sales_value,retail_disc,coupon_disc,\
+coupon_match_disc,week,transaction_timestamp
+900,330,31198570044,1095275,2,1.00,0,0,0,1,2017-01-01 11:53:26
+"""
+GA_EVENTS = """\
+user_id,visit_id,visit_number,event_time_utc,hit_number,event_type,product_sku,product_name,\
+product_category,product_brand,product_variant,price_usd,quantity,product_revenue_usd,\
+transaction_id,search_keyword,search_category,page_path,page_title
+7,1470,1,2016-08-01 10:00:00,1,page_view,,,,,,,,,,,,/google+redesign/apparel/men,Men
+7,1470,1,2016-08-01 10:01:00,2,detail_view,GG1,Tee,Home/Apparel/Men's/,Google,,16.99,,,,,,/x,Tee
+7,1470,1,2016-08-01 10:02:00,3,page_view,,,,,,,,,,,,/asearch.html,Search
+"""
+GA_SESSIONS = """\
+user_id,visit_id,channel_grouping,device_category,country
+7,1470,Referral,desktop,Norway
+"""
+WANTED = ["user_id", "event_type", "item_id", "price", "quantity"]
+
+
+@pytest.fixture
+def mapped(spark, tmp_path):
+    """Files by input, through a mapping and the cleaning: the rows as dictionaries."""
+
+    def read(name: str, **texts: str) -> list[dict]:
+        mapping = read_mapping(str(Path("conf/sources") / f"{name}.yaml"))
+        paths = {}
+        for source, text in texts.items():
+            file = tmp_path / f"{source}.{mapping.inputs[source].format}.gz"
+            file.write_bytes(gzip.compress(text.encode()))
+            paths[source] = str(file)
+        frame = read_events(spark, mapping, paths)
+        cleaned = clean_events(
+            frame, mapping.kinds, name, earliest=midnight("2000-01-01"),
+            latest=midnight("2030-01-01"), max_text_chars=100,
+        )  # fmt: skip
+        return [row.asDict() for row in cleaned.orderBy("event_ts").collect()]
+
+    return read
+
+
+def brief(rows: list[dict]) -> list[tuple]:
+    assert [row["reasons"] for row in rows] == [[]] * len(rows)
+    return [tuple(row[name] for name in WANTED) for row in rows]
+
+
+def test_rees46(mapped):
+    rows = mapped("rees46", events=REES46)
+    assert brief(rows) == [
+        ("541312140", "view", "44600062", 35.79, None),
+        ("554748717", "purchase", "3900821", 33.2, None),
+    ]
+    assert [row["category"] for row in rows] == ["2103", "appliances.kettle"]
+
+
+def test_user_behavior_insights(mapped):
+    rows = mapped("ubi", events=UBI)
+    assert brief(rows) == [
+        ("c1", "search", None, None, None),
+        ("c1", "click", "B07", None, None),
+    ]
+    assert [(row["query"], row["position"]) for row in rows] == [("tv", None), (None, 3)]
+
+
+def test_complete_journey(mapped):
+    rows = mapped("complete_journey", events=JOURNEY)
+    assert brief(rows) == [("900", "purchase", "1095275", 0.5, 2)]
+    assert (rows[0]["order_id"], rows[0]["region"]) == ("31198570044", "store 330")
+
+
+def test_google_merchandise_store_with_its_visits(mapped):
+    rows = mapped("ga", events=GA_EVENTS, sessions=GA_SESSIONS)
+    assert brief(rows) == [
+        ("7", "page", None, None, None),
+        ("7", "view", "GG1", 16.99, None),
+        ("7", "search", None, None, None),
+    ]
+    places = {(row["channel"], row["device"], row["region"]) for row in rows}
+    assert places == {("Referral", "desktop", "Norway")}
+    assert (rows[0]["text"], rows[1]["category"]) == ("men apparel", "Men's")
+
+
+def test_online_retail_where_a_cancellation_takes_pieces_back(spark, tmp_path):
+    lines = [
+        ("536365", "85123A", "HEART", 6, "01.12.2010 08:26", 2.55, 17850.0, "France"),
+        ("C536379", "85123A", "HEART", -1, "01.12.2010 09:41", 2.55, 17850.0, "France"),
+        ("536400", "M", "Manual", 1, "01.12.2010 09:50", 1.0, None, "France"),
+    ]
+    columns = (
+        "InvoiceNo string, StockCode string, Description string, Quantity int, "
+        "InvoiceDate string, UnitPrice double, CustomerID double, Country string"
+    )
+    path = str(tmp_path / "orders")
+    spark.createDataFrame(lines, columns).write.parquet(path)
+    frame = read_events(spark, read_mapping("conf/sources/online_retail.yaml"), {"events": path})
+    found = [tuple(row) for row in frame.select(*WANTED).orderBy("event_ts").collect()]
+    assert found == [
+        ("17850", "purchase", "85123A", 2.55, 6),
+        ("17850", "cancellation", "85123A", 2.55, -1),
+    ]
