@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.features.known import PAIR
+from profile_lib.features.words import keywords
 from profile_lib.tables import INTERESTS
 from profile_lib.timeline import seconds
 
@@ -85,23 +86,23 @@ def rank_interests(seen: DataFrame, asked: DataFrame, most: int) -> DataFrame:
 def query_words(
     known: DataFrame, idf: DataFrame, weights: Mapping[str, float], half_life: timedelta
 ) -> DataFrame:
-    """(user_key, cutoff_ts, name, weight, factor) of the words of each query known, decayed.
+    """(user_key, cutoff_ts, name, weight, factor) of the counted words of the queries known.
 
-    A word that no item holds has the idf of one that none holds.
+    Each different query is cut once. A word that no item holds has the idf of one that none holds.
     """
-    words = F.array_distinct(F.split(F.lower("query"), r"[^\p{L}\p{N}]+"))
-    asked = (
-        known.where("query IS NOT NULL")
-        .select(*PAIR, _decayed(weights, half_life).alias("weight"), F.explode(words).alias("name"))
-        .where("name != ''")
-    )
+    queries = known.where("query IS NOT NULL")
     n_items = F.coalesce(F.max("n_items"), F.lit(0))
     unseen = idf.agg((F.log(1.0 + n_items) + 1).alias("unseen"))
-    return (
-        asked.join(idf, "name", "left")
+    words = (
+        queries.select("query")
+        .distinct()
+        .select("query", F.explode(keywords(F.col("query"))).alias("name"))
+        .join(idf, "name", "left")
         .crossJoin(F.broadcast(unseen))
-        .select(*PAIR, "name", "weight", F.coalesce("idf", "unseen").alias("factor"))
+        .select("query", "name", F.coalesce("idf", "unseen").alias("factor"))
     )
+    asked = queries.groupBy(*PAIR, "query").agg(F.sum(_decayed(weights, half_life)).alias("weight"))
+    return asked.join(words, "query").select(*PAIR, "name", "weight", "factor")
 
 
 def inverse_document_frequency(items: DataFrame) -> DataFrame:
