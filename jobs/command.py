@@ -22,7 +22,7 @@ def main(name: str, run: Run, about: str | None) -> None:
         "--set", action="append", default=[], metavar="A.B=C", help="change a setting"
     )
     parser.add_argument(
-        "--date", type=date.fromisoformat, help="what arrived on this day; else all"
+        "--date", type=iso_date, metavar="YYYY-MM-DD", help="what arrived on this day; else all"
     )
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -33,3 +33,11 @@ def main(name: str, run: Run, about: str | None) -> None:
     except InputError as error:
         sys.exit(f"{name}: {error}")
     print(f"{name}: done in {time.monotonic() - began:.1f} s")
+
+
+def iso_date(text: str) -> date:
+    """The day a text such as 2016-09-01 names. Raises argparse's error where it names none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted yyyy-mm-dd") from error

@@ -1,11 +1,10 @@
 """All jobs in order: progress, resumption after a failure, a summary and three profile cards."""
 
-import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -20,11 +19,10 @@ from jobs import (
     simulate_events,
     train_model,
 )
-from jobs.command import Run
-from profile_lib.config import Settings, load_settings
+from jobs.command import Run, main
+from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.profiles.card import profile_card
-from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import (
     BEHAVIOUR,
@@ -126,23 +124,21 @@ def stages_for(settings: Settings) -> list[tuple[str, Run, Table | None]]:
     return [s for s in STAGES if is_simulated or s[0] != "simulate_events"]
 
 
-def main() -> None:
-    """The command line: --config FILE [--set a.b=c] [--from STAGE]."""
-    parser = argparse.ArgumentParser(prog="jobs/run_all.py", description=__doc__)
-    parser.add_argument("--config", required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
-    arguments = parser.parse_args()
-    began = time.monotonic()
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Run what is left to run, then tell how it came out.
+
+    Raises InputError where a day is given, and where a stage does.
+    """
+    if day is not None:
+        raise InputError("--date: run_all takes all there is; for one day run the jobs themselves")
+    mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
     try:
-        settings = load_settings(arguments.config, arguments.set)
-        store = Store(start_spark(settings.spark, "run_all"), settings.paths.tables)
-        mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
         run_stages(store, settings, Progress(settings.paths.work, mark), stages_for(settings))
-        summarise(store, settings)
     except InputError as error:
-        sys.exit(f"run_all: {error}\nrun_all: mend it and run the same command: it goes on here")
-    print(f"run_all: done in {time.monotonic() - began:.0f} s")
+        again = "run_all: mend it and run the same command: it goes on here"
+        raise InputError(f"{error}\n{again}") from error
+    summarise(store, settings)
 
 
 if __name__ == "__main__":
-    main()
+    main("run_all", run, __doc__)

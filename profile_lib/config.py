@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, wrong_keys
 
 
 class Section(BaseModel):
@@ -195,8 +195,7 @@ def load_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"{path}: {told}") from error
+        raise InputError(f"{path}: {wrong_keys(error)}; conf/base.yaml holds every key") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,5 +1,18 @@
 """The one error that a user can mend: jobs print it as a sentence and end with exit code 1."""
 
+from pydantic import ValidationError
+
 
 class InputError(ValueError):
     """Bad input; the message says where, what was found, what was wanted and what to do."""
+
+
+def wrong_keys(error: ValidationError) -> str:
+    """Each key of a document that is wrong, with what was found there and what was wanted."""
+    told = []
+    for wrong in error.errors():
+        found = "" if wrong["type"] == "missing" else f"found {str(wrong['input'])[:40]!r}, "
+        unknown = wrong["type"] == "extra_forbidden"
+        wanted = "no such key" if unknown else f"{found}{wrong['msg']}"
+        told.append(f"{'.'.join(map(str, wrong['loc']))}: {wanted}")
+    return "; ".join(told)

@@ -27,9 +27,15 @@ def test_a_file_changes_its_base_and_set_changes_both():
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("sessions.gap=20", "sessions.gap: Extra inputs are not permitted"),
-        ("sessions.gap_minutes=long", "sessions.gap_minutes: Input should be a valid number"),
-        ("sessions.gap_minutes=-1", "sessions.gap_minutes: Input should be greater than 0"),
+        ("sessions.gap=20", "sessions.gap: no such key; conf/base.yaml holds every key"),
+        (
+            "sessions.gap_minutes=long",
+            "sessions.gap_minutes: found 'long', Input should be a valid number",
+        ),
+        (
+            "sessions.gap_minutes=-1",
+            "sessions.gap_minutes: found '-1', Input should be greater than 0",
+        ),
         ("sessions", "wanted section.key=value"),
         ("paths.tables.x=1", "tables holds a value, not keys"),
     ],

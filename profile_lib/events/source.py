@@ -12,7 +12,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, wrong_keys
 
 CORRUPT = "_corrupt_record"
 UNREADABLE = {  # what the JVM says → what it means
@@ -90,8 +90,7 @@ def read_mapping(path: str) -> SourceMapping:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {error}") from error
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"{path}: {told}") from error
+        raise InputError(f"{path}: {wrong_keys(error)}") from error
 
 
 def read_input(spark: SparkSession, mapping: SourceMapping, name: str, path: str) -> DataFrame:

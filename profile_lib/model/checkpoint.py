@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, wrong_keys
 from profile_lib.model.encoder import ModelSpec, ProfileModel
 
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
@@ -74,8 +74,7 @@ def read_about(folder: str) -> About:
     try:
         return About.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InputError(f"{path}: not a model's description: {told}") from error
+        raise InputError(f"{path}: not a model's description: {wrong_keys(error)}") from error
 
 
 def load_model(folder: str) -> tuple[ProfileModel, ModelSpec, About]:
