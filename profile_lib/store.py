@@ -29,12 +29,15 @@ class Store:
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
     def read(self, table: Table) -> DataFrame:
-        """The table as it is now. Raises InputError where it was never written."""
+        """The table as it is now.
+
+        Raises InputError where it was never written, or by a version with other columns.
+        """
         if not self.exists(table):
             raise InputError(
                 f"{table.name}: no table at {self.path(table)}; run the job that writes it first"
             )
-        return self.spark.read.format("delta").load(self.path(table))
+        return self._delta(table).toDF()
 
     def read_or_empty(self, table: Table) -> DataFrame:
         """The table as it is now, without rows where it was never written."""
@@ -102,12 +105,19 @@ class Store:
     def _delta(self, table: Table):  # type: ignore[no-untyped-def]  # delta has no stubs here
         from delta.tables import DeltaTable
 
-        return DeltaTable.forPath(self.spark, self.path(table))
+        delta = DeltaTable.forPath(self.spark, self.path(table))
+        if lacking := sorted(set(table.names()) - set(delta.toDF().columns)):
+            raise InputError(
+                f"{table.name}: the table at {self.path(table)} was written by another version, it "
+                f"has no column {', '.join(lacking)}; move {self.root} away and run the jobs again"
+            )
+        return delta
 
     def _create(self, table: Table) -> None:
         from delta.tables import DeltaTable
 
         if self.exists(table):
+            self._delta(table)  # refuses a table of another version
             return
         builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table))
         builder = builder.addColumns(table.schema).comment(table.comment)

@@ -66,3 +66,13 @@ def test_column_comments_end_up_in_the_table(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
     field = store.read(IDENTITY).schema["raw_id"]
     assert field.metadata["comment"] == "the id in the source"
+
+
+@pytest.mark.parametrize("act", ["read", "append", "replace", "upsert"])
+def test_a_table_of_another_version_is_told_before_anything_is_written(store, rows, act):
+    older = rows("user_id string, raw_id string", ("a", "1"))
+    older.write.format("delta").save(store.path(IDENTITY))
+    args = [] if act == "read" else [rows(SCHEMA, ("b", "2", "s"))]
+    with pytest.raises(InputError, match="it has no column source; move .* away and run"):
+        getattr(store, act)(IDENTITY, *args)
+    assert store.spark.read.format("delta").load(store.path(IDENTITY)).count() == 1
