@@ -36,6 +36,12 @@ setup(
         "transformers>=5,<6",
         "safetensors>=0.4",
         "psutil>=5.9",
+        "filelock>=3.13",
+        "peft>=0.17",
+        "matplotlib>=3.8",
+        "mlflow>=3,<4",
+        "optuna>=4",
+        "tensorboard>=2.18",
     ],
     extras_require={
         "petastorm": [  # what Petastorm imports; itself it is installed without dependencies
@@ -48,7 +54,7 @@ setup(
             "six",
         ],
         "horovod": ["cloudpickle", "cmake", "setuptools==80.9.0", "wheel", "packaging"],
-        "notebook": ["matplotlib>=3.8"],
+        "wandb": ["wandb>=0.19"],
         "dev": [
             "build",
             "duckdb>=1.1",
