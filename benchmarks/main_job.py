@@ -203,7 +203,7 @@ def run_all(config: str, overrides: list[str]) -> list[str]:
 def test_metrics(settings: Settings) -> Any:
     """The test report that stands beside the model."""
     folder = Path(settings.paths.models) / settings.training.name
-    return json.loads((folder / "report.json").read_text())
+    return json.loads((folder / "report.json").read_text())["tasks"]
 
 
 def timed(do: Callable[..., object], *arguments: object) -> float:

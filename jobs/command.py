@@ -1,21 +1,27 @@
-"""The command line that all jobs share: --config FILE [--set a.b=c] [--date yyyy-mm-dd]."""
+"""The command line that all jobs share: --config FILE [--set a.b=c] [--date yyyy-mm-dd].
+
+A job may have flags of its own.
+"""
 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
-from profile_lib.config import Settings, load_settings
+from profile_lib.config import load_settings
 from profile_lib.errors import InputError
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 
-Run = Callable[[Store, Settings, date | None], None]
+Run = Callable[..., None]  # (store, settings, day), and each flag by its name
 
 
-def main(name: str, run: Run, about: str | None) -> None:
-    """Run one job from the command line; an InputError is one sentence and exit code 1."""
+def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None = None) -> None:
+    """Run one job from the command line; an InputError is one sentence and exit code 1.
+
+    `flags` are switches of this job alone, each with what it does.
+    """
     parser = argparse.ArgumentParser(prog=f"jobs/{name}.py", description=about)
     parser.add_argument("--config", required=True, help="a settings file, such as conf/demo.yaml")
     parser.add_argument(
@@ -24,12 +30,15 @@ def main(name: str, run: Run, about: str | None) -> None:
     parser.add_argument(
         "--date", type=iso_date, metavar="YYYY-MM-DD", help="what arrived on this day; else all"
     )
+    for flag, does in (flags or {}).items():
+        parser.add_argument(f"--{flag}", action="store_true", help=does)
     arguments = parser.parse_args()
     began = time.monotonic()
     try:
         settings = load_settings(arguments.config, arguments.set)
         spark = start_spark(settings.spark, name)
-        run(Store(spark, settings.paths.tables), settings, arguments.date)
+        chosen = {flag: getattr(arguments, flag) for flag in flags or {}}
+        run(Store(spark, settings.paths.tables), settings, arguments.date, **chosen)
     except InputError as error:
         sys.exit(f"{name}: {error}")
     print(f"{name}: done in {time.monotonic() - began:.1f} s")

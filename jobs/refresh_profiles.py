@@ -1,11 +1,15 @@
 """events, items, users and a model → user_profiles."""
 
+import shutil
 from datetime import date
+from pathlib import Path
 
 from pyspark.sql import DataFrame
 
 from jobs.command import main
+from jobs.train_model import tracker_of
 from profile_lib.config import Settings
+from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.inputs import model_inputs
 from profile_lib.features.known import known_events
@@ -21,13 +25,30 @@ from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
     """Compute the profiles of all users with events, or of those with events that came on `day`."""
-    folder = f"{settings.paths.models}/{settings.training.name}"
+    folder = model_folder(settings)
     about = read_about(folder)  # before anything is computed
     events = store.read(EVENTS)
     with kept(known_events(events, refresh_cutoffs(events, day))) as known:
         built = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
         with kept(built) as behaviour:  # for the model, and for the profile
             store.upsert(USER_PROFILES, profiles_of(behaviour, store, settings, folder, about))
+
+
+def model_folder(settings: Settings) -> str:
+    """The model by its name, or the one that an alias names, copied to the shared work folder.
+
+    Raises InputError where an alias is asked for and there is no store, or it names none.
+    """
+    alias, name = settings.refresh.alias, settings.training.name
+    if alias is None:
+        return f"{settings.paths.models}/{name}"
+    tracker = tracker_of(settings)
+    if tracker is None:
+        raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
+    folder = Path(settings.paths.work) / f"served_{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return tracker.fetch(name, alias, str(folder))
 
 
 def profiles_of(
@@ -47,7 +68,7 @@ def profiles_of(
     return build_profiles(
         behaviour.join(predictions, "user_id"),
         store.read(USERS),
-        [Head(task.name, task.classes) for task in about.spec.tasks],
+        [Head(task.name, task.kind, task.classes) for task in about.spec.tasks],
         model_version=about.model_version,
         n_reasons=given.n_reasons,
         n_next_categories=given.n_next_categories,

@@ -104,7 +104,7 @@ def summarise(store: Store, settings: Settings) -> None:
             print(f"  {table.name:<16} {store.read(table).count():>12,} rows  {store.path(table)}")
     report = Path(settings.paths.models) / settings.training.name / "report.json"
     print("\nTest slice, model beside baselines")
-    for line in report_lines(json.loads(report.read_text(encoding="utf-8"))):
+    for line in report_lines(json.loads(report.read_text(encoding="utf-8"))["tasks"]):
         print(f"  {line}")
     print()
     for profile in _telling(store.read(USER_PROFILES)).collect():

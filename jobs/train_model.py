@@ -1,96 +1,212 @@
 """examples → a model: fitted on as many ranks as asked, tested beside its baselines."""
 
+import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from safetensors.torch import load_file
 
 from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.encoders import encoder_folder
-from profile_lib.model.checkpoint import save_model
+from profile_lib.model.checkpoint import load_model, save_model
+from profile_lib.model.encoder import ProfileModel
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tracking import Tracker
+from profile_lib.training.answers import LabelledTask
 from profile_lib.training.baselines import read_numbers
-from profile_lib.training.distribute import check_division, train
-from profile_lib.training.evaluate import evaluate, report_lines
-from profile_lib.training.plan import Plan
-from profile_lib.training.rank import FITTED, START, RankJob
-from profile_lib.training.snapshot import LabelledTask, write_snapshot
+from profile_lib.training.checkpoints import Checkpoints
+from profile_lib.training.distribute import HorovodOptions
+from profile_lib.training.evaluate import Report, evaluate, read_users, report_lines
+from profile_lib.training.fit import FitJob, load_fitted
+from profile_lib.training.folders import told_when_full
+from profile_lib.training.launch import check_division, train
+from profile_lib.training.lock import only_training
+from profile_lib.training.plan import Augmentation, Plan, Tuning
+from profile_lib.training.rank import START, Outcome
+from profile_lib.training.report_page import report_page
+from profile_lib.training.snapshot import Snapshot, load_snapshot, write_snapshot
 from profile_lib.training.start import start_model
 from profile_lib.training.statistics import number_statistics
 
 NAMES = tuple(column.name for column in NUMERIC_FEATURES)
-SHAPE = {"encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout"}
-PLAN = set(Plan.__dataclass_fields__) - {"task_weights"}
+SEGMENTS = ("is_returning", "device", "region")
+SHAPE = {
+    "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
+}  # fmt: skip
+PLAN = set(Plan.__dataclass_fields__) - {"tuning", "augmentation"}
+Tell = Callable[[dict[str, Any]], None]
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
-    """Train on all examples, or on those with a cutoff up to the end of `day`."""
+class Fitted(NamedTuple):
+    """What a training leaves: the model, how it came about, and how good it is."""
+
+    model: ProfileModel
+    outcome: Outcome
+    report: Report
+
+
+def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+    """Train on all examples, or on those with a cutoff up to the end of `day`.
+
+    `resume` goes on from the last checkpoint of a training of this name, on its data.
+    """
     given = settings.training
     check_division(given.batch_size, given.numeric_batch_size, given.shards, given.ranks)
     encoder = encoder_folder(settings.model.encoder)
     folder = Path(settings.paths.work) / f"train_{given.name}"
-    shutil.rmtree(folder, ignore_errors=True)
+    with only_training(settings.paths.models, given.name):
+        if resume:
+            snapshot = load_snapshot(str(folder / "snapshot"))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            Checkpoints(checkpoint_path(settings), {}, hadoop_conf(store.spark)).clear()
+            examples = store.read(EXAMPLES)
+            if day is not None:
+                examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
+            versions = {EXAMPLES.name: store.version(EXAMPLES)}
+            snapshot = prepare(examples, settings, folder, encoder, versions)
+        fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
+        start = load_model(str(folder / START))[2]
+        report = {"tasks": fitted.report, "data": {"tables": start.table_versions}}
+        target = f"{settings.paths.models}/{given.name}"
+        page = report_page(given.name, report, fitted.outcome.curve, fitted.outcome.epochs)
+        with told_when_full(settings.paths.models):
+            about = save_model(
+                target,
+                fitted.model,
+                str(folder / START),
+                report,
+                start.table_versions,
+                {
+                    "report.json": report,
+                    "report.html": page,
+                    "numbers.json": json.loads((folder / START / "numbers.json").read_text()),
+                    "training.json": {
+                        "epochs": fitted.outcome.epochs,
+                        "curve": fitted.outcome.curve,
+                    },
+                },
+            )
+        if (tracker := tracker_of(settings)) is not None:
+            told = settings.model_dump(include={"examples", "model", "training"})
+            epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
+            version = tracker.record(given.name, told, epochs, curve, report, target)
+            print(f"{given.name} version {version} is the challenger at {tracker.uri}")
+    print(f"{about.model_version}: on the test examples")
+    print("\n".join(report_lines(fitted.report)))
+
+
+def tracker_of(settings: Settings) -> Tracker | None:
+    """Where the settings want trainings recorded, None where they do not."""
+    given = settings.tracking
+    return None if given.uri is None else Tracker(**given.model_dump())
+
+
+def prepare(
+    examples: DataFrame, settings: Settings, folder: Path, encoder: str, versions: dict[str, int]
+) -> Snapshot:
+    """Write the examples as ranks read them, and the model they start from, to `folder`."""
+    given, shape = settings.training, settings.model
     (folder / "snapshot").mkdir(parents=True)
-    tasks = [LabelledTask(**task.model_dump()) for task in settings.model.tasks]
-    examples = store.read(EXAMPLES)
-    version = store.version(EXAMPLES)
-    if day is not None:
-        examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
     snapshot = write_snapshot(
         examples,
         str(folder / "snapshot"),
-        tasks,
+        [LabelledTask(**task.model_dump()) for task in shape.tasks],
         n_numeric=len(NAMES),
         shards=given.shards,
         rows_a_group=given.rows_a_group,
         evaluation_rows=given.evaluation_rows,
+        segments=SEGMENTS,
+        with_text=shape.text,
     )
-    train_rows = store.spark.read.parquet(snapshot.split("train"))
-    numbers = number_statistics(train_rows, NAMES, settings.model.numeric_bins)
-    model, pad_id = start_model(
-        encoder,
+    train_rows = examples.sparkSession.read.parquet(snapshot.split("train"))
+    numbers = number_statistics(train_rows, NAMES, shape.numeric_bins)
+    model = start_model(
+        encoder if shape.text else None,
         snapshot,
-        tasks,
         numbers,
         seed=given.seed,
-        **settings.model.model_dump(include=SHAPE),
+        **shape.model_dump(include=SHAPE),
     )
-    save_model(str(folder / START), model, encoder, model.spec, {}, {})
-    plan = Plan(**given.model_dump(include=PLAN), task_weights=tuple(task.weight for task in tasks))
-    job = RankJob(
-        str(folder), snapshot, plan, given.shards, given.window, given.threads_a_rank, pad_id
+    told = {"numbers.json": [asdict(of) for of in numbers]}
+    save_model(str(folder / START), model, encoder, {}, versions, told)
+    return snapshot
+
+
+def fit(
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    tell: Tell,
+    *,
+    resume: bool = False,
+) -> Fitted:
+    """Fit the model that `prepare` left in `folder`, and measure it on the test split."""
+    given, tasks = settings.training, settings.model.tasks
+    job = FitJob(
+        str(folder),
+        snapshot,
+        plan_of(settings),
+        tuple(task.weight for task in tasks),
+        given.shards,
+        given.window,
+        given.threads_a_rank,
+        checkpoint_path(settings),
+        resume,
+        hadoop_conf(spark),
     )
-    outcome = train(store.spark, job, given.ranks, print_progress)
+    outcome = train(
+        spark,
+        job,
+        given.ranks,
+        tell,
+        launcher=given.launcher,
+        options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
+        retries=given.retries,
+    )
     report = evaluate(
-        model.spec.tasks,
+        snapshot.tasks,
         next((task.name for task in tasks if task.label == "next_category"), None),
         outcome.predictions,
         read_numbers(snapshot.split("train"), given.baseline_rows),
         read_numbers(snapshot.split("test"), snapshot.rows["test"]),
+        read_users(snapshot.folder),
         given.seed,
+        given.bootstrap_resamples,
     )
-    model.load_state_dict(load_file(folder / FITTED))
-    about = save_model(
-        f"{settings.paths.models}/{given.name}",
-        model,
-        encoder,
-        model.spec,
-        report,
-        {EXAMPLES.name: version},
-        {
-            "numbers.json": [asdict(of) for of in numbers],
-            "report.json": report,
-            "training.json": {"epochs": outcome.epochs, "curve": outcome.curve},
-        },
+    return Fitted(load_fitted(str(folder)), outcome, report)
+
+
+def plan_of(settings: Settings) -> Plan:
+    """How the model is fitted; without a text there is only the numbers' stage."""
+    given = settings.training
+    plan = Plan(
+        **given.model_dump(include=PLAN),
+        tuning=Tuning(**given.tuning.model_dump()),
+        augmentation=Augmentation(**given.augmentation.model_dump()),
     )
-    print(f"{about.model_version}: on the test examples")
-    print("\n".join(report_lines(report)))
+    return plan if settings.model.text else replace(plan, epochs=0)
+
+
+def checkpoint_path(settings: Settings) -> str:
+    """Where the checkpoints of the training lie."""
+    name, path = settings.training.name, settings.training.checkpoint_path
+    return f"{settings.paths.work}/train_{name}/checkpoints" if path is None else f"{path}/{name}"
+
+
+def hadoop_conf(spark: SparkSession) -> dict[str, str]:
+    """What Spark was told of file systems, for the ranks, which have no Spark."""
+    prefix = "spark.hadoop."
+    told = spark.sparkContext.getConf().getAll()
+    return {k.removeprefix(prefix): v for k, v in told if k.startswith(prefix)}
 
 
 def print_progress(entry: dict[str, Any]) -> None:
@@ -102,4 +218,4 @@ def print_progress(entry: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main("train_model", run, __doc__)
+    main("train_model", run, __doc__, {"resume": "go on from the last checkpoint"})

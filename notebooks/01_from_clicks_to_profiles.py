@@ -116,7 +116,7 @@ train_model.run(store, settings, None)
 report = json.loads(
     (Path(settings.paths.models) / settings.training.name / "report.json").read_text()
 )
-print("\n".join(report_lines(report)))
+print("\n".join(report_lines(report["tasks"])))
 
 # COMMAND ----------
 

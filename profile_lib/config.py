@@ -107,24 +107,55 @@ class ExampleSettings(Section):
 
 
 class Task(Section):
-    """What a head learns: a label column of examples."""
+    """What a head learns."""
 
     name: str
-    label: str
-    kind: Literal["binary", "multiclass"]
+    label: str  # Spark SQL over examples, null where unknown; an array where multilabel
+    kind: Literal["binary", "multiclass", "multilabel", "regression"]
     weight: float = Field(gt=0)
+    mask: str | None = None  # Spark SQL over examples: where it is not true, the label is unknown
 
 
 class ModelSettings(Section):
     """Shape of the model."""
 
+    text: bool  # false: the numbers alone, without an encoder
     encoder: str  # a BertModel folder or hub name; "default" is the one that needs no network
     encoder_layers: int | None = Field(ge=0)  # the lowest so many are kept; null: all
     numeric_bins: int = Field(gt=0)  # of each number's piecewise-linear encoding
     numeric_hidden: int = Field(gt=0)
     joined_size: int = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
+    encoder_dropout: float | None = Field(ge=0, lt=1)  # null: as the encoder was pretrained
     tasks: list[Task]
+
+
+class TuningSettings(Section):
+    """What of the encoder is tuned; all adapters are merged for inference."""
+
+    method: Literal["all", "top", "lora", "adalora", "prefix", "ia3"]
+    top_layers: int = Field(ge=0)  # of `top`: so many layers, the embeddings left as they are
+    rank: int = Field(gt=1)  # of `lora`; of `adalora` the mean in the end
+    alpha: int = Field(gt=0)  # of both: what they add is scaled by alpha / rank
+    prefix_tokens: int = Field(gt=0)  # of `prefix`
+
+
+class AugmentationSettings(Section):
+    """How often a training text is changed, each rate a share of its words or events."""
+
+    synonyms: float = Field(ge=0, le=1)  # words replaced by the nearest in the encoder's space
+    near_items: float = Field(ge=0, le=1)  # events replaced by a near one of the same kind
+    deletions: float = Field(ge=0, le=1)
+    reorderings: float = Field(ge=0, le=1)  # events that change places with the one before
+    insertions: float = Field(ge=0, le=1)  # events after which a near one is put
+
+
+class HorovodSettings(Section):
+    """How gradients travel."""
+
+    fp16_compression: bool
+    fusion_mb: int = Field(gt=0)  # gradients are summed together up to this size
+    cycle_ms: float = Field(gt=0)  # how long Horovod waits for more of them
 
 
 class TrainingSettings(Section):
@@ -132,7 +163,11 @@ class TrainingSettings(Section):
 
     name: str
     seed: int
-    ranks: int = Field(gt=0)  # processes; 1: this one, without Horovod
+    launcher: Literal["horovod", "torch", "in_process"]
+    ranks: int = Field(gt=0)  # processes; 1: this one, whatever the launcher
+    retries: int = Field(ge=0)  # starts from the last checkpoint after a rank was lost
+    stall_seconds: int = Field(gt=0)  # without a sign of a rank, until it counts as lost
+    horovod: HorovodSettings
     shards: int = Field(gt=0)  # the train rows' parts; a multiple of ranks; more of them, same loss
     threads_a_rank: int = Field(gt=0)
     numeric_epochs: int = Field(ge=0)  # numbers and heads alone, before the encoder joins
@@ -146,17 +181,64 @@ class TrainingSettings(Section):
     weight_decay: float = Field(ge=0)
     warmup_share: float = Field(ge=0, le=1)
     max_grad_norm: float = Field(gt=0)
-    frozen_layers: int = Field(ge=0)  # embeddings and so many lower layers are not tuned; 0: all is
+    tuning: TuningSettings
+    layer_decay: float = Field(gt=0, le=1)  # each layer's rate is that of the one above times this
+    label_smoothing: float = Field(ge=0, lt=1)
+    patience: int | None = Field(gt=0)  # epochs without a better validation loss; null: all epochs
+    accumulation: int = Field(gt=0)  # parts of a step's batch that pass one after the other
+    compile: bool  # torch.compile
+    augmentation: AugmentationSettings
+    checkpoint_steps: int | None = Field(gt=0)  # also at the end of each epoch
+    checkpoint_path: str | None  # a disk all ranks share or any Hadoop path; null: paths.work
     window: int = Field(gt=0)  # rows of a shard shuffled and sorted by length together
     rows_a_group: int = Field(gt=0)  # of the snapshot's Parquet files
     evaluation_rows: int = Field(gt=0)  # of validation and of test that are predicted, at most
     baseline_rows: int = Field(gt=0)  # of train that the baselines are fitted to, at most
+    bootstrap_resamples: int = Field(gt=0)  # of the report's 95 % intervals
     progress_steps: int = Field(gt=0)  # between two lines of progress
+
+
+class PretrainSettings(Section):
+    """How an encoder is pretrained; what is not here is as in training."""
+
+    name: str
+    from_scratch: bool  # else model.encoder is trained on
+    vocabulary: int = Field(gt=100)  # words of one from scratch
+    vocabulary_texts: int = Field(gt=0)  # distinct texts that they are found in, at most
+    hidden_size: int = Field(gt=0)  # of one from scratch, as those below
+    num_hidden_layers: int = Field(gt=0)
+    num_attention_heads: int = Field(gt=0)
+    max_position_embeddings: int = Field(gt=0)
+    mask_share: float = Field(gt=0, lt=1)  # of the words
+    words_weight: float = Field(ge=0)  # of naming masked words in the loss
+    views_weight: float = Field(ge=0)  # of finding the other view of the same user
+    augmentation: AugmentationSettings  # by which the views differ
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)  # over all ranks
+    lr: float = Field(gt=0)
+
+
+class TrackingSettings(Section):
+    """Where trainings are recorded."""
+
+    uri: str | None  # MLflow's store, such as sqlite:///data/mlflow.db; null: none
+    experiment: str
+    artifacts: str  # where MLflow keeps models and reports; a path or URI
+    tensorboard: str | None  # a folder for TensorBoard's logs; null: none
+    wandb_project: str | None  # of Weights & Biases; null: none
+
+
+class PromoteSettings(Section):
+    """When a challenger becomes the champion."""
+
+    task: str  # the binary task by which they are compared
+    measure: Literal["roc_auc", "pr_auc"]
 
 
 class RefreshSettings(Section):
     """How profiles are computed."""
 
+    alias: Literal["champion", "challenger"] | None  # the model by MLflow's alias; null: by name
     batch_tokens: int = Field(gt=0)  # padded tokens of one forward pass
     user_buckets: int = Field(gt=0)
     n_reasons: int = Field(ge=0)
@@ -174,7 +256,10 @@ class Settings(Section):
     behaviour: BehaviourSettings
     examples: ExampleSettings
     model: ModelSettings
+    pretrain: PretrainSettings
     training: TrainingSettings
+    tracking: TrackingSettings
+    promote: PromoteSettings
     refresh: RefreshSettings
 
     def behaviour_rules(self) -> dict[str, Any]:

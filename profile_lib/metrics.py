@@ -1,5 +1,7 @@
 """Arrays in, measures out: numpy only; n rows, labels 0 or 1, probabilities in [0, 1]."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,34 +9,62 @@ Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
 
 
-def roc_auc(labels: Labels, scores: Floats) -> float | None:
+def counts_by_score(
+    labels: Labels, scores: Floats, weight: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Weights of the positive and of the negative rows at or above each distinct score, highest
+    first: the points that ROC and precision-recall curves are drawn through."""
+    order = np.argsort(-scores, kind="stable")
+    w = np.ones(len(scores)) if weight is None else weight[order]
+    is_positive = labels[order] == 1
+    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are taken together
+    return np.cumsum(w * is_positive)[last], np.cumsum(w * ~is_positive)[last]
+
+
+def roc_auc(labels: Labels, scores: Floats, weight: Floats | None = None) -> float | None:
     """The probability that a positive row has a higher score than a negative one, ties half.
 
-    None where one of the two is absent.
+    Rows count by their weight. None where one of the two is absent.
     """
-    positives = int(np.sum(labels == 1))
-    negatives = len(labels) - positives
-    if positives == 0 or negatives == 0:
+    hits, misses = counts_by_score(labels, scores, weight)
+    if len(hits) == 0 or hits[-1] == 0 or misses[-1] == 0:
         return None
-    values, at, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - (counts - 1) / 2  # the mean rank of equal scores
-    ranks = float(middle[at][labels == 1].sum())
-    return (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+    middle = (hits + np.append(0, hits[:-1])) / 2
+    return float(np.sum(middle * np.diff(misses, prepend=0)) / (hits[-1] * misses[-1]))
 
 
-def pr_auc(labels: Labels, scores: Floats) -> float | None:
+def pr_auc(labels: Labels, scores: Floats, weight: Floats | None = None) -> float | None:
     """Average precision: precision at each distinct score, weighted by the recall it adds.
 
-    None where there is no positive row.
+    Rows count by their weight. None where there is no positive row.
     """
-    positives = int(np.sum(labels == 1))
-    if positives == 0:
+    hits, misses = counts_by_score(labels, scores, weight)
+    if len(hits) == 0 or hits[-1] == 0:
         return None
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(labels[order] == 1)
-    last = np.append(np.diff(scores[order]) != 0, True)  # equal scores are taken together
-    precision = hits[last] / (np.flatnonzero(last) + 1)
-    return float(np.sum(np.diff(hits[last], prepend=0) * precision) / positives)
+    precision = hits / np.maximum(hits + misses, 1e-300)
+    return float(np.sum(np.diff(hits, prepend=0) * precision) / hits[-1])
+
+
+def bootstrap_weights(users: Labels, n_resamples: int, seed: int) -> Iterator[Floats]:
+    """The rows' weights (n,) in each of `n_resamples` resamples of the users.
+
+    A user's rows come together, as often as a Poisson draw of mean 1 says: the bootstrap of Hanley
+    & MacGibbon (2006), which needs no resample of an exact size.
+    """
+    _, place = np.unique(users, return_inverse=True)
+    n_users = int(place.max(initial=-1)) + 1
+    rng = np.random.default_rng(seed)
+    for _ in range(n_resamples):
+        yield rng.poisson(1.0, n_users)[place].astype(np.float64)
+
+
+def interval(values: Sequence[float | None], share: float = 0.95) -> list[float] | None:
+    """The middle `share` of the values that there are, as [low, high]; None where there is none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    low, high = np.quantile(known, [(1 - share) / 2, (1 + share) / 2])
+    return [float(low), float(high)]
 
 
 def log_loss(labels: Labels, probabilities: Floats) -> float:
@@ -46,6 +76,11 @@ def log_loss(labels: Labels, probabilities: Floats) -> float:
 def brier(labels: Labels, probabilities: Floats) -> float:
     """The mean squared difference of probability and label."""
     return float(np.mean((probabilities.astype(np.float64) - labels) ** 2))
+
+
+def rmse(labels: Floats, values: Floats) -> float:
+    """The root of the mean squared difference, in the labels' unit."""
+    return float(np.sqrt(np.mean((values.astype(np.float64) - labels) ** 2)))
 
 
 def calibration_bins(labels: Labels, probabilities: Floats, n_bins: int) -> list[dict[str, float]]:

@@ -293,9 +293,15 @@ EXAMPLES = Table(
         required("numeric", T.ArrayType(DOUBLE), "NUMERIC_FEATURES in order, NaN where unknown"),
         optional("top_category", STRING, "most seen category: what the simplest rule would say"),
         optional("buys", INT, "1 where a purchase falls within the horizon, else 0"),
+        required("spend", DOUBLE, "price times quantity over the purchases within the horizon"),
         optional("next_category", STRING, "category of the next item within the horizon"),
+        required("next_categories", STRINGS, "categories of the items within the horizon"),
         optional("age_band", STRING, "as declared, null where unknown"),
         optional("gender", STRING, "as declared, null where unknown"),
+        optional("attributes", T.MapType(STRING, STRING), "whatever else is declared"),
+        required("is_returning", BOOLEAN, "whether it is not the user's first session"),
+        optional("device", STRING, "the one most used before the cutoff"),
+        optional("region", STRING, "the one most seen before the cutoff"),
         required("sampling_weight", DOUBLE, "1 / probability with which the example was kept"),
     ),
 )
@@ -345,6 +351,10 @@ USER_PROFILES = Table(
         required("devices", COUNTS, "events by device"),
         required("regions", COUNTS, "events by region"),
         required("propensities", T.MapType(STRING, DOUBLE), "probability of each binary task"),
+        required("expected", T.MapType(STRING, DOUBLE), "value of each regression, in its unit"),
+        required(
+            "likely", T.MapType(STRING, INTERESTS), "of each multilabel task what is above a half"
+        ),
         required(
             "next_categories", INTERESTS, "likely next categories with probability, likeliest first"
         ),

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 import yaml
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from profile_lib.encoders import encoder_folder
+from profile_lib.tables import NUMERIC_FEATURES
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -43,3 +46,33 @@ def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
     path = folder / "shop.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return str(path)
+
+
+def example_rows(n: int, **columns: Any) -> pd.DataFrame:
+    """The table `examples`: a user a minute, the first six in ten train, then two validation, two
+    test; what `columns` do not give is unknown or zero."""
+    start, place = pd.Timestamp("2026-01-01", tz="UTC"), np.arange(n)
+    rows = {
+        "user_id": [f"u{i}" for i in range(n)],
+        "cutoff_ts": [start + pd.Timedelta(minutes=i) for i in range(n)],
+        "split": np.where(
+            place < n * 0.6, "train", np.where(place < n * 0.8, "validation", "test")
+        ),
+        "text": [""] * n,
+        "token_ids": [[0] * 4] * n,
+        "n_tokens": 1,
+        "numeric": [[0.0] * len(NUMERIC_FEATURES)] * n,
+        "top_category": None,
+        "buys": 0,
+        "spend": 0.0,
+        "next_category": None,
+        "next_categories": [[]] * n,
+        "age_band": None,
+        "gender": None,
+        "attributes": None,
+        "is_returning": place % 2 == 0,
+        "device": np.where(place % 3 == 0, "mobile", "desktop"),
+        "region": None,
+        "sampling_weight": 1.0,
+    }
+    return pd.DataFrame(rows | columns)

@@ -8,14 +8,25 @@ from profile_lib.tables import NUMERIC_FEATURES
 
 
 def model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
-    """(user_id, cutoff_ts, text, numeric, top_category) of each row of behaviour."""
+    """What a model reads of each row of behaviour, and what tells its users apart in a report."""
     return behaviour.select(
         "user_id",
         "cutoff_ts",
         behaviour_text(F.col("recent"), F.col("categories"), max_text_events).alias("text"),
         numeric_vector().alias("numeric"),
         F.get("categories", F.lit(0))["name"].alias("top_category"),
+        (F.col("n_sessions") > 1).alias("is_returning"),
+        _commonest("devices").alias("device"),
+        _commonest("regions").alias("region"),
     )
+
+
+def _commonest(counts: str) -> Column:
+    """The key of the largest count, the last by name among equal ones; null where there is none."""
+    pairs = F.transform(
+        F.map_entries(counts), lambda e: F.struct(e["value"].alias("n"), e["key"].alias("name"))
+    )
+    return F.array_max(pairs)["name"]
 
 
 def numeric_vector() -> Column:

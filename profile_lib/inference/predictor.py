@@ -18,7 +18,7 @@ class Predictions(NamedTuple):
     """Of n rows, J the size of the interest vector, E the most events a text may hold."""
 
     vectors: np.ndarray  # (n, J) float32
-    probabilities: dict[str, np.ndarray]  # task → (n,) for binary, (n, classes) for multiclass
+    answers: dict[str, np.ndarray]  # task → probabilities (n,) or (n, classes), or values (n,)
     effects: dict[str, np.ndarray]  # task → (n, E) float32: what each event added to the score
 
 
@@ -56,6 +56,9 @@ class Predictor:
         cost no pass through the encoder of their own.
         """
         out = self._empty(len(n_tokens))
+        if not self.model.has_text:
+            self._finish_numbers(numeric, out)
+            return out
         distinct, rows_of = _distinct(token_ids, n_tokens)
         for pack in self._packs(n_tokens[distinct]):
             ids, lengths = token_ids[distinct[pack]], n_tokens[distinct[pack]]
@@ -96,15 +99,30 @@ class Predictor:
         pooled = events.sum(1).requires_grad_(True)
         numbers = self.model.numbers(torch.from_numpy(numeric).float().to(self.device))
         vector, logits = self.model.heads_from(pooled, numbers)
-        out.vectors[rows] = vector.detach().cpu().numpy()
+        self._take(vector, logits, rows, out)
         for task, logit in logits.items():
-            is_binary = logit.dim() == 1
-            probability = logit.sigmoid() if is_binary else logit.softmax(-1)
-            out.probabilities[task][rows] = probability.detach().cpu().numpy()
-            score = logit if is_binary else logit.max(-1).values
+            score = logit if logit.dim() == 1 else logit.max(-1).values
             (slope,) = torch.autograd.grad(score.sum(), pooled, retain_graph=True)
             effect = torch.einsum("neh,nh->ne", events[:, : self.max_events], slope)
             out.effects[task][rows] = effect.cpu().numpy()
+
+    def _finish_numbers(self, numeric: np.ndarray, out: Predictions) -> None:
+        """Of a model without text, whose events have no effects."""
+        for part in np.array_split(np.arange(len(numeric)), -(-len(numeric) // 8192) or 1):
+            numbers = self.model.numbers(torch.from_numpy(numeric[part]).float().to(self.device))
+            self._take(*self.model.heads_from(None, numbers), part, out)
+
+    def _take(
+        self,
+        vector: torch.Tensor,
+        logits: dict[str, torch.Tensor],
+        rows: np.ndarray,
+        out: Predictions,
+    ) -> None:
+        out.vectors[rows] = vector.detach().cpu().numpy()
+        for task in self.model.spec.tasks:
+            answers = task.answers(logits[task.name].detach())
+            out.answers[task.name][rows] = answers.cpu().numpy()
 
     def _packs(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
         """Indices in packs of near lengths, none above `batch_tokens` padded tokens."""
@@ -120,7 +138,7 @@ class Predictor:
         return Predictions(
             np.zeros((n, spec.joined_size), np.float32),
             {
-                t.name: np.zeros(n if t.kind == "binary" else (n, len(t.classes)), np.float32)
+                t.name: np.zeros((n, len(t.classes)) if t.classes else n, np.float32)
                 for t in spec.tasks
             },
             {t.name: np.zeros((n, self.max_events), np.float32) for t in spec.tasks},

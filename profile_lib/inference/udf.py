@@ -15,7 +15,7 @@ FLOATS = T.ArrayType(T.FloatType())
 PREDICTION = T.StructType(
     [
         T.StructField("vector", FLOATS),
-        T.StructField("probabilities", FLOATS),  # of all tasks in order, all classes of each
+        T.StructField("answers", FLOATS),  # of all tasks in order, all classes of each
         T.StructField("reason_events", T.ArrayType(T.IntegerType())),  # n_reasons a task, from 0
         T.StructField("reason_effects", FLOATS),
     ]
@@ -81,7 +81,7 @@ def _columns(found: Predictions, n_reasons: int) -> dict[str, np.ndarray]:
     ]
     return {
         "vector": found.vectors,
-        "probabilities": np.hstack([p.reshape(n, -1) for p in found.probabilities.values()]),
+        "answers": np.hstack([answers.reshape(n, -1) for answers in found.answers.values()]),
         "reason_events": np.hstack(tops).astype(np.int32),
         "reason_effects": np.hstack(effects),
     }

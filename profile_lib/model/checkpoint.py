@@ -32,16 +32,15 @@ def save_model(
     folder: str,
     model: ProfileModel,
     tokenizer_folder: str,
-    spec: ModelSpec,
     metrics: Mapping[str, Any],
     table_versions: Mapping[str, int],
     files: Mapping[str, Any] | None = None,
 ) -> About:
-    """Write weights, tokenizer, model.json and further JSON `files` (name → content).
+    """Write weights, tokenizer, model.json and further `files` (name → text, or content for JSON).
 
     Everything is written to a sibling, which then takes the folder's place.
     """
-    target = Path(folder)
+    spec, target = model.spec, Path(folder)
     fresh = target.with_name(target.name + ".writing")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -58,7 +57,8 @@ def save_model(
     )
     (fresh / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
     for name, content in (files or {}).items():
-        (fresh / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        text = content if isinstance(content, str) else json.dumps(content, indent=1)
+        (fresh / name).write_text(text, encoding="utf-8")
     _swap(fresh, target)
     return about
 

@@ -1,30 +1,18 @@
 """Token ids and numbers in, the interest vector and logits out; knows no table and no Spark."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
+from transformers.cache_utils import DynamicCache
 from transformers.utils import logging
 
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
 from profile_lib.model.numbers import Numbers
-
-
-class TaskSpec(BaseModel):
-    """What a head answers; a multiclass head has one logit a class, in this order."""
-
-    model_config = ConfigDict(frozen=True)
-    name: str
-    kind: Literal["binary", "multiclass"]
-    classes: tuple[str, ...]  # () for a binary task
-
-    @property
-    def n_outputs(self) -> int:
-        """Logits of the head."""
-        return 1 if self.kind == "binary" else len(self.classes)
+from profile_lib.model.tasks import TaskSpec
 
 
 class ModelSpec(BaseModel):
@@ -39,7 +27,8 @@ class ModelSpec(BaseModel):
     dropout: float
     max_tokens: int
     separator_id: int  # the token that ends an event in the text
-    bert: dict[str, Any]  # a BertConfig as a dictionary
+    bert: dict[str, Any] | None  # a BertConfig as a dictionary; None: numbers alone, no text
+    prefix_tokens: int = 0  # tuned keys and values before every text, in each layer
 
 
 class Output(NamedTuple):
@@ -51,12 +40,18 @@ class Output(NamedTuple):
 
 
 class ProfileModel(nn.Module):
-    """A BERT encoder over the behaviour text, joined with the numeric features."""
+    """A BERT encoder over the behaviour text, joined with the numeric features; or these alone."""
+
+    bert: BertModel | None
+    prefix: nn.Parameter | None
 
     def __init__(self, spec: ModelSpec, bert: BertModel | None = None):
         super().__init__()
         self.spec = spec
-        self.bert = bert or BertModel(BertConfig.from_dict(spec.bert), add_pooling_layer=False)
+        if bert is None and spec.bert is not None:
+            bert = BertModel(BertConfig.from_dict(spec.bert), add_pooling_layer=False)
+        self.bert = bert
+        self.prefix = _prefix(bert.config, spec.prefix_tokens) if bert is not None else None
         self.numbers = Numbers(
             len(spec.numeric),
             spec.numeric_bins,
@@ -65,13 +60,27 @@ class ProfileModel(nn.Module):
             spec.dropout,
         )
         outputs = {task.name: task.n_outputs for task in spec.tasks}
-        hidden_size = int(self.bert.config.hidden_size)
+        hidden_size = None if bert is None else int(bert.config.hidden_size)
         self.heads = Heads(hidden_size, spec.joined_size, outputs, spec.dropout)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether it reads the behaviour text, or the numbers alone."""
+        return self.bert is not None
 
     def encode(self, token_ids: Tensor, n_tokens: Tensor) -> Tensor:
         """(B, T) ids of which `n_tokens` (B,) count → the last hidden states (B, T, H)."""
+        assert self.bert is not None
         mask = _is_token(token_ids.shape[1], n_tokens).long()
-        return self.bert(input_ids=token_ids, attention_mask=mask).last_hidden_state
+        if self.prefix is None:
+            return self.bert(input_ids=token_ids, attention_mask=mask).last_hidden_state
+        n, before = len(token_ids), DynamicCache()
+        for layer, (keys, values) in enumerate(self.prefix):
+            size = (n, -1, -1, -1)
+            before.update(keys[None].expand(size), values[None].expand(size), layer)
+        mask = torch.cat([mask.new_ones(n, self.prefix.shape[3]), mask], dim=1)
+        found = self.bert(input_ids=token_ids, attention_mask=mask, past_key_values=before)
+        return found.last_hidden_state
 
     def pool(self, hidden: Tensor, n_tokens: Tensor) -> Tensor:
         """The mean of the hidden states over the true tokens: (B, T, H) → (B, H)."""
@@ -79,16 +88,18 @@ class ProfileModel(nn.Module):
         return (hidden * mask).sum(1) / n_tokens.clamp(min=1).unsqueeze(1)
 
     def heads_from(
-        self, pooled: Tensor, numeric_vector: Tensor
+        self, pooled: Tensor | None, numeric_vector: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, H) pooled text and (B, J) `numbers(numeric)` → the vector (B, J) and the logits."""
+        """(B, H) pooled text, or none, and (B, J) `numbers(numeric)` → the vector and the logits.
+
+        Without the text the model says what it says before its encoder joins.
+        """
         vector, logits = self.heads(pooled, numeric_vector)
         return vector, logits
 
     def numbers_only(self, numeric: Tensor) -> dict[str, Tensor]:
-        """The logits as if there were no text: what the model says before its encoder joins."""
-        _, logits = self.heads(None, self.numbers(numeric))
-        return logits
+        """The logits as if there were no text."""
+        return self.heads_from(None, self.numbers(numeric))[1]
 
     def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> Output:
         """(B, T) padded ids, (B,) true lengths and (B, F) raw numbers, NaN where unknown."""
@@ -98,15 +109,32 @@ class ProfileModel(nn.Module):
         return Output(vector, logits, hidden)
 
 
-def load_encoder(folder: str, layers: int | None, max_tokens: int) -> BertModel:
+def _prefix(config: BertConfig, n_tokens: int) -> nn.Parameter | None:
+    """Keys and values, (layers, 2, heads, n_tokens, H / heads), that stand before every text
+    (Li & Liang, Prefix-Tuning, 2021)."""
+    if n_tokens == 0:
+        return None
+    heads = config.num_attention_heads
+    size = config.hidden_size // heads
+    return nn.Parameter(torch.zeros(config.num_hidden_layers, 2, heads, n_tokens, size))
+
+
+def load_encoder(
+    folder: str, layers: int | None, max_tokens: int, dropout: float | None = None
+) -> BertModel:
     """A pretrained encoder, of which the lowest `layers` are kept (None: all).
+
+    `dropout` takes the place of its own, where given.
 
     Raises InputError where it has fewer layers or reads shorter texts than asked.
     """
     logging.set_verbosity_error()  # what is not taken of a checkpoint, its pooler, is no news
     logging.disable_progress_bar()
+    changed: dict[str, Any] = {}
+    if dropout is not None:
+        changed = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     bert = BertModel.from_pretrained(
-        folder, add_pooling_layer=False, dtype=torch.float32, use_safetensors=True
+        folder, add_pooling_layer=False, dtype=torch.float32, use_safetensors=True, **changed
     )
     found = int(bert.config.num_hidden_layers)
     if layers is not None and layers > found:

@@ -12,18 +12,21 @@ class Heads(nn.Module):
     The text's part begins at zero (as in Zhang et al., Fixup Initialization, 2019, the last layer
     of a residual branch), so that a model whose numbers are trained first goes on from there and
     the encoder learns what the numbers miss. It sees the numbers as well, so that the two may
-    interact. Each head is an MLP of one hidden layer.
+    interact. Each head is an MLP of one hidden layer. Without a `pooled_size` there is no text.
     """
 
-    def __init__(self, pooled_size: int, size: int, outputs: Mapping[str, int], dropout: float):
+    def __init__(
+        self, pooled_size: int | None, size: int, outputs: Mapping[str, int], dropout: float
+    ):
         super().__init__()
-        self.norm = nn.LayerNorm(pooled_size)
-        self.text = nn.Sequential(
-            nn.Linear(pooled_size + size, size), nn.GELU(), nn.Dropout(dropout)
-        )
-        self.added = nn.Linear(size, size)
-        nn.init.zeros_(self.added.weight)
-        nn.init.zeros_(self.added.bias)
+        if pooled_size is not None:
+            self.norm = nn.LayerNorm(pooled_size)
+            self.text = nn.Sequential(
+                nn.Linear(pooled_size + size, size), nn.GELU(), nn.Dropout(dropout)
+            )
+            self.added = nn.Linear(size, size)
+            nn.init.zeros_(self.added.weight)
+            nn.init.zeros_(self.added.bias)
         self.tasks = nn.ModuleDict(
             {
                 name: nn.Sequential(

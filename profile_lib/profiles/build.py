@@ -9,19 +9,20 @@ from pyspark.sql import functions as F
 from profile_lib.store import user_bucket
 from profile_lib.tables import REASON, USER_PROFILES
 
-PROFILE_VERSION = 1  # raise it with any change of what is computed here: all are refreshed then
+PROFILE_VERSION = 2  # raise it with any change of what is computed here: all are refreshed then
 NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
 
 
 class Head(NamedTuple):
-    """A task of the model: its name, and its classes where it has more than yes and no."""
+    """A task of the model: its name, its kind, and its classes where it has more than yes or no."""
 
     name: str
+    kind: str  # binary, multiclass, multilabel or regression
     classes: Sequence[str]
 
     @property
     def width(self) -> int:
-        """How many of the flat probabilities are its own."""
+        """How many of the flat answers are its own."""
         return len(self.classes) or 1
 
 
@@ -36,10 +37,10 @@ def build_profiles(
     user_buckets: int,
 ) -> DataFrame:
     """One profile a row of `predicted`: behaviour's columns and the column `prediction`."""
-    p = F.col("prediction.probabilities")
+    answers = F.col("prediction.answers")
     slices, start = {}, 1
     for head in heads:
-        slices[head.name] = F.slice(p, start, head.width)
+        slices[head.name] = F.slice(answers, start, head.width)
         start += head.width
     declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
     told = users.withColumn("declared_region", declared_region).drop("region")
@@ -50,7 +51,9 @@ def build_profiles(
         "inferred": _inferred(heads, slices),
         "interest_vector": F.col("prediction.vector"),
         "purchasing_power": F.coalesce("bought_price_level", "price_level"),
-        "propensities": _propensities(heads, slices),
+        "propensities": _numbers(heads, slices, "binary"),
+        "expected": _numbers(heads, slices, "regression"),
+        "likely": _likely(heads, slices),
         "next_categories": _next_categories(heads, slices, n_next_categories),
         "sentiment": (F.col("rating") - 3) / 2,
         "segment": segment(),
@@ -88,16 +91,26 @@ def _declared() -> Column:
 def _inferred(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
     guesses: list[Column] = []
     for head in heads:
-        if head.classes and head.name != NEXT_CATEGORY:
+        if head.kind == "multiclass" and head.name != NEXT_CATEGORY:
             best = _likeliest(head, slices[head.name], 1)[0]
             guess = F.struct(best["name"].alias("value"), best["weight"].alias("confidence"))
             guesses += [F.lit(head.name), guess]
     return F.create_map(*guesses).cast("map<string,struct<value:string,confidence:double>>")
 
 
-def _propensities(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
-    pairs = [c for h in heads if not h.classes for c in (F.lit(h.name), slices[h.name][0])]
+def _numbers(heads: Sequence[Head], slices: dict[str, Column], kind: str) -> Column:
+    pairs = [c for h in heads if h.kind == kind for c in (F.lit(h.name), slices[h.name][0])]
     return F.create_map(*pairs).cast("map<string,double>")
+
+
+def _likely(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
+    """Of each multilabel task the classes more likely than not, likeliest first."""
+    pairs: list[Column] = []
+    for head in heads:
+        if head.kind == "multilabel":
+            ranked = _likeliest(head, slices[head.name], len(head.classes))
+            pairs += [F.lit(head.name), F.filter(ranked, lambda x: x["weight"] > 0.5)]
+    return F.create_map(*pairs).cast("map<string,array<struct<name:string,weight:double>>>")
 
 
 def _next_categories(heads: Sequence[Head], slices: dict[str, Column], n: int) -> Column:

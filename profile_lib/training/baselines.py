@@ -17,9 +17,10 @@ class Numbers(NamedTuple):
     """Of n rows of a split."""
 
     numeric: np.ndarray  # (n, F) float32, NaN where unknown
-    labels: np.ndarray  # (n, tasks), -1 where unknown
+    labels: np.ndarray  # (n, L), NaN where unknown
     top_class: np.ndarray  # (n,)
     weight: np.ndarray  # (n,)
+    row_hash: np.ndarray  # (n,)
 
 
 def read_numbers(folder: str, most: int) -> Numbers:
@@ -37,20 +38,21 @@ def read_numbers(folder: str, most: int) -> Numbers:
         _matrix(table["labels"]),
         table["top_class"].to_numpy(),
         table["weight"].to_numpy(),
+        table["row_hash"].to_numpy(),
     )
 
 
-def fit_baselines(train: Numbers, test: Numbers, task: int, seed: int) -> dict[str, np.ndarray]:
-    """Name → probabilities of a binary task for the test rows whose label is known.
+def fit_baselines(train: Numbers, test: Numbers, column: int, seed: int) -> dict[str, np.ndarray]:
+    """Name → probabilities of a binary label for the test rows where it is known.
 
     Logistic regression reads signed logarithms, standardised, unknown values as the median;
     gradient boosting reads the numbers as they are. Both take the rows' weights, and leave out
     features of which no train row knows the value.
     """
-    known = train.labels[:, task] >= 0
+    known = ~np.isnan(train.labels[:, column])
     seen = ~np.isnan(train.numeric[known]).all(axis=0)
-    x, y, weight = train.numeric[known][:, seen], train.labels[known, task], train.weight[known]
-    asked = test.numeric[test.labels[:, task] >= 0][:, seen]
+    x, y, weight = train.numeric[known][:, seen], train.labels[known, column], train.weight[known]
+    asked = test.numeric[~np.isnan(test.labels[:, column])][:, seen]
     logistic = make_pipeline(
         FunctionTransformer(_signed_log),
         SimpleImputer(strategy="median"),

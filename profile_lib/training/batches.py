@@ -1,22 +1,23 @@
 """Columns of a shard in, batches of near lengths out; plain numpy, the same on every machine."""
 
+import queue
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
+# Of B rows, T the longest text among them: token_ids (B, T) int64, where the text is read;
+# n_tokens (B,) int64; numeric (B, F) float32; labels (B, L) float32, NaN where unknown;
+# weight (B,) float32: 1 / probability with which the row was kept; row_hash (B,) int64.
+Batch = dict[str, np.ndarray]
 Columns = dict[str, np.ndarray]
-
-
-class Batch(NamedTuple):
-    """Of B rows; T is the longest text among them."""
-
-    token_ids: np.ndarray | None  # (B, T) int64; None where the text is not read
-    n_tokens: np.ndarray  # (B,) int64
-    numeric: np.ndarray  # (B, F) float32
-    labels: np.ndarray  # (B, tasks) int64, -1 where unknown
-    weight: np.ndarray  # (B,) float32: 1 / probability with which the row was kept
+TYPES = {
+    "token_ids": np.int64, "n_tokens": np.int64, "numeric": np.float32, "labels": np.float32,
+    "weight": np.float32, "row_hash": np.int64,
+}  # fmt: skip
 
 
 class Source(Protocol):
@@ -55,18 +56,22 @@ def cut(
 
 def to_batch(window: Columns, rows: np.ndarray) -> Batch:
     """The given rows of a window, trimmed to the longest text among them."""
-    lengths = window["n_tokens"][rows].astype(np.int64)
-    ids = None
-    if "token_ids" in window:
-        longest = int(lengths.max()) if len(lengths) else 0
-        ids = window["token_ids"][rows, :longest].astype(np.int64)
-    return Batch(
-        token_ids=ids,
-        n_tokens=lengths,
-        numeric=window["numeric"][rows].astype(np.float32),
-        labels=window["labels"][rows].astype(np.int64),
-        weight=window["weight"][rows].astype(np.float32),
-    )
+    batch = {n: window[n][rows].astype(kind) for n, kind in TYPES.items() if n in window}
+    return trim(batch)
+
+
+def trim(batch: Batch) -> Batch:
+    """The batch with its texts cut at the longest among them."""
+    if "token_ids" not in batch:
+        return batch
+    longest = int(batch["n_tokens"].max(initial=0))
+    return {**batch, "token_ids": batch["token_ids"][:, :longest]}
+
+
+def split(batch: Batch, parts: int) -> list[Batch]:
+    """The batch in so many parts of near sizes, in order, none of them empty."""
+    packs = np.array_split(np.arange(len(batch["weight"])), parts)
+    return [trim({n: c[pack] for n, c in batch.items()}) for pack in packs if len(pack)]
 
 
 def drop_negatives(
@@ -77,8 +82,8 @@ def drop_negatives(
     A row stays by a hash of itself and the seed, whatever its shard, and its weight grows by
     1 / `kept`, so that weighted means stay those of all rows.
     """
-    is_negative = (window["labels"][:, binary] <= 0).all(axis=1)
-    stays = ~is_negative | (_uniform(window["row_hash"], seed) < kept)
+    is_negative = ~(window["labels"][:, binary] > 0).any(axis=1)
+    stays = ~is_negative | (uniform(window["row_hash"], seed) < kept)
     weight = window["weight"] / np.where(is_negative, kept, 1.0)
     return {name: column[stays] for name, column in {**window, "weight": weight}.items()}
 
@@ -92,19 +97,74 @@ def join_shards(shards: list[Iterator[Batch]], pad_id: int) -> Iterator[Batch]:
 def _concat(parts: list[Batch], pad_id: int) -> Batch:
     if len(parts) == 1:
         return parts[0]
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in Batch._fields
-        if name != "token_ids"
-    }
-    ids = [part.token_ids for part in parts if part.token_ids is not None]
-    longest = max((i.shape[1] for i in ids), default=0)
-    padded = [np.pad(i, ((0, 0), (0, longest - i.shape[1])), constant_values=pad_id) for i in ids]
-    return Batch(token_ids=np.concatenate(padded) if padded else None, **joined)
+    joined = {n: [part[n] for part in parts] for n in parts[0]}
+    if "token_ids" in joined:
+        longest = max(ids.shape[1] for ids in joined["token_ids"])
+        joined["token_ids"] = [
+            np.pad(ids, ((0, 0), (0, longest - ids.shape[1])), constant_values=pad_id)
+            for ids in joined["token_ids"]
+        ]
+    return {name: np.concatenate(columns) for name, columns in joined.items()}
 
 
-def _uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-    """A draw from [0, 1) for each hash, by the finaliser of SplitMix64 (Steele et al., 2014)."""
+class Prefetched:
+    """An iterator whose items are made in a thread of their own, `ahead` of them waiting.
+
+    What the thread raises is raised here. `waited` is the seconds spent waiting for items.
+    """
+
+    def __init__(self, items: Iterator[Batch], ahead: int = 2):
+        self.waited = 0.0
+        self._is_over = False
+        self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
+        self._thread.start()
+
+    def _run(self, items: Iterator[Batch]) -> None:
+        try:
+            for item in items:
+                if not self._put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001  # raised again by next()
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _put(self, item: Batch | BaseException | None) -> bool:
+        while not self._is_closed.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def next(self) -> Batch | None:
+        """The next item, None from the end on."""
+        if self._is_over:
+            return None
+        began = time.perf_counter()
+        item = self._queue.get()
+        self.waited += time.perf_counter() - began
+        self._is_over = not isinstance(item, dict)
+        if isinstance(item, BaseException):
+            self.close()
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Stop the thread; what it has made is dropped."""
+        self._is_closed.set()
+        self._thread.join()
+
+
+def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+    """A draw from [0, 1) for each hash, by the finaliser of SplitMix64 (Steele et al., 2014).
+
+    It depends on hash and seed alone, so that a row's draws are the same in whatever batch, on
+    whatever rank it comes, and after a restart.
+    """
     salt = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     x = hashes.astype(np.int64).view(np.uint64) ^ salt
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from profile_lib.errors import InputError
 from profile_lib.training.batches import Batch, Columns, cut, drop_negatives, join_shards
+from profile_lib.training.snapshot import Files, files_in
 
 COLUMNS = ["n_tokens", "numeric", "labels", "weight", "row_hash"]
 UNSAFE = ("_common_metadata", "_metadata")
@@ -29,11 +30,12 @@ class Feed:
 
     folder: str
     rows: int  # as written
+    files: Files  # as written
     shards: int
     rank: int
     ranks: int
     window: int  # rows of a shard that are shuffled and sorted by length together
-    binary: list[int]  # positions of the binary tasks among the labels
+    binary: list[int]  # the binary tasks' columns of labels
     pad_id: int
     positives: int = 0  # rows that a binary task calls positive
     rows_read: int = 0  # of this rank's shards, since the last pass began
@@ -45,7 +47,11 @@ class Feed:
     def batches(
         self, size: int, seed: tuple[int, ...], *, with_text: bool, kept: float = 1.0
     ) -> Iterator[Batch]:
-        """One pass over this rank's shards in batches of `size` rows over all ranks."""
+        """One pass over this rank's shards in batches of `size` rows over all ranks.
+
+        Raises InputError where the folder is not as it was written.
+        """
+        check_folder(self.folder, self.shards, self.files)
         self.rows_read = 0
         mine = range(self.rank, self.shards, self.ranks)
         streams = [
@@ -58,7 +64,7 @@ class Feed:
         self, shard: int, seed: tuple[int, ...], with_text: bool, kept: float
     ) -> Iterator[Columns]:
         for window in read_shard(self.folder, shard, self.shards, seed, self.window, with_text):
-            self.rows_read += len(window["n_tokens"])
+            self.rows_read += len(window["weight"])
             yield window if kept == 1.0 else drop_negatives(window, self.binary, kept, seed)
 
 
@@ -88,7 +94,7 @@ def read_shard(
             yield {name: column.numpy() for name, column in columns.items()}
 
 
-def check_folder(folder: str, shards: int) -> None:
+def check_folder(folder: str, shards: int, written: Files) -> None:
     """Raise InputError where Petastorm could not, or must not, read the folder."""
     path = Path(folder)
     if unsafe := [name for name in UNSAFE if (path / name).exists()]:
@@ -96,7 +102,14 @@ def check_folder(folder: str, shards: int) -> None:
             f"{folder}: holds {', '.join(unsafe)}, which Petastorm would unpickle; "
             "wanted a folder that this run wrote itself: remove it and train again"
         )
-    groups = sum(pq.ParquetFile(file).num_row_groups for file in path.glob("*.parquet"))
+    found = files_in(folder)
+    if changed := sorted(n for n in {*found, *written} if found.get(n) != written.get(n)):
+        raise InputError(
+            f"{folder}: {len(changed)} files changed since they were written, {changed[0]} among "
+            "them; wanted the snapshot as this run wrote it: train again without --resume, and "
+            "leave the work folder alone meanwhile"
+        )
+    groups = sum(pq.ParquetFile(path / name).num_row_groups for name in found)
     if groups < shards:
         raise InputError(
             f"{folder}: {groups} row groups for {shards} shards; wanted one a shard or more: "

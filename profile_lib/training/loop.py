@@ -1,20 +1,23 @@
-"""A model and feeds in, the fitted model and its loss curve out: plain torch, on any ranks."""
+"""A model, an objective and feeds in, the fitted model and its loss curve out: plain torch."""
 
 import copy
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from profile_lib.errors import InputError
-from profile_lib.model.encoder import ProfileModel
-from profile_lib.training.batches import Batch, Source
-from profile_lib.training.losses import loss_sums, loss_weights
-from profile_lib.training.plan import Plan, Stage, freeze, parameter_groups, rate
+from profile_lib.training.adapters import after_step, importance, restore_importance
+from profile_lib.training.batches import Batch, Prefetched, Source, split
+from profile_lib.training.checkpoints import Checkpoints, Position
+from profile_lib.training.objectives import Given, Objective
+from profile_lib.training.plan import Plan, Stage, rate
 from profile_lib.training.ranks import Ranks
 
 Tell = Callable[[dict[str, Any]], None]
@@ -22,129 +25,173 @@ Validate = Callable[[bool], dict[str, Any]]  # with text or without → metrics,
 
 
 class Loop:
-    """Fits a model: first its numbers and heads alone, cheaply; then its encoder joins.
+    """Fits a model stage by stage, from the start or from its last checkpoint.
 
     Each stage has its own AdamW (Loshchilov & Hutter 2019) with warm-up and linear decay, and ends
     at its best epoch by validation loss. Losses are means over the global batch, gradients are
     summed over the ranks, and a step ends when all ranks are through: any number of ranks gives
-    the same curve.
+    the same curve, and so does a run that was broken off and resumed.
     """
 
     def __init__(
-        self, model: ProfileModel, plan: Plan, ranks: Ranks, device: torch.device, tell: Tell
+        self,
+        model: Any,
+        objective: Objective,
+        plan: Plan,
+        ranks: Ranks,
+        device: torch.device,
+        tell: Tell,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
-        self.model, self.plan, self.ranks, self.tell = model.to(device), plan, ranks, tell
-        self.device = device
+        self.model, self.objective, self.plan = model.to(device), objective, plan
+        self.ranks, self.device, self.tell, self.checkpoints = ranks, device, tell, checkpoints
         self.has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        self.task_weights = torch.tensor(plan.task_weights, device=device)
-        self.curve: list[float] = []  # the global loss of every step
-        freeze(model, plan.frozen_layers)
-        torch.manual_seed(plan.seed * 1000 + ranks.rank)  # of dropout: another one on each rank
+        self.weights = torch.tensor(objective.weights, device=device)
+        self.at = Position()
+        self._resumed: dict[str, Tensor] = {}
+        self._best: dict[str, Tensor] | None = None
 
-    def fit(self, train: Source, validate: Validate) -> list[dict[str, Any]]:
-        """Run both stages; return the validation metrics of every epoch."""
-        self.ranks.share(self.model)
-        plan = self.plan
-        stages = (
-            Stage("numbers", False, plan.numeric_epochs, plan.numeric_batch_size, 1.0),
-            Stage("text", True, plan.epochs, plan.batch_size, plan.negatives_kept),
-        )
-        return [entry for stage in stages for entry in self._run_stage(stage, train, validate)]
+    @property
+    def curve(self) -> list[float]:
+        """The global loss of every step."""
+        return self.at.curve
 
-    def _run_stage(
-        self, stage: Stage, train: Source, validate: Validate
-    ) -> Iterator[dict[str, Any]]:
-        if stage.epochs == 0:
-            return
+    def fit(self, train: Source, validate: Validate, resume: bool = False) -> list[dict[str, Any]]:
+        """Run the stages that are not over; return the validation metrics of every epoch."""
+        if resume and self.checkpoints and (last := self.checkpoints.last()):
+            self.at, self._resumed = last
+            self.tell({"resumed at step": len(self.curve)})
+        else:
+            self.ranks.share(self.model)
+        for number, stage in enumerate(self.objective.stages):
+            if number == self.at.stage and stage.epochs > 0:
+                self._run_stage(stage, train, validate)
+            if number == self.at.stage:
+                self.at = Position(number + 1, curve=self.curve, epochs=self.at.epochs)
+        return self.at.epochs
+
+    def _run_stage(self, stage: Stage, train: Source, validate: Validate) -> None:
         # Fresh parameters: a distributed optimizer hangs on to those it was given.
         self.model = copy.deepcopy(self.model)
-        groups = parameter_groups(self.model, self.plan, stage)
-        adam = AdamW(groups, weight_decay=self.plan.weight_decay)
-        optimizer = self.ranks.wrap(adam, self.model)
+        if self.plan.compile:
+            self.model.compile(dynamic=True)
+        groups = list(self.objective.groups(self.model, stage))
+        adam = AdamW(groups, fused=self.device.type == "cuda")
+        optimizer = self.ranks.wrap(adam, self.model, self.plan.accumulation)
+        self._best = None
+        self._restore(optimizer)
         n_steps = stage.epochs * math.ceil(train.expected_rows(stage.kept) / stage.size)
-        best, lowest, done = _copy(self.model), math.inf, 0
-        for epoch in range(stage.epochs):
+        at = self.at
+        while at.epoch < stage.epochs and not self._is_stalled():
             began = time.monotonic()
-            done = self._run_epoch(stage, epoch, done, n_steps, optimizer, train)
+            told = self._run_epoch(stage, n_steps, optimizer, train)
             metrics = validate(stage.with_text)
-            entry = {
-                "stage": stage.name,
-                "epoch": epoch + 1,
-                "seconds": round(time.monotonic() - began, 1),
-                "validation": metrics,
-            }
-            self.tell(entry)
-            yield entry
-            if metrics["loss"] < lowest:
-                best, lowest = _copy(self.model), metrics["loss"]
-        self.model.load_state_dict(best)
+            told |= {"seconds": round(time.monotonic() - began, 1), "validation": metrics}
+            self.tell(told)
+            at.epochs.append(told)
+            at.epoch, at.batch = at.epoch + 1, 0
+            if at.lowest is None or metrics["loss"] < at.lowest:
+                self._best, at.lowest, at.since_best = _copy(self.model), metrics["loss"], 0
+            else:
+                at.since_best += 1
+            self._keep(optimizer)
+        if self._best is not None:
+            self.model.load_state_dict(self._best)
+
+    def _is_stalled(self) -> bool:
+        return self.plan.patience is not None and self.at.since_best >= self.plan.patience
 
     def _run_epoch(
-        self, stage: Stage, epoch: int, done: int, n_steps: int, optimizer: Optimizer, train: Source
-    ) -> int:
-        seed = (self.plan.seed, int(stage.with_text), epoch)
+        self, stage: Stage, n_steps: int, optimizer: Optimizer, train: Source
+    ) -> dict[str, Any]:
+        at, plan = self.at, self.plan
+        seed = (plan.seed, int(stage.with_text), at.epoch)
         batches = train.batches(stage.size, seed, with_text=stage.with_text, kept=stage.kept)
+        rest = itertools.islice(batches, at.batch, None)
+        ready = Prefetched(self.objective.prepare(batch, seed, stage) for batch in rest)
         self.model.train()
-        began, first, rows = time.monotonic(), done, 0
-        while True:
-            _set_rate(optimizer, rate(done, n_steps, self.plan.warmup_share))
-            where = f"{stage.name}, epoch {epoch + 1}, step {done - first + 1}"
-            n = self._step(next(batches, None), optimizer, stage.with_text, where)
-            if n == 0:
-                break
-            done, rows = done + 1, rows + n
-            if done % self.plan.progress_steps == 0:
-                speed = rows / (time.monotonic() - began)
-                self.tell({
-                    "stage": stage.name, "epoch": epoch + 1, "step": done, "steps": n_steps,
-                    "loss": round(self.curve[-1], 4), "examples_a_second": round(speed, 1),
-                })  # fmt: skip
+        began, rows, waited = time.monotonic(), 0, 0.0
+        try:
+            while True:
+                share = rate(at.done, n_steps, plan.warmup_share)
+                for group in optimizer.param_groups:
+                    group["lr"] = group["highest"] * share
+                waited = ready.waited
+                n = self._step(ready.next(), optimizer, stage)
+                if n == 0:
+                    break
+                at.done, at.batch, rows = at.done + 1, at.batch + 1, rows + n
+                seconds = time.monotonic() - began
+                if at.done % plan.progress_steps == 0:
+                    self.tell({
+                        "stage": stage.name, "epoch": at.epoch + 1, "step": at.done,
+                        "steps": n_steps, "loss": round(self.curve[-1], 4),
+                        "examples_a_second": round(rows / seconds, 1),
+                    })  # fmt: skip
+                if plan.checkpoint_steps and at.batch % plan.checkpoint_steps == 0:
+                    self._keep(optimizer)
+        finally:
+            ready.close()
         self._check_rows(train)
-        return done
+        return {
+            "stage": stage.name,
+            "epoch": at.epoch + 1,
+            "data_wait": round(waited / max(time.monotonic() - began, 1e-9), 4),
+        }
 
-    def _step(self, batch: Batch | None, optimizer: Optimizer, with_text: bool, where: str) -> int:
+    def _step(self, batch: Batch | None, optimizer: Optimizer, stage: Stage) -> int:
         """One step of all ranks; the rows of the global batch, 0 where no rank has any left."""
-        given = self._tensors(batch)
-        totals = torch.zeros(1 + len(self.task_weights), device=self.device)
-        if given is not None:
-            totals[0] = len(given["weight"])
-            totals[1:] = loss_weights(given["labels"], given["weight"])
+        parts = [] if batch is None else split(batch, self.plan.accumulation)
+        given = [self._tensors(part) for part in parts]
+        totals = torch.zeros(1 + len(self.weights), device=self.device)
+        for part in given:
+            totals[0] += len(part["weight"])
+            totals[1:] += self.objective.totals(part)
         totals = self.ranks.sum(totals)
         if totals[0] == 0:
             return 0
+        # Of dropout: another draw at each step and on each rank, and the same after a restart.
+        torch.manual_seed((self.plan.seed * 1_000_003 + len(self.curve)) * 1009 + self.ranks.rank)
         optimizer.zero_grad()
-        loss = torch.zeros((), device=self.device)
-        if given is not None:
-            sums = self._losses(given, with_text)
-            loss = (self.task_weights * sums / totals[1:].clamp(min=1e-6)).sum()
-        told = float(self.ranks.sum(loss.detach().clone()))
-        if not math.isfinite(told):
-            raise InputError(
-                f"training: the loss is {told} at {where}; "
-                "lower training.encoder_lr and training.head_lr, or look for broken numbers"
-            )
-        self.curve.append(told)
-        if given is not None:
+        told = torch.zeros((), device=self.device)
+        for part in given:
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.has_bf16):
+                sums = self.objective.sums(self.model, part, stage)
+            loss = (self.weights * sums / totals[1:].clamp(min=1e-6)).sum()
+            told += loss.detach()
             loss.backward()
+        own, whole = float(told), float(self.ranks.sum(told))
+        if not math.isfinite(whole):
+            raise InputError(self._broken(whole, own, batch, stage))
+        self.curve.append(whole)
         self.ranks.synchronize(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, self.plan.max_grad_norm)
         self.ranks.step(optimizer)
+        if stage.with_text:
+            after_step(self.model, self.at.done)
         return int(totals[0])
 
-    def _losses(self, given: dict[str, Tensor], with_text: bool) -> Tensor:
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.has_bf16):
-            if with_text:
-                logits = self.model(given["token_ids"], given["n_tokens"], given["numeric"]).logits
-            else:
-                logits = self.model.numbers_only(given["numeric"])
-        return loss_sums(self.model.spec.tasks, logits, given["labels"], given["weight"])
+    def _broken(self, told: float, own: float, batch: Batch | None, stage: Stage) -> str:
+        """What all ranks say of a loss that is no number: where, and whose rows."""
+        ours = np.zeros(0, np.int64)
+        if batch is not None and not math.isfinite(own):
+            ours = batch["row_hash"][:3]
+        hashes = self.ranks.gather(ours)
+        kept = "; its last checkpoint is whole" if self.checkpoints else ""
+        return (
+            f"training: the loss is {told} at {stage.name}, epoch {self.at.epoch + 1}, batch "
+            f"{self.at.batch + 1} (rows of hash {', '.join(map(str, hashes))}, …){kept}. Lower "
+            "training.encoder_lr and training.head_lr, or look for broken numbers in these rows"
+        )
 
-    def _tensors(self, batch: Batch | None) -> dict[str, Tensor] | None:
-        if batch is None or len(batch.weight) == 0:
-            return None
-        arrays = {k: v for k, v in batch._asdict().items() if v is not None}
-        return {k: torch.from_numpy(v).to(self.device) for k, v in arrays.items()}
+    def _tensors(self, batch: Batch) -> Given:
+        is_gpu = self.device.type == "cuda"
+        tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
+        return {
+            n: (t.pin_memory() if is_gpu else t).to(self.device, non_blocking=is_gpu)
+            for n, t in tensors.items()
+        }
 
     def _check_rows(self, train: Source) -> None:
         read = self.ranks.sum(torch.tensor([float(train.rows_read)], dtype=torch.float64))
@@ -154,11 +201,36 @@ class Loop:
                 "the snapshot is not whole: train again, and leave the work folder alone meanwhile"
             )
 
+    def _keep(self, optimizer: Optimizer) -> None:
+        """Rank 0 writes; what it holds all ranks hold."""
+        if self.checkpoints is None or self.ranks.rank > 0:
+            return
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in (self._best or {}).items()}
+        for name, p in self.model.named_parameters():
+            tensors |= {f"optimizer.{name}/{k}": v for k, v in optimizer.state.get(p, {}).items()}
+        tensors |= {f"importance.{k}": v for k, v in importance(self.model).items()}
+        self.checkpoints.write(
+            self.at, {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        )
 
-def _set_rate(optimizer: Optimizer, share: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["highest"] * share
+    def _restore(self, optimizer: Optimizer) -> None:
+        """What a checkpoint held, into the model and the optimizer of its stage."""
+        held, self._resumed = self._resumed, {}
+        if not held:
+            return
+        self.model.load_state_dict(_of("model.", held))
+        self._best = _of("best.", held) or None
+        restore_importance(self.model, _of("importance.", held))
+        states = _of("optimizer.", held)
+        for name, p in self.model.named_parameters():
+            if state := _of(f"{name}/", states):
+                optimizer.state[p] = {k: v.to(p.device) for k, v in state.items()}
 
 
-def _copy(model: ProfileModel) -> dict[str, Tensor]:
+def _of(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}

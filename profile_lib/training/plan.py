@@ -1,9 +1,39 @@
 """How a model is fitted: stages, learning rates, and what is tuned in each stage."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from profile_lib.model.encoder import ProfileModel
+from torch import nn
+
+Method = Literal["all", "top", "lora", "adalora", "prefix", "ia3"]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What of the encoder is tuned; the settings of the same names say more."""
+
+    method: Method = "all"
+    top_layers: int = 0
+    rank: int = 8
+    alpha: int = 16
+    prefix_tokens: int = 8
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is changed in a training text, each with its rate; the settings say more."""
+
+    synonyms: float = 0.0
+    near_items: float = 0.0
+    insertions: float = 0.0
+    deletions: float = 0.0
+    reorderings: float = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is changed at all."""
+        return any(vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -21,10 +51,16 @@ class Plan:
     weight_decay: float
     warmup_share: float
     max_grad_norm: float
-    frozen_layers: int
     negatives_kept: float
     progress_steps: int
-    task_weights: tuple[float, ...]
+    accumulation: int = 1
+    layer_decay: float = 1.0
+    label_smoothing: float = 0.0
+    patience: int | None = None
+    checkpoint_steps: int | None = None
+    compile: bool = False
+    tuning: Tuning = field(default_factory=Tuning)
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True)
@@ -50,24 +86,25 @@ def rate(step: int, n_steps: int, warmup_share: float) -> float:
     return max(0.0, (n_steps - step) / max(1, n_steps - warmup))
 
 
-def freeze(model: ProfileModel, layers: int) -> None:
-    """Leave the embeddings and the lowest `layers` layers as they are; 0 tunes everything."""
-    if layers > 0:
-        for part in (model.bert.embeddings, *model.bert.encoder.layer[:layers]):
-            part.requires_grad_(False)
+def encoder_parts(bert: Any, lr: float, decay: float) -> Iterator[tuple[nn.Module, float]]:
+    """The encoder's layers and embeddings, each with its rate.
+
+    The top layer has `lr`, each one below `decay` times that of the one above it, the embeddings
+    the lowest (Howard & Ruder, ULMFiT, 2018; as in Clark et al., ELECTRA, 2020).
+    """
+    for depth, layer in enumerate(reversed(bert.encoder.layer)):
+        yield layer, lr * decay**depth
+    yield bert.embeddings, lr * decay ** len(bert.encoder.layer)
 
 
-def parameter_groups(model: ProfileModel, plan: Plan, stage: Stage) -> list[dict[str, Any]]:
-    """What a stage tunes, each group with its highest learning rate; a part at rate 0 is frozen."""
-    heads, numbers = model.heads, model.numbers
-    if stage.with_text:
-        parts = [(model.bert, plan.encoder_lr), (numbers, plan.numbers_lr), (heads, plan.head_lr)]
-    else:
-        parts = [(numbers, plan.head_lr), (heads.tasks, plan.head_lr)]
-    groups = []
-    for part, lr in parts:
-        if lr == 0:
-            part.requires_grad_(False)
-        elif tuned := [p for p in part.parameters() if p.requires_grad]:
-            groups.append({"params": tuned, "lr": lr, "highest": lr})
-    return groups
+def groups_of(part: nn.Module, lr: float, weight_decay: float) -> Iterator[dict[str, Any]]:
+    """The tuned parameters of a part, its matrices with decay, its biases and norms without.
+
+    A part at rate 0 is frozen.
+    """
+    if lr == 0:
+        part.requires_grad_(False)
+    tuned = [p for p in part.parameters() if p.requires_grad]
+    for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
+        if found := [p for p in tuned if (p.dim() > 1) == is_matrix]:
+            yield {"params": found, "lr": lr, "highest": lr, "weight_decay": decay}

@@ -1,35 +1,27 @@
-"""What one rank does from start to end: read the model, fit it, predict the test split."""
+"""What every rank is told and returns, whatever it is to do."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import save_file
+from transformers import AutoTokenizer
 
-from profile_lib.model.checkpoint import load_model
-from profile_lib.training.feed import Feed, check_folder
-from profile_lib.training.loop import Loop, Plan, Tell
-from profile_lib.training.predict import Predictions, predict, validation_metrics
+from profile_lib.model.tasks import label_columns
+from profile_lib.training.augment import Augmenter
+from profile_lib.training.checkpoints import Checkpoints
+from profile_lib.training.feed import Feed
+from profile_lib.training.loop import Tell
+from profile_lib.training.near import find_near
+from profile_lib.training.plan import Plan
+from profile_lib.training.predict import Predictions
 from profile_lib.training.ranks import Ranks
-from profile_lib.training.snapshot import SPLITS, Snapshot
+from profile_lib.training.snapshot import Snapshot
 
-START, FITTED = "start", "fitted.safetensors"
-
-
-@dataclass(frozen=True)
-class RankJob:
-    """What every rank is told; `folder` is on a path that all of them share."""
-
-    folder: str  # holds the model to start from, and takes the fitted weights
-    snapshot: Snapshot
-    plan: Plan
-    shards: int
-    window: int
-    threads: int
-    pad_id: int
+START = "start"  # in a job's folder, the model to start from
 
 
 @dataclass(frozen=True)
@@ -41,57 +33,71 @@ class Outcome:
     predictions: Predictions  # of the test split
 
 
-def run_rank(job: RankJob, ranks: Ranks, tell: Tell) -> Outcome:
-    """Fit the model in `job.folder` with the other ranks; rank 0 writes the fitted weights.
+@dataclass(frozen=True)
+class RankJob(ABC):
+    """What every rank is told; `folder` is on a path that all of them share."""
 
-    Only rank 0's `tell` is called. Raises InputError where the snapshot cannot be read safely,
-    rows are missing or the loss is not a number.
-    """
-    model, spec, _ = load_model(f"{job.folder}/{START}")
-    has_gpu = torch.cuda.is_available()
-    device = torch.device(f"cuda:{ranks.local_rank}" if has_gpu else "cpu")
-    binary = [i for i, task in enumerate(spec.tasks) if task.kind == "binary"]
-    feeds = {split: _feed(job, split, ranks, binary) for split in SPLITS}
-    size = job.plan.numeric_batch_size
+    folder: str  # holds the model to start from, and takes the fitted one
+    snapshot: Snapshot
+    plan: Plan
+    weights: tuple[float, ...]  # what each part of the objective counts
+    shards: int
+    window: int
+    threads: int
+    checkpoint_path: str  # a local disk or any Hadoop file system
+    resume: bool = False
+    hadoop: dict[str, str] = field(default_factory=dict)  # how that file system is reached
 
-    def validate(with_text: bool) -> dict[str, Any]:
-        found = predict(loop.model, feeds["validation"], size, ranks, device, with_text=with_text)
-        return validation_metrics(found, spec.tasks, job.plan.task_weights)
+    @abstractmethod
+    def run(self, ranks: Ranks, tell: Tell) -> Outcome:
+        """What this rank does; only rank 0's `tell` is called."""
 
-    with _threads(job.threads):
-        loop = Loop(model, job.plan, ranks, device, tell if ranks.rank == 0 else _silent)
-        epochs = loop.fit(feeds["train"], validate)
-        predictions = predict(
-            loop.model, feeds["test"], size, ranks, device, with_text=job.plan.epochs > 0
+    def checkpoints(self, model_version: str) -> Checkpoints:
+        """Those of this run: by its model, its rows, and all of its plan that steers the loss."""
+        plan = {k: v for k, v in asdict(self.plan).items() if not k.endswith("_steps")}
+        told = {"model": model_version, "rows": self.snapshot.rows, **plan}
+        return Checkpoints(self.checkpoint_path, told, self.hadoop)
+
+    def feed(self, split: str, ranks: Ranks, pad_id: int) -> Feed:
+        """This rank's rows of a split."""
+        tasks = label_columns(self.snapshot.tasks)
+        return Feed(
+            folder=self.snapshot.split(split),
+            rows=self.snapshot.rows[split],
+            files=self.snapshot.files[split],
+            shards=self.shards,
+            rank=ranks.rank,
+            ranks=ranks.size,
+            window=self.window,
+            binary=[columns.start for task, columns in tasks if task.kind == "binary"],
+            pad_id=pad_id,
+            positives=self.snapshot.positives,
         )
-    if ranks.rank == 0:
-        weights = {k: v.cpu().contiguous() for k, v in loop.model.state_dict().items()}
-        save_file(weights, Path(job.folder) / FITTED)
-    return Outcome(loop.curve, epochs, predictions)
+
+    def augmenter(self, tokenizer_folder: str, bert: Any, max_tokens: int) -> Augmenter | None:
+        """What changes the training texts, if anything does."""
+        if not self.plan.augmentation.is_on:
+            return None
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+        later = int(tokenizer.vocab.get("later", -1))  # the last word of every pause
+        vectors = bert.get_input_embeddings().weight.detach().cpu().numpy().astype(np.float64)
+        separator, special = int(tokenizer.sep_token_id), list(tokenizer.all_special_ids)
+        near = find_near(self.snapshot.split("train"), vectors, separator, later, special)
+        pad_id = int(tokenizer.pad_token_id)
+        return Augmenter(self.plan.augmentation, near, separator, later, pad_id, max_tokens)
 
 
-def _feed(job: RankJob, split: str, ranks: Ranks, binary: list[int]) -> Feed:
-    folder = job.snapshot.split(split)
-    check_folder(folder, job.shards)
-    return Feed(
-        folder=folder,
-        rows=job.snapshot.rows[split],
-        shards=job.shards,
-        rank=ranks.rank,
-        ranks=ranks.size,
-        window=job.window,
-        binary=binary,
-        pad_id=job.pad_id,
-        positives=job.snapshot.positives,
-    )
+def device_of(ranks: Ranks) -> torch.device:
+    """The GPU that is this rank's, or the processor."""
+    return torch.device(f"cuda:{ranks.local_rank}" if torch.cuda.is_available() else "cpu")
 
 
-def _silent(entry: dict[str, Any]) -> None:
+def silent(entry: dict[str, Any]) -> None:
     """The other ranks have nothing to say that rank 0 does not."""
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def threads(n: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

@@ -17,8 +17,8 @@ class Ranks(Protocol):
     def share(self, model: nn.Module) -> None:
         """Give every rank the parameters and buffers of rank 0."""
 
-    def wrap(self, optimizer: Optimizer, model: nn.Module) -> Optimizer:
-        """An optimizer whose gradients are summed over the ranks."""
+    def wrap(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
+        """An optimizer whose gradients are summed over the ranks after so many backward passes."""
 
     def synchronize(self, optimizer: Optimizer) -> None:
         """Wait until the gradients are summed."""
@@ -41,7 +41,7 @@ class Alone:
     def share(self, model: nn.Module) -> None:
         """Nobody to give them to."""
 
-    def wrap(self, optimizer: Optimizer, model: nn.Module) -> Optimizer:
+    def wrap(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
         """The optimizer as it is."""
         return optimizer
 

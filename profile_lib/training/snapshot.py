@@ -1,26 +1,22 @@
 """examples in, Parquet folders that Petastorm can read out: fixed-length lists, numbers only."""
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.training.answers import LabelledTask, describe_tasks, label_columns_of, position
+from profile_lib.training.folders import told_when_full
 
 SPLITS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class LabelledTask:
-    """A task and the column of examples that answers it."""
-
-    name: str
-    label: str
-    kind: Literal["binary", "multiclass"]
-    weight: float
+ABOUT = "snapshot.json"
+Files = dict[str, list[int]]  # name → bytes, and when it was changed
 
 
 @dataclass(frozen=True)
@@ -29,13 +25,28 @@ class Snapshot:
 
     folder: str
     rows: dict[str, int]
-    classes: dict[str, tuple[str, ...]]  # task → classes of the train split, commonest first
-    max_tokens: int  # the length of token_ids
+    tasks: tuple[TaskSpec, ...]  # with the classes and the scale of the train split
+    max_tokens: int  # the length of token_ids; 0 where the text was left out
     positives: int  # train rows of the most frequent binary task's positive class
+    files: dict[str, Files]  # of each split, by which a change is found
 
     def split(self, name: str) -> str:
         """The folder of a split."""
         return f"{self.folder}/{name}"
+
+    def save(self) -> None:
+        """Write what it says of itself beside its splits."""
+        told = asdict(self) | {"tasks": [task.model_dump() for task in self.tasks]}
+        (Path(self.folder) / ABOUT).write_text(json.dumps(told), encoding="utf-8")
+
+
+def load_snapshot(folder: str) -> Snapshot:
+    """The snapshot that was written to `folder`. Raises InputError where there is none."""
+    path = Path(folder) / ABOUT
+    if not path.is_file():
+        raise InputError(f"{folder}: no {ABOUT}, so there is nothing to resume; train anew")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return Snapshot(**told | {"tasks": tuple(TaskSpec(**task) for task in told["tasks"])})
 
 
 def write_snapshot(
@@ -47,39 +58,59 @@ def write_snapshot(
     shards: int,
     rows_a_group: int,
     evaluation_rows: int,
+    segments: Sequence[str] = (),
+    with_text: bool = True,
 ) -> Snapshot:
     """Write train, validation and test to `folder`, in an order that depends on the rows alone.
 
-    A row holds token_ids, n_tokens, numeric (float32), labels (one int a task: the class's
-    position, -1 where unknown or a class that train does not have), top_class (the position of
-    top_category among the next_category task's classes, or -1), weight and row_hash. Of
-    validation and test at most about `evaluation_rows` are kept, by the hash. Each file is one
-    row group of about `rows_a_group` rows. Raises InputError where a split is empty, lists
-    differ in length, or the train split does not hold two classes of every task.
+    A row holds token_ids and n_tokens (unless `with_text` is false), numeric (float32), labels (as
+    TaskSpec has them, NaN where unknown or a class that train does not have), top_class (the
+    position of top_category among the next_category task's classes, or -1), weight and row_hash;
+    the test rows' users and `segments` stand in a folder of their own, by row_hash. Of validation
+    and test at most about `evaluation_rows` are kept, by the hash. Each file is one row group of
+    about `rows_a_group` rows. Raises InputError where a split is empty, lists differ in length, a
+    binary label is neither 0 nor 1, or the train split does not hold two classes of every task.
     """
-    found, max_tokens = _check_shape(examples, n_numeric)
-    counts = _label_counts(examples, tasks)
-    classes = {t.name: _classes(t, counts.get(t.name, {})) for t in tasks}
-    rows = {}
+    found, max_tokens = _check_shape(examples, n_numeric, with_text)
+    specs, positives = describe_tasks(examples, tasks)
+    rows, files = {}, {}
     for split in SPLITS:
         most = found[split] if split == "train" else evaluation_rows
-        frame = _select(examples.where(F.col("split") == split), tasks, classes)
+        frame = examples.where(F.col("split") == split).withColumn(
+            "row_hash", F.xxhash64("user_id", "cutoff_ts")
+        )
         if most < found[split]:
             draw = F.pmod("row_hash", F.lit(1_000_000)) / 1_000_000
             frame = frame.where(draw < most / found[split])
-        files = shards * math.ceil(min(most, found[split]) / (rows_a_group * shards))
+        n_files = shards * math.ceil(min(most, found[split]) / (rows_a_group * shards))
         path = f"{folder}/{split}"
-        ordered = frame.repartition(files, "row_hash").sortWithinPartitions("row_hash")
-        ordered.write.mode("overwrite").parquet(path)
+        with told_when_full(path):
+            ordered = frame.repartition(n_files, "row_hash").sortWithinPartitions("row_hash")
+            _select(ordered, tasks, specs, with_text).write.mode("overwrite").parquet(path)
+            if split == "test" and segments:
+                users = frame.select(
+                    "row_hash", F.xxhash64("user_id").alias("user_hash"), *segments
+                )
+                users.coalesce(1).write.mode("overwrite").parquet(f"{folder}/test_users")
         rows[split] = examples.sparkSession.read.parquet(path).count()
-    binary = [counts[t.name].get("1", 0) for t in tasks if t.kind == "binary"]
-    kept = {t.name: classes[t.name] if t.kind == "multiclass" else () for t in tasks}
-    return Snapshot(folder, rows, kept, max_tokens, max(binary, default=0))
+        files[split] = files_in(path)
+    snapshot = Snapshot(folder, rows, specs, max_tokens, positives, files)
+    snapshot.save()
+    return snapshot
 
 
-def _check_shape(examples: DataFrame, n_numeric: int) -> tuple[dict[str, int], int]:
+def files_in(folder: str) -> Files:
+    """The Parquet files of a folder, each with its size and the time of its last change."""
+    found = sorted(Path(folder).glob("*.parquet"))
+    return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in found}
+
+
+def _check_shape(
+    examples: DataFrame, n_numeric: int, with_text: bool
+) -> tuple[dict[str, int], int]:
     """The rows of each split, and the one length of token_ids."""
-    lengths = [f(F.size(c)) for c in ("token_ids", "numeric") for f in (F.min, F.max)]
+    ids = F.size("token_ids") if with_text else F.lit(0)
+    lengths = [f(size) for size in (ids, F.size("numeric")) for f in (F.min, F.max)]
     found = {
         row[0]: tuple(row)[1:]
         for row in examples.groupBy("split").agg(F.count("*"), *lengths).collect()
@@ -101,65 +132,21 @@ def _check_shape(examples: DataFrame, n_numeric: int) -> tuple[dict[str, int], i
     return {split: int(row[0]) for split, row in found.items()}, int(longest)
 
 
-def _label_counts(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, dict[str, int]]:
-    """task → label → train rows; as many rows as there are classes."""
-    pairs = F.array(
-        *(F.struct(F.lit(t.name).alias("task"), F.col(t.label).cast("string").alias("label"))
-          for t in tasks)
-    )  # fmt: skip
-    counted = (
-        examples.where("split = 'train'")
-        .select(F.inline(pairs))
-        .where(F.col("label").isNotNull())
-        .groupBy("task", "label")
-        .count()
-    )
-    counts: dict[str, dict[str, int]] = {}
-    for task, label, n in counted.collect():
-        counts.setdefault(task, {})[label] = n
-    return counts
-
-
-def _classes(task: LabelledTask, counts: dict[str, int]) -> tuple[str, ...]:
-    told = ", ".join(f"{n:,} × {label}" for label, n in sorted(counts.items())) or "none"
-    if task.kind == "binary" and set(counts) != {"0", "1"}:
-        raise InputError(
-            f"examples: labels of {task.name} ({task.label}) in train: {told}; wanted both 0 and "
-            "1: give more days, a longer examples.horizon_hours, or another split"
-        )
-    if len(counts) < 2:
-        raise InputError(
-            f"examples: labels of {task.name} ({task.label}) in train: {told}; wanted two classes "
-            "or more: take the task out of model.tasks, or give data that has it"
-        )
-    return tuple(sorted(counts, key=lambda label: (-counts[label], label)))
-
-
 def _select(
-    frame: DataFrame, tasks: Sequence[LabelledTask], classes: dict[str, tuple[str, ...]]
+    frame: DataFrame, tasks: Sequence[LabelledTask], specs: Sequence[TaskSpec], with_text: bool
 ) -> DataFrame:
-    labels = [
-        F.coalesce(F.col(t.label).cast("int"), F.lit(-1))
-        if t.kind == "binary"
-        else _position(F.col(t.label), classes[t.name])
-        for t in tasks
-    ]
-    following = next((t.name for t in tasks if t.label == "next_category"), None)
-    top = F.lit(-1) if following is None else _position(F.col("top_category"), classes[following])
+    labels = [label_columns_of(task, spec) for task, spec in zip(tasks, specs, strict=True)]
+    labels = labels or [F.array(F.lit(math.nan).cast("float"))]  # of texts without tasks
+    following = {t.label: spec.classes for t, spec in zip(tasks, specs, strict=True)}
+    classes = following.get("next_category", ())
+    top = position(F.col("top_category"), classes) if classes else F.lit(-1)
     return frame.select(
-        "token_ids",
-        "n_tokens",
+        *(["token_ids", "n_tokens"] if with_text else [F.lit(0).alias("n_tokens")]),
         F.transform("numeric", lambda x: F.coalesce(x, F.lit(math.nan)).cast("float")).alias(
             "numeric"
         ),
-        F.array(*labels).alias("labels"),
+        F.concat(*labels).alias("labels"),
         top.alias("top_class"),
         F.col("sampling_weight").cast("float").alias("weight"),
-        F.xxhash64("user_id", "cutoff_ts").alias("row_hash"),
+        "row_hash",
     )
-
-
-def _position(label: Column, classes: tuple[str, ...]) -> Column:
-    """The label's position among the classes, -1 where it is null or not one of them."""
-    found = F.array_position(F.array(*(F.lit(c) for c in classes)), label)
-    return (F.coalesce(found, F.lit(0)) - 1).cast("int")

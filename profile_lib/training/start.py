@@ -5,15 +5,14 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoTokenizer
 
-from profile_lib.model.encoder import ModelSpec, ProfileModel, TaskSpec, load_encoder
+from profile_lib.model.encoder import ModelSpec, ProfileModel, load_encoder
 from profile_lib.model.numbers import NumberStatistics
-from profile_lib.training.snapshot import LabelledTask, Snapshot
+from profile_lib.training.snapshot import Snapshot
 
 
 def start_model(
-    encoder: str,
+    encoder: str | None,
     snapshot: Snapshot,
-    tasks: Sequence[LabelledTask],
     numbers: Sequence[NumberStatistics],
     *,
     seed: int,
@@ -22,27 +21,30 @@ def start_model(
     numeric_hidden: int,
     joined_size: int,
     dropout: float,
-) -> tuple[ProfileModel, int]:
-    """The encoder joined with parts drawn from `seed`, and the tokenizer's padding id.
+    encoder_dropout: float | None,
+) -> ProfileModel:
+    """The encoder joined with parts drawn from `seed`.
 
-    `encoder` is a folder or hub name. Raises InputError where it has too few layers or positions.
+    `encoder` is a folder or hub name; without one the model reads the numbers alone. Raises
+    InputError where it has too few layers or positions.
     """
-    tokenizer = AutoTokenizer.from_pretrained(encoder)
-    bert = load_encoder(encoder, encoder_layers, snapshot.max_tokens)
+    bert, separator_id = None, 0
+    if encoder is not None:
+        tokenizer = AutoTokenizer.from_pretrained(encoder)
+        separator_id = int(tokenizer.sep_token_id)
+        bert = load_encoder(encoder, encoder_layers, snapshot.max_tokens, encoder_dropout)
     spec = ModelSpec(
-        tasks=tuple(
-            TaskSpec(name=t.name, kind=t.kind, classes=snapshot.classes[t.name]) for t in tasks
-        ),
+        tasks=snapshot.tasks,
         numeric=tuple(of.name for of in numbers),
         numeric_bins=numeric_bins,
         numeric_hidden=numeric_hidden,
         joined_size=joined_size,
         dropout=dropout,
         max_tokens=snapshot.max_tokens,
-        separator_id=tokenizer.sep_token_id,
-        bert=bert.config.to_dict(),
+        separator_id=separator_id,
+        bert=None if bert is None else bert.config.to_dict(),
     )
     torch.manual_seed(seed)
     model = ProfileModel(spec, bert)
     model.numbers.set_statistics(numbers)
-    return model, int(tokenizer.pad_token_id)
+    return model

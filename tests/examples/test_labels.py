@@ -7,7 +7,7 @@ from profile_lib.examples.split import sample_negatives, split_by_time
 
 EVENT = (
     "user_id string, event_ts timestamp, event_id string, event_type string, "
-    "item_id string, quantity int"
+    "item_id string, quantity int, price double"
 )
 CUTOFF = "user_id string, cutoff_ts timestamp"
 DAY = timedelta(days=1)
@@ -23,11 +23,14 @@ NOON = [("ann", at(12))]
 def labels(rows, events, cutoffs=NOON):
     frame = label_cutoffs(
         rows(CUTOFF, *cutoffs),
-        rows(EVENT, *events),
+        rows(EVENT, *((*e, None)[:7] for e in events)),
         rows(
             "item_id string, category string", ("mug", "drinkware"), ("tee", "apparel"), ("x", None)
         ),
-        rows("user_id string, age_band string, gender string", ("ann", "25-34", None)),
+        rows(
+            "user_id string, age_band string, gender string, attributes map<string,string>",
+            ("ann", "25-34", None, {"income": "high"}),
+        ),
         DAY,
     )
     return [

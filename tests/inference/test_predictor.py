@@ -10,7 +10,8 @@ from transformers import BertConfig
 
 from profile_lib.inference.predictor import Predictor
 from profile_lib.inference.udf import PREDICTION, predict_rows
-from profile_lib.model.encoder import ModelSpec, ProfileModel, TaskSpec
+from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
 
 CLS, SEP = 1, 2
 N_FEATURES, MAX_TOKENS, MAX_EVENTS = 3, 12, 4
@@ -73,10 +74,10 @@ def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
         )
         np.testing.assert_allclose(found.vectors[i], alone.vector[0].detach(), atol=1e-5)
         np.testing.assert_allclose(
-            found.probabilities["buys"][i], alone.logits["buys"].sigmoid().item(), atol=1e-5
+            found.answers["buys"][i], alone.logits["buys"].sigmoid().item(), atol=1e-5
         )
         np.testing.assert_allclose(
-            found.probabilities["next_category"][i],
+            found.answers["next_category"][i],
             alone.logits["next_category"].softmax(-1)[0].detach(),
             atol=1e-5,
         )
@@ -128,7 +129,7 @@ def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
     assert found["vector"].isna().tolist() == [False, True, True]
     alone = predictor.predict(ids[:1], lengths[:1], numbers[:1])
     np.testing.assert_allclose(found["vector"][0], alone.vectors[0], atol=1e-6)
-    assert len(found["probabilities"][0]) == 1 + 3
+    assert len(found["answers"][0]) == 1 + 3
     assert len(found["reason_events"][0]) == 2 * 2
 
 

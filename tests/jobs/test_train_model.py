@@ -1,11 +1,15 @@
 """Training from the examples table to a model's folder, on real ranks and in one process."""
 
 import json
-from datetime import UTC, datetime, timedelta
+import re
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
@@ -16,6 +20,7 @@ from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from tests.worlds import example_rows
 
 CONF = Path(__file__).parents[2] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
@@ -52,25 +57,18 @@ def world(n: int) -> pd.DataFrame:
         [CLS, CART if cart else VIEW, *[COLOURS[colour]] * (1 + i % 4), SEP]
         for i, (cart, colour) in enumerate(zip(has_cart, colours, strict=True))
     ]
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    return pd.DataFrame(
-        {
-            "user_id": [f"u{i}" for i in range(n)],
-            "cutoff_ts": [start + timedelta(minutes=i) for i in range(n)],
-            "split": np.where(np.arange(n) < n * 0.6, "train",
-                              np.where(np.arange(n) < n * 0.8, "validation", "test")),
-            "text": ["" for _ in range(n)],
-            "token_ids": [row + [0] * (LENGTH - len(row)) for row in texts],
-            "n_tokens": [len(row) for row in texts],
-            "numeric": list(numeric),
-            "top_category": np.where(rng.random(n) < 0.5, colours, None),
-            "buys": (may_buy & (rng.random(n) < 0.9)).astype(int),
-            "next_category": np.where(rng.random(n) < 0.8, colours, None),
-            "age_band": None,
-            "gender": None,
-            "sampling_weight": np.where(may_buy, 1.0, 2.0),
-        }
-    )  # fmt: skip
+    return example_rows(
+        n,
+        token_ids=[row + [0] * (LENGTH - len(row)) for row in texts],
+        n_tokens=[len(row) for row in texts],
+        numeric=list(numeric),
+        top_category=np.where(rng.random(n) < 0.5, colours, None),
+        buys=(may_buy & (rng.random(n) < 0.9)).astype(int),
+        spend=np.where(may_buy, 5.0, 0.0),
+        next_category=np.where(rng.random(n) < 0.8, colours, None),
+        next_categories=[[colour] for colour in colours],
+        sampling_weight=np.where(may_buy, 1.0, 2.0),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +114,82 @@ def test_two_ranks_give_the_loss_curve_of_one_process(store, settings, alone, ca
     assert "stage text, epoch 2" in capfd.readouterr().out
 
 
+def test_torch_ranks_and_parts_of_a_batch_give_the_same_curve_too(store, settings, alone):
+    torch_ranks = trained(
+        store, settings("training.name=torch", "training.launcher=torch", "training.accumulation=2")
+    )
+    one, two = (json.loads((m / "training.json").read_text()) for m in (alone, torch_ranks))
+    np.testing.assert_allclose(one["curve"], two["curve"], atol=1e-4)
+
+
+# Horovod's own thread ends with an error when the ranks do.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_killed_rank_is_made_up_for_and_the_curve_is_that_of_an_unbroken_run(
+    store, settings, alone, capfd
+):
+    """The victim is one of the processes that Horovod started, killed at a drawn step."""
+    given = settings("training.name=killed", "training.checkpoint_steps=20")
+    step = int(np.random.default_rng(5).integers(25, 60))
+    killer = threading.Thread(target=kill_a_rank, args=(given, step), daemon=True)
+    killer.start()
+    killed = trained(store, given)
+    killer.join(1)
+    assert not killer.is_alive()
+    one, two = (json.loads((m / "training.json").read_text()) for m in (alone, killed))
+    np.testing.assert_allclose(one["curve"], two["curve"], atol=1e-4)
+    told = capfd.readouterr().out
+    assert "a rank was lost" in told
+    resumed_at = int(re.search(r"resumed at step (\d+)", told)[1])
+    assert step - 20 <= resumed_at
+
+
+def kill_a_rank(given: Settings, step: int) -> None:
+    """Wait until the checkpoints pass `step`, then kill the youngest rank."""
+    folder = Path(given.paths.work) / "train_killed" / "checkpoints"
+    while not any(int(p.name[5:14]) >= step - 20 for p in folder.glob("step-*")):
+        time.sleep(0.02)
+    ranks = [
+        p for p in psutil.process_iter(["cmdline", "create_time"])
+        if "horovod.spark.task.gloo_exec_fn" in " ".join(p.info["cmdline"] or ())
+        and p.info["cmdline"][0].endswith("python")
+    ]  # fmt: skip
+    max(ranks, key=lambda p: p.info["create_time"]).kill()
+
+
+def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(store, settings, alone):
+    given = settings("training.name=broken", "training.ranks=1", "training.checkpoint_steps=10")
+    with pytest.raises(ZeroDivisionError), patch_progress(fails_at=50):
+        train_model.run(store, given, None)
+    model = Path(given.paths.models) / "broken"
+    assert not model.exists()
+    with pytest.raises(InputError, match="of another run: encoder_lr was 0.003, is 0.1. Train wi"):
+        train_model.run(
+            store, settings("training.name=broken", "training.ranks=1", "training.encoder_lr=0.1",
+                            "training.checkpoint_steps=10"), None, resume=True)  # fmt: skip
+    train_model.run(store, given, None, resume=True)
+    one, two = (json.loads((m / "training.json").read_text()) for m in (alone, model))
+    assert one["curve"] == two["curve"]
+
+
+@contextmanager
+def patch_progress(fails_at: int):
+    """Progress that breaks the run at a step, as a full log disk or a pulled plug would."""
+
+    def fail(entry):
+        return 1 / 0 if entry.get("step") == fails_at else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_model, "print_progress", fail)
+        yield
+
+
+def test_nothing_is_resumed_where_nothing_was_begun(store, settings):
+    with pytest.raises(InputError, match=r"no snapshot.json, so there is nothing to resume"):
+        train_model.run(store, settings("training.name=never"), None, resume=True)
+
+
 def test_the_model_learns_the_world_from_text_and_numbers(alone):
-    report = json.loads((alone / "report.json").read_text())
+    report = json.loads((alone / "report.json").read_text())["tasks"]
     buys, following = report["buys"], report["next_category"]
     assert buys["model"]["roc_auc"] > 0.88 > buys["gradient_boosting"]["roc_auc"] + 0.05
     assert following["model"]["accuracy"] > 0.95
@@ -140,7 +212,9 @@ def test_a_loss_that_is_not_a_number_stops_and_names_the_step(store, settings):
     wild = settings(
         "training.name=wild", "training.ranks=1", "training.head_lr=1e30", "training.epochs=0"
     )
-    with pytest.raises(InputError, match=r"the loss is (nan|inf) at numbers, epoch 1, step \d+"):
+    with pytest.raises(
+        InputError, match=r"the loss is (nan|inf) at numbers, epoch 1, batch \d+ \(rows of"
+    ):
         train_model.run(store, wild, None)
     assert not (Path(wild.paths.models) / "wild").exists()
 

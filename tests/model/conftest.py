@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertTokenizer
 
-from profile_lib.model.encoder import ModelSpec, ProfileModel, TaskSpec
+from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
 
 BERT = BertConfig(
     vocab_size=10, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,

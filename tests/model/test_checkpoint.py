@@ -24,7 +24,7 @@ def saved(model, spec, tokenizer_folder, tmp_path) -> Path:
         ]
     )
     save_model(
-        str(tmp_path / "shop"), model, tokenizer_folder, spec, {"auc": 0.9}, {"examples": 4},
+        str(tmp_path / "shop"), model, tokenizer_folder, {"auc": 0.9}, {"examples": 4},
         {"report.json": {"buys": 1}},
     )  # fmt: skip
     return tmp_path / "shop"
@@ -43,14 +43,14 @@ def test_a_saved_model_answers_as_before(saved, model, spec):
     assert not list(saved.glob("*.bin")) + list(saved.glob("*.pt"))
 
 
-def test_the_version_names_the_content(saved, model, spec, tokenizer_folder):
+def test_the_version_names_the_content(saved, model, tokenizer_folder):
     first = read_about(str(saved)).model_version
-    again = save_model(str(saved), model, tokenizer_folder, spec, {}, {})
+    again = save_model(str(saved), model, tokenizer_folder, {}, {})
     assert first.startswith("shop-")
     assert again.model_version == first
     with torch.no_grad():
         model.heads.added.bias += 1
-    assert save_model(str(saved), model, tokenizer_folder, spec, {}, {}).model_version != first
+    assert save_model(str(saved), model, tokenizer_folder, {}, {}).model_version != first
     assert sorted(p.name for p in saved.parent.iterdir()) == ["shop", "tokenizer"]
 
 
@@ -79,8 +79,8 @@ def test_a_description_that_is_none_is_told(saved):
         read_about(str(saved))
 
 
-def test_a_failed_write_leaves_the_old_model_in_place(saved, model, spec, tmp_path):
+def test_a_failed_write_leaves_the_old_model_in_place(saved, model, tmp_path):
     before = read_about(str(saved))
     with pytest.raises(OSError, match="nowhere"):
-        save_model(str(saved), model, str(tmp_path / "nowhere"), spec, {}, {})
+        save_model(str(saved), model, str(tmp_path / "nowhere"), {}, {})
     assert load_model(str(saved))[2] == before

@@ -11,9 +11,11 @@ from profile_lib.profiles.card import profile_card
 from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
 
 HEADS = [
-    Head("buys", ()),
-    Head("next_category", ("apparel", "bags", "drinkware")),
-    Head("gender", ("f", "m")),
+    Head("buys", "binary", ()),
+    Head("next_category", "multiclass", ("apparel", "bags", "drinkware")),
+    Head("gender", "multiclass", ("f", "m")),
+    Head("spend", "regression", ()),
+    Head("seeks", "multilabel", ("hats", "mugs", "tees")),
 ]
 
 
@@ -36,9 +38,9 @@ HISTORY = {
 }  # fmt: skip
 PREDICTED = (
     [0.5, -0.5],
-    [0.25, 0.2, 0.5, 0.3, 0.9, 0.1],
-    [2, 0, 1, 0, 5, 1],
-    [-0.75, 0.5, 1.0, 0.25, 0.0, 0.125],
+    [0.25, 0.2, 0.5, 0.3, 0.9, 0.1, 12.5, 0.75, 0.25, 0.875],
+    [2, 0, 1, 0, 5, 1, 7, 8, 7, 8],
+    [-0.75, 0.5, 1.0, 0.25, 0.0, 0.125, 0.0, 0.0, 0.0, 0.0],
 )
 
 
@@ -81,6 +83,8 @@ def test_reasons_name_the_events_with_their_effect_and_none_beyond_the_history(p
         "buys": [("search", "mug", -0.75), ("cart", "mug", 0.5)],
         "next_category": [("view", "mug", 1.0), ("cart", "mug", 0.25)],
         "gender": [("view", "mug", 0.125)],
+        "spend": [],
+        "seeks": [],
     }
 
 
@@ -93,7 +97,7 @@ def test_the_rest_of_the_profile_follows_from_behaviour(profile):
     assert profile["sentiment"] == 1.0
     assert profile["purchasing_power"] == 0.4
     assert profile["as_of_ts"] == at(10)
-    assert (profile["profile_version"], profile["model_version"]) == (1, "m-1")
+    assert (profile["profile_version"], profile["model_version"]) == (2, "m-1")
     assert 0 <= profile["user_bucket"] < 4
 
 
@@ -102,3 +106,11 @@ def test_a_card_tells_the_profile_in_lines_a_person_reads(profile):
     assert "ann…  filled cart  (as of 2026-01-01 09:10 UTC)" in card
     assert "next        bags 50%, drinkware 30%" in card
     assert "buys        25.0%, because of search mug (-0.75), cart mug (+0.50)" in card
+
+
+def test_values_and_what_is_more_likely_than_not_have_places_of_their_own(profile):
+    assert profile["expected"] == {"spend": 12.5}
+    assert [(x["name"], x["weight"]) for x in profile["likely"]["seeks"]] == [
+        ("tees", 0.875), ("hats", 0.75)
+    ]  # fmt: skip
+    assert set(profile["propensities"]) == {"buys"}

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profile_lib.training.batches import cut, drop_negatives, join_shards, to_batch
+from profile_lib.training.batches import (
+    Prefetched,
+    cut,
+    drop_negatives,
+    join_shards,
+    split,
+    to_batch,
+)
 
 
 def window(first: int, n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -24,7 +31,7 @@ def window(first: int, n: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def rows_of(batches) -> list[list[int]]:
-    return [sorted(batch.numeric[:, 0].astype(int).tolist()) for batch in batches]
+    return [sorted(batch["numeric"][:, 0].astype(int).tolist()) for batch in batches]
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(1, 9), st.integers(0, 99))
@@ -35,19 +42,20 @@ def test_every_row_comes_once_with_its_own_tokens(sizes, size, seed):
     )
     assert sorted(row for rows in rows_of(batches) for row in rows) == list(range(sum(sizes)))
     for batch in batches:
-        assert len(batch.weight) <= size
-        assert batch.token_ids.shape[1] == batch.n_tokens.max()
-        is_token = np.arange(batch.token_ids.shape[1]) < batch.n_tokens[:, None]
-        expected = np.where(is_token, batch.numeric.astype(int) + 1, 0)
-        np.testing.assert_array_equal(batch.token_ids, expected)
+        assert len(batch["weight"]) <= size
+        assert batch["token_ids"].shape[1] == batch["n_tokens"].max()
+        is_token = np.arange(batch["token_ids"].shape[1]) < batch["n_tokens"][:, None]
+        expected = np.where(is_token, batch["numeric"].astype(int) + 1, 0)
+        np.testing.assert_array_equal(batch["token_ids"], expected)
 
 
 def test_a_window_is_cut_by_length_into_batches_that_come_in_any_order():
     batches = list(cut([window(0, 400)], 20, (1,), 0))
-    by_length = sorted(batches, key=lambda b: (b.n_tokens.min(), b.n_tokens.max()))
-    ends = [(b.n_tokens.min(), b.n_tokens.max()) for b in by_length]
+    by_length = sorted(batches, key=lambda b: (b["n_tokens"].min(), b["n_tokens"].max()))
+    ends = [(b["n_tokens"].min(), b["n_tokens"].max()) for b in by_length]
     assert all(low[1] <= high[0] for low, high in zip(ends, ends[1:], strict=False))
-    assert [b.n_tokens.max() for b in batches] != sorted(b.n_tokens.max() for b in batches)
+    longest = [b["n_tokens"].max() for b in batches]
+    assert longest != sorted(longest)
 
 
 def test_the_order_depends_on_the_seed_alone():
@@ -68,7 +76,7 @@ def test_a_step_holds_the_same_rows_on_one_rank_and_on_two():
 
 def test_a_shard_that_ends_early_adds_nothing():
     long, short = cut([window(0, 8)], 4, (7,), 0), cut([window(100, 3)], 4, (7,), 1)
-    sizes = [len(batch.weight) for batch in join_shards([long, short], 0)]
+    sizes = [len(batch["weight"]) for batch in join_shards([long, short], 0)]
     assert sizes == [7, 4]
 
 
@@ -78,8 +86,8 @@ def test_texts_of_two_shards_are_padded_to_the_longer_one():
     (batch,) = join_shards(
         [iter([to_batch(short, np.arange(2))]), iter([to_batch(long, np.arange(1))])], pad_id=9
     )
-    assert batch.token_ids.shape == (3, 5)
-    assert batch.token_ids[0, 2:].tolist() == [9, 9, 9]
+    assert batch["token_ids"].shape == (3, 5)
+    assert batch["token_ids"][0, 2:].tolist() == [9, 9, 9]
 
 
 def test_dropped_negatives_are_made_up_for_by_the_weight_of_those_kept():
@@ -99,3 +107,45 @@ def test_a_row_is_kept_whatever_its_window_and_others_with_another_seed():
     together = drop_negatives(whole, [0], 0.5, (1,))["numeric"][:, 0]
     assert alone.tolist() == together[together >= 500].tolist()
     assert alone.tolist() != drop_negatives(half, [0], 0.5, (2,))["numeric"][:, 0].tolist()
+
+
+@given(st.integers(1, 30), st.integers(1, 6))
+def test_the_parts_of_a_batch_hold_its_rows_in_order_each_trimmed(n, parts):
+    batch = to_batch(window(0, n), np.arange(n))
+    pieces = split(batch, parts)
+    assert np.concatenate([p["numeric"][:, 0] for p in pieces]).tolist() == list(range(n))
+    assert len(pieces) == min(n, parts)
+    assert all(p["token_ids"].shape[1] == p["n_tokens"].max() for p in pieces)
+
+
+def test_what_is_made_ahead_comes_in_order_and_ends_for_good():
+    ready = Prefetched(iter([{"n": np.array([i])} for i in range(5)]), ahead=1)
+    found = [ready.next() for _ in range(7)]
+    assert [None if item is None else int(item["n"][0]) for item in found] == [
+        0, 1, 2, 3, 4, None, None
+    ]  # fmt: skip
+
+
+def test_an_error_of_the_thread_that_makes_batches_is_raised_where_they_are_taken():
+    def broken():
+        yield {"n": np.zeros(1)}
+        raise ValueError("row group 3 is torn")
+
+    ready = Prefetched(broken())
+    ready.next()
+    with pytest.raises(ValueError, match="row group 3 is torn"):
+        ready.next()
+
+
+def test_a_closed_iterator_makes_nothing_more():
+    made = []
+
+    def endless():
+        while True:
+            made.append(len(made))
+            yield {"n": np.zeros(1)}
+
+    ready = Prefetched(endless(), ahead=2)
+    ready.next()
+    ready.close()
+    assert len(made) <= 4

@@ -1,4 +1,4 @@
-"""What is refused before ranks are started, and how their progress reaches the driver."""
+"""What is refused before ranks are started, what a lost rank leads to, and how ranks are heard."""
 
 import sys
 from pathlib import Path
@@ -6,28 +6,77 @@ from pathlib import Path
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.training.distribute import PROGRESS, check_division, following, reason, train
+from profile_lib.training import launch
+from profile_lib.training.distribute import HorovodOptions
+from profile_lib.training.fit import FitJob
+from profile_lib.training.launch import check_division, train
+from profile_lib.training.messages import PROGRESS, following, reason
 from profile_lib.training.plan import Plan
-from profile_lib.training.rank import RankJob
 from profile_lib.training.snapshot import Snapshot
 
 PLAN = Plan(
     seed=1, epochs=1, numeric_epochs=0, batch_size=30, numeric_batch_size=30, encoder_lr=1e-3,
     head_lr=1e-2, numbers_lr=0.0, weight_decay=0.0, warmup_share=0.1, max_grad_norm=1.0,
-    frozen_layers=0, negatives_kept=1.0, progress_steps=2, task_weights=(1.0,),
+    negatives_kept=1.0, progress_steps=2,
 )  # fmt: skip
-JOB = RankJob("nowhere", Snapshot("nowhere", {}, {}, 8, 0), PLAN, 3, 8, 1, 0)
+OPTIONS = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=1.0, stall_seconds=60)
 
 
-def test_more_ranks_than_spark_has_slots_are_refused(spark):
+def job(folder) -> FitJob:
+    snapshot = Snapshot(str(folder), {}, (), 8, 0, {})
+    return FitJob(str(folder), snapshot, PLAN, (1.0,), 6, 8, 1, str(folder))
+
+
+def trained(spark, folder, n_ranks, launcher="horovod", tell=print):
+    return train(
+        spark, job(folder), n_ranks, tell, launcher=launcher, options=OPTIONS, retries=2
+    )  # fmt: skip
+
+
+def test_more_ranks_than_spark_has_slots_are_refused(spark, tmp_path):
     with pytest.raises(InputError, match=r"ranks: 3, but local\[2\] runs 2 tasks at once; set"):
-        train(spark, JOB, 3, print)
+        trained(spark, tmp_path, 3)
 
 
-def test_a_missing_horovod_is_told_with_the_way_to_get_it(spark, monkeypatch):
+def test_a_missing_horovod_is_told_with_the_way_to_get_it(spark, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "horovod.spark", None)
-    with pytest.raises(InputError, match=r"needs Horovod built with torch .*install.sh, or set"):
-        train(spark, JOB, 3, print)
+    with pytest.raises(InputError, match=r"needs Horovod built with torch .*install.sh, which"):
+        trained(spark, tmp_path, 2)
+
+
+def test_one_process_cannot_be_two_ranks(spark, tmp_path):
+    with pytest.raises(InputError, match="ranks: 2, but training.launcher in_process is one"):
+        trained(spark, tmp_path, 2, "in_process")
+
+
+class Losing:
+    """A launcher that loses a rank so many times before it ends well."""
+
+    def __init__(self, times: int):
+        self.times, self.resumed = times, []
+
+    def run(self, job, n_ranks, tell):
+        self.resumed.append(job.resume)
+        if len(self.resumed) <= self.times:
+            raise RuntimeError("rank 1 was killed\nand more")
+        return "outcome"
+
+
+def test_a_lost_rank_is_made_up_for_from_the_last_checkpoint(spark, tmp_path, monkeypatch):
+    losing, told = Losing(2), []
+    monkeypatch.setattr(launch, "launcher_of", lambda *given: losing)
+    assert trained(spark, tmp_path, 2, tell=told.append) == "outcome"
+    assert losing.resumed == [False, True, True]
+    assert told == [
+        {"a rank was lost": "rank 1 was killed", "attempt": 1, "of": 3},
+        {"a rank was lost": "rank 1 was killed", "attempt": 2, "of": 3},
+    ]
+
+
+def test_what_goes_on_being_lost_is_raised_in_the_end(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "launcher_of", lambda *given: Losing(9))
+    with pytest.raises(RuntimeError, match="rank 1 was killed"):
+        trained(spark, tmp_path, 2)
 
 
 @pytest.mark.parametrize(

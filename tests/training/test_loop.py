@@ -1,15 +1,22 @@
 """The loop alone, fed from memory: no Spark, no Petastorm, no Horovod."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import BertConfig
 
 from profile_lib.errors import InputError
-from profile_lib.model.encoder import ModelSpec, ProfileModel, TaskSpec
-from profile_lib.training.batches import Batch
+from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.training.adapters import choose_tuned
+from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.loop import Loop
-from profile_lib.training.plan import Plan, Stage, freeze, parameter_groups
+from profile_lib.training.objectives import Supervised
+from profile_lib.training.plan import Plan, Stage, Tuning
 from profile_lib.training.ranks import Alone
 
 BERT = BertConfig(
@@ -17,15 +24,16 @@ BERT = BertConfig(
     intermediate_size=16, max_position_embeddings=8,
 )  # fmt: skip
 SPEC = ModelSpec(
-    tasks=(TaskSpec(name="buys", kind="binary", classes=()),), numeric=("n",), numeric_bins=2,
-    numeric_hidden=4, joined_size=4, dropout=0.0, max_tokens=8, separator_id=3,
+    tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
+    numeric_hidden=4, joined_size=4, dropout=0.1, max_tokens=8, separator_id=3,
     bert=BERT.to_dict(),
 )  # fmt: skip
 PLAN = Plan(
     seed=1, epochs=1, numeric_epochs=2, batch_size=4, numeric_batch_size=4, encoder_lr=1e-3,
     head_lr=1e-2, numbers_lr=0.0, weight_decay=0.0, warmup_share=0.1, max_grad_norm=1.0,
-    frozen_layers=1, negatives_kept=1.0, progress_steps=2, task_weights=(1.0,),
+    negatives_kept=1.0, progress_steps=2, tuning=Tuning("top", top_layers=1),
 )  # fmt: skip
+TEXT = Stage("text", True, 1, 4, 1.0)
 
 
 class Memory:
@@ -33,29 +41,40 @@ class Memory:
 
     folder, rows, rows_read = "memory", 8, 8
 
-    def __init__(self, numeric: float = 1.0):
-        self.numeric = numeric
+    def __init__(self, label: float = 1.0, weight: float = 1.0):
+        self.label, self.weight = label, weight
 
     def expected_rows(self, kept: float) -> int:
         return self.rows
 
     def batches(self, size, seed, *, with_text, kept=1.0):
-        for _ in range(2):
-            labels = np.array([[0], [1], [0], [1]])
-            yield Batch(
-                token_ids=np.full((4, 3), 5) if with_text else None,
-                n_tokens=np.full(4, 3),
-                numeric=(labels * self.numeric).astype(np.float32),
-                labels=labels,
-                weight=np.ones(4, np.float32),
-            )
+        for number in range(2):
+            labels = np.array([[0], [1], [0], [1]], np.float32)
+            yield {
+                **({"token_ids": np.full((4, 3), 5)} if with_text else {}),
+                "n_tokens": np.full(4, 3),
+                "numeric": labels.copy(),
+                "labels": labels * self.label,
+                "weight": np.full(4, self.weight, np.float32),
+                "row_hash": 4 * number + np.arange(4),
+            }
+
+
+class Broken(Exception):
+    """What ends a run in the middle."""
+
+
+def a_loop(plan=PLAN, tell=lambda entry: None, checkpoints=None) -> Loop:
+    torch.manual_seed(0)
+    model = ProfileModel(SPEC)
+    choose_tuned(model, plan.tuning, 2 * plan.epochs)
+    objective = Supervised(SPEC.tasks, (1.0,), plan, None)
+    return Loop(model, objective, plan, Alone(), torch.device("cpu"), tell, checkpoints)
 
 
 def looped(source, losses, plan=PLAN):
-    torch.manual_seed(0)
-    told, left = [], iter(losses)
-    loop = Loop(ProfileModel(SPEC), plan, Alone(), torch.device("cpu"), told.append)
-    states = []
+    told, left, states = [], iter(losses), []
+    loop = a_loop(plan, told.append)
 
     def validate(with_text: bool) -> dict[str, float]:
         states.append({k: v.clone() for k, v in loop.model.state_dict().items()})
@@ -69,13 +88,22 @@ def same(one, other) -> bool:
 
 
 def test_each_stage_ends_at_its_best_epoch():
-    plan = Plan(**{**PLAN.__dict__, "epochs": 3})
+    plan = replace(PLAN, epochs=3)
     loop, epochs, _, states = looped(Memory(), [0.5, 0.7, 0.9, 0.2, 0.3], plan)
     assert [(e["stage"], e["epoch"]) for e in epochs] == [
         ("numbers", 1), ("numbers", 2), ("text", 1), ("text", 2), ("text", 3)
     ]  # fmt: skip
     assert same(loop.model.state_dict(), states[3])
     assert not same(loop.model.state_dict(), states[4])
+
+
+def test_a_stage_without_a_better_epoch_ends_after_its_patience():
+    plan = replace(PLAN, numeric_epochs=5, epochs=4, patience=2)
+    _, epochs, _, _ = looped(Memory(), [0.5, 0.6, 0.7, 0.9, 0.8, 0.8, 0.8], plan)
+    assert [(e["stage"], e["epoch"]) for e in epochs] == [
+        ("numbers", 1), ("numbers", 2), ("numbers", 3),
+        ("text", 1), ("text", 2), ("text", 3), ("text", 4),
+    ]  # fmt: skip
 
 
 def test_the_loss_falls_and_progress_is_told():
@@ -90,8 +118,7 @@ def test_the_loss_falls_and_progress_is_told():
 
 
 def test_frozen_parts_stay_and_the_others_move():
-    torch.manual_seed(0)
-    before = ProfileModel(SPEC).state_dict()
+    before = a_loop().model.state_dict()
     _, _, _, states = looped(Memory(), [0.5, 0.4, 0.3])
     moved = {name for name in before if not torch.equal(before[name], states[2][name])}
     assert not any(n.startswith(("bert.embeddings", "bert.encoder.layer.0")) for n in moved)
@@ -100,15 +127,82 @@ def test_frozen_parts_stay_and_the_others_move():
     assert all(torch.equal(states[1][n], states[2][n]) for n in numbers)  # numbers_lr is 0
 
 
-def test_a_loss_that_is_not_a_number_names_its_step():
-    with pytest.raises(InputError, match="the loss is nan at numbers, epoch 1, step 1;"):
-        looped(Broken(), [])
+@pytest.mark.parametrize("parts", [2, 3, 4])
+def test_a_batch_that_passes_in_parts_gives_the_same_curve(parts):
+    whole, *_ = looped(Memory(), [0.5, 0.4, 0.3])
+    plan = replace(PLAN, accumulation=parts)
+    undropped = SPEC.model_copy(update={"dropout": 0.0})
+    curves = []
+    for given_plan in (PLAN, plan):
+        loop = a_loop(given_plan)
+        torch.manual_seed(0)
+        loop.model = ProfileModel(undropped).eval()
+        for part in loop.model.modules():
+            part.train = lambda mode=True, part=part: part  # no dropout: parts draw anew
+        loop.fit(Memory(), lambda with_text: {"loss": 0.5})
+        curves.append(loop.curve)
+    np.testing.assert_allclose(curves[0], curves[1], atol=1e-6)
+    assert len(whole.curve) == len(curves[1])
 
 
-class Broken(Memory):
-    def batches(self, size, seed, *, with_text, kept=1.0):
-        for batch in super().batches(size, seed, with_text=with_text):
-            yield batch._replace(weight=np.full(4, np.nan, np.float32))
+class Stopping(Checkpoints):
+    """Breaks the run off just after its n-th checkpoint."""
+
+    left = 0
+
+    def write(self, position, tensors):
+        super().write(position, tensors)
+        self.left -= 1
+        if self.left == 0:
+            raise Broken
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 9), st.sampled_from(["top", "all", "lora", "adalora", "prefix", "ia3"]))
+def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(
+    tmp_path_factory, stop_after, method
+):
+    tuning = Tuning(method, top_layers=1, rank=2, prefix_tokens=2)
+    plan = replace(PLAN, epochs=2, checkpoint_steps=1, tuning=tuning)
+    losses = {("numbers", 1): 0.5, ("numbers", 2): 0.6, ("text", 1): 0.3, ("text", 2): 0.2}
+
+    def validator(loop: Loop):
+        def validate(with_text: bool) -> dict[str, float]:
+            stage = "text" if with_text else "numbers"
+            return {"loss": losses[stage, loop.at.epoch + 1]}
+
+        return validate
+
+    unbroken = a_loop(plan)
+    unbroken.fit(Memory(), validator(unbroken))
+    path = str(tmp_path_factory.mktemp("checkpoints"))
+    stopping = Stopping(path, {"seed": 1})
+    stopping.left = stop_after
+    first = a_loop(plan, checkpoints=stopping)
+    with pytest.raises(Broken):
+        first.fit(Memory(), validator(first))
+    resumed = a_loop(plan, checkpoints=Checkpoints(path, {"seed": 1}))
+    epochs = resumed.fit(Memory(), validator(resumed), resume=True)
+    assert resumed.curve == unbroken.curve
+    assert same(resumed.model.state_dict(), unbroken.model.state_dict())
+    assert [(e["stage"], e["epoch"]) for e in epochs] == list(losses)
+
+
+def test_a_loss_that_is_not_a_number_names_its_rows_and_keeps_the_last_checkpoint(tmp_path):
+    checkpoints = Checkpoints(str(tmp_path), {})
+    good = a_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
+    good.fit(Memory(), lambda with_text: {"loss": 0.5})
+    before = checkpoints.last()
+    broken = a_loop(checkpoints=checkpoints)
+    told = r"the loss is nan at numbers, epoch 1, batch 1 \(rows of hash 0, 1, 2, …\); its last"
+    with pytest.raises(InputError, match=told):
+        broken.fit(Memory(weight=np.nan), lambda with_text: {"loss": 0.5})
+    assert checkpoints.last().position == before.position
+
+
+def test_a_label_outside_the_range_of_its_head_is_told():
+    with pytest.raises(InputError, match="a label of buys is 7 in the row of hash 1; .* 0 to 1"):
+        looped(Memory(label=7.0), [])
 
 
 def test_rows_that_went_missing_are_told():
@@ -118,9 +212,22 @@ def test_rows_that_went_missing_are_told():
         looped(source, [])
 
 
-def test_encoder_and_heads_have_rates_of_their_own():
+def test_numbers_heads_and_encoder_have_rates_of_their_own_each_layer_a_lower_one():
+    plan = replace(PLAN, tuning=Tuning(), layer_decay=0.5, numbers_lr=1e-4, weight_decay=0.1)
     model = ProfileModel(SPEC)
-    freeze(model, 0)
-    groups = parameter_groups(model, PLAN, Stage("text", True, 1, 4, 1.0))
-    assert [group["lr"] for group in groups] == [1e-3, 1e-2]
-    assert {id(p) for p in groups[0]["params"]} == {id(p) for p in model.bert.parameters()}
+    groups = list(Supervised(SPEC.tasks, (1.0,), plan, None).groups(model, TEXT))
+    rate_of = {id(p): g["highest"] for g in groups for p in g["params"]}
+    rates = {name: rate_of[id(p)] for name, p in model.named_parameters()}
+    assert rates["heads.tasks.buys.1.weight"] == 1e-2
+    assert rates["numbers.mlp.0.weight"] == 1e-4
+    assert rates["bert.encoder.layer.1.output.dense.weight"] == 1e-3
+    assert rates["bert.encoder.layer.0.output.dense.weight"] == 5e-4
+    assert rates["bert.embeddings.word_embeddings.weight"] == 2.5e-4
+    assert len(rate_of) == len(rates)
+    decayed = {id(p) for g in groups if g["weight_decay"] == 0.1 for p in g["params"]}
+    assert all((id(p) in decayed) == (p.dim() > 1) for p in model.parameters())
+
+
+def test_more_layers_than_the_encoder_has_cannot_be_tuned():
+    with pytest.raises(InputError, match="top_layers: 3, but the encoder has 2 layers"):
+        choose_tuned(ProfileModel(SPEC), Tuning("top", top_layers=3), 1)

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
+from profile_lib.training.answers import LabelledTask
 from profile_lib.training.baselines import read_numbers
 from profile_lib.training.feed import Feed, check_folder, read_shard
-from profile_lib.training.snapshot import LabelledTask, write_snapshot
+from profile_lib.training.snapshot import load_snapshot, write_snapshot
 from profile_lib.training.statistics import number_statistics
 
 SCHEMA = (
     "user_id string, cutoff_ts timestamp, split string, token_ids array<int>, n_tokens int, "
     "numeric array<double>, buys int, next_category string, top_category string, "
-    "sampling_weight double"
+    "sampling_weight double, liked array<string>, spend double, is_returning boolean"
 )
 TASKS = [
     LabelledTask("buys", "buys", "binary", 1.0),
@@ -29,12 +30,16 @@ def example(
     i: int, split="train", ids=(2, 3), numeric=(1.0, 2.0), buys=0, following=None, top=None
 ):
     at = START + timedelta(minutes=i)
-    return (f"u{i}", at, split, list(ids), 2, list(numeric), buys, following, top, 1.0)
+    liked, spend = ["cap", "mug"][: i % 3], float(i % 5)
+    return (
+        f"u{i}", at, split, list(ids), 2, list(numeric), buys, following, top, 1.0, liked, spend,
+        i % 2 == 0,
+    )  # fmt: skip
 
 
-def written(frame, folder, **changes):
+def written(frame, folder, tasks=TASKS, **changes):
     given = {"n_numeric": 2, "shards": 2, "rows_a_group": 50, "evaluation_rows": 1000} | changes
-    return write_snapshot(frame, str(folder), TASKS, **given)
+    return write_snapshot(frame, str(folder), tasks, **given)
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +61,19 @@ def snapshot(spark, tmp_path_factory):
 
 def test_rows_and_classes_are_told_commonest_first(snapshot):
     assert snapshot.rows == {"train": 120, "validation": 40, "test": 40}
-    assert snapshot.classes == {"buys": (), "next": ("red", "blue")}
+    assert [(t.name, t.classes) for t in snapshot.tasks] == [
+        ("buys", ()), ("next", ("red", "blue"))
+    ]  # fmt: skip
+    assert load_snapshot(snapshot.folder) == snapshot
     assert (snapshot.positives, snapshot.max_tokens) == (12, 2)
 
 
 def test_labels_are_positions_and_a_class_that_train_lacks_is_masked(snapshot):
     train = read_numbers(snapshot.split("train"), 1000)
     test = read_numbers(snapshot.split("test"), 1000)
-    assert np.bincount(train.labels[:, 1]).tolist() == [80, 40]
-    assert sorted(test.labels[:, 1]) == [-1] + [1] * 39
+    assert np.bincount(train.labels[:, 1].astype(int)).tolist() == [80, 40]
+    assert np.isnan(test.labels[:, 1]).sum() == 1
+    assert (test.labels[:, 1] == 1).sum() == 39
     assert set(train.top_class) == {1}
     assert set(test.top_class) == {-1}
     assert np.isnan(train.numeric[:, 1]).sum() == 60
@@ -83,13 +92,16 @@ def test_petastorm_reads_every_row_once_in_every_order(snapshot):
 
 
 def test_a_feed_counts_what_it_read(snapshot):
-    feed = Feed(snapshot.split("train"), 120, 2, 0, 1, 64, [0], 0, snapshot.positives)
+    feed = Feed(
+        snapshot.split("train"), 120, snapshot.files["train"], 2, 0, 1, 64, [0], 0,
+        snapshot.positives,
+    )  # fmt: skip
     batches = list(feed.batches(8, (1,), with_text=True, kept=0.5))
     assert feed.rows_read == 120
     assert feed.expected_rows(0.5) == 66
-    assert sum(len(b.weight) for b in batches) < 90
-    assert sum((b.labels[:, 0] == 1).sum() for b in batches) == 12
-    assert {b.token_ids.shape[1] for b in batches} == {2}
+    assert sum(len(b["weight"]) for b in batches) < 90
+    assert sum((b["labels"][:, 0] == 1).sum() for b in batches) == 12
+    assert {b["token_ids"].shape[1] for b in batches} == {2}
 
 
 def test_statistics_agree_with_numpy(spark, snapshot):
@@ -134,6 +146,8 @@ def test_a_split_that_is_predicted_is_bounded(spark, tmp_path):
          "token_ids of 2 to 3 ids"),
         ([example(0, numeric=(1.0,)), example(1, "validation"), example(2, "test")],
          "numeric of 1 to 2 values; wanted one length, and 2 values"),
+        ([example(0, buys=1), example(1), example(2, "validation"), example(3, "test", buys=2)],
+         "1 × 0, 1 × 1, 0 × 2; a binary task's are 0 and 1"),
     ],
 )  # fmt: skip
 def test_examples_that_cannot_be_learnt_from_are_told_before_anything_is_written(
@@ -146,10 +160,71 @@ def test_examples_that_cannot_be_learnt_from_are_told_before_anything_is_written
 
 def test_fewer_row_groups_than_shards_are_refused(snapshot):
     with pytest.raises(InputError, match=r"4 row groups for 5 shards; .*lower training.shards"):
-        check_folder(snapshot.split("train"), 5)
+        check_folder(snapshot.split("train"), 5, snapshot.files["train"])
 
 
 def test_a_folder_that_petastorm_would_unpickle_from_is_refused(tmp_path):
     Path(tmp_path / "_common_metadata").write_bytes(b"")
     with pytest.raises(InputError, match="holds _common_metadata, which Petastorm would unpickle"):
-        check_folder(str(tmp_path), 1)
+        check_folder(str(tmp_path), 1, {})
+
+
+def test_a_file_that_changed_since_it_was_written_is_told(spark, tmp_path):
+    rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(8)]
+    rows += [example(100, "validation"), example(101, "test")]
+    found = written(spark.createDataFrame(rows, SCHEMA), tmp_path)
+    folder, files = found.split("train"), found.files["train"]
+    check_folder(folder, 2, files)
+    changed = Path(folder) / sorted(files)[0]
+    changed.write_bytes(changed.read_bytes())
+    with pytest.raises(
+        InputError, match=rf"1 files changed since they were written, {changed.name}"
+    ):
+        check_folder(folder, 2, files)
+    changed.unlink()
+    with pytest.raises(InputError, match="1 files changed since they were written"):
+        check_folder(folder, 2, files)
+
+
+def test_labels_of_every_kind_stand_side_by_side_and_masked_ones_are_unknown(spark, tmp_path):
+    rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(15)]
+    rows += [example(102, "validation"), example(103, "test", following="c")]
+    tasks = [
+        LabelledTask("buys", "buys", "binary", 1.0, mask="n_tokens > 9 OR split = 'train'"),
+        LabelledTask("likes", "liked", "multilabel", 1.0),
+        LabelledTask("spend", "spend", "regression", 1.0),
+        LabelledTask("next", "next_category", "multiclass", 1.0),
+    ]
+    found = written(spark.createDataFrame(rows, SCHEMA), tmp_path, tasks)
+    likes, spend = found.tasks[1:3]
+    assert likes.classes == ("cap", "mug")
+    assert (spend.center, spend.scale) == (2.0, pytest.approx(np.sqrt(2)))
+    assert sum(task.n_labels for task in found.tasks) == 5
+    (row,) = read_numbers(found.split("test"), 10).labels.tolist()  # 103 likes a cap, spends 3
+    assert np.isnan(row[0])
+    assert np.isnan(row[4])
+    assert row[1:4] == [1.0, 0.0, 3.0]
+
+
+def test_a_regression_whose_labels_do_not_differ_is_told(spark, tmp_path):
+    rows = [example(5 * i, s) for i, s in enumerate(("train", "train", "validation", "test"))]
+    spend = [LabelledTask("spend", "spend", "regression", 1.0)]
+    with pytest.raises(
+        InputError, match=r"labels of spend \(spend\) in train: mean 0.0, deviation 0"
+    ):
+        written(spark.createDataFrame(rows, SCHEMA), tmp_path / "snapshot", spend)
+
+
+def test_without_the_text_no_tokens_are_written(spark, tmp_path):
+    rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(8)]
+    rows += [example(102, "validation"), example(103, "test")]
+    found = written(
+        spark.createDataFrame(rows, SCHEMA).drop("token_ids"), tmp_path,
+        with_text=False, segments=("is_returning",),
+    )  # fmt: skip
+    assert found.max_tokens == 0
+    feed = Feed(found.split("train"), 8, found.files["train"], 2, 0, 1, 64, [0], 0)
+    assert sum(len(b["numeric"]) for b in feed.batches(4, (1,), with_text=False)) == 8
+    assert spark.read.parquet(f"{tmp_path}/test_users").columns == [
+        "row_hash", "user_hash", "is_returning"
+    ]  # fmt: skip

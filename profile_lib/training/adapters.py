@@ -1,0 +1,133 @@
+"""An encoder in, the same with what is tuned of it chosen out, and back: the only code with peft.
+
+Adapters are merged into the weights when training ends, so that inference knows none of them;
+a prefix, which no weight can hold, becomes the model's own.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from profile_lib.errors import InputError
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.training.plan import Tuning
+
+
+def choose_tuned(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
+    """Freeze what `tuning` leaves as it is, and give the encoder its adapters, drawn at random.
+
+    LoRA (Hu et al. 2021) and AdaLoRA (Zhang et al. 2023) of all attention matrices, IA3 (Liu et
+    al. 2022), a prefix of keys and values (Li & Liang 2021), or the top layers alone. `n_steps` is
+    what AdaLoRA plans its ranks over. Raises InputError where there are fewer layers.
+    """
+    bert = model.bert
+    if bert is None or tuning.method == "all":
+        return
+    if tuning.method == "top":
+        _freeze_below(bert, tuning.top_layers)
+        return
+    from peft import get_peft_model
+
+    model.bert = get_peft_model(bert, _peft_config(tuning, n_steps))
+
+
+def after_step(model: nn.Module, step: int) -> None:
+    """Let AdaLoRA move its ranks to where they pay; called between step and zero_grad."""
+    tuner: Any = getattr(getattr(model, "bert", None), "base_model", None)
+    if hasattr(tuner, "update_and_allocate"):
+        tuner.update_and_allocate(step)
+
+
+IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # by which AdaLoRA moves its ranks
+
+
+def importance(model: nn.Module) -> dict[str, Tensor]:
+    """What AdaLoRA has gathered so far, which is no parameter but belongs into a checkpoint."""
+    allocator = _allocator(model)
+    return {
+        f"{kind}/{name}": tensor
+        for kind in IMPORTANCE
+        for name, tensor in getattr(allocator, kind, {}).items()
+    }
+
+
+def restore_importance(model: nn.Module, held: dict[str, Tensor]) -> None:
+    """Give AdaLoRA back what it had gathered."""
+    device = next(model.parameters()).device
+    for key, tensor in held.items():
+        kind, name = key.split("/", 1)
+        getattr(_allocator(model), kind)[name] = tensor.to(device)
+
+
+def _allocator(model: nn.Module) -> Any:
+    tuner = getattr(getattr(model, "bert", None), "base_model", None)
+    return getattr(tuner, "rankallocator", None)
+
+
+def merge_adapters(model: ProfileModel) -> ProfileModel:
+    """The model without adapters that answers as it does with them."""
+    bert: Any = model.bert
+    if not hasattr(bert, "peft_config"):
+        return model
+    config = next(iter(bert.peft_config.values()))
+    if not config.is_prompt_learning:
+        plain = ProfileModel(model.spec, bert.merge_and_unload())
+        found = plain.state_dict()
+        found.update({k: v for k, v in model.state_dict().items() if not k.startswith("bert.")})
+        plain.load_state_dict(found)
+        return plain
+    n_tokens = config.num_virtual_tokens
+    layers = bert.get_prompt(1).layers
+    prefix = torch.stack([torch.stack([x.keys[0], x.values[0]]) for x in layers])
+    spec = model.spec.model_copy(update={"prefix_tokens": n_tokens})
+    plain = ProfileModel(spec, bert.get_base_model())
+    found = {k: v for k, v in model.state_dict().items() if not k.startswith("bert.")}
+    found |= {f"bert.{k}": v for k, v in bert.get_base_model().state_dict().items()}
+    plain.load_state_dict({**found, "prefix": prefix.detach().clone()})
+    return plain
+
+
+def base_encoder(model: ProfileModel) -> Any:
+    """The BertModel itself, within its adapters or without."""
+    bert: Any = model.bert
+    return bert.get_base_model() if hasattr(bert, "peft_config") else bert
+
+
+def _freeze_below(bert: Any, top_layers: int) -> None:
+    found = len(bert.encoder.layer)
+    if top_layers > found:
+        raise InputError(
+            f"training.tuning.top_layers: {top_layers}, but the encoder has {found} layers"
+        )
+    bert.embeddings.requires_grad_(False)
+    for layer in bert.encoder.layer[: found - top_layers]:
+        layer.requires_grad_(False)
+
+
+def _peft_config(tuning: Tuning, n_steps: int) -> Any:
+    import peft
+
+    attention = ["query", "key", "value"]
+    match tuning.method:
+        case "lora":
+            return peft.LoraConfig(r=tuning.rank, lora_alpha=tuning.alpha, target_modules=attention)
+        case "adalora":
+            return peft.AdaLoraConfig(
+                init_r=tuning.rank + tuning.rank // 2,
+                target_r=tuning.rank,
+                lora_alpha=tuning.alpha,
+                target_modules=attention,
+                tinit=n_steps // 10,
+                tfinal=n_steps // 2,
+                deltaT=max(1, n_steps // 100),
+                total_step=n_steps,
+            )
+        case "ia3":
+            return peft.IA3Config(
+                target_modules=["key", "value", "output.dense"],
+                feedforward_modules=["output.dense"],
+            )
+    return peft.PrefixTuningConfig(
+        task_type="FEATURE_EXTRACTION", num_virtual_tokens=tuning.prefix_tokens
+    )

@@ -1,0 +1,71 @@
+"""What is tuned of an encoder, and that a merged model answers as the tuned one did."""
+
+import pytest
+import torch
+from transformers import BertConfig
+
+from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.training.adapters import choose_tuned, merge_adapters
+from profile_lib.training.plan import Tuning
+
+BERT = BertConfig(
+    vocab_size=10, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+    intermediate_size=16, max_position_embeddings=16,
+)  # fmt: skip
+SPEC = ModelSpec(
+    tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
+    numeric_hidden=4, joined_size=4, dropout=0.1, max_tokens=8, separator_id=3,
+    bert=BERT.to_dict(),
+)  # fmt: skip
+IDS, N_TOKENS = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]]), torch.tensor([4, 3])
+NUMERIC = torch.tensor([[1.0], [2.0]])
+METHODS = ["lora", "adalora", "prefix", "ia3"]
+
+
+def tuned(method: str) -> ProfileModel:
+    """A model whose adapters and heads were moved away from where they begin."""
+    torch.manual_seed(0)
+    model = ProfileModel(SPEC)
+    choose_tuned(model, Tuning(method, rank=2, prefix_tokens=3), 10)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.requires_grad:
+                p.add_(torch.randn_like(p) * 0.3)
+    return model.eval()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_merged_model_answers_as_the_tuned_one_and_is_an_ordinary_model(method):
+    model = tuned(method)
+    before = model(IDS, N_TOKENS, NUMERIC)
+    merged = merge_adapters(model).eval()
+    after = merged(IDS, N_TOKENS, NUMERIC)
+    torch.testing.assert_close(after.logits["buys"], before.logits["buys"])
+    torch.testing.assert_close(after.vector, before.vector)
+    again = ProfileModel(merged.spec)
+    again.load_state_dict(merged.state_dict())
+    torch.testing.assert_close(again.eval()(IDS, N_TOKENS, NUMERIC).vector, before.vector)
+    assert merged.spec.prefix_tokens == (3 if method == "prefix" else 0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_of_the_encoder_only_the_adapter_is_tuned(method):
+    names = [n for n, p in tuned(method).bert.named_parameters() if p.requires_grad]
+    word = {"lora": "lora_", "adalora": "lora_", "prefix": "prompt_encoder", "ia3": "ia3_"}[method]
+    assert names
+    assert all(word in name for name in names)
+
+
+def test_a_model_whose_encoder_is_tuned_itself_is_left_as_it_is():
+    model = ProfileModel(SPEC)
+    choose_tuned(model, Tuning("all"), 10)
+    assert all(p.requires_grad for p in model.parameters())
+    assert merge_adapters(model) is model
+
+
+def test_a_model_without_text_has_no_encoder_to_tune():
+    model = ProfileModel(SPEC.model_copy(update={"bert": None}))
+    choose_tuned(model, Tuning("lora"), 10)
+    assert model.numbers_only(NUMERIC)["buys"].shape == (2,)
+    assert not [name for name, _ in model.named_parameters() if "bert" in name]

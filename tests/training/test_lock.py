@@ -1,0 +1,34 @@
+"""Two trainings of one name."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from profile_lib.errors import InputError
+from profile_lib.training.lock import only_training
+
+
+def hold(models, ready):
+    with only_training(models, "shop"):
+        ready.set()
+        signal.pause()
+
+
+def test_a_second_training_of_a_name_is_refused_until_the_first_ends_or_dies(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    other = context.Process(target=hold, args=(str(tmp_path), ready))
+    other.start()
+    assert ready.wait(60)
+    with (
+        pytest.raises(InputError, match=r"shop: another training of this name is running; wait"),
+        only_training(str(tmp_path), "shop"),
+    ):
+        raise AssertionError("two at once")
+    with only_training(str(tmp_path), "another"):
+        os.kill(other.pid, signal.SIGKILL)
+        other.join(10)
+    with only_training(str(tmp_path), "shop"):
+        assert other.exitcode == -signal.SIGKILL
