@@ -1,0 +1,131 @@
+"""examples → an encoder that knows the shop's own words: masked words and views of users."""
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from transformers import AutoTokenizer
+
+from jobs.command import main
+from jobs.train_model import NAMES, checkpoint_path, hadoop_conf, plan_of, print_progress
+from profile_lib.config import Settings
+from profile_lib.encoders import encoder_folder
+from profile_lib.features.tokens import add_tokens
+from profile_lib.features.vocabulary import train_wordpiece
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.checkpoints import Checkpoints
+from profile_lib.training.distribute import HorovodOptions
+from profile_lib.training.folders import told_when_full
+from profile_lib.training.launch import train
+from profile_lib.training.lock import only_training
+from profile_lib.training.plan import Augmentation, Plan, Tuning
+from profile_lib.training.pretrain import ENCODER, PretrainJob, load_masked, new_encoder
+from profile_lib.training.rank import START
+from profile_lib.training.snapshot import load_snapshot, write_snapshot
+
+SHAPE = {"hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"}
+
+
+def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+    """Pretrain on the train split's texts, or on those with a cutoff up to the end of `day`.
+
+    The encoder's folder, `paths.models`/`pretrain.name`, is what `model.encoder` may name. One
+    that was trained from scratch has words of its own: build the examples again with it.
+    """
+    given, pretrain = settings.training, settings.pretrain
+    named = settings.model_copy(
+        update={"training": given.model_copy(update={"name": pretrain.name})}
+    )
+    folder = Path(settings.paths.work) / f"train_{pretrain.name}"
+    with only_training(settings.paths.models, pretrain.name):
+        if not resume:
+            shutil.rmtree(folder, ignore_errors=True)
+            Checkpoints(checkpoint_path(named), {}, hadoop_conf(store.spark)).clear()
+            examples = store.read(EXAMPLES)
+            if day is not None:
+                examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
+            prepare(examples, settings, folder)
+        snapshot = load_snapshot(str(folder / "snapshot"))
+        job = PretrainJob(
+            str(folder),
+            snapshot,
+            pretrain_plan(settings),
+            (pretrain.words_weight, pretrain.views_weight),
+            given.shards,
+            given.window,
+            given.threads_a_rank,
+            checkpoint_path(named),
+            resume,
+            hadoop_conf(store.spark),
+            pretrain.mask_share,
+        )
+        outcome = train(
+            store.spark,
+            job,
+            given.ranks,
+            print_progress,
+            launcher=given.launcher,
+            options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
+            retries=given.retries,
+        )
+        target = Path(settings.paths.models) / pretrain.name
+        with told_when_full(str(target)):
+            told = {"epochs": outcome.epochs, "curve": outcome.curve}
+            (folder / ENCODER / "training.json").write_text(json.dumps(told), encoding="utf-8")
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(folder / ENCODER, target)
+    before, after = (outcome.epochs[i]["validation"]["perplexity"] for i in (0, -1))
+    print(f"{target}: perplexity of masked words {before:,.1f} before, {after:,.1f} after")
+
+
+def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
+    """Write the texts as ranks read them, and the encoder they start from, to `folder`."""
+    pretrain, given = settings.pretrain, settings.training
+    start = str(folder / START)
+    model: Any
+    if pretrain.from_scratch:
+        texts = examples.where("split = 'train'").select("text")
+        tokenizer = train_wordpiece(texts, pretrain.vocabulary, pretrain.vocabulary_texts)
+        model = new_encoder(tokenizer, pretrain.model_dump(include=SHAPE), given.seed)
+    else:
+        encoder = encoder_folder(settings.model.encoder)
+        tokenizer, model = AutoTokenizer.from_pretrained(encoder), load_masked(encoder)
+    model.save_pretrained(start)
+    tokenizer.save_pretrained(start)
+    (folder / "snapshot").mkdir()
+    if pretrain.from_scratch:
+        untold = examples.drop("token_ids", "n_tokens")
+        examples = add_tokens(untold, start, settings.examples.max_tokens)
+    write_snapshot(
+        examples,
+        str(folder / "snapshot"),
+        [],
+        n_numeric=len(NAMES),
+        shards=given.shards,
+        rows_a_group=given.rows_a_group,
+        evaluation_rows=given.evaluation_rows,
+    )
+
+
+def pretrain_plan(settings: Settings) -> Plan:
+    """The training's plan with what is the pretraining's own."""
+    own = settings.pretrain
+    return replace(
+        plan_of(settings),
+        epochs=own.epochs,
+        batch_size=own.batch_size,
+        encoder_lr=own.lr,
+        head_lr=own.lr,
+        tuning=Tuning("all"),
+        augmentation=Augmentation(**own.augmentation.model_dump()),
+    )
+
+
+if __name__ == "__main__":
+    main("pretrain_encoder", run, __doc__, {"resume": "go on from the last checkpoint"})

@@ -1,0 +1,134 @@
+"""examples, challenger and champion → the champion: the better one on the test slice serves."""
+
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.command import main
+from jobs.train_model import NAMES, tracker_of
+from profile_lib.config import Settings
+from profile_lib.errors import InputError
+from profile_lib.features.tokens import add_tokens
+from profile_lib.inference.udf import add_predictions
+from profile_lib.model.checkpoint import read_about
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES
+from profile_lib.tracking import BEFORE, CHALLENGER, CHAMPION, Tracker
+from profile_lib.training.evaluate import COMPARED, intervals
+
+
+def run(store: Store, settings: Settings, day: date | None, rollback: bool = False) -> None:
+    """Make the challenger the champion where it leads beyond the bootstrap interval.
+
+    Both answer the same test examples, at most about training.evaluation_rows of them; the first
+    model becomes the champion unasked. `rollback` brings back the champion before. Raises
+    InputError where there is no store, no challenger or nothing to go back to, and where the
+    models do not read these examples.
+    """
+    tracker, name = tracker_of(settings), settings.training.name
+    if tracker is None:
+        raise InputError("tracking.uri: null; promotion needs MLflow's store: name one")
+    if rollback:
+        _roll_back(tracker, name)
+        return
+    champion, challenger = (tracker.version_of(name, alias) for alias in (CHAMPION, CHALLENGER))
+    if challenger is None:
+        raise InputError(f"{tracker.uri}: {name} has no challenger; run train_model first")
+    if champion is None:
+        tracker.point(name, CHAMPION, challenger)
+        print(f"{name}: version {challenger} is the first champion")
+        return
+    if champion == challenger:
+        print(f"{name}: version {champion} is the champion already")
+        return
+    low, high = _lead(store, settings, tracker)
+    told = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.measure}"
+    if low <= 0:
+        print(f"{name}: version {challenger} {told}: not beyond chance, it stays the challenger")
+        return
+    tracker.point(name, BEFORE, champion)
+    tracker.point(name, CHAMPION, challenger)
+    print(f"{name}: version {challenger} {told}: it is the champion now")
+
+
+def _roll_back(tracker: Tracker, name: str) -> None:
+    before = tracker.version_of(name, BEFORE)
+    if before is None:
+        raise InputError(f"{tracker.uri}: {name} has had no champion before this one")
+    tracker.point(name, CHAMPION, before)
+    tracker.point(name, BEFORE, None)
+    print(f"{name}: version {before} is the champion again")
+
+
+def _lead(store: Store, settings: Settings, tracker: Tracker) -> tuple[float, float]:
+    """The challenger's lead on the test examples: its 95 % interval by bootstrap over users."""
+    task, given = settings.promote.task, settings.training
+    examples = store.read(EXAMPLES).where("split = 'test'").where(F.col(task).isNotNull())
+    n = examples.count()
+    draw = F.pmod(F.xxhash64("user_id", "cutoff_ts"), F.lit(1_000_000)) / 1_000_000
+    sample = examples.where(draw < min(1.0, given.evaluation_rows / max(n, 1)))
+    with TemporaryDirectory(dir=settings.paths.work) as scratch:
+        ways = {}
+        for alias in (CHAMPION, CHALLENGER):
+            folder = Path(scratch) / alias
+            folder.mkdir()
+            fetched = tracker.fetch(settings.training.name, alias, str(folder))
+            ways[alias] = _answers(sample, fetched, task, settings)
+    (users, labels, champion), (_, _, challenger) = ways[CHAMPION], ways[CHALLENGER]
+    compared = {"model": challenger, CHAMPION: champion}
+    found = intervals(labels, compared, users, given.seed, given.bootstrap_resamples, CHAMPION)
+    bounds = found.get("lead", {}).get(settings.promote.measure)
+    if bounds is None:
+        raise InputError(
+            f"examples: {n:,} test rows with a known {task}; wanted both answers among them, to "
+            f"compare {', '.join(COMPARED)} by: give more days"
+        )
+    return bounds[0], bounds[1]
+
+
+def _answers(
+    sample: DataFrame, folder: str, task: str, settings: Settings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Users, labels and what the model says of them, in order of user and cutoff."""
+    about = read_about(folder)
+    if about.spec.numeric != NAMES:
+        raise InputError(
+            f"{folder}: reads {len(about.spec.numeric)} numbers, the examples hold {len(NAMES)}; "
+            "a model of another version of the tables cannot be compared: train it again"
+        )
+    place = _place(about.spec.tasks, task, folder)
+    predicted = add_predictions(
+        add_tokens(sample.drop("token_ids", "n_tokens"), folder, about.spec.max_tokens),
+        folder,
+        model_version=about.model_version,
+        batch_tokens=settings.refresh.batch_tokens,
+        max_events=settings.examples.max_text_events,
+        n_reasons=0,
+    )
+    answer = F.get("prediction.answers", F.lit(place)).cast("double")
+    columns = [F.xxhash64("user_id").alias("user"), F.col(task).alias("label")]
+    rows = predicted.select("user_id", "cutoff_ts", *columns, answer.alias("p"))
+    found = rows.orderBy("user_id", "cutoff_ts").select("user", "label", "p").toPandas()
+    return found["user"].to_numpy(), found["label"].to_numpy(int), found["p"].to_numpy()
+
+
+def _place(tasks: tuple[TaskSpec, ...], name: str, folder: str) -> int:
+    """Where the task's probability stands among all answers of a row."""
+    start = 0
+    for task in tasks:
+        if task.name == name and task.kind == "binary":
+            return start
+        start += task.n_outputs
+    raise InputError(
+        f"promote.task: {name}, but {folder} has no binary task of that name, only "
+        f"{', '.join(f'{t.name} ({t.kind})' for t in tasks)}"
+    )
+
+
+if __name__ == "__main__":
+    main("promote_model", run, __doc__, {"rollback": "bring back the champion before this one"})

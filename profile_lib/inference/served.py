@@ -1,0 +1,39 @@
+"""A model's folder as MLflow serves it: a frame of tokens and numbers in, a column a task out.
+
+MLflow runs this file as it stands, so that no object of ours is ever pickled.
+"""
+
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+
+from profile_lib.inference.predictor import Predictor
+from profile_lib.model.checkpoint import load_model
+
+BATCH_TOKENS, MAX_EVENTS = 8192, 1  # no reasons are served, so events need no telling apart
+
+
+class Served(PythonModel):
+    """The predictor behind MLflow's interface."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the model that was logged."""
+        model, spec, _ = load_model(context.artifacts["folder"])
+        self.predictor = Predictor(model, spec.separator_id, BATCH_TOKENS, MAX_EVENTS)
+
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Each task's answers, a row a row."""
+        found = self.predictor.predict(
+            np.stack(model_input["token_ids"].to_list()).astype(np.int32),
+            model_input["n_tokens"].to_numpy(np.int64),
+            np.stack(model_input["numeric"].to_list()).astype(np.float32),
+        )
+        return pd.DataFrame({name: list(x.astype(float)) for name, x in found.answers.items()})
+
+
+mlflow.models.set_model(Served())

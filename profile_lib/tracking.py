@@ -1,0 +1,215 @@
+"""A training in, its record in MLflow, TensorBoard or Weights & Biases out: their only user.
+
+MLflow keeps it in a SQLite file unless another store is named; its model registry holds each
+model's versions, of which the aliases `challenger` and `champion` name the last trained and the
+one that serves.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from profile_lib.errors import InputError
+
+CHAMPION, CHALLENGER, BEFORE = "champion", "challenger", "before_champion"
+SERVED = Path(__file__).parent / "inference" / "served.py"
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """Where trainings are recorded; the settings of the same names say more."""
+
+    uri: str
+    experiment: str
+    artifacts: str  # where models and reports lie; a path or URI
+    tensorboard: str | None
+    wandb_project: str | None
+
+    def record(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        epochs: Sequence[Mapping[str, Any]],
+        curve: Sequence[float],
+        report: Mapping[str, Any],
+        model_folder: str,
+    ) -> str:
+        """Record a training and register its model as the challenger; return its version there.
+
+        Settings become parameters, the loss of every step and the validation of every epoch
+        metrics, the test measures metrics of their own, the model's folder the model.
+        """
+        values = flat(settings)
+        by_epoch = [
+            {f"validation.{k}": v for k, v in epoch["validation"].items()} for epoch in epochs
+        ]
+        tested = flat({task: entry.get("model", {}) for task, entry in report["tasks"].items()})
+        measures = {f"test.{k}": v for k, v in tested.items() if v is not None}
+        if self.tensorboard is not None:
+            _to_tensorboard(f"{self.tensorboard}/{Path(model_folder).name}", curve, by_epoch)
+        if self.wandb_project is not None:
+            _to_wandb(self.wandb_project, name, values, curve, by_epoch, measures)
+        return self._to_mlflow(name, values, curve, by_epoch, measures, model_folder)
+
+    def _to_mlflow(
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        curve: Sequence[float],
+        by_epoch: Sequence[Mapping[str, float]],
+        measures: Mapping[str, float],
+        model_folder: str,
+    ) -> str:
+        import mlflow
+        from mlflow.entities import Metric, Param
+
+        client = self.client()
+        if client.get_experiment_by_name(self.experiment) is None:
+            is_path = "://" not in self.artifacts
+            where = Path(self.artifacts).absolute().as_uri() if is_path else self.artifacts
+            client.create_experiment(self.experiment, artifact_location=where)
+        mlflow.set_experiment(self.experiment)
+        about = json.loads((Path(model_folder) / "model.json").read_text(encoding="utf-8"))
+        with mlflow.start_run(run_name=about["model_version"]) as run:
+            run_id, at = run.info.run_id, run.info.start_time
+            metrics = [Metric("loss", x, at, i) for i, x in enumerate(curve, start=1)]
+            metrics += [
+                Metric(k, v, at, i) for i, told in enumerate(by_epoch, 1) for k, v in told.items()
+            ]
+            metrics += [Metric(k, v, at, 0) for k, v in measures.items()]
+            params = [Param(k, str(v)[:6000]) for k, v in values.items()]
+            for start in range(0, len(metrics), 500):
+                client.log_batch(run_id, metrics=metrics[start : start + 500])
+            for start in range(0, len(params), 100):
+                client.log_batch(run_id, params=params[start : start + 100])
+            for file in ("report.json", "report.html", "training.json"):
+                mlflow.log_artifact(str(Path(model_folder) / file))
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(SERVED),  # code, not a pickle of it
+                artifacts={"folder": model_folder},
+                signature=_signature(about["spec"]),
+                registered_model_name=name,
+                pip_requirements=["torch", "transformers", "safetensors", "pydantic"],
+            )
+        version = str(logged.registered_model_version)
+        client.set_model_version_tag(name, version, "model_version", about["model_version"])
+        client.set_registered_model_alias(name, CHALLENGER, version)
+        return version
+
+    def client(self) -> Any:
+        """MLflow's client of the store, which is made where there is none."""
+        import mlflow
+
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(self.uri)
+        return mlflow.MlflowClient()
+
+    def version_of(self, name: str, alias: str) -> str | None:
+        """The version that an alias names, None where it names none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.client().get_model_version_by_alias(name, alias).version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def point(self, name: str, alias: str, version: str | None) -> None:
+        """Let an alias name a version, or none."""
+        client = self.client()
+        if version is None:
+            client.delete_registered_model_alias(name, alias)
+        else:
+            client.set_registered_model_alias(name, alias, version)
+
+    def fetch(self, name: str, alias: str, folder: str) -> str:
+        """Copy the model folder of an alias into `folder`; return the path of the copy.
+
+        Raises InputError where the alias names no version.
+        """
+        import mlflow
+
+        version = self.version_of(name, alias)
+        if version is None:
+            raise InputError(
+                f"{self.uri}: no version of {name} is its {alias}; train_model registers the "
+                "challenger, promote_model makes it the champion"
+            )
+        uri = f"models:/{name}/{version}"
+        path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+        return str(next((path / "artifacts").iterdir()))
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, its keys joined by dots.
+
+    >>> flat({"a": {"b": 1}, "c": 2})
+    {'a.b': 1, 'c': 2}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _signature(spec: Mapping[str, Any]) -> Any:
+    """Arrays of tokens and numbers in, a column a task out."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+    from mlflow.types.schema import Array, ColSpec, DataType
+
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(Array(DataType.long), "token_ids"),
+        ColSpec(DataType.long, "n_tokens"),
+        ColSpec(Array(DataType.double), "numeric"),
+    ]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(Array(DataType.double) if task["classes"] else DataType.double, task["name"])
+        for task in spec["tasks"]
+    ]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def _to_tensorboard(
+    folder: str, curve: Sequence[float], by_epoch: Sequence[Mapping[str, float]]
+) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(folder) as writer:
+        for step, loss in enumerate(curve, start=1):
+            writer.add_scalar("loss", loss, step)
+        for epoch, told in enumerate(by_epoch, start=1):
+            for name, value in told.items():
+                writer.add_scalar(name, value, epoch)
+
+
+def _to_wandb(
+    project: str,
+    name: str,
+    values: Mapping[str, Any],
+    curve: Sequence[float],
+    by_epoch: Sequence[Mapping[str, float]],
+    measures: Mapping[str, float],
+) -> None:
+    try:
+        import wandb
+    except ImportError as error:
+        raise InputError(
+            f"tracking.wandb_project: needs the package wandb ({error}); pip install wandb, or set "
+            "it to null"
+        ) from error
+    run = wandb.init(project=project, name=name, config=dict(values))
+    for step, loss in enumerate(curve, start=1):
+        run.log({"loss": loss, "step": step})
+    for epoch, told in enumerate(by_epoch, start=1):
+        run.log({**told, "epoch": epoch})
+    run.summary.update(dict(measures))
+    run.finish()

@@ -1,0 +1,119 @@
+"""Pretraining from the examples table to an encoder's folder, on texts that explain themselves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from jobs import pretrain_encoder
+from profile_lib.config import Settings, load_settings
+from profile_lib.encoders import encoder_folder
+from profile_lib.errors import InputError
+from profile_lib.features.vocabulary import train_wordpiece
+from profile_lib.model.encoder import load_encoder
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.selfsupervised import view_loss
+from tests.worlds import example_rows
+
+CONF = Path(__file__).parents[2] / "conf"
+KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing
+
+
+def world(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    colours = rng.choice(list(KINDS), (n, 2))
+    texts = [
+        f"likes {KINDS[a]} [SEP] view {a} {KINDS[a]} [SEP] cart {b} {KINDS[b]}" for a, b in colours
+    ]
+    return example_rows(n, text=texts)
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory) -> Store:
+    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
+    tables.replace(EXAMPLES, spark.createDataFrame(world(600), EXAMPLES.schema))
+    return tables
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+
+    def make(*changes: str) -> Settings:
+        return load_settings(
+            str(CONF / "dev.yaml"),
+            [
+                f"paths.work={folder}/work", f"paths.models={folder}/models",
+                "pretrain.from_scratch=true", "pretrain.vocabulary=200", "pretrain.hidden_size=32",
+                "pretrain.num_hidden_layers=1", "pretrain.num_attention_heads=2",
+                "pretrain.max_position_embeddings=32", "pretrain.epochs=4", "pretrain.lr=0.01",
+                "examples.max_tokens=16", "training.ranks=1", *changes,
+            ],
+        )  # fmt: skip
+
+    return make
+
+
+def told(settings: Settings) -> dict:
+    folder = Path(settings.paths.models) / settings.pretrain.name
+    return json.loads((folder / "training.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(store, settings) -> Settings:
+    given = settings("pretrain.name=alone", "pretrain.views_weight=0")
+    pretrain_encoder.run(store, given, None)
+    return given
+
+
+def test_an_encoder_from_scratch_learns_which_words_go_together(alone):
+    perplexities = [epoch["validation"]["perplexity"] for epoch in told(alone)["epochs"]]
+    assert perplexities[0] > 15
+    assert perplexities[-1] < 5
+    folder = f"{alone.paths.models}/alone"
+    tokenizer = AutoTokenizer.from_pretrained(encoder_folder(folder))
+    assert tokenizer.tokenize("view 猫 玩具") == ["view", "猫", "玩", "具"]
+    assert load_encoder(folder, None, 16).config.vocab_size == len(tokenizer)
+
+
+def test_two_ranks_give_the_loss_curve_of_one_process_here_too(store, settings, alone):
+    ranks = settings("pretrain.name=ranks", "pretrain.views_weight=0", "training.ranks=2",
+                     "model.dropout=0.0")  # fmt: skip
+    pretrain_encoder.run(store, ranks, None)
+    one, two = told(alone)["curve"], told(ranks)["curve"]
+    # Dropout draws anew on each rank, so the curves are alike in what they reach alone.
+    assert len(one) == len(two)
+    assert np.mean(two[-10:]) == pytest.approx(np.mean(one[-10:]), rel=0.15)
+
+
+def test_views_of_one_user_come_together(store, settings):
+    given = settings("pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1")
+    pretrain_encoder.run(store, given, None)
+    curve = told(given)["curve"]
+    assert np.mean(curve[-14:]) < 0.9 * np.mean(curve[:14])  # an epoch is 14 steps
+
+
+def test_a_vocabulary_holds_the_words_of_the_texts_and_needs_some(spark):
+    texts = spark.createDataFrame([("red cap [SEP]",), ("Red 猫",), ("red cap",)], "text string")
+    tokenizer = train_wordpiece(texts, 100, 10)
+    assert {"red", "cap", "[MASK]"} <= set(tokenizer.get_vocab())
+    assert tokenizer("red")["input_ids"][0] == tokenizer.cls_token_id
+    with pytest.raises(InputError, match="no words in text, which a vocabulary could be trained"):
+        train_wordpiece(texts.where("text IS NULL"), 100, 10)
+
+
+def test_a_size_that_its_heads_do_not_divide_is_refused(store, settings):
+    given = settings("pretrain.name=odd", "pretrain.num_attention_heads=3")
+    with pytest.raises(InputError, match="hidden_size: 32 is no multiple of pretrain.attention"):
+        pretrain_encoder.run(store, given, None)
+
+
+def test_a_view_is_told_apart_where_it_is_nearest_to_its_own():
+    one = torch.eye(4)
+    assert float(view_loss(one, one)) < 0.01
+    assert float(view_loss(one, one.roll(1, 0))) > 30

@@ -1,0 +1,152 @@
+"""Trainings recorded in a real MLflow store, and the better of two models in service."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from jobs import promote_model, train_model
+from jobs.refresh_profiles import model_folder
+from profile_lib.config import Settings, load_settings
+from profile_lib.errors import InputError
+from profile_lib.model.checkpoint import load_model, read_about
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
+from tests.worlds import CONF, example_rows
+
+NAMES = [column.name for column in NUMERIC_FEATURES]
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory) -> Store:
+    """Who has much in the cart buys."""
+    rng = np.random.default_rng(3)
+    numeric = rng.poisson(1.0, (1200, len(NAMES))).astype(float)
+    buys = numeric[:, NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
+    rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int))
+    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
+    tables.replace(EXAMPLES, spark.createDataFrame(rows, EXAMPLES.schema))
+    return tables
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "work").mkdir()
+
+    def make(*changes: str) -> Settings:
+        return load_settings(
+            str(CONF / "dev.yaml"),
+            [
+                f"paths.work={folder}/work", f"paths.models={folder}/models", "model.text=false",
+                "training.name=shop", "training.ranks=1", "training.numeric_epochs=1",
+                "training.numeric_batch_size=64", f"tracking.uri=sqlite:///{folder}/ml/flow.db",
+                f"tracking.artifacts={folder}/ml", f"tracking.tensorboard={folder}/tensorboard",
+                "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]", *changes,
+            ],
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def tracked(store, settings) -> tuple[Settings, Tracker]:
+    """A model that has learned next to nothing, as the first champion."""
+    given = settings("training.head_lr=1e-6")
+    tracker = train_model.tracker_of(given)
+    assert tracker.version_of("shop", CHAMPION) is None
+    train_model.run(store, given, None)
+    promote_model.run(store, given, None)
+    return given, tracker
+
+
+def test_the_first_model_serves_unasked_and_promoting_it_again_changes_nothing(
+    store, tracked, capsys
+):
+    given, tracker = tracked
+    assert tracker.version_of("shop", CHAMPION) == tracker.version_of("shop", CHALLENGER) == "1"
+    promote_model.run(store, given, None)
+    assert "version 1 is the champion already" in capsys.readouterr().out
+
+
+def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
+    given, tracker = tracked
+    client = tracker.client()
+    (run,) = client.search_runs([client.get_experiment_by_name("profiles").experiment_id])
+    report = json.loads((Path(given.paths.models) / "shop" / "report.json").read_text())
+    assert run.data.params["training.head_lr"] == "1e-06"
+    measured = report["tasks"]["buys"]["model"]
+    assert run.data.metrics["test.buys.pr_auc"] == pytest.approx(measured["pr_auc"])
+    training = json.loads((Path(given.paths.models) / "shop" / "training.json").read_text())
+    losses = client.get_metric_history(run.info.run_id, "loss")
+    assert [m.value for m in sorted(losses, key=lambda m: m.step)] == training["curve"]
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"report.json", "report.html", "training.json"} <= files
+    assert any(Path(given.tracking.tensorboard, "shop").glob("events.out.tfevents.*"))
+
+
+def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(tracked, tmp_path):
+    given, tracker = tracked
+    tracker.client()
+    served = mlflow.pyfunc.load_model("models:/shop/1")
+    numeric = np.random.default_rng(0).poisson(1.0, (3, len(NAMES))).astype(float)
+    frame = pd.DataFrame(
+        {"token_ids": [np.zeros(1, np.int64)] * 3, "n_tokens": [1] * 3, "numeric": list(numeric)}
+    )
+    assert [column.name for column in served.metadata.signature.outputs] == ["buys"]
+    folder = tracker.fetch("shop", CHAMPION, str(tmp_path))
+    assert not list(tmp_path.rglob("*.pkl"))
+    predictor_says = served.predict(frame)["buys"].to_numpy()
+    model, _, _ = load_model(folder)
+    logits = model.numbers_only(torch.tensor(numeric).float())["buys"]
+    np.testing.assert_allclose(predictor_says, logits.sigmoid().detach().numpy(), atol=1e-6)
+
+
+def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_undone(
+    store, settings, tracked, capsys
+):
+    _, tracker = tracked
+    better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
+    train_model.run(store, better, None)
+    promote_model.run(store, better, None)
+    assert tracker.version_of("shop", CHAMPION) == "2"
+    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
+    served = settings("refresh.alias=champion")
+    about = read_about(model_folder(served))
+    assert about.model_version == read_about(f"{served.paths.models}/shop").model_version
+
+    worse = settings("training.head_lr=1e-6", "training.seed=14")
+    train_model.run(store, worse, None)
+    promote_model.run(store, worse, None)
+    assert tracker.version_of("shop", CHAMPION) == "2"
+    assert "not beyond chance, it stays the challenger" in capsys.readouterr().out
+
+    promote_model.run(store, worse, None, rollback=True)
+    assert tracker.version_of("shop", CHAMPION) == "1"
+    with pytest.raises(InputError, match="shop has had no champion before this one"):
+        promote_model.run(store, worse, None, rollback=True)
+
+
+def test_what_cannot_be_compared_is_told(store, settings):
+    with pytest.raises(InputError, match="tracking.uri: null; promotion needs MLflow's store"):
+        promote_model.run(store, settings("tracking.uri=null"), None)
+    with pytest.raises(InputError, match="never has no challenger; run train_model first"):
+        promote_model.run(store, settings("training.name=never"), None)
+    with pytest.raises(InputError, match="no version of never is its champion"):
+        model_folder(settings("training.name=never", "refresh.alias=champion"))
+
+
+def test_weights_and_biases_are_written_without_a_network_where_asked(
+    store, settings, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    given = settings("training.name=biased", "tracking.wandb_project=shop")
+    train_model.run(store, given, None)
+    assert list(tmp_path.rglob("run-*.wandb"))
