@@ -39,14 +39,11 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     that was trained from scratch has words of its own: build the examples again with it.
     """
     given, pretrain = settings.training, settings.pretrain
-    named = settings.model_copy(
-        update={"training": given.model_copy(update={"name": pretrain.name})}
-    )
     folder = Path(settings.paths.work) / f"train_{pretrain.name}"
     with only_training(settings.paths.models, pretrain.name):
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)
-            Checkpoints(checkpoint_path(named), {}, hadoop_conf(store.spark)).clear()
+            Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(store.spark)).clear()
             examples = store.read(EXAMPLES)
             if day is not None:
                 examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
@@ -60,7 +57,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
             given.shards,
             given.window,
             given.threads_a_rank,
-            checkpoint_path(named),
+            checkpoint_path(settings, folder),
             resume,
             hadoop_conf(store.spark),
             pretrain.mask_share,

@@ -105,6 +105,7 @@ def _answers(
     predicted = add_predictions(
         add_tokens(sample.drop("token_ids", "n_tokens"), folder, about.spec.max_tokens),
         folder,
+        categories=[(c.name, c.values) for c in about.spec.categories],
         model_version=about.model_version,
         batch_tokens=settings.refresh.batch_tokens,
         max_events=settings.examples.max_text_events,

@@ -60,6 +60,7 @@ def profiles_of(
     predictions = add_predictions(
         add_tokens(inputs, folder, about.spec.max_tokens),
         folder,
+        categories=[(c.name, c.values) for c in about.spec.categories],
         model_version=about.model_version,
         batch_tokens=given.batch_tokens,
         max_events=settings.examples.max_text_events,

@@ -1,6 +1,7 @@
 """examples → a model: fitted on as many ranks as asked, tested beside its baselines."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -12,18 +13,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import Settings
+from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
 from profile_lib.tracking import Tracker
 from profile_lib.training.answers import LabelledTask
 from profile_lib.training.baselines import read_numbers
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.distribute import HorovodOptions
-from profile_lib.training.evaluate import Report, evaluate, read_users, report_lines
+from profile_lib.training.evaluate import Report, evaluate, measure_alone, read_users, report_lines
 from profile_lib.training.fit import FitJob, load_fitted
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.launch import check_division, train
@@ -66,15 +67,18 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
             snapshot = load_snapshot(str(folder / "snapshot"))
         else:
             shutil.rmtree(folder, ignore_errors=True)
-            Checkpoints(checkpoint_path(settings), {}, hadoop_conf(store.spark)).clear()
+            Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(store.spark)).clear()
             examples = store.read(EXAMPLES)
             if day is not None:
                 examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
             versions = {EXAMPLES.name: store.version(EXAMPLES)}
-            snapshot = prepare(examples, settings, folder, encoder, versions)
+            snapshot = prepare_snapshot(examples, settings, folder)
+            prepare_start(store.spark, snapshot, settings, folder, encoder, versions)
         fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
         start = load_model(str(folder / START))[2]
         report = {"tasks": fitted.report, "data": {"tables": start.table_versions}}
+        if given.ablations:
+            report["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
         target = f"{settings.paths.models}/{given.name}"
         page = report_page(given.name, report, fitted.outcome.curve, fitted.outcome.epochs)
         with told_when_full(settings.paths.models):
@@ -109,13 +113,11 @@ def tracker_of(settings: Settings) -> Tracker | None:
     return None if given.uri is None else Tracker(**given.model_dump())
 
 
-def prepare(
-    examples: DataFrame, settings: Settings, folder: Path, encoder: str, versions: dict[str, int]
-) -> Snapshot:
-    """Write the examples as ranks read them, and the model they start from, to `folder`."""
+def prepare_snapshot(examples: DataFrame, settings: Settings, folder: Path) -> Snapshot:
+    """Write the examples to `folder` as ranks read them."""
     given, shape = settings.training, settings.model
     (folder / "snapshot").mkdir(parents=True)
-    snapshot = write_snapshot(
+    return write_snapshot(
         examples,
         str(folder / "snapshot"),
         [LabelledTask(**task.model_dump()) for task in shape.tasks],
@@ -123,21 +125,35 @@ def prepare(
         shards=given.shards,
         rows_a_group=given.rows_a_group,
         evaluation_rows=given.evaluation_rows,
+        categorical=CATEGORICAL_FEATURES,
         segments=SEGMENTS,
         with_text=shape.text,
     )
-    train_rows = examples.sparkSession.read.parquet(snapshot.split("train"))
-    numbers = number_statistics(train_rows, NAMES, shape.numeric_bins)
+
+
+def prepare_start(
+    spark: SparkSession,
+    snapshot: Snapshot,
+    settings: Settings,
+    folder: Path,
+    encoder: str,
+    versions: dict[str, int],
+) -> None:
+    """Write the model that ranks start from to `folder`."""
+    shape = settings.model
+    train_rows = spark.read.parquet(snapshot.split("train"))
+    names = NAMES if shape.numbers else ()
+    numbers = number_statistics(train_rows, names, shape.numeric_bins)
     model = start_model(
         encoder if shape.text else None,
         snapshot,
         numbers,
-        seed=given.seed,
+        snapshot.categories if shape.numbers else (),
+        seed=settings.training.seed,
         **shape.model_dump(include=SHAPE),
     )
     told = {"numbers.json": [asdict(of) for of in numbers]}
     save_model(str(folder / START), model, encoder, {}, versions, told)
-    return snapshot
 
 
 def fit(
@@ -148,8 +164,12 @@ def fit(
     tell: Tell,
     *,
     resume: bool = False,
+    alone: bool = False,
 ) -> Fitted:
-    """Fit the model that `prepare` left in `folder`, and measure it on the test split."""
+    """Fit the model that `prepare_start` left in `folder`, and measure it on the test split.
+
+    `alone` leaves out the baselines, the intervals and the segments.
+    """
     given, tasks = settings.training, settings.model.tasks
     job = FitJob(
         str(folder),
@@ -159,7 +179,7 @@ def fit(
         given.shards,
         given.window,
         given.threads_a_rank,
-        checkpoint_path(settings),
+        checkpoint_path(settings, folder),
         resume,
         hadoop_conf(spark),
     )
@@ -172,6 +192,9 @@ def fit(
         options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
         retries=given.retries,
     )
+    if alone:
+        measured = measure_alone(snapshot.tasks, outcome.predictions)
+        return Fitted(load_fitted(str(folder)), outcome, measured)
     report = evaluate(
         snapshot.tasks,
         next((task.name for task in tasks if task.label == "next_category"), None),
@@ -179,10 +202,33 @@ def fit(
         read_numbers(snapshot.split("train"), given.baseline_rows),
         read_numbers(snapshot.split("test"), snapshot.rows["test"]),
         read_users(snapshot.folder),
+        len(snapshot.categories),
         given.seed,
         given.bootstrap_resamples,
     )
     return Fitted(load_fitted(str(folder)), outcome, report)
+
+
+def ablate(
+    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, whole: Fitted
+) -> dict[str, Report]:
+    """variant → task → the model's measures; each ablation is trained on the same rows."""
+    measured = {"as configured": _measures(whole.report)}
+    for name, changes in settings.training.ablations.items():
+        print(f"  ablation: {name}", flush=True)
+        variant = with_values(settings, changes)
+        own = folder / "ablations" / re.sub(r"[^a-z0-9]+", "_", name.lower())
+        own.mkdir(parents=True, exist_ok=True)
+        encoder = encoder_folder(variant.model.encoder)
+        prepare_start(spark, snapshot, variant, own, encoder, {})
+        measured[name] = _measures(
+            fit(spark, variant, own, snapshot, print_progress, alone=True).report
+        )
+    return measured
+
+
+def _measures(report: Report) -> Report:
+    return {task: entry["model"] for task, entry in report.items() if "model" in entry}
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -196,10 +242,10 @@ def plan_of(settings: Settings) -> Plan:
     return plan if settings.model.text else replace(plan, epochs=0)
 
 
-def checkpoint_path(settings: Settings) -> str:
-    """Where the checkpoints of the training lie."""
-    name, path = settings.training.name, settings.training.checkpoint_path
-    return f"{settings.paths.work}/train_{name}/checkpoints" if path is None else f"{path}/{name}"
+def checkpoint_path(settings: Settings, folder: Path) -> str:
+    """Where the checkpoints lie of a training in `folder`."""
+    path = settings.training.checkpoint_path
+    return str(folder / "checkpoints") if path is None else f"{path}/{folder.name}"
 
 
 def hadoop_conf(spark: SparkSession) -> dict[str, str]:

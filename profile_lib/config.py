@@ -3,13 +3,13 @@
 A file may name a `base` file whose values it changes; `--set a.b=c` changes both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from profile_lib.errors import InputError, wrong_keys
 
@@ -119,7 +119,8 @@ class Task(Section):
 class ModelSettings(Section):
     """Shape of the model."""
 
-    text: bool  # false: the numbers alone, without an encoder
+    text: bool  # false: the numbers and categories alone, without an encoder
+    numbers: bool  # false: the text alone
     encoder: str  # a BertModel folder or hub name; "default" is the one that needs no network
     encoder_layers: int | None = Field(ge=0)  # the lowest so many are kept; null: all
     numeric_bins: int = Field(gt=0)  # of each number's piecewise-linear encoding
@@ -128,6 +129,12 @@ class ModelSettings(Section):
     dropout: float = Field(ge=0, lt=1)
     encoder_dropout: float | None = Field(ge=0, lt=1)  # null: as the encoder was pretrained
     tasks: list[Task]
+
+    @model_validator(mode="after")
+    def _reads_something(self) -> "ModelSettings":
+        if not (self.text or self.numbers):
+            raise ValueError("wanted text, numbers or both")
+        return self
 
 
 class TuningSettings(Section):
@@ -195,6 +202,7 @@ class TrainingSettings(Section):
     evaluation_rows: int = Field(gt=0)  # of validation and of test that are predicted, at most
     baseline_rows: int = Field(gt=0)  # of train that the baselines are fitted to, at most
     bootstrap_resamples: int = Field(gt=0)  # of the report's 95 % intervals
+    ablations: dict[str, dict[str, Any]]  # name → changed settings, each trained for the report
     progress_steps: int = Field(gt=0)  # between two lines of progress
 
 
@@ -216,6 +224,34 @@ class PretrainSettings(Section):
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)  # over all ranks
     lr: float = Field(gt=0)
+
+
+class Range(Section):
+    """What a setting is drawn from: numbers from `low` to `high`, or one of `choices`."""
+
+    low: float | int | None = None
+    high: float | int | None = None
+    log: bool = False  # drawn evenly by their logarithm
+    choices: list[Any] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "Range":
+        has_numbers = self.low is not None and self.high is not None
+        if has_numbers == (self.choices is not None):
+            raise ValueError("wanted low and high, or choices")
+        return self
+
+
+class TuneSettings(Section):
+    """The search for settings: what is drawn, and by what it is judged."""
+
+    name: str
+    storage: str  # where Optuna keeps the trials, such as sqlite:///data/tune.db
+    trials: int = Field(gt=0)  # in all, those of earlier runs among them
+    windows: int = Field(gt=0)  # in time, over which a trial's measure is a mean
+    task: str
+    measure: Literal["roc_auc", "pr_auc", "log_loss", "accuracy", "mrr", "rmse"]
+    space: dict[str, Range]  # setting → what it is drawn from
 
 
 class TrackingSettings(Section):
@@ -258,6 +294,7 @@ class Settings(Section):
     model: ModelSettings
     pretrain: PretrainSettings
     training: TrainingSettings
+    tune: TuneSettings
     tracking: TrackingSettings
     promote: PromoteSettings
     refresh: RefreshSettings
@@ -283,6 +320,20 @@ def load_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
         raise InputError(f"{path}: {wrong_keys(error)}; conf/base.yaml holds every key") from error
 
 
+def with_values(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """The settings with other values at keys such as `training.epochs`.
+
+    Raises InputError that names every key that there is not and every value of the wrong type.
+    """
+    values = settings.model_dump()
+    for key, value in changes.items():
+        _put(values, key, value, key)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{', '.join(changes)}: {wrong_keys(error)}") from error
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such settings file; see conf/ for those that come along")
@@ -306,11 +357,15 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _set(values: dict[str, Any], override: str) -> None:
     key, is_set, text = override.partition("=")
-    *sections, last = key.split(".")
-    if not is_set or not last:
+    if not is_set or not key.rpartition(".")[2]:
         raise InputError(f"--set {override}: wanted section.key=value")
+    _put(values, key, yaml.safe_load(text), f"--set {override}")
+
+
+def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise InputError(f"--set {override}: {section} holds a value, not keys")
-    values[last] = yaml.safe_load(text)
+            raise InputError(f"{where}: {section} holds a value, not keys")
+    values[last] = value

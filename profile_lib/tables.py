@@ -257,6 +257,9 @@ NUMERIC_FEATURES: tuple[TableColumn, ...] = (
     required("weekday", INT, "day of the week of the cutoff, 1 is Sunday"),
 )
 
+# Everything a model may read as one of several values: columns of examples.
+CATEGORICAL_FEATURES = ("device", "region", "channel")
+
 BEHAVIOUR_COLUMNS: tuple[TableColumn, ...] = (
     required("user_id", STRING, "pseudonym"),
     required("cutoff_ts", TIMESTAMP, "only what was known before it counts"),
@@ -302,6 +305,7 @@ EXAMPLES = Table(
         required("is_returning", BOOLEAN, "whether it is not the user's first session"),
         optional("device", STRING, "the one most used before the cutoff"),
         optional("region", STRING, "the one most seen before the cutoff"),
+        optional("channel", STRING, "the one most used before the cutoff"),
         required("sampling_weight", DOUBLE, "1 / probability with which the example was kept"),
     ),
 )

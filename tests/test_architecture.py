@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "encoders": {"errors"},
     "timeline": set(),
+    "positions": set(),
     "spark": {"config"},
     "store": {"errors", "tables"},
     "events": {"errors", "tables", "timeline"},
@@ -21,8 +22,8 @@ MAY_IMPORT = {
     "examples": {"errors", "tables", "timeline"},
     "model": {"errors"},
     "tracking": {"errors"},
-    "training": {"errors", "tables", "metrics", "encoders", "model"},
-    "inference": {"errors", "tables", "metrics", "model"},
+    "training": {"errors", "tables", "metrics", "encoders", "model", "positions"},
+    "inference": {"errors", "tables", "metrics", "model", "positions"},
     "profiles": {"errors", "tables", "metrics", "inference", "store"},
 }
 ONE_FILE = {

@@ -73,6 +73,7 @@ def example_rows(n: int, **columns: Any) -> pd.DataFrame:
         "is_returning": place % 2 == 0,
         "device": np.where(place % 3 == 0, "mobile", "desktop"),
         "region": None,
+        "channel": None,
         "sampling_weight": 1.0,
     }
     return pd.DataFrame(rows | columns)

@@ -1,5 +1,6 @@
 """Labelled cutoffs in, the same with a split by time and sampled negatives out."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
@@ -36,3 +37,29 @@ def sample_negatives(examples: DataFrame, kept: float, seed: int) -> DataFrame:
     return examples.where(~is_sampled | (draw < kept)).withColumn(
         "sampling_weight", F.when(is_sampled, 1.0 / kept).otherwise(1.0)
     )
+
+
+def rolling_windows(examples: DataFrame, n: int, horizon: timedelta) -> Iterator[DataFrame]:
+    """The examples before the test split, in `n` windows of time that each reach further.
+
+    The time is parted into n + 1 spans of about as many examples. Window k trains on the first k
+    spans and is judged on the next one, half of whose users choose the epoch (validation) and half
+    give the measure (test); what lies later is unknown to it. A training cutoff whose horizon
+    reaches into that span is left out. Nothing of the test split is among them.
+    """
+    past = examples.where(F.col("split") != "test")
+    shares = [k / (n + 1) for k in range(1, n + 1)]
+    seconds = F.col("cutoff_ts").cast("double")
+    borders = past.agg(F.percentile_approx(seconds, shares, 10_000)).head()
+    if borders is None or borders[0] is None:
+        return
+    ends = [*borders[0][1:], float("inf")]
+    is_judge = F.pmod(F.xxhash64("user_id"), F.lit(2)) == 0
+    for start, end in zip(borders[0], ends, strict=True):
+        split = (
+            F.when(seconds >= end, None)
+            .when(seconds >= start, F.when(is_judge, "test").otherwise("validation"))
+            .when(seconds > start - horizon.total_seconds(), None)
+            .otherwise("train")
+        )
+        yield past.withColumn("split", split).where(F.col("split").isNotNull())

@@ -9,15 +9,17 @@ from profile_lib.tables import NUMERIC_FEATURES
 
 def model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
     """What a model reads of each row of behaviour, and what tells its users apart in a report."""
-    return behaviour.select(
+    places = {"device": "devices", "region": "regions", "channel": "channels"}
+    seen = behaviour.withColumns({name: _commonest(counts) for name, counts in places.items()})
+    where = F.array(*(F.col(name) for name in places))
+    return seen.select(
         "user_id",
         "cutoff_ts",
-        behaviour_text(F.col("recent"), F.col("categories"), max_text_events).alias("text"),
+        behaviour_text(F.col("recent"), F.col("categories"), where, max_text_events).alias("text"),
         numeric_vector().alias("numeric"),
         F.get("categories", F.lit(0))["name"].alias("top_category"),
         (F.col("n_sessions") > 1).alias("is_returning"),
-        _commonest("devices").alias("device"),
-        _commonest("regions").alias("region"),
+        *places,
     )
 
 

@@ -1,6 +1,6 @@
 """Frames in, frames with a column `prediction` out: the predictor as an iterator pandas UDF."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.inference.predictor import Predictions, Predictor
+from profile_lib.positions import with_codes
 
 FLOATS = T.ArrayType(T.FloatType())
 PREDICTION = T.StructType(
@@ -26,6 +27,7 @@ def add_predictions(
     frame: DataFrame,
     folder: str,
     *,
+    categories: Sequence[tuple[str, Sequence[str]]],
     model_version: str,
     batch_tokens: int,
     max_events: int,
@@ -33,6 +35,8 @@ def add_predictions(
 ) -> DataFrame:
     """`frame` with `prediction` of its `token_ids`, `n_tokens` and `numeric`; null where they are.
 
+    Behind the numbers the model reads the positions of `categories`, columns of the frame each
+    with the values that the model knows.
     Rows are brought together by text and sorted by length first, so that equal texts meet in one
     Arrow batch and are encoded once, and near lengths share a forward pass.
     """
@@ -46,7 +50,8 @@ def add_predictions(
             yield predict_rows(predictor, token_ids, n_tokens, numeric, n_reasons)
 
     together = frame.repartition("text").sortWithinPartitions("n_tokens", "text")
-    return together.withColumn("prediction", predict("token_ids", "n_tokens", "numeric"))
+    numeric = F.when(F.col("numeric").isNotNull(), with_codes(F.col("numeric"), categories))
+    return together.withColumn("prediction", predict("token_ids", "n_tokens", numeric))
 
 
 def predict_rows(

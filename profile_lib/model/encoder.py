@@ -12,7 +12,7 @@ from transformers.utils import logging
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
 from profile_lib.model.numbers import Numbers
-from profile_lib.model.tasks import TaskSpec
+from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 
 class ModelSpec(BaseModel):
@@ -21,6 +21,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True)
     tasks: tuple[TaskSpec, ...]
     numeric: tuple[str, ...]  # names of the numeric features, in order
+    categories: tuple[CategorySpec, ...] = ()  # their positions stand behind the numbers
     numeric_bins: int
     numeric_hidden: int
     joined_size: int
@@ -58,6 +59,7 @@ class ProfileModel(nn.Module):
             spec.numeric_hidden,
             spec.joined_size,
             spec.dropout,
+            tuple(len(category.values) for category in spec.categories),
         )
         outputs = {task.name: task.n_outputs for task in spec.tasks}
         hidden_size = None if bert is None else int(bert.config.hidden_size)
@@ -102,7 +104,8 @@ class ProfileModel(nn.Module):
         return self.heads_from(None, self.numbers(numeric))[1]
 
     def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> Output:
-        """(B, T) padded ids, (B,) true lengths and (B, F) raw numbers, NaN where unknown."""
+        """(B, T) padded ids, (B,) true lengths and (B, F + K) raw numbers and positions of
+        categories, NaN where unknown."""
         hidden = self.encode(token_ids, n_tokens)
         pooled = self.pool(hidden, n_tokens)
         vector, logits = self.heads_from(pooled, self.numbers(numeric))

@@ -1,4 +1,4 @@
-"""Raw numeric features in, a vector out; their statistics are part of the model.
+"""Raw numeric features and categories in, a vector out; their statistics are part of the model.
 
 Knows no feature by name: what is logged, and where the bins lie, comes from the train split.
 """
@@ -25,13 +25,14 @@ class NumberStatistics:
 
 
 class Numbers(nn.Module):
-    """Standardise, bin piecewise linearly and pass through an MLP: (B, F) → (B, joined_size).
+    """Standardise, bin piecewise linearly and pass through an MLP: (B, F + K) → (B, joined_size).
 
     A heavy-tailed feature is taken as sign(x) · log(1 + |x|); every feature is standardised, an
     unknown one (NaN) becomes 0 and raises a flag. Beside the standardised value stands its
     piecewise-linear encoding: one component a bin, 0 below the bin, 1 above it, linear within
     (Gorishniy, Rubachev & Babenko, On Embeddings for Numerical Features in Tabular Deep Learning,
-    2022). All of it are buffers, so that training and inference cannot differ.
+    2022). All of it are buffers, so that training and inference cannot differ. The K categories
+    behind the numbers are positions in lists of known values, each with a vector that is learned.
     """
 
     is_logged: Tensor
@@ -41,8 +42,21 @@ class Numbers(nn.Module):
     width: Tensor
     is_bin: Tensor
 
-    def __init__(self, n_features: int, bins: int, hidden: int, size: int, dropout: float):
+    def __init__(
+        self,
+        n_features: int,
+        bins: int,
+        hidden: int,
+        size: int,
+        dropout: float,
+        category_sizes: Sequence[int] = (),
+    ):
         super().__init__()
+        self.n_features, self.category_sizes = n_features, category_sizes
+        self.categories = nn.ModuleList(  # the last vector is that of the unknown
+            nn.Embedding(n + 1, category_width(n)) for n in category_sizes
+        )
+        widths = sum(category_width(n) for n in category_sizes)
         self.register_buffer("is_logged", torch.zeros(n_features))
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("deviation", torch.ones(n_features))
@@ -50,7 +64,7 @@ class Numbers(nn.Module):
         self.register_buffer("width", torch.ones(n_features, bins))
         self.register_buffer("is_bin", torch.zeros(n_features, bins))
         self.mlp = nn.Sequential(
-            nn.Linear(n_features * (bins + 2), hidden),
+            nn.Linear(n_features * (bins + 2) + widths, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -86,8 +100,21 @@ class Numbers(nn.Module):
         return torch.cat([z.clamp(-LIMIT, LIMIT), 1 - known, bins.flatten(1)], dim=1)
 
     def forward(self, numeric: Tensor) -> Tensor:
-        """(B, F) raw, NaN where unknown → (B, size)."""
-        return self.mlp(self.encode(numeric))
+        """(B, F + K) raw numbers and positions, NaN where unknown → (B, size)."""
+        parts = [self.encode(numeric[:, : self.n_features])]
+        for i, vectors in enumerate(self.categories):
+            position = numeric[:, self.n_features + i].nan_to_num(self.category_sizes[i])
+            parts.append(vectors(position.long()))
+        return self.mlp(torch.cat(parts, dim=1))
+
+
+def category_width(n_values: int) -> int:
+    """Numbers in the vector of a category of so many values: half as many, 16 at most.
+
+    >>> [category_width(n) for n in (1, 3, 100)]
+    [1, 2, 16]
+    """
+    return min(16, (n_values + 1) // 2)
 
 
 def thin(edges: Sequence[float], most: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""What heads answer: the kinds of tasks, the labels each takes and how its logits are read."""
+"""What a model is asked and reads: the kinds of tasks with their labels, and categories."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -7,6 +7,14 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
+
+
+class CategorySpec(BaseModel):
+    """A feature that is one of several values: its column, and those that train knows."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    values: tuple[str, ...]  # commonest first
 
 
 class TaskSpec(BaseModel):

@@ -1,14 +1,15 @@
-"""Labels of examples in, the tasks' classes and scales and their columns of `labels` out."""
+"""Examples in, the tasks' classes and scales, their columns of `labels` and categories out."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.model.tasks import Kind, TaskSpec
+from profile_lib.model.tasks import CategorySpec, Kind, TaskSpec
+from profile_lib.positions import position
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,33 @@ def _classes(task: LabelledTask, counts: dict[str, int]) -> tuple[str, ...]:
     return tuple(sorted(seen, key=lambda label: (-seen[label], label)))
 
 
+MOST_VALUES, LEAST_ROWS = 64, 20  # of a category: values that are known, and rows that show one
+
+
+def describe_categories(examples: DataFrame, columns: Sequence[str]) -> tuple[CategorySpec, ...]:
+    """Of each column the values that the train split knows well, commonest first."""
+    if not columns:
+        return ()
+    named = F.array(*(F.struct(F.lit(c).alias("name"), F.col(c).alias("value")) for c in columns))
+    counted = (
+        examples.where("split = 'train'")
+        .select(F.inline(named))
+        .where(F.col("value").isNotNull())
+        .groupBy("name", "value")
+        .count()
+        .where(F.col("count") >= LEAST_ROWS)
+    )
+    place = F.row_number().over(Window.partitionBy("name").orderBy(F.desc("count"), "value"))
+    rows = counted.withColumn("place", place).where(F.col("place") <= MOST_VALUES)
+    found: dict[str, dict[int, str]] = {column: {} for column in columns}
+    for row in rows.collect():
+        found[row["name"]][row["place"]] = row["value"]
+    return tuple(
+        CategorySpec(name=column, values=tuple(values[i] for i in sorted(values)))
+        for column, values in found.items()
+    )
+
+
 def label_columns_of(task: LabelledTask, spec: TaskSpec) -> Column:
     """The task's columns of `labels`, NaN where the answer is unknown."""
     nan, answer = F.lit(math.nan).cast("float"), task.answer
@@ -130,9 +158,3 @@ def label_columns_of(task: LabelledTask, spec: TaskSpec) -> Column:
         at = position(answer.cast("string"), spec.classes)
         return F.array(F.when(at >= 0, at.cast("float")).otherwise(nan))
     return F.array(F.coalesce(answer.cast("float"), nan))
-
-
-def position(label: Column, classes: tuple[str, ...]) -> Column:
-    """The label's position among the classes, -1 where it is null or not one of them."""
-    found = F.array_position(F.array(*(F.lit(c) for c in classes)), label)
-    return (F.coalesce(found, F.lit(0)) - 1).cast("int")

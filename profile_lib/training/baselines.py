@@ -6,17 +6,18 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 
 class Numbers(NamedTuple):
     """Of n rows of a split."""
 
-    numeric: np.ndarray  # (n, F) float32, NaN where unknown
+    numeric: np.ndarray  # (n, F + K) float32, NaN where unknown; K positions of categories
     labels: np.ndarray  # (n, L), NaN where unknown
     top_class: np.ndarray  # (n,)
     weight: np.ndarray  # (n,)
@@ -42,25 +43,31 @@ def read_numbers(folder: str, most: int) -> Numbers:
     )
 
 
-def fit_baselines(train: Numbers, test: Numbers, column: int, seed: int) -> dict[str, np.ndarray]:
+def fit_baselines(
+    train: Numbers, test: Numbers, column: int, n_categories: int, seed: int
+) -> dict[str, np.ndarray]:
     """Name → probabilities of a binary label for the test rows where it is known.
 
-    Logistic regression reads signed logarithms, standardised, unknown values as the median;
-    gradient boosting reads the numbers as they are. Both take the rows' weights, and leave out
-    features of which no train row knows the value.
+    Logistic regression reads signed logarithms, standardised, unknown values as the median, and a
+    flag for each category's value; gradient boosting reads numbers and the last `n_categories`,
+    which are categories, as they are. Both take the rows' weights, and leave out features of which
+    no train row knows the value.
     """
     known = ~np.isnan(train.labels[:, column])
     seen = ~np.isnan(train.numeric[known]).all(axis=0)
     x, y, weight = train.numeric[known][:, seen], train.labels[known, column], train.weight[known]
     asked = test.numeric[~np.isnan(test.labels[:, column])][:, seen]
-    logistic = make_pipeline(
-        FunctionTransformer(_signed_log),
-        SimpleImputer(strategy="median"),
-        StandardScaler(),
-        LogisticRegression(max_iter=1000),
+    is_category = (np.arange(len(seen)) >= len(seen) - n_categories)[seen]
+    numbers = make_pipeline(
+        FunctionTransformer(_signed_log), SimpleImputer(strategy="median"), StandardScaler()
     )
+    parts = [
+        ("numbers", numbers, ~is_category),
+        ("categories", OneHotEncoder(handle_unknown="ignore"), is_category),
+    ]
+    logistic = make_pipeline(ColumnTransformer(parts), LogisticRegression(max_iter=1000))
     logistic.fit(x, y, logisticregression__sample_weight=weight)
-    boosting = HistGradientBoostingClassifier(random_state=seed)
+    boosting = HistGradientBoostingClassifier(random_state=seed, categorical_features=is_category)
     boosting.fit(x, y, sample_weight=weight)
     return {
         "logistic_regression": logistic.predict_proba(asked)[:, 1],

@@ -29,6 +29,7 @@ def evaluate(
     train: Numbers,
     test: Numbers,
     users: pd.DataFrame,
+    n_categories: int,
     seed: int,
     n_resamples: int,
 ) -> Report:
@@ -53,7 +54,7 @@ def evaluate(
             entry["positives"] = int((found["label"] == 1).sum())
             ways = {
                 "model": found["probability"],
-                **fit_baselines(train, rows, columns.start, seed),
+                **fit_baselines(train, rows, columns.start, n_categories, seed),
             }
             of = users.reindex(found["row_hash"])
             entry.update(_binary_entry(found["label"], ways, of, seed, n_resamples))
@@ -74,6 +75,27 @@ def evaluate(
                 found["label"], np.full(entry["n"], task.center)
             )
     return report
+
+
+def measure_alone(tasks: Sequence[TaskSpec], predictions: Predictions) -> Report:
+    """task → kind, n and the model's measures; nothing beside it."""
+    report: Report = {}
+    for task in tasks:
+        found = predictions[task.name]
+        report[task.name] = {"kind": task.kind, "n": len(found["label"])}
+        if len(found["label"]):
+            report[task.name]["model"] = _measures(task, found)
+    return report
+
+
+def _measures(task: TaskSpec, found: dict[str, np.ndarray]) -> dict[str, Any]:
+    if task.kind == "multiclass":
+        return dict(ranked_measures(found["rank"]))
+    if task.kind == "regression":
+        return dict(regression_measures(found["label"], found["value"]))
+    if task.kind == "multilabel":
+        return dict(multilabel_measures(found["label"], found["probability"]))
+    return dict(binary_measures(found["label"], found["probability"]))
 
 
 def read_users(folder: str) -> pd.DataFrame:

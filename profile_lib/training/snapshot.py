@@ -10,8 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.model.tasks import TaskSpec
-from profile_lib.training.answers import LabelledTask, describe_tasks, label_columns_of, position
+from profile_lib.model.tasks import CategorySpec, TaskSpec
+from profile_lib.positions import position, with_codes
+from profile_lib.training.answers import (
+    LabelledTask,
+    describe_categories,
+    describe_tasks,
+    label_columns_of,
+)
 from profile_lib.training.folders import told_when_full
 
 SPLITS = ("train", "validation", "test")
@@ -26,6 +32,7 @@ class Snapshot:
     folder: str
     rows: dict[str, int]
     tasks: tuple[TaskSpec, ...]  # with the classes and the scale of the train split
+    categories: tuple[CategorySpec, ...]  # with the values of the train split
     max_tokens: int  # the length of token_ids; 0 where the text was left out
     positives: int  # train rows of the most frequent binary task's positive class
     files: dict[str, Files]  # of each split, by which a change is found
@@ -36,7 +43,10 @@ class Snapshot:
 
     def save(self) -> None:
         """Write what it says of itself beside its splits."""
-        told = asdict(self) | {"tasks": [task.model_dump() for task in self.tasks]}
+        told = asdict(self) | {
+            "tasks": [task.model_dump() for task in self.tasks],
+            "categories": [category.model_dump() for category in self.categories],
+        }
         (Path(self.folder) / ABOUT).write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -46,7 +56,13 @@ def load_snapshot(folder: str) -> Snapshot:
     if not path.is_file():
         raise InputError(f"{folder}: no {ABOUT}, so there is nothing to resume; train anew")
     told = json.loads(path.read_text(encoding="utf-8"))
-    return Snapshot(**told | {"tasks": tuple(TaskSpec(**task) for task in told["tasks"])})
+    return Snapshot(
+        **told
+        | {
+            "tasks": tuple(TaskSpec(**task) for task in told["tasks"]),
+            "categories": tuple(CategorySpec(**category) for category in told["categories"]),
+        }
+    )
 
 
 def write_snapshot(
@@ -58,21 +74,24 @@ def write_snapshot(
     shards: int,
     rows_a_group: int,
     evaluation_rows: int,
+    categorical: Sequence[str] = (),
     segments: Sequence[str] = (),
     with_text: bool = True,
 ) -> Snapshot:
     """Write train, validation and test to `folder`, in an order that depends on the rows alone.
 
-    A row holds token_ids and n_tokens (unless `with_text` is false), numeric (float32), labels (as
-    TaskSpec has them, NaN where unknown or a class that train does not have), top_class (the
-    position of top_category among the next_category task's classes, or -1), weight and row_hash;
-    the test rows' users and `segments` stand in a folder of their own, by row_hash. Of validation
-    and test at most about `evaluation_rows` are kept, by the hash. Each file is one row group of
-    about `rows_a_group` rows. Raises InputError where a split is empty, lists differ in length, a
-    binary label is neither 0 nor 1, or the train split does not hold two classes of every task.
+    A row holds token_ids and n_tokens (unless `with_text` is false), numeric (float32; behind the
+    numbers the positions of the columns `categorical`, see CategorySpec), labels (as TaskSpec has
+    them, NaN where unknown or a class that train does not have), top_class (the position of
+    top_category among the next_category task's classes, or -1), weight and row_hash; the test
+    rows' users and `segments` stand in a folder of their own, by row_hash. Of validation and test
+    at most about `evaluation_rows` are kept, by the hash. Each file is one row group of about
+    `rows_a_group` rows. Raises InputError where a split is empty, lists differ in length, a binary
+    label is neither 0 nor 1, or the train split does not hold two classes of every task.
     """
     found, max_tokens = _check_shape(examples, n_numeric, with_text)
     specs, positives = describe_tasks(examples, tasks)
+    categories = describe_categories(examples, categorical)
     rows, files = {}, {}
     for split in SPLITS:
         most = found[split] if split == "train" else evaluation_rows
@@ -86,7 +105,9 @@ def write_snapshot(
         path = f"{folder}/{split}"
         with told_when_full(path):
             ordered = frame.repartition(n_files, "row_hash").sortWithinPartitions("row_hash")
-            _select(ordered, tasks, specs, with_text).write.mode("overwrite").parquet(path)
+            _select(ordered, tasks, specs, categories, with_text).write.mode("overwrite").parquet(
+                path
+            )
             if split == "test" and segments:
                 users = frame.select(
                     "row_hash", F.xxhash64("user_id").alias("user_hash"), *segments
@@ -94,7 +115,7 @@ def write_snapshot(
                 users.coalesce(1).write.mode("overwrite").parquet(f"{folder}/test_users")
         rows[split] = examples.sparkSession.read.parquet(path).count()
         files[split] = files_in(path)
-    snapshot = Snapshot(folder, rows, specs, max_tokens, positives, files)
+    snapshot = Snapshot(folder, rows, specs, categories, max_tokens, positives, files)
     snapshot.save()
     return snapshot
 
@@ -133,7 +154,11 @@ def _check_shape(
 
 
 def _select(
-    frame: DataFrame, tasks: Sequence[LabelledTask], specs: Sequence[TaskSpec], with_text: bool
+    frame: DataFrame,
+    tasks: Sequence[LabelledTask],
+    specs: Sequence[TaskSpec],
+    categories: Sequence[CategorySpec],
+    with_text: bool,
 ) -> DataFrame:
     labels = [label_columns_of(task, spec) for task, spec in zip(tasks, specs, strict=True)]
     labels = labels or [F.array(F.lit(math.nan).cast("float"))]  # of texts without tasks
@@ -142,9 +167,9 @@ def _select(
     top = position(F.col("top_category"), classes) if classes else F.lit(-1)
     return frame.select(
         *(["token_ids", "n_tokens"] if with_text else [F.lit(0).alias("n_tokens")]),
-        F.transform("numeric", lambda x: F.coalesce(x, F.lit(math.nan)).cast("float")).alias(
-            "numeric"
-        ),
+        with_codes(F.col("numeric"), [(c.name, c.values) for c in categories])
+        .cast("array<float>")
+        .alias("numeric"),
         F.concat(*labels).alias("labels"),
         top.alias("top_class"),
         F.col("sampling_weight").cast("float").alias("weight"),

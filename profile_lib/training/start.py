@@ -7,6 +7,7 @@ from transformers import AutoTokenizer
 
 from profile_lib.model.encoder import ModelSpec, ProfileModel, load_encoder
 from profile_lib.model.numbers import NumberStatistics
+from profile_lib.model.tasks import CategorySpec
 from profile_lib.training.snapshot import Snapshot
 
 
@@ -14,6 +15,7 @@ def start_model(
     encoder: str | None,
     snapshot: Snapshot,
     numbers: Sequence[NumberStatistics],
+    categories: Sequence[CategorySpec],
     *,
     seed: int,
     encoder_layers: int | None,
@@ -36,6 +38,7 @@ def start_model(
     spec = ModelSpec(
         tasks=snapshot.tasks,
         numeric=tuple(of.name for of in numbers),
+        categories=tuple(categories),
         numeric_bins=numeric_bins,
         numeric_hidden=numeric_hidden,
         joined_size=joined_size,

@@ -19,9 +19,10 @@ def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
     return datetime(2026, 1, day, hour, minute)
 
 
-def text(rows, recent, liked=(), max_events=9):
-    frame = rows(f"{RECENT}, liked {LIKED}", (recent, [(name, 1.0) for name in liked]))
-    read = behaviour_text(F.col("recent"), F.col("liked"), max_events)
+def text(rows, recent, liked=(), places=(), max_events=9):
+    schema = f"{RECENT}, liked {LIKED}, places array<string>"
+    frame = rows(schema, (recent, [(name, 1.0) for name in liked], list(places)))
+    read = behaviour_text(F.col("recent"), F.col("liked"), F.col("places"), max_events)
     return frame.select(read.alias("t")).first().t
 
 
@@ -51,6 +52,10 @@ def test_the_three_strongest_categories_come_first(rows):
     recent = [(at(9), "search", None, None, None, "mug", None)]
     found = text(rows, recent, liked=("drinkware", "home [x]", "toys", "pets"))
     assert found == "likes drinkware home  x  toys [SEP] search mug"
+
+
+def test_where_the_user_comes_from_is_said_as_far_as_it_is_known(rows):
+    assert text(rows, [], ["bags"], ["Mobile", None, "Direct"]) == "likes bags from mobile direct"
 
 
 def test_a_user_without_a_past_or_interests_still_has_a_text(rows):

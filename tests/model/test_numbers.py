@@ -64,3 +64,13 @@ def test_values_without_bounds_stay_finite():
     made = numbers(NumberStatistics("n", True, 1.0, 2.0, (0.0, 1.0, 2.0)))
     for value in (math.inf, -math.inf, 3e38):
         assert made(torch.tensor([[value]])).isfinite().all()
+
+
+def test_a_category_has_a_vector_for_each_value_and_one_for_the_unknown():
+    made = Numbers(1, 2, hidden=4, size=3, dropout=0.0, category_sizes=(2,))
+    rows = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, math.nan]])
+    assert len({tuple(x) for x in made(rows).tolist()}) == 3
+    with torch.no_grad():
+        made.categories[0].weight[2] = made.categories[0].weight[0]
+    found = made(rows)
+    torch.testing.assert_close(found[0], found[2])

@@ -32,7 +32,7 @@ def users(n: int, **segments) -> pd.DataFrame:
 
 def test_the_baselines_are_fitted_to_the_numbers():
     train, test = numbers(2000, 0), numbers(500, 1)
-    found = fit_baselines(train, test, 0, seed=1)
+    found = fit_baselines(train, test, 0, 0, seed=1)
     auc = {name: roc_auc_score(test.labels[:, 0], p) for name, p in found.items()}
     assert auc["gradient_boosting"] > 0.99
     assert 0.4 < auc["logistic_regression"] < 0.6
@@ -51,14 +51,14 @@ def test_a_report_holds_the_measures_of_every_way_of_answering():
                  "probability": np.array([0.5, 0.2, 0.1])},
     }  # fmt: skip
     asked = users(4, device=["phone", "desk", "desk", None])
-    report = evaluate((BUYS, NEXT), "next", predictions, train, test, asked, 1, 20)
+    report = evaluate((BUYS, NEXT), "next", predictions, train, test, asked, 0, 1, 20)
     buys, following = report["buys"], report["next"]
     label, probability = predictions["buys"]["label"], predictions["buys"]["probability"]
     assert (buys["n"], buys["positives"]) == (3, 2)
     assert buys["model"]["roc_auc"] == roc_auc_score(label, probability)
     assert buys["model"]["pr_auc"] == pytest.approx(average_precision_score(label, probability))
     assert buys["classification_report"]["1"]["precision"] == 0.5  # two are called, one is right
-    boosting = fit_baselines(train, test, 0, seed=1)["gradient_boosting"]  # of rows 0, 1, 2
+    boosting = fit_baselines(train, test, 0, 0, seed=1)["gradient_boosting"]  # of rows 0, 1, 2
     assert buys["gradient_boosting"]["brier"] == pytest.approx(
         np.mean((boosting[[2, 0, 1]] - label) ** 2)
     )
@@ -85,7 +85,7 @@ def test_several_labels_and_values_stand_beside_what_train_says_of_all():
                   "probability": np.array([[0.9, 0.2], [0.1, 0.8]])},
         "spend": {"row_hash": np.arange(2), "label": labels[:, 2], "value": np.array([3.0, 2.0])},
     }  # fmt: skip
-    report = evaluate((likes, spend), None, predictions, rows, rows, users(2), 1, 5)
+    report = evaluate((likes, spend), None, predictions, rows, rows, users(2), 0, 1, 5)
     assert report["likes"]["model"]["roc_auc"] == 1.0
     assert report["likes"]["rate_in_train"]["roc_auc"] == 0.5
     assert report["spend"]["model"] == {"rmse": pytest.approx(math.sqrt(0.5)), "mae": 0.5}
@@ -95,7 +95,7 @@ def test_several_labels_and_values_stand_beside_what_train_says_of_all():
 def test_a_task_that_no_test_row_answers_is_told_without_measures():
     empty = {"row_hash": np.zeros(0, int), "label": np.zeros(0, int), "probability": np.zeros(0)}
     test = numbers(2, 1)._replace(labels=np.full((2, 1), NAN))
-    report = evaluate((BUYS,), None, {"buys": empty}, numbers(50, 0), test, users(2), 1, 5)
+    report = evaluate((BUYS,), None, {"buys": empty}, numbers(50, 0), test, users(2), 0, 1, 5)
     assert report == {"buys": {"kind": "binary", "n": 0}}
     assert report_lines(report)[0] == "buys (0 test rows)"
 

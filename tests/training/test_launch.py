@@ -23,7 +23,7 @@ OPTIONS = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=1.0, sta
 
 
 def job(folder) -> FitJob:
-    snapshot = Snapshot(str(folder), {}, (), 8, 0, {})
+    snapshot = Snapshot(str(folder), {}, (), (), 8, 0, {})
     return FitJob(str(folder), snapshot, PLAN, (1.0,), 6, 8, 1, str(folder))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.training.answers import LabelledTask
@@ -225,6 +226,24 @@ def test_without_the_text_no_tokens_are_written(spark, tmp_path):
     assert found.max_tokens == 0
     feed = Feed(found.split("train"), 8, found.files["train"], 2, 0, 1, 64, [0], 0)
     assert sum(len(b["numeric"]) for b in feed.batches(4, (1,), with_text=False)) == 8
+    assert found.categories == ()
     assert spark.read.parquet(f"{tmp_path}/test_users").columns == [
         "row_hash", "user_hash", "is_returning"
     ]  # fmt: skip
+
+
+def test_categories_that_train_knows_well_stand_behind_the_numbers(spark, tmp_path):
+    rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(60)]
+    rows += [example(102, "validation"), example(103, "test")]
+    device = F.when(F.col("user_id") == "u7", "toaster").when(F.rand(1) < 2, "phone")
+    region = F.when(F.col("split") == "train", F.when(F.col("buys") == 1, "us").otherwise("ca"))
+    frame = spark.createDataFrame(rows, SCHEMA).withColumns({"device": device, "region": region})
+    found = written(frame, tmp_path, categorical=("device", "region"))
+    assert [(c.name, c.values) for c in found.categories] == [
+        ("device", ("phone",)), ("region", ("ca", "us"))
+    ]  # fmt: skip
+    train, test = (read_numbers(found.split(s), 100) for s in ("train", "test"))
+    assert train.numeric.shape == (60, 4)
+    assert (train.numeric[:, 3] == train.labels[:, 0]).all()
+    assert np.isnan(train.numeric[:, 2]).sum() == 1  # one row shows a toaster: too few
+    assert np.isnan(test.numeric[:, 3]).all()

@@ -1,0 +1,151 @@
+"""examples → the best settings of a search, judged over windows of time before the test split."""
+
+import shutil
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.trial import Trial, TrialState
+from pyspark.sql import functions as F
+
+from jobs.command import main
+from jobs.train_model import fit, prepare_snapshot, prepare_start
+from profile_lib.config import Range, Settings, with_values
+from profile_lib.encoders import encoder_folder
+from profile_lib.errors import InputError
+from profile_lib.examples.split import rolling_windows
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.lock import only_training
+from profile_lib.training.rank import START
+from profile_lib.training.snapshot import Snapshot
+
+SMALLER_IS_BETTER = ("log_loss", "rmse")
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Search until there are tune.trials in all; those of earlier runs count, so that a search
+    that was broken off goes on where it stopped.
+
+    Each trial is trained on every window in turn and given up where it is worse than the median of
+    those before it. What came out best is written as a settings file. The test split is never
+    looked at. Raises InputError where a setting of the space is none, or no trial ended well.
+    """
+    given = settings.tune
+    folder = Path(settings.paths.work) / f"tune_{given.name}"
+    for name, drawn in given.space.items():  # before anything is computed
+        with_values(settings, {name: drawn.choices[0] if drawn.choices else drawn.low})
+    with only_training(settings.paths.models, given.name):
+        study = open_study(settings)
+        left = given.trials - len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
+        if left > 0:
+            snapshots = write_windows(store, settings, folder, day)
+            study.optimize(lambda trial: _measure(trial, store, settings, snapshots), n_trials=left)
+        if not study.get_trials(states=[TrialState.COMPLETE]):
+            raise InputError(f"{given.storage}: no trial of {given.name} was carried to its end")
+        best = Path(settings.paths.models) / f"{given.name}.yaml"
+        best.write_text(yaml.safe_dump(nested(study.best_params)), encoding="utf-8")
+    told = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                     for name, value in study.best_params.items())  # fmt: skip
+    print(f"{given.name}: {given.measure} {study.best_value:.4f} of {given.task} with {told}")
+    print(f"{best}: the settings, to be merged into a settings file")
+
+
+def open_study(settings: Settings) -> optuna.Study:
+    """The study by its name, anew or as it was left; a trial that a crash broke off is queued."""
+    given = settings.tune
+    if given.storage.startswith("sqlite:///"):
+        Path(given.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        storage=given.storage,
+        study_name=given.name,
+        direction="minimize" if given.measure in SMALLER_IS_BETTER else "maximize",
+        sampler=optuna.samplers.TPESampler(seed=settings.training.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+        load_if_exists=True,
+    )
+    for broken in study.get_trials(states=[TrialState.RUNNING]):
+        study.tell(broken.number, state=TrialState.FAIL)
+        study.enqueue_trial(broken.params)
+    return study
+
+
+def write_windows(
+    store: Store, settings: Settings, folder: Path, day: date | None
+) -> list[Snapshot]:
+    """A snapshot of each window, which all trials read."""
+    shutil.rmtree(folder, ignore_errors=True)
+    examples = store.read(EXAMPLES)
+    if day is not None:
+        examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
+    horizon = timedelta(hours=settings.examples.horizon_hours)
+    windows = rolling_windows(examples, settings.tune.windows, horizon)
+    return [
+        prepare_snapshot(window, settings, folder / f"window_{number}")
+        for number, window in enumerate(windows)
+    ]
+
+
+def nested(values: dict[str, Any]) -> dict[str, Any]:
+    """Keys joined by dots as sections.
+
+    >>> nested({"a.b": 1, "a.c": 2})
+    {'a': {'b': 1, 'c': 2}}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        at = found
+        for section in sections:
+            at = at.setdefault(section, {})
+        at[last] = value
+    return found
+
+
+def _measure(
+    trial: Trial, store: Store, settings: Settings, snapshots: Sequence[Snapshot]
+) -> float:
+    """The mean of the measure over the windows, told after each of them."""
+    given = settings.tune
+    drawn = {name: _draw(trial, name, of) for name, of in given.space.items()}
+    tried = with_values(settings, {**drawn, "training.name": f"{given.name}_{trial.number}"})
+    encoder, found = encoder_folder(tried.model.encoder), []
+    for number, snapshot in enumerate(snapshots):
+        folder = Path(snapshot.folder).parent
+        for left in ("checkpoints", START):
+            shutil.rmtree(folder / left, ignore_errors=True)
+        prepare_start(store.spark, snapshot, tried, folder, encoder, {})
+        fitted = fit(store.spark, tried, folder, snapshot, _silent, alone=True)
+        measures = fitted.report.get(given.task, {}).get("model", {})
+        if measures.get(given.measure) is None:
+            raise InputError(
+                f"tune.measure: {given.measure} of {given.task} is not among what was measured: "
+                f"{', '.join(measures) or 'nothing'}; name another measure or task"
+            )
+        found.append(measures[given.measure])
+        mean = sum(found) / len(found)
+        print(f"trial {trial.number}, window {number + 1}: {given.measure} {mean:.4f}", flush=True)
+        trial.report(mean, number)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return mean
+
+
+def _draw(trial: Trial, name: str, of: Range) -> Any:
+    if of.choices is not None:
+        return trial.suggest_categorical(name, of.choices)
+    if isinstance(of.low, int) and isinstance(of.high, int):
+        return trial.suggest_int(name, of.low, of.high, log=of.log)
+    return trial.suggest_float(name, float(of.low or 0), float(of.high or 0), log=of.log)
+
+
+def _silent(entry: dict[str, Any]) -> None:
+    """A trial's steps are not told, only what came of them."""
+
+
+if __name__ == "__main__":
+    main("tune_model", run, __doc__)

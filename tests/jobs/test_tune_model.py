@@ -1,0 +1,128 @@
+"""The search for settings over windows of time: stored, resumable, and blind to the test split."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import yaml
+from pyspark.sql import functions as F
+
+from jobs import tune_model
+from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.errors import InputError
+from profile_lib.examples.split import rolling_windows
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from tests.worlds import CONF, example_rows
+
+NAMES = [column.name for column in NUMERIC_FEATURES]
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory) -> Store:
+    """Who has much in the cart buys; of the test split nothing can be learned."""
+    rng = np.random.default_rng(3)
+    numeric = rng.poisson(1.0, (1500, len(NAMES))).astype(float)
+    buys = (numeric[:, NAMES.index("n_in_cart")] > 1).astype(int)
+    buys[1200:] = 1
+    rows = example_rows(1500, numeric=list(numeric), buys=buys)
+    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
+    tables.replace(EXAMPLES, spark.createDataFrame(rows, EXAMPLES.schema))
+    return tables
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+
+    def make(*changes: str) -> Settings:
+        return load_settings(
+            str(CONF / "dev.yaml"),
+            [
+                f"paths.work={folder}/work", f"paths.models={folder}/models", "model.text=false",
+                "training.ranks=1", "training.numeric_epochs=2", "training.numeric_batch_size=128",
+                "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]",
+                f"tune.storage=sqlite:///{folder}/tune.db", "tune.windows=2", "tune.trials=2",
+                "examples.horizon_hours=0.1", "training.bootstrap_resamples=2", *changes,
+            ],
+        )  # fmt: skip
+
+    return make
+
+
+SPACE = "tune.space={training.head_lr: {choices: [1.0e-6, 1.0e-2]}}"
+
+
+def trials(settings: Settings) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=settings.tune.name, storage=settings.tune.storage).trials
+
+
+def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(store, settings, capsys):
+    first = settings(SPACE, "tune.trials=2")
+    tune_model.run(store, first, None)
+    study = tune_model.open_study(first)
+    broken = study.ask(  # as a crash in the middle of a trial leaves it
+        {"training.head_lr": optuna.distributions.CategoricalDistribution([1.0e-6, 1.0e-2])}
+    )
+    tune_model.run(store, settings(SPACE, "tune.trials=4"), None)
+    found = trials(first)
+    states = [t.state.name for t in found]
+    assert states[broken.number] == "FAIL"
+    assert found[broken.number + 1].params == broken.params
+    assert sum(state in ("COMPLETE", "PRUNED") for state in states) == 4
+    assert study.best_params == {"training.head_lr": 1.0e-2}
+    best = yaml.safe_load(Path(first.paths.models, "search.yaml").read_text())
+    assert best == {"training": {"head_lr": 1.0e-2}}
+    assert with_values(first, {"training.head_lr": 1.0e-2}).training.head_lr == 1.0e-2
+    assert "search: log_loss" in capsys.readouterr().out
+    n = len(found)
+    tune_model.run(store, settings(SPACE, "tune.trials=4"), None)
+    assert len(trials(first)) == n
+
+
+def test_a_trial_worse_than_the_median_is_given_up(store, settings):
+    given = settings(SPACE, "tune.name=median", "tune.trials=4")
+    study = tune_model.open_study(given)
+    for rate in (1.0e-2, 1.0e-2, 1.0e-2, 1.0e-6):
+        study.enqueue_trial({"training.head_lr": rate})
+    tune_model.run(store, given, None)
+    pruned = [t for t in trials(given) if t.state.name == "PRUNED"]
+    assert pruned
+    assert {t.params["training.head_lr"] for t in pruned} == {1.0e-6}
+    assert all(len(t.intermediate_values) == 1 for t in pruned)  # after the first of two windows
+
+
+def test_windows_reach_further_one_after_the_other_and_know_nothing_of_what_is_later(spark):
+    rows = example_rows(1000)
+    frame = spark.createDataFrame(rows, EXAMPLES.schema)
+    windows = list(rolling_windows(frame, 3, timedelta(minutes=5)))
+    spans = []
+    for window in windows:
+        by_split = {
+            r["split"]: (r["first"], r["last"], r["n"])
+            for r in window.groupBy("split")
+            .agg(
+                F.min("cutoff_ts").alias("first"),
+                F.max("cutoff_ts").alias("last"),
+                F.count("*").alias("n"),
+            )
+            .collect()
+        }
+        judged = min(by_split["validation"][0], by_split["test"][0])
+        assert by_split["train"][1] + timedelta(minutes=5) <= judged
+        spans.append((by_split["train"][2], judged, max(s[1] for s in by_split.values())))
+    assert [n for n, _, _ in spans] == [195, 395, 595]
+    assert all(one[2] < two[1] for one, two in zip(spans, spans[1:], strict=False))
+    assert spans[-1][2] < frame.where("split = 'test'").agg(F.min("cutoff_ts")).head()[0]
+
+
+def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(store, settings):
+    odd = settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
+    with pytest.raises(InputError, match=r"training\.speed: training\.speed: no such key"):
+        tune_model.run(store, odd, None)
+    with pytest.raises(InputError, match="tune.measure: accuracy of buys is not among .*roc_auc"):
+        tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.measure=accuracy"), None)
+    with pytest.raises(InputError, match="wanted low and high, or choices"):
+        settings("tune.space={training.head_lr: {low: 1}}")
