@@ -27,6 +27,8 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         events,
         gap=settings.sessions.gap,
         per_session=given.cutoffs_a_session,
+        per_train_session=given.train_cutoffs_a_session,
+        train_until=midnight(given.validation_from),
         min_events=given.min_session_events,
         calendar_days=given.calendar_days,
         first=None if given.first_cutoff is None else midnight(given.first_cutoff),

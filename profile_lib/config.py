@@ -94,6 +94,7 @@ class ExampleSettings(Section):
 
     seed: int
     cutoffs_a_session: int = Field(ge=0)
+    train_cutoffs_a_session: int = Field(ge=0)  # of sessions before validation_from
     min_session_events: int = Field(gt=0)
     calendar_days: int | None  # also one cutoff every so many days at midnight; null: none
     horizon_hours: float = Field(gt=0)

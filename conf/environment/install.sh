@@ -72,7 +72,7 @@ case "${1:-.venv}" in
         ;;
     --into-current-python) # Databricks: its runtime is the lock file; only what it lacks is added
         python3 -m pip install --no-deps -r <(grep -v '^petastorm' "$here/no_deps.txt")
-        python3 -m pip install --no-deps snowballstemmer stopwordsiso jieba
+        python3 -m pip install --no-deps snowballstemmer stopwordsiso jieba peft optuna colorlog
         ;;
     -*)
         fail "$usage"

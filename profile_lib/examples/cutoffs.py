@@ -15,6 +15,8 @@ def choose_cutoffs(
     *,
     gap: timedelta,
     per_session: int,
+    per_train_session: int,
+    train_until: datetime,
     min_events: int,
     calendar_days: int | None,
     first: datetime | None,
@@ -24,11 +26,14 @@ def choose_cutoffs(
     """Cutoffs inside sessions and from a calendar, each (user_id, cutoff_ts) once.
 
     Of every session of `min_events` events or more, `per_session` events are drawn by a seeded
-    hash, the cutoff falling just after each. The calendar adds a cutoff every `calendar_days` at
-    midnight, counted from the day after the first event, for every user seen before it. Cutoffs
-    outside `first` to `last` are left out.
+    hash, the cutoff falling just after each; `per_train_session` where it lies before
+    `train_until`, as a model may learn from many moments of a session but is asked at one. The
+    calendar adds a cutoff every `calendar_days` at midnight, counted from the day after the first
+    event, for every user seen before it. Cutoffs outside `first` to `last` are left out.
     """
-    cutoffs = _inside_sessions(events, gap, per_session, min_events, seed)
+    cutoffs = _inside_sessions(
+        events, gap, per_session, per_train_session, train_until, min_events, seed
+    )
     if calendar_days is not None:
         cutoffs = cutoffs.unionByName(_from_calendar(events, calendar_days))
     if first is not None:
@@ -39,11 +44,19 @@ def choose_cutoffs(
 
 
 def _inside_sessions(
-    events: DataFrame, gap: timedelta, per_session: int, min_events: int, seed: int
+    events: DataFrame,
+    gap: timedelta,
+    per_session: int,
+    per_train_session: int,
+    train_until: datetime,
+    min_events: int,
+    seed: int,
 ) -> DataFrame:
     in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
     session = Window.partitionBy("user_id", "session_number")
     drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
+    is_train = F.col("event_ts") < F.lit(train_until)
+    most = F.when(is_train, per_train_session).otherwise(per_session)
     starts = begins_session(seconds_since_last(in_time), gap)
     return (
         events.select("user_id", "event_ts", "event_id")
@@ -52,7 +65,7 @@ def _inside_sessions(
         .withColumn("n_events", F.count("*").over(session))
         .where(F.col("n_events") >= min_events)
         .withColumn("draw", F.row_number().over(drawn))
-        .where(F.col("draw") <= per_session)
+        .where(F.col("draw") <= most)
         .select("user_id", (F.col("event_ts") + F.expr(JUST_AFTER)).alias("cutoff_ts"))
     )
 

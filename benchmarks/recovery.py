@@ -1,0 +1,144 @@
+"""How a training outlives its ranks: seeded kills, each at its own step, all to be made up for.
+
+    python benchmarks/recovery.py --config conf/demo.yaml --kills 20
+
+Reads the table `examples` of the settings (make demo leaves one). Each training is one of two
+Horovod ranks on the numbers alone; its victim is a rank, or the Spark worker that it runs below.
+Writes benchmarks/results/training.json: how many recovered, after how many seconds the next step
+was told, and how many steps were lost.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from measure import save, spread
+
+from jobs.train_model import fit, prepare_snapshot, prepare_start
+from profile_lib.config import load_settings, with_values
+from profile_lib.encoders import encoder_folder
+from profile_lib.spark import start_spark
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.rank import START
+
+EVERY = 25  # steps between two checkpoints
+WANTED_SECONDS = 60
+CHANGES = {
+    "model.text": False, "training.ranks": 2, "training.launcher": "horovod",
+    "training.checkpoint_steps": EVERY, "training.progress_steps": 1, "training.retries": 2,
+    "training.numeric_epochs": 4, "training.numeric_batch_size": 64,
+}  # fmt: skip
+
+
+class Kill(threading.Thread):
+    """Kills a rank, or the worker above it, once `step` has been told."""
+
+    def __init__(self, step: int, rank: int, worker: bool) -> None:
+        super().__init__(daemon=True)
+        self.step, self.rank, self.worker = step, rank, worker
+        self.reached = threading.Event()
+        self.at = 0.0
+
+    def run(self) -> None:
+        """Wait for the step, then strike."""
+        self.reached.wait()
+        ranks = sorted(below("horovod.spark.task.gloo_exec_fn"), key=lambda p: p.create_time())
+        victim = ranks[self.rank]
+        if self.worker:
+            above = [p for p in victim.parents() if "pyspark" in " ".join(p.cmdline())]
+            victim = above[0]
+        self.at = time.monotonic()
+        victim.kill()
+
+
+def below(word: str) -> list[psutil.Process]:
+    """Python processes of this one's tree whose command line holds `word`."""
+    found = []
+    for process in psutil.Process(os.getpid()).children(recursive=True):
+        try:
+            line = process.cmdline()
+        except psutil.NoSuchProcess:
+            continue  # it ended between the listing and the look
+        if line and "python" in Path(line[0]).name and word in line:
+            found.append(process)
+    return found
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """One unbroken training, then as many broken ones as asked for."""
+    settings = with_values(load_settings(arguments.config), CHANGES)
+    spark = start_spark(settings.spark, "benchmark")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        examples = Store(spark, settings.paths.tables).read(EXAMPLES)
+        snapshot = prepare_snapshot(examples, settings, folder)
+        encoder = encoder_folder(settings.model.encoder)
+        prepare_start(spark, snapshot, settings, folder, encoder, {})
+        whole = fit(spark, settings, folder, snapshot, lambda entry: None, alone=True)
+        curve = whole.outcome.curve
+        kills = []
+        for seed in range(arguments.kills):
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            rng = np.random.default_rng(seed)
+            step = int(rng.integers(1, len(curve) * 9 // 10))
+            kill = Kill(step, int(rng.integers(0, 2)), bool(rng.integers(0, 2)))
+            kills.append(killed(kill, spark, settings, folder, snapshot, curve))
+            print(seed, kills[-1], flush=True)
+        assert (folder / START).is_dir()
+    recovered = [k for k in kills if k["same_curve"]]
+    save(
+        "training",
+        "recovery",
+        {
+            "kills": len(kills),
+            "recovered_to_the_same_curve": len(recovered),
+            "steps": len(curve),
+            "steps_between_checkpoints": EVERY,
+            "steps_lost": spread([k["steps_lost"] for k in kills]),
+            "seconds_to_the_next_step": spread([k["seconds"] for k in kills]),
+            "wanted_seconds": WANTED_SECONDS,
+        },
+    )
+
+
+def killed(
+    kill: Kill, spark: Any, settings: Any, folder: Path, snapshot: Any, curve: list[float]
+) -> dict[str, Any]:
+    """What came of one kill."""
+    told: list[tuple[float, dict[str, Any]]] = []
+
+    def tell(entry: dict[str, Any]) -> None:
+        told.append((time.monotonic(), entry))
+        if entry.get("step", 0) >= kill.step:
+            kill.reached.set()
+
+    kill.start()
+    found = fit(spark, settings, folder, snapshot, tell, alone=True)
+    kill.join(10)
+    after = [at for at, entry in told if at > kill.at and "step" in entry]
+    lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
+    before = max((e["step"] for _, e in told[:lost] if "step" in e), default=0)
+    resumed = next((e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e), 0)
+    resumed_after = [at for at in after if at > told[lost][0]]
+    return {
+        "step": kill.step,
+        "victim": "worker" if kill.worker else "rank",
+        "seconds": resumed_after[0] - kill.at,
+        "steps_lost": before - resumed,
+        "same_curve": bool(np.allclose(found.outcome.curve, curve, atol=1e-5)),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", default="conf/demo.yaml")
+    parser.add_argument("--kills", type=int, default=20)
+    main(parser.parse_args())

@@ -1,0 +1,372 @@
+"""How fast training is: against Hugging Face's Trainer, Petastorm's rows, other ranks, on a GPU.
+
+    python benchmarks/training.py trainer ranks loader gpu --config conf/ga.yaml
+
+Reads the table `examples` of the settings (run the jobs up to build_examples first), and writes
+each part into benchmarks/results/training.json with date, cores and the spread of its repeats.
+"""
+
+import argparse
+import socket
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from measure import save, spread
+from pyspark.sql import functions as F
+from torch.optim import AdamW
+from transformers import BertConfig
+
+from jobs.train_model import hadoop_conf, plan_of, prepare_snapshot, prepare_start
+from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.encoders import encoder_folder
+from profile_lib.model.checkpoint import load_model
+from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.spark import start_spark
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.batches import Batch
+from profile_lib.training.distribute import HorovodOptions
+from profile_lib.training.feed import read_shard
+from profile_lib.training.fit import FitJob
+from profile_lib.training.launch import train
+from profile_lib.training.loop import Loop
+from profile_lib.training.objectives import Supervised
+from profile_lib.training.plan import Plan
+from profile_lib.training.rank import START
+from profile_lib.training.ranks import Alone
+
+REPEATS = 5
+ROWS = 1024  # trained on in one pass
+WHOLE = {  # all of the encoder, one pass with the text
+    "training.tuning.method": "all", "training.epochs": 1, "training.numeric_epochs": 0,
+    "training.negatives_kept": 1.0, "training.batch_size": 32, "training.progress_steps": 1,
+    "training.checkpoint_steps": None, "training.evaluation_rows": 64,
+}  # fmt: skip
+H200_BF16 = 989e12  # operations a second, dense
+WANTED = {"trainer": 2.0, "ranks": 0.95, "ddp": 1.0, "loader": 20.0, "data_wait": 0.02}
+
+
+class Prepared:
+    """A snapshot of a few rows and the model to start from, in a folder of its own."""
+
+    def __init__(self, settings: Settings, folder: Path, n_rows: int) -> None:
+        self.settings, self.folder = settings, folder
+        self.spark = start_spark(settings.spark, "benchmark")
+        examples = Store(self.spark, settings.paths.tables).read(EXAMPLES)
+        drawn = F.xxhash64("user_id", "cutoff_ts")
+        train_rows = examples.where("split = 'train'").orderBy(drawn).limit(n_rows)
+        others = examples.where("split <> 'train'")
+        self.snapshot = prepare_snapshot(train_rows.unionByName(others), settings, folder)
+        encoder = encoder_folder(settings.model.encoder)
+        prepare_start(self.spark, self.snapshot, settings, folder, encoder, {})
+
+    def job(self, n_ranks: int, threads: int) -> FitJob:
+        """A training of one pass."""
+        given = self.settings.training
+        weights = tuple(task.weight for task in self.settings.model.tasks)
+        return FitJob(
+            str(self.folder), self.snapshot, plan_of(self.settings), weights, given.shards,
+            given.window, threads, str(self.folder / "checkpoints"), False,
+            hadoop_conf(self.spark),
+        )  # fmt: skip
+
+    def rate(self, launcher: str, n_ranks: int, threads: int) -> dict[str, float]:
+        """Examples a second after the first steps, and the share of the time waiting for data."""
+        given, told = self.settings.training, []
+        options = HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds)
+        job = self.job(n_ranks, threads)
+
+        def tell(entry: dict[str, Any]) -> None:
+            told.append(entry)
+
+        train(
+            self.spark, job, n_ranks, tell,
+            launcher=launcher, options=options, retries=0,  # type: ignore[arg-type]
+        )  # fmt: skip
+        speeds = [entry["examples_a_second"] for entry in told if "step" in entry]
+        (epoch,) = [entry for entry in told if "data_wait" in entry]
+        return {"rate": speeds[-1], "data_wait": epoch["data_wait"]}
+
+
+def prepared(arguments: argparse.Namespace, folder: str, n_rows: int = ROWS) -> Prepared:
+    """What every part but the GPU's begins with."""
+    settings = with_values(load_settings(arguments.config), WHOLE)
+    return Prepared(settings, Path(folder) / "train", n_rows)
+
+
+def trainer(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Ours against Hugging Face's Trainer with its defaults, on the same rows and two threads.
+
+    The Trainer gets texts without their padding, which it pads to the batch's longest.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given = prepared(arguments, folder)
+        ours, theirs, ratios = [], [], []
+        for _ in range(REPEATS):
+            ours.append(given.rate("in_process", 1, 2))
+            theirs.append(trainer_rate(given))
+            ratios.append(ours[-1]["rate"] / theirs[-1])
+    return {
+        "rows": ROWS,
+        "ours_a_second": spread([o["rate"] for o in ours]),
+        "trainer_a_second": spread(theirs),
+        "ratio": spread(ratios),
+        "wanted_ratio": WANTED["trainer"],
+        "data_wait": spread([o["data_wait"] for o in ours]),
+        "wanted_data_wait": WANTED["data_wait"],
+    }
+
+
+def trainer_rate(given: Prepared) -> float:
+    """Examples a second of one pass of the Trainer over the snapshot's train rows."""
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+    )
+
+    start = encoder_folder(given.settings.model.encoder)
+    rows = []
+    for window in read_shard(given.snapshot.split("train"), 0, 1, (0,), 4096, True):
+        for ids, n, labels in zip(
+            window["token_ids"], window["n_tokens"], window["labels"], strict=True
+        ):
+            rows.append({"input_ids": ids[:n].tolist(), "labels": int(labels[0])})
+    model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=2)
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            folder, num_train_epochs=1, use_cpu=True, report_to=[], save_strategy="no",
+            logging_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        collator = DataCollatorWithPadding(AutoTokenizer.from_pretrained(start))
+        run = Trainer(model, arguments, train_dataset=rows, data_collator=collator)
+        began = time.monotonic()
+        run.train()
+        return len(rows) / (time.monotonic() - began)
+
+
+def ranks(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Two ranks of one thread against one of two, and against torch's DDP over Gloo."""
+    with tempfile.TemporaryDirectory() as folder:
+        given = prepared(arguments, folder)
+        found: dict[str, list[float]] = {"alone": [], "horovod": [], "torch": [], "ddp": []}
+        for _ in range(REPEATS):
+            found["alone"].append(given.rate("in_process", 1, 2)["rate"])
+            found["horovod"].append(given.rate("horovod", 2, 1)["rate"])
+            found["torch"].append(given.rate("torch", 2, 1)["rate"])
+            found["ddp"].append(ddp_rate(given))
+    against_one = [h / a for h, a in zip(found["horovod"], found["alone"], strict=True)]
+    against_ddp = [h / d for h, d in zip(found["horovod"], found["ddp"], strict=True)]
+    return {
+        **{f"{name}_a_second": spread(values) for name, values in found.items()},
+        "two_ranks_to_one": spread(against_one),
+        "wanted_two_ranks_to_one": WANTED["ranks"],
+        "horovod_to_ddp": spread(against_ddp),
+        "wanted_horovod_to_ddp": WANTED["ddp"],
+    }
+
+
+def ddp_rate(given: Prepared) -> float:
+    """Examples a second of a plain loop under DistributedDataParallel, on the same batches."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    job = given.job(2, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "seconds"
+        torch.multiprocessing.spawn(ddp_rank, (job, port, str(out)), nprocs=2)
+        return job.snapshot.rows["train"] / float(out.read_text())
+
+
+def ddp_rank(rank: int, job: FitJob, port: int, out: str) -> None:
+    """One of two ranks."""
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    torch.set_num_threads(job.threads)
+    model, spec, _ = load_model(f"{job.folder}/{START}")
+    place = Alone()
+    place.rank, place.size = rank, 2  # type: ignore[misc]
+    feed = job.feed("train", place, 0)
+    objective = Supervised(spec.tasks, job.weights, job.plan, None)
+    stage = objective.stages[1]
+    groups = list(objective.groups(model, stage))
+    wrapped = torch.nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+    optimizer = AdamW(groups)
+    model.train()
+    dist.barrier()
+    began = time.monotonic()
+    for batch in feed.batches(stage.size, (0,), with_text=True):
+        tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
+        sums = objective.sums(wrapped, tensors, stage)
+        optimizer.zero_grad()
+        (sums / objective.totals(tensors).clamp(min=1)).sum().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), job.plan.max_grad_norm)
+        optimizer.step()
+    dist.barrier()
+    if rank == 0:
+        Path(out).write_text(str(time.monotonic() - began))
+    dist.destroy_process_group()
+
+
+def loader(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Rows a second of the feed, ready as batches, against Petastorm's make_reader."""
+    from petastorm import make_reader
+    from petastorm.codecs import NdarrayCodec, ScalarCodec
+    from petastorm.etl.dataset_metadata import materialize_dataset
+    from petastorm.unischema import Unischema, UnischemaField, dict_to_spark_row
+    from pyspark.sql.types import FloatType, IntegerType, LongType
+
+    warnings.filterwarnings("ignore", module="petastorm")
+    with tempfile.TemporaryDirectory() as folder:
+        given = prepared(arguments, folder, 20_000)
+        source = given.snapshot.split("train")
+        rows = given.spark.read.parquet(source)
+        width = len(rows.first()["numeric"])
+        length = given.snapshot.max_tokens
+        n_labels = len(rows.first()["labels"])
+        schema = Unischema(
+            "Examples",
+            [
+                UnischemaField("token_ids", np.int32, (length,), NdarrayCodec(), False),
+                UnischemaField("n_tokens", np.int32, (), ScalarCodec(IntegerType()), False),
+                UnischemaField("numeric", np.float32, (width,), NdarrayCodec(), False),
+                UnischemaField("labels", np.float32, (n_labels,), NdarrayCodec(), False),
+                UnischemaField("weight", np.float32, (), ScalarCodec(FloatType()), False),
+                UnischemaField("row_hash", np.int64, (), ScalarCodec(LongType()), False),
+            ],
+        )  # fmt: skip
+        own = (Path(folder) / "petastorm").as_uri()
+        kinds = {"token_ids": np.int32, "numeric": np.float32, "labels": np.float32}
+
+        def encoded(row: Any) -> Any:
+            values = {f: row[f] for f in schema.fields}
+            arrays = {f: np.array(values[f], kind) for f, kind in kinds.items()}
+            scalars = {"n_tokens": np.int32(values["n_tokens"]),
+                       "weight": np.float32(values["weight"]),
+                       "row_hash": np.int64(values["row_hash"])}  # fmt: skip
+            return dict_to_spark_row(schema, arrays | scalars)
+
+        with materialize_dataset(given.spark, own, schema, 16):
+            encoded_rows = rows.rdd.map(encoded)
+            given.spark.createDataFrame(encoded_rows, schema.as_spark_schema()).write.parquet(own)
+        n, ours, theirs = given.snapshot.rows["train"], [], []
+        for repeat in range(REPEATS):
+            feed = given.job(1, 1).feed("train", Alone(), 0)
+            ours.append(n / consuming(feed.batches(32, (repeat,), with_text=True)))
+            with make_reader(own, num_epochs=1, reader_pool_type="dummy") as reader:
+                theirs.append(n / consuming(iter(reader)))
+    ratios = [o / t for o, t in zip(ours, theirs, strict=True)]
+    return {
+        "rows": n,
+        "feed_a_second": spread(ours),
+        "make_reader_a_second": spread(theirs),
+        "ratio": spread(ratios),
+        "wanted_ratio": WANTED["loader"],
+    }
+
+
+def gpu(arguments: argparse.Namespace) -> dict[str, Any]:
+    """BERT-base's shape at length 128 on one GPU: examples a second, share of its bf16 peak."""
+    if not torch.cuda.is_available():
+        raise SystemExit("gpu: torch finds none here")
+    shape = BertConfig()
+    spec = ModelSpec(
+        tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
+        numeric_hidden=64, joined_size=128, dropout=0.1, max_tokens=128, separator_id=102,
+        bert=shape.to_dict(),
+    )  # fmt: skip
+    plan = Plan(
+        seed=1, epochs=1, numeric_epochs=0, batch_size=256, numeric_batch_size=256,
+        encoder_lr=2e-5, head_lr=1e-3, numbers_lr=1e-4, weight_decay=0.01, warmup_share=0.1,
+        max_grad_norm=1.0, negatives_kept=1.0, progress_steps=10_000,
+    )  # fmt: skip
+    speeds: dict[str, list[float]] = {"plain": [], "compiled": []}
+    waits: list[float] = []
+    for _ in range(REPEATS):
+        for name in speeds:
+            told: list[dict[str, Any]] = []
+            chosen = replace(plan, compile=name == "compiled", progress_steps=100)
+            objective = Supervised(spec.tasks, (1.0,), chosen, None)
+            loop = Loop(
+                ProfileModel(spec), objective, chosen, Alone(), torch.device("cuda:0"), told.append
+            )
+            loop.fit(Synthetic(256 * 200, 128), lambda with_text: {"loss": 1.0})
+            steps = [entry for entry in told if "step" in entry]
+            first, last = steps[0], steps[-1]
+            # from the hundredth step on: before it kernels are chosen and compiled
+            n = 256 * (last["step"] - first["step"])
+            seconds = 256 * last["step"] / last["examples_a_second"]
+            seconds -= 256 * first["step"] / first["examples_a_second"]
+            speeds[name].append(n / seconds)
+            waits.append(next(entry["data_wait"] for entry in told if "data_wait" in entry))
+    parameters = sum(p.numel() for n, p in ProfileModel(spec).bert.named_parameters()
+                     if "embeddings" not in n)  # type: ignore[union-attr]  # fmt: skip
+    attention = 2 * shape.num_hidden_layers * 128 * shape.hidden_size
+    operations = 128 * (6 * parameters + 6 * attention)
+    best = max(spread(values)["median"] for values in speeds.values())
+    return {
+        "device": torch.cuda.get_device_name(0),
+        **{f"{name}_a_second": spread(values) for name, values in speeds.items()},
+        "share_of_bf16_peak": round(best * operations / H200_BF16, 3),
+        "peak_assumed": H200_BF16,
+        "data_wait": spread(waits),
+        "wanted_a_second": 6000,
+    }
+
+
+class Synthetic:
+    """Rows of one length, drawn anew for each batch."""
+
+    folder = "synthetic"
+
+    def __init__(self, rows: int, length: int) -> None:
+        self.rows, self.rows_read, self.length = rows, rows, length
+
+    def expected_rows(self, kept: float) -> int:
+        """All of them."""
+        return self.rows
+
+    def batches(
+        self, size: int, seed: tuple[int, ...], *, with_text: bool, kept: float = 1.0
+    ) -> Iterator[Batch]:
+        """Batches of `size` rows."""
+        rng = np.random.default_rng(seed)
+        for _ in range(self.rows // size):
+            yield {
+                "token_ids": rng.integers(1000, 30000, (size, self.length)),
+                "n_tokens": np.full(size, self.length),
+                "numeric": rng.normal(size=(size, 1)).astype(np.float32),
+                "labels": rng.integers(0, 2, (size, 1)).astype(np.float32),
+                "weight": np.ones(size, np.float32),
+                "row_hash": rng.integers(0, 2**62, size),
+            }
+
+
+def consuming(items: Iterator[Any]) -> float:
+    """Seconds until there are no more."""
+    began = time.monotonic()
+    for _ in items:
+        continue
+    return time.monotonic() - began
+
+
+PARTS = {part.__name__: part for part in (trainer, ranks, loader, gpu)}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--config", default="conf/ga.yaml")
+    chosen = parser.parse_args()
+    for part in chosen.parts:
+        save("training", part, PARTS[part](chosen))
