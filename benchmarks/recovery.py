@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 from measure import save, spread
 
-from jobs.train_model import fit, prepare_snapshot, prepare_start
+from jobs.fitting import fit, prepare_snapshot, prepare_start
 from profile_lib.config import load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.spark import start_spark

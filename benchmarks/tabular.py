@@ -19,7 +19,7 @@ from measure import save
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs.train_model import SHAPE, fit
+from jobs.fitting import SHAPE, fit
 from profile_lib.config import load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from torch.optim import AdamW
 from transformers import BertConfig
 
-from jobs.train_model import hadoop_conf, plan_of, prepare_snapshot, prepare_start
+from jobs.fitting import hadoop_conf, plan_of, prepare_snapshot, prepare_start
 from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import load_model

@@ -12,7 +12,14 @@ from pyspark.sql import functions as F
 from transformers import AutoTokenizer
 
 from jobs.command import main
-from jobs.train_model import NAMES, checkpoint_path, hadoop_conf, plan_of, print_progress
+from jobs.fitting import (
+    NAMES,
+    checkpoint_path,
+    hadoop_conf,
+    launched,
+    plan_of,
+    print_progress,
+)
 from profile_lib.config import Settings
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
@@ -20,9 +27,7 @@ from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.checkpoints import Checkpoints
-from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.folders import told_when_full
-from profile_lib.training.launch import train
 from profile_lib.training.lock import only_training
 from profile_lib.training.plan import Augmentation, Plan, Tuning
 from profile_lib.training.pretrain import ENCODER, PretrainJob, load_masked, new_encoder
@@ -62,15 +67,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
             hadoop_conf(store.spark),
             pretrain.mask_share,
         )
-        outcome = train(
-            store.spark,
-            job,
-            given.ranks,
-            print_progress,
-            launcher=given.launcher,
-            options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
-            retries=given.retries,
-        )
+        outcome = launched(store.spark, settings, job, print_progress)
         target = Path(settings.paths.models) / pretrain.name
         with told_when_full(str(target)):
             told = {"epochs": outcome.epochs, "curve": outcome.curve}

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.train_model import NAMES, tracker_of
+from jobs.fitting import NAMES, tracker_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens

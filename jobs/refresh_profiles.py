@@ -7,7 +7,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 
 from jobs.command import main
-from jobs.train_model import tracker_of
+from jobs.fitting import tracker_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour

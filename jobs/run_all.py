@@ -57,17 +57,29 @@ class Progress:
         self.file = Path(folder) / "run_all.json"
         self.fingerprint = fingerprint
         self.done: list[str] = []
+        self.begun: str | None = None  # the stage at which the failed run ended
         if self.file.is_file():
             kept = json.loads(self.file.read_text(encoding="utf-8"))
             if kept["fingerprint"] == fingerprint:
-                self.done = kept["done"]
+                self.done, self.begun = kept["done"], kept["begun"]
+
+    def begin(self, stage: str) -> None:
+        """Remember that a stage has begun."""
+        self.begun = stage
+        self._write()
 
     def finish(self, stage: str) -> None:
-        """Remember that a stage is done; the file is written whole or not at all."""
+        """Remember that a stage is done."""
         self.done.append(stage)
+        self.begun = None
+        self._write()
+
+    def _write(self) -> None:
+        """The file is written whole or not at all."""
+        told = {"fingerprint": self.fingerprint, "done": self.done, "begun": self.begun}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
-        partial.write_text(json.dumps({"fingerprint": self.fingerprint, "done": self.done}))
+        partial.write_text(json.dumps(told), encoding="utf-8")
         partial.replace(self.file)
 
     def forget(self) -> None:
@@ -87,9 +99,11 @@ def run_stages(
         if name in progress.done:
             print(f"{head} done before, skipped", flush=True)
             continue
-        print(f"{head} …", flush=True)
+        is_resumed = progress.begun == name == "train_model" and train_model.has_begun(settings)
+        print(f"{head} {'resumed' if is_resumed else ''}…", flush=True)
         began = time.monotonic()
-        run(store, settings, None)
+        progress.begin(name)
+        run(store, settings, None, **({"resume": True} if is_resumed else {}))
         rows = f"{store.read(table).count():>12,} rows" if table else " " * 17
         print(f"{head} {time.monotonic() - began:7.1f} s {rows}", flush=True)
         progress.finish(name)

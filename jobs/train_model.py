@@ -3,54 +3,36 @@
 import json
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.command import main
+from jobs.fitting import (
+    Fitted,
+    checkpoint_path,
+    fit,
+    hadoop_conf,
+    prepare_snapshot,
+    prepare_start,
+    print_progress,
+    tracker_of,
+)
 from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import load_model, save_model
-from profile_lib.model.encoder import ProfileModel
 from profile_lib.store import Store
-from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
-from profile_lib.tracking import Tracker
-from profile_lib.training.answers import LabelledTask
-from profile_lib.training.baselines import read_numbers
+from profile_lib.tables import EXAMPLES
 from profile_lib.training.checkpoints import Checkpoints
-from profile_lib.training.distribute import HorovodOptions
-from profile_lib.training.evaluate import Report, evaluate, measure_alone, read_users, report_lines
-from profile_lib.training.fit import FitJob, load_fitted
+from profile_lib.training.evaluate import Report, report_lines
 from profile_lib.training.folders import told_when_full
-from profile_lib.training.launch import check_division, train
+from profile_lib.training.launch import check_division
 from profile_lib.training.lock import only_training
-from profile_lib.training.plan import Augmentation, Plan, Tuning
-from profile_lib.training.rank import START, Outcome
+from profile_lib.training.rank import START
 from profile_lib.training.report_page import report_page
-from profile_lib.training.snapshot import Snapshot, load_snapshot, write_snapshot
-from profile_lib.training.start import start_model
-from profile_lib.training.statistics import number_statistics
-
-NAMES = tuple(column.name for column in NUMERIC_FEATURES)
-SEGMENTS = ("is_returning", "device", "region")
-SHAPE = {
-    "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
-}  # fmt: skip
-PLAN = set(Plan.__dataclass_fields__) - {"tuning", "augmentation"}
-Tell = Callable[[dict[str, Any]], None]
-
-
-class Fitted(NamedTuple):
-    """What a training leaves: the model, how it came about, and how good it is."""
-
-    model: ProfileModel
-    outcome: Outcome
-    report: Report
+from profile_lib.training.snapshot import ABOUT, Snapshot, load_snapshot
 
 
 def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
@@ -86,7 +68,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
                 target,
                 fitted.model,
                 str(folder / START),
-                report,
+                _measures(fitted.report),
                 start.table_versions,
                 {
                     "report.json": report,
@@ -107,106 +89,10 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     print("\n".join(report_lines(fitted.report)))
 
 
-def tracker_of(settings: Settings) -> Tracker | None:
-    """Where the settings want trainings recorded, None where they do not."""
-    given = settings.tracking
-    return None if given.uri is None else Tracker(**given.model_dump())
-
-
-def prepare_snapshot(examples: DataFrame, settings: Settings, folder: Path) -> Snapshot:
-    """Write the examples to `folder` as ranks read them."""
-    given, shape = settings.training, settings.model
-    (folder / "snapshot").mkdir(parents=True)
-    return write_snapshot(
-        examples,
-        str(folder / "snapshot"),
-        [LabelledTask(**task.model_dump()) for task in shape.tasks],
-        n_numeric=len(NAMES),
-        shards=given.shards,
-        rows_a_group=given.rows_a_group,
-        evaluation_rows=given.evaluation_rows,
-        categorical=CATEGORICAL_FEATURES,
-        segments=SEGMENTS,
-        with_text=shape.text,
-    )
-
-
-def prepare_start(
-    spark: SparkSession,
-    snapshot: Snapshot,
-    settings: Settings,
-    folder: Path,
-    encoder: str,
-    versions: dict[str, int],
-) -> None:
-    """Write the model that ranks start from to `folder`."""
-    shape = settings.model
-    train_rows = spark.read.parquet(snapshot.split("train"))
-    names = NAMES if shape.numbers else ()
-    numbers = number_statistics(train_rows, names, shape.numeric_bins)
-    model = start_model(
-        encoder if shape.text else None,
-        snapshot,
-        numbers,
-        snapshot.categories if shape.numbers else (),
-        seed=settings.training.seed,
-        **shape.model_dump(include=SHAPE),
-    )
-    told = {"numbers.json": [asdict(of) for of in numbers]}
-    save_model(str(folder / START), model, encoder, {}, versions, told)
-
-
-def fit(
-    spark: SparkSession,
-    settings: Settings,
-    folder: Path,
-    snapshot: Snapshot,
-    tell: Tell,
-    *,
-    resume: bool = False,
-    alone: bool = False,
-) -> Fitted:
-    """Fit the model that `prepare_start` left in `folder`, and measure it on the test split.
-
-    `alone` leaves out the baselines, the intervals and the segments.
-    """
-    given, tasks = settings.training, settings.model.tasks
-    job = FitJob(
-        str(folder),
-        snapshot,
-        plan_of(settings),
-        tuple(task.weight for task in tasks),
-        given.shards,
-        given.window,
-        given.threads_a_rank,
-        checkpoint_path(settings, folder),
-        resume,
-        hadoop_conf(spark),
-    )
-    outcome = train(
-        spark,
-        job,
-        given.ranks,
-        tell,
-        launcher=given.launcher,
-        options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
-        retries=given.retries,
-    )
-    if alone:
-        measured = measure_alone(snapshot.tasks, outcome.predictions)
-        return Fitted(load_fitted(str(folder)), outcome, measured)
-    report = evaluate(
-        snapshot.tasks,
-        next((task.name for task in tasks if task.label == "next_category"), None),
-        outcome.predictions,
-        read_numbers(snapshot.split("train"), given.baseline_rows),
-        read_numbers(snapshot.split("test"), snapshot.rows["test"]),
-        read_users(snapshot.folder),
-        len(snapshot.categories),
-        given.seed,
-        given.bootstrap_resamples,
-    )
-    return Fitted(load_fitted(str(folder)), outcome, report)
+def has_begun(settings: Settings) -> bool:
+    """Whether there is a training of this name that may be resumed."""
+    folder = Path(settings.paths.work) / f"train_{settings.training.name}"
+    return (folder / "snapshot" / ABOUT).is_file() and (folder / START / "model.json").is_file()
 
 
 def ablate(
@@ -229,38 +115,6 @@ def ablate(
 
 def _measures(report: Report) -> Report:
     return {task: entry["model"] for task, entry in report.items() if "model" in entry}
-
-
-def plan_of(settings: Settings) -> Plan:
-    """How the model is fitted; without a text there is only the numbers' stage."""
-    given = settings.training
-    plan = Plan(
-        **given.model_dump(include=PLAN),
-        tuning=Tuning(**given.tuning.model_dump()),
-        augmentation=Augmentation(**given.augmentation.model_dump()),
-    )
-    return plan if settings.model.text else replace(plan, epochs=0)
-
-
-def checkpoint_path(settings: Settings, folder: Path) -> str:
-    """Where the checkpoints lie of a training in `folder`."""
-    path = settings.training.checkpoint_path
-    return str(folder / "checkpoints") if path is None else f"{path}/{folder.name}"
-
-
-def hadoop_conf(spark: SparkSession) -> dict[str, str]:
-    """What Spark was told of file systems, for the ranks, which have no Spark."""
-    prefix = "spark.hadoop."
-    told = spark.sparkContext.getConf().getAll()
-    return {k.removeprefix(prefix): v for k, v in told if k.startswith(prefix)}
-
-
-def print_progress(entry: dict[str, Any]) -> None:
-    """One line of progress; values of validation after a colon."""
-    told = dict(entry)
-    for name, value in told.pop("validation", {}).items():
-        told[f"validation {name}"] = round(value, 4)
-    print("  " + ", ".join(f"{name} {value}" for name, value in told.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from optuna.trial import Trial, TrialState
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.train_model import fit, prepare_snapshot, prepare_start
+from jobs.fitting import fit, prepare_snapshot, prepare_start
 from profile_lib.config import Range, Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError

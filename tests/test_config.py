@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from profile_lib.config import load_settings
+from profile_lib.config import load_settings, with_values
 from profile_lib.errors import InputError
+from profile_lib.training.launch import check_division
 
 CONF = Path(__file__).parents[1] / "conf"
 DEMO = str(CONF / "demo.yaml")
@@ -13,7 +14,10 @@ DEMO = str(CONF / "demo.yaml")
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
 def test_every_settings_file_that_comes_along_is_whole(path):
-    assert load_settings(str(path)).sessions.gap_minutes == 30
+    settings = load_settings(str(path))
+    assert settings.sessions.gap_minutes == 30
+    given = settings.training
+    check_division(given.batch_size, given.numeric_batch_size, given.shards, given.ranks)
 
 
 def test_a_file_changes_its_base_and_set_changes_both():
@@ -63,3 +67,14 @@ def test_a_file_that_is_no_settings_file_is_told(tmp_path, content, told):
 def test_a_file_that_is_not_there_is_told():
     with pytest.raises(InputError, match="conf/nothing.yaml: no such settings file"):
         load_settings("conf/nothing.yaml")
+
+
+def test_values_are_changed_by_their_keys_and_wrong_ones_are_told():
+    settings = load_settings(DEMO)
+    changed = with_values(settings, {"training.tuning.rank": 4, "model.text": False})
+    assert (changed.training.tuning.rank, changed.model.text) == (4, False)
+    assert settings.training.tuning.rank == 8
+    with pytest.raises(InputError, match=r"training.tuning.depth: .*no such key"):
+        with_values(settings, {"training.tuning.depth": 4})
+    with pytest.raises(InputError, match="wanted text, numbers or both"):
+        with_values(settings, {"model.text": False, "model.numbers": False})

@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from pyspark.sql import SparkSession
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from profile_lib.encoders import encoder_folder
-from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.model.encoder import ModelSpec
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.store import Store
+from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -77,3 +81,24 @@ def example_rows(n: int, **columns: Any) -> pd.DataFrame:
         "sampling_weight": 1.0,
     }
     return pd.DataFrame(rows | columns)
+
+
+def examples_store(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Store:
+    """A store whose table `examples` holds these rows."""
+    store = Store(spark, str(folder))
+    store.replace(EXAMPLES, spark.createDataFrame(rows, EXAMPLES.schema))
+    return store
+
+
+def tiny_spec(**changes: Any) -> ModelSpec:
+    """A model of one task and one number over ten words, small enough to train within a moment."""
+    bert = BertConfig(
+        vocab_size=10, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=16, max_position_embeddings=16,
+    )  # fmt: skip
+    spec = ModelSpec(
+        tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
+        numeric_hidden=4, joined_size=4, dropout=0.1, max_tokens=8, separator_id=3,
+        bert=bert.to_dict(),
+    )  # fmt: skip
+    return spec.model_copy(update=changes)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -39,8 +38,8 @@ class HorovodOptions:
 class HorovodLauncher:
     """Ranks by horovod.spark, over Gloo, or NCCL on GPUs."""
 
-    def __init__(self, spark: SparkSession, options: HorovodOptions) -> None:
-        self.spark, self.options = spark, options
+    def __init__(self, options: HorovodOptions) -> None:
+        self.options = options
 
     def run(self, job: RankJob, n_ranks: int, tell: Tell) -> Outcome:
         """Run `job` on so many Spark tasks.

@@ -7,14 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from sklearn.metrics import classification_report
 
 from profile_lib import metrics
 from profile_lib.model.tasks import TaskSpec, label_columns
 from profile_lib.training.baselines import Numbers, fit_baselines
+from profile_lib.training.measures import (
+    binary_details,
+    binary_measures,
+    measures_of,
+    multilabel_measures,
+    one_guess,
+    regression_measures,
+)
 from profile_lib.training.predict import Predictions
 
-N_BINS = 10
 N_CURVE = 200  # points of a curve that is drawn
 N_VALUES = 6  # of a segment's column that are told, the commonest ones
 COMPARED = {"roc_auc": metrics.roc_auc, "pr_auc": metrics.pr_auc}  # with intervals
@@ -49,6 +55,7 @@ def evaluate(
         report[task.name] = entry
         if entry["n"] == 0:
             continue
+        entry["model"] = measures_of(task, found)
         rows = _in_order(test, found["row_hash"])
         if task.kind == "binary":
             entry["positives"] = int((found["label"] == 1).sum())
@@ -59,18 +66,15 @@ def evaluate(
             of = users.reindex(found["row_hash"])
             entry.update(_binary_entry(found["label"], ways, of, seed, n_resamples))
         elif task.kind == "multiclass":
-            entry["model"] = ranked_measures(found["rank"])
-            entry["commonest_class"] = _one_guess(found["label"] == 0)  # commonest stand first
+            entry["commonest_class"] = one_guess(found["label"] == 0)  # commonest stand first
             if task.name == following:
-                entry["most_seen_category"] = _one_guess(found["label"] == rows.top_class)
+                entry["most_seen_category"] = one_guess(found["label"] == rows.top_class)
         elif task.kind == "multilabel":
-            entry["model"] = multilabel_measures(found["label"], found["probability"])
             rate = np.nanmean(train.labels[:, columns], axis=0)
             entry["rate_in_train"] = multilabel_measures(
                 found["label"], np.tile(rate, (entry["n"], 1))
             )
         else:
-            entry["model"] = regression_measures(found["label"], found["value"])
             entry["mean_of_train"] = regression_measures(
                 found["label"], np.full(entry["n"], task.center)
             )
@@ -84,80 +88,14 @@ def measure_alone(tasks: Sequence[TaskSpec], predictions: Predictions) -> Report
         found = predictions[task.name]
         report[task.name] = {"kind": task.kind, "n": len(found["label"])}
         if len(found["label"]):
-            report[task.name]["model"] = _measures(task, found)
+            report[task.name]["model"] = measures_of(task, found)
     return report
-
-
-def _measures(task: TaskSpec, found: dict[str, np.ndarray]) -> dict[str, Any]:
-    if task.kind == "multiclass":
-        return dict(ranked_measures(found["rank"]))
-    if task.kind == "regression":
-        return dict(regression_measures(found["label"], found["value"]))
-    if task.kind == "multilabel":
-        return dict(multilabel_measures(found["label"], found["probability"]))
-    return dict(binary_measures(found["label"], found["probability"]))
 
 
 def read_users(folder: str) -> pd.DataFrame:
     """The test rows' users and segments as the snapshot in `folder` holds them, by row_hash."""
     table = pq.read_table(Path(folder) / "test_users")
     return table.to_pandas().drop_duplicates("row_hash").set_index("row_hash")
-
-
-def binary_measures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
-    """ROC-AUC and PR-AUC (None where a class is absent), log loss, Brier score, calibration."""
-    return {
-        "roc_auc": metrics.roc_auc(labels, probabilities),
-        "pr_auc": metrics.pr_auc(labels, probabilities),
-        "log_loss": metrics.log_loss(labels, probabilities),
-        "brier": metrics.brier(labels, probabilities),
-        "calibration_error": metrics.calibration_error(labels, probabilities, N_BINS),
-    }
-
-
-def binary_details(labels: np.ndarray, probabilities: np.ndarray) -> Report:
-    """The bins of the calibration, and the classification report at the observed rate.
-
-    As many rows are called positive as there are: at a half, a rare event is never called.
-    """
-    n_called = int((labels == 1).sum())
-    called = np.zeros(len(labels), int)
-    called[np.argsort(-probabilities, kind="stable")[:n_called]] = 1
-    return {
-        "calibration": metrics.calibration_bins(labels, probabilities, N_BINS),
-        "classification_report": classification_report(
-            labels, called, labels=[0, 1], output_dict=True, zero_division=0.0
-        ),
-    }
-
-
-def ranked_measures(ranks: np.ndarray) -> dict[str, float]:
-    """Accuracy, mean reciprocal rank and hit rate at 3 from the ranks of the true classes."""
-    return {
-        "accuracy": metrics.hit_rate(ranks, 1),
-        "mrr": metrics.mean_reciprocal_rank(ranks),
-        "top_3": metrics.hit_rate(ranks, 3),
-    }
-
-
-def multilabel_measures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Over all (row, class) pairs: PR-AUC and log loss; and the mean ROC-AUC of the classes that
-    have both answers, a half where none has."""
-    per_class = [metrics.roc_auc(labels[:, i], probabilities[:, i]) for i in range(labels.shape[1])]
-    known = [auc for auc in per_class if auc is not None]
-    return {
-        "roc_auc": float(np.mean(known)) if known else 0.5,
-        "pr_auc": metrics.pr_auc(labels.ravel(), probabilities.ravel()) or 0.0,
-        "log_loss": metrics.log_loss(labels, probabilities),
-    }
-
-
-def regression_measures(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
-    """Root mean squared and mean absolute error in the label's unit."""
-    return {
-        "rmse": metrics.rmse(labels, values),
-        "mae": float(np.mean(np.abs(labels - values))),
-    }
 
 
 def intervals(
@@ -242,9 +180,3 @@ def _in_order(rows: Numbers, row_hash: np.ndarray) -> Numbers:
     order = np.argsort(rows.row_hash)
     at = order[np.searchsorted(rows.row_hash, row_hash, sorter=order)]
     return Numbers(*(column[at] for column in rows))
-
-
-def _one_guess(is_right: np.ndarray) -> dict[str, float]:
-    """Of a rule that says one class: what is not its guess has no rank and counts 0."""
-    share = float(np.mean(is_right))
-    return {"accuracy": share, "mrr": share, "top_3": share}

@@ -39,7 +39,7 @@ def launcher_of(name: LauncherName, spark: SparkSession, options: HorovodOptions
     """The launcher of that name."""
     if name == "torch":
         return TorchLauncher(spark, options.stall_seconds)
-    return HorovodLauncher(spark, options) if name == "horovod" else InProcess()
+    return HorovodLauncher(options) if name == "horovod" else InProcess()
 
 
 def train(

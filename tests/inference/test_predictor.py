@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
+from profile_lib.encoders import encoder_folder
 from profile_lib.inference.predictor import Predictor
-from profile_lib.inference.udf import PREDICTION, predict_rows
+from profile_lib.inference.udf import PREDICTION, add_predictions, predict_rows
+from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ModelSpec, ProfileModel
-from profile_lib.model.tasks import TaskSpec
+from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 CLS, SEP = 1, 2
 N_FEATURES, MAX_TOKENS, MAX_EVENTS = 3, 12, 4
@@ -136,3 +138,42 @@ def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
 def test_a_batch_without_rows_gives_none(predictor):
     nothing = pd.Series([], dtype=object)
     assert predict_rows(predictor, nothing, pd.Series([], dtype=float), nothing, 2).empty
+
+
+def test_a_model_without_text_answers_from_its_numbers_and_has_no_reasons(model):
+    spec = model.spec.model_copy(update={"bert": None})
+    plain = ProfileModel(spec).eval()
+    ids, lengths, numbers = arrays([text_of([3]), text_of([4, 5])])
+    found = Predictor(plain, SEP, 40, MAX_EVENTS).predict(ids, lengths, numbers)
+    logits = plain.numbers_only(torch.from_numpy(numbers))
+    np.testing.assert_allclose(
+        found.answers["buys"], logits["buys"].sigmoid().detach().numpy(), atol=1e-6
+    )
+    assert not found.effects["buys"].any()
+
+
+def test_categories_are_read_by_the_positions_that_the_model_knows(spark, tmp_path, model):
+    """The frame holds the values; which number each becomes is the model's to say."""
+    category = CategorySpec(name="device", values=("phone", "desk"))
+    spec = model.spec.model_copy(update={"bert": None, "categories": (category,)})
+    torch.manual_seed(2)
+    made = ProfileModel(spec).eval()
+    about = save_model(str(tmp_path / "m"), made, encoder_folder("default"), {}, {})
+    rows = [("a", "desk"), ("b", "toaster"), ("c", None)]
+    frame = spark.createDataFrame(
+        [(u, d, "", [1, 2], 2, [0.5, 1.0, 2.0]) for u, d in rows],
+        "user_id string, device string, text string, token_ids array<int>, n_tokens int, "
+        "numeric array<double>",
+    )
+    predicted = add_predictions(
+        frame, str(tmp_path / "m"), categories=[("device", category.values)],
+        model_version=about.model_version, batch_tokens=40, max_events=4, n_reasons=0,
+    )  # fmt: skip
+    found = {r["user_id"]: r["prediction"]["answers"][0] for r in predicted.collect()}
+    unknown = float("nan")
+    numbers = torch.tensor([[0.5, 1.0, 2.0, 1.0], [0.5, 1.0, 2.0, unknown]])
+    desk, other = made.numbers_only(numbers)["buys"].sigmoid().tolist()
+    assert found == {
+        "a": pytest.approx(desk), "b": pytest.approx(other), "c": pytest.approx(other)
+    }  # fmt: skip
+    assert desk != pytest.approx(other)

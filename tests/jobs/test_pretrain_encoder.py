@@ -16,9 +16,8 @@ from profile_lib.errors import InputError
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.model.encoder import load_encoder
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES
 from profile_lib.training.selfsupervised import view_loss
-from tests.worlds import example_rows
+from tests.worlds import example_rows, examples_store
 
 CONF = Path(__file__).parents[2] / "conf"
 KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing
@@ -35,9 +34,7 @@ def world(n: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
-    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
-    tables.replace(EXAMPLES, spark.createDataFrame(world(600), EXAMPLES.schema))
-    return tables
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), world(600))
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,15 @@ import pytest
 import torch
 
 from jobs import promote_model, train_model
+from jobs.fitting import tracker_of
 from jobs.refresh_profiles import model_folder
 from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model, read_about
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
-from tests.worlds import CONF, example_rows
+from tests.worlds import CONF, example_rows, examples_store
 
 NAMES = [column.name for column in NUMERIC_FEATURES]
 
@@ -29,9 +30,7 @@ def store(spark, tmp_path_factory) -> Store:
     numeric = rng.poisson(1.0, (1200, len(NAMES))).astype(float)
     buys = numeric[:, NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
     rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int))
-    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
-    tables.replace(EXAMPLES, spark.createDataFrame(rows, EXAMPLES.schema))
-    return tables
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def settings(tmp_path_factory):
 def tracked(store, settings) -> tuple[Settings, Tracker]:
     """A model that has learned next to nothing, as the first champion."""
     given = settings("training.head_lr=1e-6")
-    tracker = train_model.tracker_of(given)
+    tracker = tracker_of(given)
     assert tracker.version_of("shop", CHAMPION) is None
     train_model.run(store, given, None)
     promote_model.run(store, given, None)
@@ -94,15 +93,18 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     given, tracker = tracked
     tracker.client()
     served = mlflow.pyfunc.load_model("models:/shop/1")
+    folder = tracker.fetch("shop", CHAMPION, str(tmp_path))
+    model, spec, _ = load_model(folder)
     numeric = np.random.default_rng(0).poisson(1.0, (3, len(NAMES))).astype(float)
+    device = np.full((3, len(spec.categories)), np.nan)
+    device[:, 0] = 1.0  # the second of the known devices; region and channel are unknown
+    numeric = np.hstack([numeric, device])
     frame = pd.DataFrame(
         {"token_ids": [np.zeros(1, np.int64)] * 3, "n_tokens": [1] * 3, "numeric": list(numeric)}
     )
     assert [column.name for column in served.metadata.signature.outputs] == ["buys"]
-    folder = tracker.fetch("shop", CHAMPION, str(tmp_path))
     assert not list(tmp_path.rglob("*.pkl"))
     predictor_says = served.predict(frame)["buys"].to_numpy()
-    model, _, _ = load_model(folder)
     logits = model.numbers_only(torch.tensor(numeric).float())["buys"]
     np.testing.assert_allclose(predictor_says, logits.sigmoid().detach().numpy(), atol=1e-6)
 

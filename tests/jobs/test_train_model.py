@@ -19,8 +19,8 @@ from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
-from tests.worlds import example_rows
+from profile_lib.tables import NUMERIC_FEATURES
+from tests.worlds import example_rows, examples_store
 
 CONF = Path(__file__).parents[2] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
@@ -73,9 +73,7 @@ def world(n: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
-    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
-    tables.replace(EXAMPLES, spark.createDataFrame(world(1500), EXAMPLES.schema))
-    return tables
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), world(1500))
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +179,42 @@ def patch_progress(fails_at: int):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train_model, "print_progress", fail)
         yield
+
+
+def test_an_ablation_says_what_text_numbers_and_augmentation_are_worth(store, settings):
+    variants = (
+        "training.ablations={numbers only: {model.text: false}, text only: {model.numbers: false, "
+        "training.numeric_epochs: 0, training.epochs: 6}, as it is: "
+        "{training.augmentation.deletions: 0.0, training.augmentation.synonyms: 0.0}}"
+    )
+    changed = ("training.augmentation.deletions=0.2", "training.augmentation.synonyms=0.1")
+    given = settings("training.name=ablated", "training.ranks=1", variants, *changed)
+    report = json.loads((trained(store, given) / "report.json").read_text())
+    found = report["ablation"]
+    assert list(found) == ["as configured", "numbers only", "text only", "as it is"]
+    accuracy = {name: tasks["next_category"]["accuracy"] for name, tasks in found.items()}
+    assert accuracy["numbers only"] < 0.6 < 0.95 < accuracy["text only"]
+    auc = {name: tasks["buys"]["roc_auc"] for name, tasks in found.items()}
+    assert auc["as it is"] > auc["text only"] > auc["numbers only"] + 0.2
+    assert found["as configured"]["buys"] == report["tasks"]["buys"]["model"]
+    page = (Path(given.paths.models) / "ablated" / "report.html").read_text()
+    assert "text only" in page
+
+
+def test_checkpoints_of_ranks_lie_on_a_hadoop_file_system_where_asked(
+    store, settings, alone, tmp_path
+):
+    given = settings(
+        "training.name=remote", "training.launcher=torch", "training.checkpoint_steps=50",
+        f"training.checkpoint_path={(tmp_path / 'remote').as_uri()}",
+    )  # fmt: skip
+    one, two = (
+        json.loads((m / "training.json").read_text()) for m in (alone, trained(store, given))
+    )
+    np.testing.assert_allclose(one["curve"], two["curve"], atol=1e-4)
+    kept = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
+    assert f"step-{len(two['curve']):09d}" in kept
+    assert len(kept) == 2
 
 
 def test_nothing_is_resumed_where_nothing_was_begun(store, settings):

@@ -15,7 +15,7 @@ from profile_lib.errors import InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
-from tests.worlds import CONF, example_rows
+from tests.worlds import CONF, example_rows, examples_store
 
 NAMES = [column.name for column in NUMERIC_FEATURES]
 
@@ -28,9 +28,7 @@ def store(spark, tmp_path_factory) -> Store:
     buys = (numeric[:, NAMES.index("n_in_cart")] > 1).astype(int)
     buys[1200:] = 1
     rows = example_rows(1500, numeric=list(numeric), buys=buys)
-    tables = Store(spark, str(tmp_path_factory.mktemp("tables")))
-    tables.replace(EXAMPLES, spark.createDataFrame(rows, EXAMPLES.schema))
-    return tables
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
 
 
 @pytest.fixture(scope="module")

@@ -2,22 +2,13 @@
 
 import pytest
 import torch
-from transformers import BertConfig
 
-from profile_lib.model.encoder import ModelSpec, ProfileModel
-from profile_lib.model.tasks import TaskSpec
+from profile_lib.model.encoder import ProfileModel
 from profile_lib.training.adapters import choose_tuned, merge_adapters
 from profile_lib.training.plan import Tuning
+from tests.worlds import tiny_spec
 
-BERT = BertConfig(
-    vocab_size=10, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
-    intermediate_size=16, max_position_embeddings=16,
-)  # fmt: skip
-SPEC = ModelSpec(
-    tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
-    numeric_hidden=4, joined_size=4, dropout=0.1, max_tokens=8, separator_id=3,
-    bert=BERT.to_dict(),
-)  # fmt: skip
+SPEC = tiny_spec()
 IDS, N_TOKENS = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]]), torch.tensor([4, 3])
 NUMERIC = torch.tensor([[1.0], [2.0]])
 METHODS = ["lora", "adalora", "prefix", "ia3"]
@@ -65,7 +56,7 @@ def test_a_model_whose_encoder_is_tuned_itself_is_left_as_it_is():
 
 
 def test_a_model_without_text_has_no_encoder_to_tune():
-    model = ProfileModel(SPEC.model_copy(update={"bert": None}))
+    model = ProfileModel(tiny_spec(bert=None))
     choose_tuned(model, Tuning("lora"), 10)
     assert model.numbers_only(NUMERIC)["buys"].shape == (2,)
     assert not [name for name, _ in model.named_parameters() if "bert" in name]

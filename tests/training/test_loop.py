@@ -7,27 +7,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import BertConfig
 
 from profile_lib.errors import InputError
-from profile_lib.model.encoder import ModelSpec, ProfileModel
-from profile_lib.model.tasks import TaskSpec
+from profile_lib.model.encoder import ProfileModel
 from profile_lib.training.adapters import choose_tuned
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.loop import Loop
 from profile_lib.training.objectives import Supervised
 from profile_lib.training.plan import Plan, Stage, Tuning
 from profile_lib.training.ranks import Alone
+from tests.worlds import tiny_spec
 
-BERT = BertConfig(
-    vocab_size=10, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
-    intermediate_size=16, max_position_embeddings=8,
-)  # fmt: skip
-SPEC = ModelSpec(
-    tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
-    numeric_hidden=4, joined_size=4, dropout=0.1, max_tokens=8, separator_id=3,
-    bert=BERT.to_dict(),
-)  # fmt: skip
+SPEC = tiny_spec()
 PLAN = Plan(
     seed=1, epochs=1, numeric_epochs=2, batch_size=4, numeric_batch_size=4, encoder_lr=1e-3,
     head_lr=1e-2, numbers_lr=0.0, weight_decay=0.0, warmup_share=0.1, max_grad_norm=1.0,
@@ -131,7 +122,7 @@ def test_frozen_parts_stay_and_the_others_move():
 def test_a_batch_that_passes_in_parts_gives_the_same_curve(parts):
     whole, *_ = looped(Memory(), [0.5, 0.4, 0.3])
     plan = replace(PLAN, accumulation=parts)
-    undropped = SPEC.model_copy(update={"dropout": 0.0})
+    undropped = tiny_spec(dropout=0.0)
     curves = []
     for given_plan in (PLAN, plan):
         loop = a_loop(given_plan)

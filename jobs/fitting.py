@@ -1,0 +1,181 @@
+"""What the jobs that train share: settings in, snapshot, start, ranks and a fitted model out."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
+
+from profile_lib.config import Settings
+from profile_lib.model.checkpoint import save_model
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.tables import CATEGORICAL_FEATURES, NUMERIC_FEATURES
+from profile_lib.tracking import Tracker
+from profile_lib.training.answers import LabelledTask
+from profile_lib.training.baselines import read_numbers
+from profile_lib.training.distribute import HorovodOptions
+from profile_lib.training.evaluate import Report, evaluate, measure_alone, read_users
+from profile_lib.training.fit import FitJob, load_fitted
+from profile_lib.training.launch import train
+from profile_lib.training.plan import Augmentation, Plan, Tuning
+from profile_lib.training.rank import START, Outcome, RankJob
+from profile_lib.training.snapshot import Snapshot, write_snapshot
+from profile_lib.training.start import start_model
+from profile_lib.training.statistics import number_statistics
+
+NAMES = tuple(column.name for column in NUMERIC_FEATURES)
+SEGMENTS = ("is_returning", "device", "region")
+SHAPE = {
+    "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
+}  # fmt: skip
+PLAN = set(Plan.__dataclass_fields__) - {"tuning", "augmentation"}
+Tell = Callable[[dict[str, Any]], None]
+
+
+class Fitted(NamedTuple):
+    """What a training leaves: the model, how it came about, and how good it is."""
+
+    model: ProfileModel
+    outcome: Outcome
+    report: Report
+
+
+def tracker_of(settings: Settings) -> Tracker | None:
+    """Where the settings want trainings recorded, None where they do not."""
+    given = settings.tracking
+    return None if given.uri is None else Tracker(**given.model_dump())
+
+
+def prepare_snapshot(examples: DataFrame, settings: Settings, folder: Path) -> Snapshot:
+    """Write the examples to `folder` as ranks read them."""
+    given, shape = settings.training, settings.model
+    (folder / "snapshot").mkdir(parents=True)
+    return write_snapshot(
+        examples,
+        str(folder / "snapshot"),
+        [LabelledTask(**task.model_dump()) for task in shape.tasks],
+        n_numeric=len(NAMES),
+        shards=given.shards,
+        rows_a_group=given.rows_a_group,
+        evaluation_rows=given.evaluation_rows,
+        categorical=CATEGORICAL_FEATURES,
+        segments=SEGMENTS,
+        with_text=shape.text,
+    )
+
+
+def prepare_start(
+    spark: SparkSession,
+    snapshot: Snapshot,
+    settings: Settings,
+    folder: Path,
+    encoder: str,
+    versions: dict[str, int],
+) -> None:
+    """Write the model that ranks start from to `folder`."""
+    shape = settings.model
+    train_rows = spark.read.parquet(snapshot.split("train"))
+    names = NAMES if shape.numbers else ()
+    numbers = number_statistics(train_rows, names, shape.numeric_bins)
+    model = start_model(
+        encoder if shape.text else None,
+        snapshot,
+        numbers,
+        snapshot.categories if shape.numbers else (),
+        seed=settings.training.seed,
+        **shape.model_dump(include=SHAPE),
+    )
+    told = {"numbers.json": [asdict(of) for of in numbers]}
+    save_model(str(folder / START), model, encoder, {}, versions, told)
+
+
+def fit(
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    tell: Tell,
+    *,
+    resume: bool = False,
+    alone: bool = False,
+) -> Fitted:
+    """Fit the model that `prepare_start` left in `folder`, and measure it on the test split.
+
+    `alone` leaves out the baselines, the intervals and the segments.
+    """
+    given, tasks = settings.training, settings.model.tasks
+    job = FitJob(
+        str(folder),
+        snapshot,
+        plan_of(settings),
+        tuple(task.weight for task in tasks),
+        given.shards,
+        given.window,
+        given.threads_a_rank,
+        checkpoint_path(settings, folder),
+        resume,
+        hadoop_conf(spark),
+    )
+    outcome = launched(spark, settings, job, tell)
+    if alone:
+        measured = measure_alone(snapshot.tasks, outcome.predictions)
+        return Fitted(load_fitted(str(folder)), outcome, measured)
+    report = evaluate(
+        snapshot.tasks,
+        next((task.name for task in tasks if task.label == "next_category"), None),
+        outcome.predictions,
+        read_numbers(snapshot.split("train"), given.baseline_rows),
+        read_numbers(snapshot.split("test"), snapshot.rows["test"]),
+        read_users(snapshot.folder),
+        len(snapshot.categories),
+        given.seed,
+        given.bootstrap_resamples,
+    )
+    return Fitted(load_fitted(str(folder)), outcome, report)
+
+
+def launched(spark: SparkSession, settings: Settings, job: RankJob, tell: Tell) -> Outcome:
+    """Run `job` on the ranks that the settings ask for."""
+    given = settings.training
+    return train(
+        spark,
+        job,
+        given.ranks,
+        tell,
+        launcher=given.launcher,
+        options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
+        retries=given.retries,
+    )
+
+
+def plan_of(settings: Settings) -> Plan:
+    """How the model is fitted; without a text there is only the numbers' stage."""
+    given = settings.training
+    plan = Plan(
+        **given.model_dump(include=PLAN),
+        tuning=Tuning(**given.tuning.model_dump()),
+        augmentation=Augmentation(**given.augmentation.model_dump()),
+    )
+    return plan if settings.model.text else replace(plan, epochs=0)
+
+
+def checkpoint_path(settings: Settings, folder: Path) -> str:
+    """Where the checkpoints lie of a training in `folder`."""
+    path = settings.training.checkpoint_path
+    return str(folder / "checkpoints") if path is None else f"{path}/{folder.name}"
+
+
+def hadoop_conf(spark: SparkSession) -> dict[str, str]:
+    """What Spark was told of file systems, for the ranks, which have no Spark."""
+    prefix = "spark.hadoop."
+    told = spark.sparkContext.getConf().getAll()
+    return {k.removeprefix(prefix): v for k, v in told if k.startswith(prefix)}
+
+
+def print_progress(entry: dict[str, Any]) -> None:
+    """One line of progress; values of validation after a colon."""
+    told = dict(entry)
+    for name, value in told.pop("validation", {}).items():
+        told[f"validation {name}"] = round(value, 4)
+    print("  " + ", ".join(f"{name} {value}" for name, value in told.items()), flush=True)
