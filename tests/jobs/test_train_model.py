@@ -147,11 +147,11 @@ def kill_a_rank(given: Settings, step: int) -> None:
     while not any(int(p.name[5:14]) >= step - 20 for p in folder.glob("step-*")):
         time.sleep(0.02)
     ranks = [
-        p for p in psutil.process_iter(["cmdline", "create_time"])
-        if "horovod.spark.task.gloo_exec_fn" in " ".join(p.info["cmdline"] or ())
-        and p.info["cmdline"][0].endswith("python")
+        p for p in psutil.Process().children(recursive=True)
+        if "horovod.spark.task.gloo_exec_fn" in p.cmdline()
+        and p.cmdline()[0].endswith("python")
     ]  # fmt: skip
-    max(ranks, key=lambda p: p.info["create_time"]).kill()
+    max(ranks, key=lambda p: p.create_time()).kill()
 
 
 def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(store, settings, alone):
