@@ -146,12 +146,15 @@ def kill_a_rank(given: Settings, step: int) -> None:
     folder = Path(given.paths.work) / "train_killed" / "checkpoints"
     while not any(int(p.name[5:14]) >= step - 20 for p in folder.glob("step-*")):
         time.sleep(0.02)
+    own = {p.pid for p in psutil.Process().children(recursive=True)}
     ranks = [
-        p for p in psutil.Process().children(recursive=True)
-        if "horovod.spark.task.gloo_exec_fn" in p.cmdline()
-        and p.cmdline()[0].endswith("python")
-    ]  # fmt: skip
-    max(ranks, key=lambda p: p.create_time()).kill()
+        p
+        for p in psutil.process_iter(["cmdline", "create_time"])
+        if p.pid in own
+        and "horovod.spark.task.gloo_exec_fn" in " ".join(p.info["cmdline"] or ())
+        and p.info["cmdline"][0].endswith("python")
+    ]
+    max(ranks, key=lambda p: p.info["create_time"]).kill()
 
 
 def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(store, settings, alone):
