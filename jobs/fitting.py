@@ -1,23 +1,28 @@
 """What the jobs that train share: settings in, snapshot, start, ranks and a fitted model out."""
 
-from collections.abc import Callable
+import shutil
 from dataclasses import asdict, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from profile_lib.config import Settings
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.tables import CATEGORICAL_FEATURES, NUMERIC_FEATURES
+from profile_lib.store import Store
+from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
 from profile_lib.tracking import Tracker
 from profile_lib.training.answers import LabelledTask
 from profile_lib.training.baselines import read_numbers
+from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.evaluate import Report, evaluate, measure_alone, read_users
 from profile_lib.training.fit import FitJob, load_fitted
 from profile_lib.training.launch import train
+from profile_lib.training.loop import Tell
 from profile_lib.training.plan import Augmentation, Plan, Tuning
 from profile_lib.training.rank import START, Outcome, RankJob
 from profile_lib.training.snapshot import Snapshot, write_snapshot
@@ -30,7 +35,6 @@ SHAPE = {
     "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
 }  # fmt: skip
 PLAN = set(Plan.__dataclass_fields__) - {"tuning", "augmentation"}
-Tell = Callable[[dict[str, Any]], None]
 
 
 class Fitted(NamedTuple):
@@ -45,6 +49,20 @@ def tracker_of(settings: Settings) -> Tracker | None:
     """Where the settings want trainings recorded, None where they do not."""
     given = settings.tracking
     return None if given.uri is None else Tracker(**given.model_dump())
+
+
+def examples_until(store: Store, day: date | None) -> DataFrame:
+    """All examples, or those with a cutoff up to the end of `day`."""
+    examples = store.read(EXAMPLES)
+    if day is None:
+        return examples
+    return examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
+
+
+def forget_training(spark: SparkSession, settings: Settings, folder: Path) -> None:
+    """Remove what an earlier training left in `folder`, and its checkpoints wherever they lie."""
+    shutil.rmtree(folder, ignore_errors=True)
+    Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(spark)).clear()
 
 
 def prepare_snapshot(examples: DataFrame, settings: Settings, folder: Path) -> Snapshot:

@@ -3,18 +3,19 @@
 import json
 import shutil
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from transformers import AutoTokenizer
 
 from jobs.command import main
 from jobs.fitting import (
     NAMES,
     checkpoint_path,
+    examples_until,
+    forget_training,
     hadoop_conf,
     launched,
     plan_of,
@@ -25,8 +26,6 @@ from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES
-from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.lock import only_training
 from profile_lib.training.plan import Augmentation, Plan, Tuning
@@ -47,12 +46,8 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     folder = Path(settings.paths.work) / f"train_{pretrain.name}"
     with only_training(settings.paths.models, pretrain.name):
         if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-            Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(store.spark)).clear()
-            examples = store.read(EXAMPLES)
-            if day is not None:
-                examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
-            prepare(examples, settings, folder)
+            forget_training(store.spark, settings, folder)
+            prepare(examples_until(store, day), settings, folder)
         snapshot = load_snapshot(str(folder / "snapshot"))
         job = PretrainJob(
             str(folder),

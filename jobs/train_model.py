@@ -2,19 +2,17 @@
 
 import json
 import re
-import shutil
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from jobs.command import main
 from jobs.fitting import (
     Fitted,
-    checkpoint_path,
+    examples_until,
     fit,
-    hadoop_conf,
+    forget_training,
     prepare_snapshot,
     prepare_start,
     print_progress,
@@ -22,10 +20,9 @@ from jobs.fitting import (
 )
 from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
-from profile_lib.model.checkpoint import load_model, save_model
+from profile_lib.model.checkpoint import read_about, save_model
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.evaluate import Report, report_lines
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.launch import check_division
@@ -48,16 +45,13 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
         if resume:
             snapshot = load_snapshot(str(folder / "snapshot"))
         else:
-            shutil.rmtree(folder, ignore_errors=True)
-            Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(store.spark)).clear()
-            examples = store.read(EXAMPLES)
-            if day is not None:
-                examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
+            forget_training(store.spark, settings, folder)
+            examples = examples_until(store, day)
             versions = {EXAMPLES.name: store.version(EXAMPLES)}
             snapshot = prepare_snapshot(examples, settings, folder)
             prepare_start(store.spark, snapshot, settings, folder, encoder, versions)
         fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
-        start = load_model(str(folder / START))[2]
+        start = read_about(str(folder / START))
         report = {"tasks": fitted.report, "data": {"tables": start.table_versions}}
         if given.ablations:
             report["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)

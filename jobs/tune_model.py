@@ -9,16 +9,14 @@ from typing import Any
 import optuna
 import yaml
 from optuna.trial import Trial, TrialState
-from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.fitting import fit, prepare_snapshot, prepare_start
-from profile_lib.config import Range, Settings, with_values
+from jobs.fitting import examples_until, fit, prepare_snapshot, prepare_start
+from profile_lib.config import Range, Settings, put_value, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES
 from profile_lib.training.lock import only_training
 from profile_lib.training.rank import START
 from profile_lib.training.snapshot import Snapshot
@@ -79,11 +77,8 @@ def write_windows(
 ) -> list[Snapshot]:
     """A snapshot of each window, which all trials read."""
     shutil.rmtree(folder, ignore_errors=True)
-    examples = store.read(EXAMPLES)
-    if day is not None:
-        examples = examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
     horizon = timedelta(hours=settings.examples.horizon_hours)
-    windows = rolling_windows(examples, settings.tune.windows, horizon)
+    windows = rolling_windows(examples_until(store, day), settings.tune.windows, horizon)
     return [
         prepare_snapshot(window, settings, folder / f"window_{number}")
         for number, window in enumerate(windows)
@@ -98,11 +93,7 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for key, value in values.items():
-        *sections, last = key.split(".")
-        at = found
-        for section in sections:
-            at = at.setdefault(section, {})
-        at[last] = value
+        put_value(found, key, value, key)
     return found
 
 

@@ -328,7 +328,7 @@ def with_values(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     """
     values = settings.model_dump()
     for key, value in changes.items():
-        _put(values, key, value, key)
+        put_value(values, key, value, key)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -360,10 +360,11 @@ def _set(values: dict[str, Any], override: str) -> None:
     key, is_set, text = override.partition("=")
     if not is_set or not key.rpartition(".")[2]:
         raise InputError(f"--set {override}: wanted section.key=value")
-    _put(values, key, yaml.safe_load(text), f"--set {override}")
+    put_value(values, key, yaml.safe_load(text), f"--set {override}")
 
 
-def _put(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Set `section.key` in nested `values`. Raises InputError at `where` if a section is none."""
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})

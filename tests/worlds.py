@@ -10,6 +10,7 @@ import yaml
 from pyspark.sql import SparkSession
 from transformers import AutoTokenizer, BertConfig, BertModel
 
+from profile_lib.config import Settings, load_settings
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.encoder import ModelSpec
 from profile_lib.model.tasks import TaskSpec
@@ -50,6 +51,12 @@ def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
     path = folder / "shop.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return str(path)
+
+
+def dev_settings(folder: Path, *changes: str) -> Settings:
+    """conf/dev.yaml with work and models in `folder`, under the changes."""
+    paths = (f"paths.work={folder}/work", f"paths.models={folder}/models")
+    return load_settings(str(CONF / "dev.yaml"), [*paths, *changes])
 
 
 def example_rows(n: int, **columns: Any) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.timeline import begins_session, seconds_since_last
@@ -31,9 +31,9 @@ def choose_cutoffs(
     calendar adds a cutoff every `calendar_days` at midnight, counted from the day after the first
     event, for every user seen before it. Cutoffs outside `first` to `last` are left out.
     """
-    cutoffs = _inside_sessions(
-        events, gap, per_session, per_train_session, train_until, min_events, seed
-    )
+    is_train = F.col("event_ts") < F.lit(train_until)
+    most = F.when(is_train, per_train_session).otherwise(per_session)
+    cutoffs = _inside_sessions(events, gap, most, min_events, seed)
     if calendar_days is not None:
         cutoffs = cutoffs.unionByName(_from_calendar(events, calendar_days))
     if first is not None:
@@ -44,19 +44,11 @@ def choose_cutoffs(
 
 
 def _inside_sessions(
-    events: DataFrame,
-    gap: timedelta,
-    per_session: int,
-    per_train_session: int,
-    train_until: datetime,
-    min_events: int,
-    seed: int,
+    events: DataFrame, gap: timedelta, most: Column, min_events: int, seed: int
 ) -> DataFrame:
     in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
     session = Window.partitionBy("user_id", "session_number")
     drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
-    is_train = F.col("event_ts") < F.lit(train_until)
-    most = F.when(is_train, per_train_session).otherwise(per_session)
     starts = begins_session(seconds_since_last(in_time), gap)
     return (
         events.select("user_id", "event_ts", "event_id")

@@ -46,7 +46,7 @@ def save_model(
     fresh.mkdir(parents=True)
     AutoTokenizer.from_pretrained(tokenizer_folder).save_pretrained(fresh)
     save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, fresh / WEIGHTS)
-    digest = _sha256(fresh / WEIGHTS)
+    digest = sha256_of(fresh / WEIGHTS)
     version = hashlib.sha256((digest + spec.model_dump_json()).encode()).hexdigest()[:12]
     about = About(
         model_version=f"{target.name}-{version}",
@@ -86,7 +86,7 @@ def load_model(folder: str) -> tuple[ProfileModel, ModelSpec, About]:
     weights = Path(folder) / WEIGHTS
     if not weights.is_file():
         raise InputError(f"{folder}: no {WEIGHTS}; the folder is not whole, train the model again")
-    found = _sha256(weights)
+    found = sha256_of(weights)
     if found != about.sha256:
         raise InputError(
             f"{weights}: sha256 {found[:12]}…, {ABOUT} says {about.sha256[:12]}…: "
@@ -97,7 +97,8 @@ def load_model(folder: str) -> tuple[ProfileModel, ModelSpec, About]:
     return model.eval(), about.spec, about
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The checksum of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -34,7 +34,7 @@ def choose_tuned(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
 
 def after_step(model: nn.Module, step: int) -> None:
     """Let AdaLoRA move its ranks to where they pay; called between step and zero_grad."""
-    tuner: Any = getattr(getattr(model, "bert", None), "base_model", None)
+    tuner = _tuner(model)
     if hasattr(tuner, "update_and_allocate"):
         tuner.update_and_allocate(step)
 
@@ -61,8 +61,12 @@ def restore_importance(model: nn.Module, held: dict[str, Tensor]) -> None:
 
 
 def _allocator(model: nn.Module) -> Any:
-    tuner = getattr(getattr(model, "bert", None), "base_model", None)
-    return getattr(tuner, "rankallocator", None)
+    return getattr(_tuner(model), "rankallocator", None)
+
+
+def _tuner(model: nn.Module) -> Any:
+    """What peft put around the encoder, None where it did not."""
+    return getattr(getattr(model, "bert", None), "base_model", None)
 
 
 def merge_adapters(model: ProfileModel) -> ProfileModel:
@@ -70,21 +74,15 @@ def merge_adapters(model: ProfileModel) -> ProfileModel:
     bert: Any = model.bert
     if not hasattr(bert, "peft_config"):
         return model
-    config = next(iter(bert.peft_config.values()))
-    if not config.is_prompt_learning:
-        plain = ProfileModel(model.spec, bert.merge_and_unload())
-        found = plain.state_dict()
-        found.update({k: v for k, v in model.state_dict().items() if not k.startswith("bert.")})
-        plain.load_state_dict(found)
-        return plain
-    n_tokens = config.num_virtual_tokens
-    layers = bert.get_prompt(1).layers
-    prefix = torch.stack([torch.stack([x.keys[0], x.values[0]]) for x in layers])
-    spec = model.spec.model_copy(update={"prefix_tokens": n_tokens})
-    plain = ProfileModel(spec, bert.get_base_model())
-    found = {k: v for k, v in model.state_dict().items() if not k.startswith("bert.")}
-    found |= {f"bert.{k}": v for k, v in bert.get_base_model().state_dict().items()}
-    plain.load_state_dict({**found, "prefix": prefix.detach().clone()})
+    config, spec, prefix = next(iter(bert.peft_config.values())), model.spec, {}
+    if config.is_prompt_learning:
+        layers = bert.get_prompt(1).layers
+        keys_and_values = torch.stack([torch.stack([x.keys[0], x.values[0]]) for x in layers])
+        prefix = {"prefix": keys_and_values.detach().clone()}
+        spec = spec.model_copy(update={"prefix_tokens": config.num_virtual_tokens})
+    plain = ProfileModel(spec, bert.get_base_model() if prefix else bert.merge_and_unload())
+    own = {k: v for k, v in model.state_dict().items() if not k.startswith("bert.")}
+    plain.load_state_dict(plain.state_dict() | own | prefix)
     return plain
 
 

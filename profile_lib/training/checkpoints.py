@@ -1,6 +1,5 @@
 """Where a training stands, to and from a folder: safetensors and JSON, whole or not at all."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from profile_lib.errors import InputError
+from profile_lib.model.checkpoint import sha256_of
 from profile_lib.training.folders import Folder, folder_at, told_when_full
 
 KEPT = 2  # the last one, and one more for whoever finds it broken
@@ -114,9 +114,3 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         for key in sorted({*found, *wanted})
         if found.get(key) != wanted.get(key)
     ]
-
-
-def sha256_of(path: Path) -> str:
-    """The checksum of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

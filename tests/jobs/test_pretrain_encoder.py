@@ -10,16 +10,15 @@ import torch
 from transformers import AutoTokenizer
 
 from jobs import pretrain_encoder
-from profile_lib.config import Settings, load_settings
+from profile_lib.config import Settings
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.model.encoder import load_encoder
 from profile_lib.store import Store
 from profile_lib.training.selfsupervised import view_loss
-from tests.worlds import example_rows, examples_store
+from tests.worlds import dev_settings, example_rows, examples_store
 
-CONF = Path(__file__).parents[2] / "conf"
 KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing
 
 
@@ -42,15 +41,12 @@ def settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
 
     def make(*changes: str) -> Settings:
-        return load_settings(
-            str(CONF / "dev.yaml"),
-            [
-                f"paths.work={folder}/work", f"paths.models={folder}/models",
-                "pretrain.from_scratch=true", "pretrain.vocabulary=200", "pretrain.hidden_size=32",
-                "pretrain.num_hidden_layers=1", "pretrain.num_attention_heads=2",
-                "pretrain.max_position_embeddings=32", "pretrain.epochs=4", "pretrain.lr=0.01",
-                "examples.max_tokens=16", "training.ranks=1", *changes,
-            ],
+        return dev_settings(
+            folder,
+            "pretrain.from_scratch=true", "pretrain.vocabulary=200", "pretrain.hidden_size=32",
+            "pretrain.num_hidden_layers=1", "pretrain.num_attention_heads=2",
+            "pretrain.max_position_embeddings=32", "pretrain.epochs=4", "pretrain.lr=0.01",
+            "examples.max_tokens=16", "training.ranks=1", *changes,
         )  # fmt: skip
 
     return make

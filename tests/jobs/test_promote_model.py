@@ -12,13 +12,13 @@ import torch
 from jobs import promote_model, train_model
 from jobs.fitting import tracker_of
 from jobs.refresh_profiles import model_folder
-from profile_lib.config import Settings, load_settings
+from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model, read_about
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
-from tests.worlds import CONF, example_rows, examples_store
+from tests.worlds import dev_settings, example_rows, examples_store
 
 NAMES = [column.name for column in NUMERIC_FEATURES]
 
@@ -39,15 +39,13 @@ def settings(tmp_path_factory):
     (folder / "work").mkdir()
 
     def make(*changes: str) -> Settings:
-        return load_settings(
-            str(CONF / "dev.yaml"),
-            [
-                f"paths.work={folder}/work", f"paths.models={folder}/models", "model.text=false",
-                "training.name=shop", "training.ranks=1", "training.numeric_epochs=1",
-                "training.numeric_batch_size=64", f"tracking.uri=sqlite:///{folder}/ml/flow.db",
-                f"tracking.artifacts={folder}/ml", f"tracking.tensorboard={folder}/tensorboard",
-                "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]", *changes,
-            ],
+        return dev_settings(
+            folder,
+            "model.text=false",
+            "training.name=shop", "training.ranks=1", "training.numeric_epochs=1",
+            "training.numeric_batch_size=64", f"tracking.uri=sqlite:///{folder}/ml/flow.db",
+            f"tracking.artifacts={folder}/ml", f"tracking.tensorboard={folder}/tensorboard",
+            "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]", *changes,
         )  # fmt: skip
 
     return make

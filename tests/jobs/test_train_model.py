@@ -15,14 +15,13 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from jobs import train_model
-from profile_lib.config import Settings, load_settings
+from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
-from tests.worlds import example_rows, examples_store
+from tests.worlds import dev_settings, example_rows, examples_store
 
-CONF = Path(__file__).parents[2] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
 CLS, SEP, VIEW, CART, COLOURS = 2, 3, 5, 6, {"red": 7, "green": 8, "blue": 9}
 LENGTH = 16
@@ -81,14 +80,11 @@ def settings(encoder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
 
     def make(*changes: str) -> Settings:
-        return load_settings(
-            str(CONF / "dev.yaml"),
-            [
-                f"paths.work={folder}/work", f"paths.models={folder}/models",
-                f"model.encoder={encoder}", "model.dropout=0.0", "training.epochs=2",
-                "training.encoder_lr=0.003", "training.numeric_epochs=3",
-                "training.numeric_batch_size=64", "training.window=256", *changes,
-            ],
+        return dev_settings(
+            folder,
+            f"model.encoder={encoder}", "model.dropout=0.0", "training.epochs=2",
+            "training.encoder_lr=0.003", "training.numeric_epochs=3",
+            "training.numeric_batch_size=64", "training.window=256", *changes,
         )  # fmt: skip
 
     return make

@@ -10,12 +10,12 @@ import yaml
 from pyspark.sql import functions as F
 
 from jobs import tune_model
-from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
-from tests.worlds import CONF, example_rows, examples_store
+from tests.worlds import dev_settings, example_rows, examples_store
 
 NAMES = [column.name for column in NUMERIC_FEATURES]
 
@@ -36,15 +36,13 @@ def settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
 
     def make(*changes: str) -> Settings:
-        return load_settings(
-            str(CONF / "dev.yaml"),
-            [
-                f"paths.work={folder}/work", f"paths.models={folder}/models", "model.text=false",
-                "training.ranks=1", "training.numeric_epochs=2", "training.numeric_batch_size=128",
-                "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]",
-                f"tune.storage=sqlite:///{folder}/tune.db", "tune.windows=2", "tune.trials=2",
-                "examples.horizon_hours=0.1", "training.bootstrap_resamples=2", *changes,
-            ],
+        return dev_settings(
+            folder,
+            "model.text=false",
+            "training.ranks=1", "training.numeric_epochs=2", "training.numeric_batch_size=128",
+            "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]",
+            f"tune.storage=sqlite:///{folder}/tune.db", "tune.windows=2", "tune.trials=2",
+            "examples.horizon_hours=0.1", "training.bootstrap_resamples=2", *changes,
         )  # fmt: skip
 
     return make
