@@ -21,6 +21,14 @@ EVENT_TYPES = (
     "checkout", "purchase", "review", "page",
 )  # fmt: skip
 
+# Kinds of pages that tell how near an order is.
+STEPS = ("home", "list", "account", "basket", "signin", "details", "payment", "confirm", "done")
+# How near an order one is, nearer and nearer: an item in the cart, then the pages of the till.
+DEPTHS = ("cart", "basket", "signin", "details", "payment", "confirm", "done")
+
+# What a client says of itself and of how it came, not of the user's act.
+ORIGINS = ("channel", "device", "region", "referrer", "system", "browser")
+
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -122,6 +130,10 @@ EVENTS = Table(
         optional("channel", STRING, "how the user came"),
         optional("device", STRING, "desktop, mobile, tablet, app"),
         optional("region", STRING, "where the user is"),
+        optional("referrer", STRING, "the site, search engine or campaign the user came from"),
+        optional("system", STRING, "operating system"),
+        optional("browser", STRING, "browser, or name of the app"),
+        optional("step", STRING, "kind of page it happened on, one of " + ", ".join(STEPS)),
         required("source", STRING, "name of the mapping it came by"),
         required("ingest_ts", TIMESTAMP, "when it was known here, UTC"),
     ),
@@ -229,12 +241,36 @@ WINDOWS: dict[str, int | None] = {"session": None, "1d": 1, "7d": 7, "30d": 30}
 NUMERIC_FEATURES: tuple[TableColumn, ...] = (
     *(c for w in WINDOWS for c in _count_columns(f"_{w}", f"in the last {w}")),
     *_count_columns("", "ever"),
+    *(
+        required(f"n_{s}_step{suffix}", LONG, f"events on the page {s} {of}")
+        for suffix, of in (("_session", "in the session under way"), ("", "ever"))
+        for s in STEPS
+    ),
+    *(optional(f"seconds_since_{s}_step", DOUBLE, f"since the last event on {s}") for s in STEPS),
+    *(
+        required(f"depth{suffix}", INT, f"place in DEPTHS, 0 for none, {of}")
+        for suffix, of in (
+            ("_session", "in the session under way"),
+            ("", "ever"),
+            ("_since_purchase", "since the last purchase"),
+            ("_last", "when last on the way"),
+        )
+    ),
+    optional("events_since_depth", LONG, "since the last event on the way to an order"),
+    optional("seconds_since_depth", DOUBLE, "since the last event on the way to an order"),
     required("n_events", LONG, "events ever"),
     required("n_sessions", LONG, "sessions ever, the one under way included"),
     required("n_items", LONG, "different items ever"),
     required("n_items_session", LONG, "different items in the session under way"),
     required("n_categories_session", LONG, "different categories in the session under way"),
     required("most_views_of_an_item", LONG, "views and clicks of the item seen most, in 7 days"),
+    required("n_items_added", LONG, "different items put in the cart ever"),
+    required("n_items_added_session", LONG, "different items put in the cart in the session"),
+    required("views_of_last_item", LONG, "views and clicks of the item met last, in 7 days"),
+    optional("is_last_item_added", BOOLEAN, "whether the item met last was put in the cart"),
+    optional("last_seen_price", DOUBLE, "price of the item viewed or clicked last"),
+    optional("last_added_price", DOUBLE, "price of the item put in the cart last"),
+    optional("max_price_session", DOUBLE, "highest price met in the session under way"),
     required(
         "n_in_cart", LONG, "pieces put in the cart less those taken out, since the last purchase"
     ),
@@ -258,7 +294,7 @@ NUMERIC_FEATURES: tuple[TableColumn, ...] = (
 )
 
 # Everything a model may read as one of several values: columns of examples.
-CATEGORICAL_FEATURES = ("device", "region", "channel")
+CATEGORICAL_FEATURES = ORIGINS
 
 BEHAVIOUR_COLUMNS: tuple[TableColumn, ...] = (
     required("user_id", STRING, "pseudonym"),
@@ -272,6 +308,9 @@ BEHAVIOUR_COLUMNS: tuple[TableColumn, ...] = (
     required("channels", COUNTS, "events by channel"),
     required("devices", COUNTS, "events by device"),
     required("regions", COUNTS, "events by region"),
+    required("referrers", COUNTS, "events by referrer"),
+    required("systems", COUNTS, "events by operating system"),
+    required("browsers", COUNTS, "events by browser"),
     required("recent", T.ArrayType(RECENT_EVENT), "the last events, newest first"),
 )
 
@@ -303,9 +342,7 @@ EXAMPLES = Table(
         optional("gender", STRING, "as declared, null where unknown"),
         optional("attributes", T.MapType(STRING, STRING), "whatever else is declared"),
         required("is_returning", BOOLEAN, "whether it is not the user's first session"),
-        optional("device", STRING, "the one most used before the cutoff"),
-        optional("region", STRING, "the one most seen before the cutoff"),
-        optional("channel", STRING, "the one most used before the cutoff"),
+        *(optional(n, STRING, "the one most seen before the cutoff") for n in ORIGINS),
         required("sampling_weight", DOUBLE, "1 / probability with which the example was kept"),
     ),
 )

@@ -85,6 +85,9 @@ def example_rows(n: int, **columns: Any) -> pd.DataFrame:
         "device": np.where(place % 3 == 0, "mobile", "desktop"),
         "region": None,
         "channel": None,
+        "referrer": None,
+        "system": None,
+        "browser": None,
         "sampling_weight": 1.0,
     }
     return pd.DataFrame(rows | columns)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.tables import EVENTS
+from profile_lib.tables import EVENTS, ORIGINS, STEPS
 
 HALF = "".join(map(chr, range(0x21, 0x7F))) + " "
 FULL = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
@@ -57,7 +57,7 @@ def clean_events(
         values[name] = normalised(raw[name], max_text_chars, lower)
     for name, (least, most) in LIMITS.items():
         values[name] = F.when(typed[name].between(least, most), typed[name]).cast(TYPES[name])
-    for name in ("item_id", "session_hint", "order_id", "channel", "device", "region"):
+    for name in ("item_id", "session_hint", "order_id", *ORIGINS, "step"):
         text = F.trim(F.substring(raw[name].cast("string"), 1, 200))
         values[name] = F.when(text != "", text)
     for name in ("event_id", "user_id"):
@@ -103,7 +103,7 @@ def _reasons(
     earliest: datetime,
     latest: datetime,
 ) -> list[Column]:
-    ts = typed["event_ts"]
+    ts, step = typed["event_ts"], raw["step"]
     reasons = [
         F.when(raw["user_id"].isNull(), F.lit("user_id is null")),
         F.when(raw["event_ts"].isNull(), F.lit("event_ts is null")).when(
@@ -114,6 +114,7 @@ def _reasons(
             kind.isNull(), _said("event_type without a mapping", raw["event_type"])
         ),
         F.when(ts >= F.lit(latest), F.lit("event_ts in the future")),
+        F.when(~step.isin(*STEPS), _said(f"step is none of {', '.join(STEPS)}", step)),
     ]
     for name, (least, most) in LIMITS.items():
         told = F.when(

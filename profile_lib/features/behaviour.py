@@ -22,7 +22,7 @@ from profile_lib.features.known import PAIR
 from profile_lib.features.recent import last_events
 from profile_lib.tables import BEHAVIOUR
 
-NONE_SEEN = ("n_items", "most_views_of_an_item")
+NONE_SEEN = ("n_items", "n_items_added", "most_views_of_an_item", "views_of_last_item")
 
 
 def build_behaviour(
@@ -54,7 +54,8 @@ def build_behaviour(
     return joined.withColumns(
         {
             **{n: F.coalesce(n, F.lit(0).cast("long")) for n in NONE_SEEN},
-            "n_items_session": in_session(None),
+            "n_items_session": in_session(),
+            "n_items_added_session": in_session(when="added_ts"),
             "n_categories_session": in_session("category"),
             "categories": as_of_last_event(F.col("category"), age, half_life),
             "brands": as_of_last_event(F.col("brand"), age, half_life),

@@ -7,8 +7,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.features.known import PAIR, all_known, in_time, pieces
-from profile_lib.tables import EVENT_TYPES, WINDOWS
+from profile_lib.tables import DEPTHS, EVENT_TYPES, STEPS, WINDOWS
 from profile_lib.timeline import begins_session, seconds, seconds_since_last
+
+# What is asked when it was last: some kinds of events, every page, and the way to an order.
+TIMED = ("cart", "checkout", "purchase", *(f"{s}_step" for s in STEPS), "depth")
 
 
 def count_events(known: DataFrame, gap: timedelta) -> DataFrame:
@@ -18,12 +21,16 @@ def count_events(known: DataFrame, gap: timedelta) -> DataFrame:
     after the one before it. The cart holds what was put in since the last purchase. Purchases in
     a row with one order_id, or without one and of one moment, are an order.
     """
-    # First by kind: a few numbers of each event, then many of each pair.
-    by_kind = _with_context(known, gap).groupBy(*PAIR, "event_type").agg(*_by_kind())
-    counted = by_kind.groupBy(*PAIR).agg(*_counts(), *_values(), *_times())
+    # First by kind and page: a few numbers of each event, then many of each pair.
+    by_kind = _with_context(known, gap).groupBy(*PAIR, "event_type", "step").agg(*_by_kind())
+    counted = (
+        by_kind.withColumn("depth", _depth())
+        .groupBy(*PAIR)
+        .agg(*_counts(), *_values(), *_times(), *_depths())
+    )
     since = {
-        f"seconds_since_{kind}": seconds(F.col("cutoff_ts"), F.col(f"last_{kind}_ts"))
-        for kind in ("event", "cart", "checkout", "purchase")
+        f"seconds_since_{what}": seconds(F.col("cutoff_ts"), F.col(f"last_{what}_ts"))
+        for what in ("event", *TIMED)
     }
     return counted.withColumns(
         {
@@ -34,8 +41,9 @@ def count_events(known: DataFrame, gap: timedelta) -> DataFrame:
             "days_known": seconds(F.col("cutoff_ts"), F.col("first_event_ts")) / 86400,
             "hour": F.hour("cutoff_ts"),
             "weekday": F.dayofweek("cutoff_ts"),
+            "events_since_depth": F.col("n_events") - F.col("last_depth_place"),
         }
-    ).drop("last_cart_ts", "last_checkout_ts", "last_purchase_ts", "first_event_ts")
+    ).drop(*[f"last_{what}_ts" for what in TIMED], "first_event_ts", "last_depth_place")
 
 
 def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
@@ -86,6 +94,19 @@ def _by_kind() -> Iterator[Column]:
     yield F.min("event_ts").alias("first_ts")
     yield F.max("event_ts").alias("last_ts")
     yield F.max("session_start_ts").alias("session_start_ts")
+    yield F.max("place").alias("latest_place")
+    yield F.bool_or(is_carted).alias("is_after_purchase")
+    yield F.max(F.when(F.col("price").isNotNull(), F.struct("event_ts", "price"))).alias("priced")
+    yield F.max(F.when(in_session, F.col("price"))).alias("max_price_session")
+
+
+def _depth() -> Column:
+    """The place in DEPTHS, from 1, of events of a kind on a page; 0 for those not on the way."""
+    names = F.array(*map(F.lit, DEPTHS))
+    kind = F.col("event_type")
+    of_kind = F.when(kind == "checkout", "basket").when(kind == "purchase", "done").otherwise(kind)
+    of_page = F.coalesce("step", F.lit(""))
+    return F.greatest(*[F.array_position(names, n) for n in (of_kind, of_page)]).cast("int")
 
 
 def _within(days: int | None) -> Column:
@@ -103,6 +124,10 @@ def _counts() -> Iterator[Column]:
         for window in WINDOWS:
             yield _total(_of(kind, window), 0).alias(f"n_{kind}_{window}")
         yield _total(_of(kind, "n"), 0).alias(f"n_{kind}")
+    for step in STEPS:
+        is_there = F.col("step") == step
+        yield _total(F.when(is_there, F.col("session")), 0).alias(f"n_{step}_step_session")
+        yield _total(F.when(is_there, F.col("n")), 0).alias(f"n_{step}_step")
     yield F.sum("n").alias("n_events")
     yield F.sum("n_starts").alias("n_sessions")
     yield F.sum("n_opens").alias("n_orders")
@@ -116,6 +141,10 @@ def _values() -> Iterator[Column]:
     yield _mean("ratings", "n_rated").alias("rating")
     yield _total(F.col("dwell"), 0.0).alias("session_dwell_seconds")
     yield _total(F.col("last_gap"), 0.0).alias("last_gap_seconds")
+    is_seen = F.col("event_type").isin("view", "click")
+    yield F.max(F.when(is_seen, F.col("priced")))["price"].alias("last_seen_price")
+    yield F.max(_of("cart", "priced"))["price"].alias("last_added_price")
+    yield F.max("max_price_session").alias("max_price_session")
 
 
 def _times() -> Iterator[Column]:
@@ -124,6 +153,22 @@ def _times() -> Iterator[Column]:
     yield F.max("session_start_ts").alias("session_start_ts")
     for kind in ("cart", "checkout", "purchase"):
         yield F.max(_of(kind, "last_ts")).alias(f"last_{kind}_ts")
+    for step in STEPS:
+        on_page = F.when(F.col("step") == step, F.col("last_ts"))
+        yield F.max(on_page).alias(f"last_{step}_step_ts")
+
+
+def _depths() -> Iterator[Column]:
+    depth, place = F.col("depth"), F.col("latest_place")
+    is_on_way = depth > 0
+    yield F.max(depth).alias("depth")
+    yield F.max(F.when(F.col("session") > 0, depth).otherwise(0)).alias("depth_session")
+    is_new = F.col("is_after_purchase")
+    yield F.max(F.when(is_new, depth).otherwise(0)).alias("depth_since_purchase")
+    latest = F.max(F.when(is_on_way, F.struct(place, depth)))["depth"]
+    yield F.coalesce(latest, F.lit(0)).alias("depth_last")
+    yield F.max(F.when(is_on_way, place)).alias("last_depth_place")
+    yield F.max(F.when(is_on_way, F.col("last_ts"))).alias("last_depth_ts")
 
 
 def _mean(total: str, n: str) -> Column:

@@ -4,12 +4,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.features.known import PAIR
+from profile_lib.tables import ORIGINS
 
-PLACES = {"channels": "channel", "devices": "device", "regions": "region"}
+PLACES = {f"{origin}s": origin for origin in ORIGINS}  # column of behaviour → of events
 
 
 def count_habits(known: DataFrame) -> DataFrame:
-    """active_hours, channels, devices and regions of each (user_key, cutoff_ts)."""
+    """active_hours and, by each origin, the events of each (user_key, cutoff_ts)."""
     return count_hours(known).join(count_places(known), PAIR)
 
 

@@ -3,23 +3,26 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.features.habits import PLACES
 from profile_lib.features.text import behaviour_text
 from profile_lib.tables import NUMERIC_FEATURES
 
 
 def model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
     """What a model reads of each row of behaviour, and what tells its users apart in a report."""
-    places = {"device": "devices", "region": "regions", "channel": "channels"}
-    seen = behaviour.withColumns({name: _commonest(counts) for name, counts in places.items()})
-    where = F.array(*(F.col(name) for name in places))
+    seen = behaviour.withColumns({name: _commonest(counts) for counts, name in PLACES.items()})
+    places = F.array(*PLACES.values())
+    text = behaviour_text(
+        F.col("recent"), F.col("categories"), places, F.col("depth_since_purchase"), max_text_events
+    )
     return seen.select(
         "user_id",
         "cutoff_ts",
-        behaviour_text(F.col("recent"), F.col("categories"), where, max_text_events).alias("text"),
+        text.alias("text"),
         numeric_vector().alias("numeric"),
         F.get("categories", F.lit(0))["name"].alias("top_category"),
         (F.col("n_sessions") > 1).alias("is_returning"),
-        *places,
+        *PLACES.values(),
     )
 
 

@@ -26,6 +26,7 @@ def seen_items(known: DataFrame, weights: Mapping[str, float], half_life: timede
         .agg(
             F.sum(_decayed(weights, half_life)).alias("weight"),
             F.max("event_ts").alias("last_ts"),
+            F.max(F.when(F.col("event_type") == "cart", F.col("event_ts"))).alias("added_ts"),
             F.count_if(is_seen).alias("n_views_7d"),
             F.count_if(F.col("event_type") == "purchase").alias("n_bought"),
         )
@@ -33,20 +34,24 @@ def seen_items(known: DataFrame, weights: Mapping[str, float], half_life: timede
 
 
 def summarise_items(seen: DataFrame) -> DataFrame:
-    """Numbers over the items seen, and `seen_items`: (last_ts, category) of each."""
+    """Numbers over the items seen, and `seen_items`: (last_ts, added_ts, category) of each."""
     bought_level = F.when(F.col("n_bought") > 0, F.col("price_level"))
+    in_time = F.struct("last_ts", "item_id")
     return seen.groupBy(*PAIR).agg(
         F.count("*").alias("n_items"),
         F.max("n_views_7d").alias("most_views_of_an_item"),
         F.avg("price_level").alias("price_level"),
         F.avg(bought_level).alias("bought_price_level"),
-        F.collect_list(F.struct("last_ts", "category")).alias("seen_items"),
+        F.count("added_ts").alias("n_items_added"),
+        F.max_by("n_views_7d", in_time).alias("views_of_last_item"),
+        F.max_by(F.col("added_ts").isNotNull(), in_time).alias("is_last_item_added"),
+        F.collect_list(F.struct("last_ts", "added_ts", "category")).alias("seen_items"),
     )
 
 
-def in_session(field: str | None) -> Column:
-    """How many of `seen_items`, or of their different values of `field`, the session touched."""
-    touched = F.filter("seen_items", lambda item: item["last_ts"] >= F.col("session_start_ts"))
+def in_session(field: str | None = None, when: str = "last_ts") -> Column:
+    """How many of `seen_items`, or different values of a `field`, have `when` in the session."""
+    touched = F.filter("seen_items", lambda item: item[when] >= F.col("session_start_ts"))
     if field is not None:
         touched = F.array_compact(F.array_distinct(F.transform(touched, lambda item: item[field])))
     return F.coalesce(F.size(touched), F.lit(0)).cast("long")

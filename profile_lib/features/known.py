@@ -3,10 +3,12 @@
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
+from profile_lib.tables import ORIGINS
+
 PAIR = ["user_key", "cutoff_ts"]  # a long and a time: small keys for what is grouped often
 COLUMNS = (
     "event_ts", "event_id", "event_type", "item_id", "query", "text", "rating", "price",
-    "quantity", "dwell_seconds", "order_id", "channel", "device", "region",
+    "quantity", "dwell_seconds", "order_id", "step", *ORIGINS,
 )  # fmt: skip
 
 

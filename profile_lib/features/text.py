@@ -3,13 +3,17 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from profile_lib.tables import DEPTHS
+
 SEPARATOR = " [SEP] "  # the encoder's own token: the n-th event is what follows n of them
 N_LIKED = 3
 
 
-def behaviour_text(recent: Column, categories: Column, places: Column, max_events: int) -> Column:
-    """What the user likes and from where they come, then the last `max_events` events, newest
-    first, parted by [SEP].
+def behaviour_text(
+    recent: Column, categories: Column, places: Column, depth: Column, max_events: int
+) -> Column:
+    """How near an order the user came, what they like and from where they come, then the last
+    `max_events` events, newest first, parted by [SEP].
 
     The strongest categories say what lies further back than the text reaches. An event says its
     kind, the item's title and category, the query, review or page, a word for the price where it
@@ -18,14 +22,15 @@ def behaviour_text(recent: Column, categories: Column, places: Column, max_event
     """
     newest = F.slice(recent, 1, max_events)
     pieces = F.transform(newest, lambda event, i: _piece(event, F.get(recent, i + 1)))
-    return F.array_join(F.concat(F.array(_user(categories, places)), pieces), SEPARATOR)
+    return F.array_join(F.concat(F.array(_user(categories, places, depth)), pieces), SEPARATOR)
 
 
-def _user(categories: Column, places: Column) -> Column:
+def _user(categories: Column, places: Column, depth: Column) -> Column:
+    reached = F.get(F.array(*[F.lit(f"reached {name}") for name in DEPTHS]), depth - 1)
     names = F.transform(F.slice(categories, 1, N_LIKED), lambda c: c["name"])
     place = F.lower(F.concat_ws(" ", places))
     origin = F.when(place != "", F.concat(F.lit("from "), place))
-    return _plain(F.concat_ws(" ", F.lit("likes"), names, origin))
+    return _plain(F.concat_ws(" ", reached, F.lit("likes"), names, origin))
 
 
 def _piece(event: Column, before: Column) -> Column:

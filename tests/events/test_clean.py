@@ -11,7 +11,7 @@ KINDS = {"view": "view", "buy": "purchase", "heartbeat": None}
 ROW = {
     "event_id": "1", "user_id": "ann", "event_ts": "2026-01-02 03:04:05", "event_type": "view",
     "item_id": " mug ", "query": None, "text": None, "rating": None, "price": None,
-    "quantity": None, "dwell_seconds": None, "position": None,
+    "quantity": None, "dwell_seconds": None, "position": None, "step": None,
 }  # fmt: skip
 
 
@@ -57,6 +57,13 @@ REFUSED = [
     ({"price": "ten"}, ["price is not a number: ten"]),
     ({"price": "-1"}, ["price is outside 0 to 1e+07: -1"]),
     ({"rating": "9"}, ["rating is outside 1 to 5: 9"]),
+    (
+        {"step": "checkout"},
+        [
+            "step is none of home, list, account, basket, signin, details, payment, confirm, "
+            "done: checkout"
+        ],
+    ),
     ({"position": "0"}, ["position is outside 1 to 1e+06: 0"]),
     ({"user_id": None, "price": "ten"}, ["user_id is null", "price is not a number: ten"]),
     ({"price": ""}, []),

@@ -7,6 +7,7 @@ import pytest
 
 from profile_lib.events.clean import clean_events
 from profile_lib.events.source import read_events, read_mapping
+from profile_lib.tables import ORIGINS
 from profile_lib.timeline import midnight
 
 REES46 = """\
@@ -36,10 +37,11 @@ transaction_id,search_keyword,search_category,page_path,page_title
 7,1470,1,2016-08-01 10:00:00,1,page_view,,,,,,,,,,,,/google+redesign/apparel/men,Men
 7,1470,1,2016-08-01 10:01:00,2,detail_view,GG1,Tee,Home/Apparel/Men's/,Google,,16.99,,,,,,/x,Tee
 7,1470,1,2016-08-01 10:02:00,3,page_view,,,,,,,,,,,,/asearch.html,Search
+7,1470,1,2016-08-01 10:03:00,4,checkout,GG1,Tee,,,,16.99,1,,,,,/yourinfo.html,Checkout
 """
 GA_SESSIONS = """\
-user_id,visit_id,channel_grouping,device_category,country
-7,1470,Referral,desktop,Norway
+user_id,visit_id,channel_grouping,device_category,country,source,operating_system,browser
+7,1470,Referral,desktop,Norway,(direct),Linux,Firefox
 """
 WANTED = ["user_id", "event_type", "item_id", "price", "quantity"]
 
@@ -100,9 +102,11 @@ def test_google_merchandise_store_with_its_visits(mapped):
         ("7", "page", None, None, None),
         ("7", "view", "GG1", 16.99, None),
         ("7", "search", None, None, None),
+        ("7", "checkout", "GG1", 16.99, 1),
     ]
-    places = {(row["channel"], row["device"], row["region"]) for row in rows}
-    assert places == {("Referral", "desktop", "Norway")}
+    origins = {tuple(row[origin] for origin in ORIGINS) for row in rows}
+    assert origins == {("Referral", "desktop", "Norway", "direct", "Linux", "Firefox")}
+    assert [row["step"] for row in rows] == ["list", None, None, "details"]
     assert (rows[0]["text"], rows[1]["category"]) == ("men apparel", "Men's")
 
 

@@ -61,8 +61,9 @@ ANNS = [
     event("ann", at(9.1), "view", "mug", price=10.0, dwell_seconds=7.0, channel="web"),
     event("ann", at(9.2), "cart", "mug", price=10.0, quantity=3, channel="web"),
     event("ann", at(9.25), "uncart", "mug", price=10.0, quantity=1, channel="web"),
-    event("ann", at(9.3), "page", text="basket", channel="web", region="paris"),
-]
+    event("ann", at(9.3), "page", text="basket", channel="web", region="paris", system="linux",
+          browser="firefox"),
+]  # fmt: skip
 NOON = ("ann", at(12))
 
 
@@ -82,10 +83,50 @@ def test_every_number_of_a_known_history(behaviour):
         "seconds_since_cart": pytest.approx(2.8 * 3600), "seconds_since_checkout": None,
         "seconds_since_purchase": pytest.approx(26.9 * 3600),
         "days_known": pytest.approx(8.125), "hour": 12, "weekday": 7,
+        "n_items_added": 1, "n_items_added_session": 1, "views_of_last_item": 2,
+        "is_last_item_added": True, "last_seen_price": 10.0, "last_added_price": 10.0,
+        "max_price_session": 10.0,
         "channels": {"mail": 1, "web": 6}, "devices": {"mobile": 1}, "regions": {"paris": 1},
+        "referrers": {}, "systems": {"linux": 1}, "browsers": {"firefox": 1},
         "active_hours": [0] * 9 + [9] + [0] * 14,
     }  # fmt: skip
     assert {name: found[name] for name in expected} == expected
+
+
+def test_how_near_an_order_the_user_came_is_counted_by_page_and_by_depth(behaviour):
+    events = [
+        event("ann", at(9, day=9), "page", step="home"),
+        event("ann", at(9.1, day=9), "checkout", step="confirm"),
+        event("ann", at(9.2, day=9), "purchase", "mug", step="done"),
+        event("ann", at(9.3, day=9), "page", step="home"),
+        event("ann", at(9), "cart", "tee"),
+        event("ann", at(9.1), "page", step="signin"),
+        event("ann", at(9.2), "page", step="basket"),
+        event("ann", at(9.3), "view", "tee"),
+        event("ann", at(9.4), "page", step="home"),
+    ]
+    noon, early = ("ann", at(12)), ("ann", at(9.15, day=9))
+    found = behaviour(events, noon, early)
+    expected = {
+        "n_home_step": 3, "n_home_step_session": 1, "n_basket_step": 1, "n_basket_step_session": 1,
+        "n_done_step": 1, "n_done_step_session": 0, "n_payment_step": 0,
+        "seconds_since_home_step": pytest.approx(2.6 * 3600),
+        "seconds_since_payment_step": None,
+        "depth": 7, "depth_session": 3, "depth_since_purchase": 3, "depth_last": 2,
+        "events_since_depth": 2, "seconds_since_depth": pytest.approx(2.8 * 3600),
+    }  # fmt: skip
+    assert {name: found[noon][name] for name in expected} == expected
+    assert found[early]["depth_since_purchase"] == 6
+
+
+def test_events_of_a_shop_that_tells_no_page_show_how_near_an_order_one_is_by_their_kind(behaviour):
+    kinds = ("view", "cart", "checkout", "purchase")
+    cutoffs = [("ann", at(9 + i + 0.5)) for i in range(len(kinds))]
+    found = behaviour(
+        [event("ann", at(9 + i), kind, "mug") for i, kind in enumerate(kinds)], *cutoffs
+    )
+    assert [found[cutoff]["depth"] for cutoff in cutoffs] == [0, 1, 2, 7]
+    assert found[cutoffs[0]]["events_since_depth"] is None
 
 
 def test_interests_decay_by_half_a_half_life_and_are_as_of_the_last_event(behaviour):

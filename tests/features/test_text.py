@@ -19,10 +19,11 @@ def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
     return datetime(2026, 1, day, hour, minute)
 
 
-def text(rows, recent, liked=(), places=(), max_events=9):
-    schema = f"{RECENT}, liked {LIKED}, places array<string>"
-    frame = rows(schema, (recent, [(name, 1.0) for name in liked], list(places)))
-    read = behaviour_text(F.col("recent"), F.col("liked"), F.col("places"), max_events)
+def text(rows, recent, liked=(), places=(), depth=0, max_events=9):
+    schema = f"{RECENT}, liked {LIKED}, places array<string>, depth int"
+    frame = rows(schema, (recent, [(name, 1.0) for name in liked], list(places), depth))
+    columns = [F.col(name) for name in ("recent", "liked", "places", "depth")]
+    read = behaviour_text(*columns, max_events)
     return frame.select(read.alias("t")).first().t
 
 
@@ -52,6 +53,11 @@ def test_the_three_strongest_categories_come_first(rows):
     recent = [(at(9), "search", None, None, None, "mug", None)]
     found = text(rows, recent, liked=("drinkware", "home [x]", "toys", "pets"))
     assert found == "likes drinkware home  x  toys [SEP] search mug"
+
+
+def test_how_near_an_order_the_user_came_stands_in_front_where_no_cut_takes_it(rows):
+    assert text(rows, [], ["bags"], depth=1) == "reached cart likes bags"
+    assert text(rows, [], ["bags"], depth=7) == "reached done likes bags"
 
 
 def test_where_the_user_comes_from_is_said_as_far_as_it_is_known(rows):
