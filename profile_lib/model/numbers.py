@@ -25,7 +25,7 @@ class NumberStatistics:
 
 
 class Numbers(nn.Module):
-    """Standardise, bin piecewise linearly and pass through an MLP: (B, F + K) → (B, joined_size).
+    """Standardise, bin piecewise linearly, then a linear map plus an MLP: (B, F + K) → (B, J).
 
     A heavy-tailed feature is taken as sign(x) · log(1 + |x|); every feature is standardised, an
     unknown one (NaN) becomes 0 and raises a flag. Beside the standardised value stands its
@@ -63,8 +63,10 @@ class Numbers(nn.Module):
         self.register_buffer("lower", torch.zeros(n_features, bins))
         self.register_buffer("width", torch.ones(n_features, bins))
         self.register_buffer("is_bin", torch.zeros(n_features, bins))
-        self.mlp = nn.Sequential(
-            nn.Linear(n_features * (bins + 2) + widths, hidden),
+        n_inputs = n_features * (bins + 2) + widths
+        self.wide = nn.Linear(n_inputs, size)
+        self.deep = nn.Sequential(
+            nn.Linear(n_inputs, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -105,7 +107,8 @@ class Numbers(nn.Module):
         for i, vectors in enumerate(self.categories):
             position = numeric[:, self.n_features + i].nan_to_num(self.category_sizes[i])
             parts.append(vectors(position.long()))
-        return self.mlp(torch.cat(parts, dim=1))
+        inputs = torch.cat(parts, dim=1)
+        return self.wide(inputs) + self.deep(inputs)
 
 
 def category_width(n_values: int) -> int:

@@ -95,7 +95,7 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     model, spec, _ = load_model(folder)
     numeric = np.random.default_rng(0).poisson(1.0, (3, len(NAMES))).astype(float)
     device = np.full((3, len(spec.categories)), np.nan)
-    device[:, 0] = 1.0  # the second of the known devices; region and channel are unknown
+    device[:, 0] = 1.0  # the second of the known devices; the other categories are unknown
     numeric = np.hstack([numeric, device])
     frame = pd.DataFrame(
         {"token_ids": [np.zeros(1, np.int64)] * 3, "n_tokens": [1] * 3, "numeric": list(numeric)}

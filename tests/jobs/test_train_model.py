@@ -194,7 +194,7 @@ def test_an_ablation_says_what_text_numbers_and_augmentation_are_worth(store, se
     accuracy = {name: tasks["next_category"]["accuracy"] for name, tasks in found.items()}
     assert accuracy["numbers only"] < 0.6 < 0.95 < accuracy["text only"]
     auc = {name: tasks["buys"]["roc_auc"] for name, tasks in found.items()}
-    assert auc["as it is"] > auc["text only"] > auc["numbers only"] + 0.2
+    assert auc["as it is"] > auc["text only"] > auc["numbers only"] + 0.1
     assert found["as configured"]["buys"] == report["tasks"]["buys"]["model"]
     page = (Path(given.paths.models) / "ablated" / "report.html").read_text()
     assert "text only" in page

@@ -209,8 +209,8 @@ def test_numbers_heads_and_encoder_have_rates_of_their_own_each_layer_a_lower_on
     groups = list(Supervised(SPEC.tasks, (1.0,), plan, None).groups(model, TEXT))
     rate_of = {id(p): g["highest"] for g in groups for p in g["params"]}
     rates = {name: rate_of[id(p)] for name, p in model.named_parameters()}
-    assert rates["heads.tasks.buys.1.weight"] == 1e-2
-    assert rates["numbers.mlp.0.weight"] == 1e-4
+    assert rates["heads.tasks.buys.deep.1.weight"] == 1e-2
+    assert rates["numbers.deep.0.weight"] == 1e-4
     assert rates["bert.encoder.layer.1.output.dense.weight"] == 1e-3
     assert rates["bert.encoder.layer.0.output.dense.weight"] == 5e-4
     assert rates["bert.embeddings.word_embeddings.weight"] == 2.5e-4
