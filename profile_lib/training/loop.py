@@ -76,7 +76,7 @@ class Loop:
         if self.plan.compile:
             self.model.compile(dynamic=True)
         groups = list(self.objective.groups(self.model, stage))
-        adam = AdamW(groups, fused=self.device.type == "cuda")
+        adam = AdamW(groups, fused=True)
         optimizer = self.ranks.wrap(adam, self.model, self.plan.accumulation)
         self._best = None
         self._restore(optimizer)
