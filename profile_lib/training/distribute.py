@@ -1,6 +1,7 @@
 """A rank's job in, its outcome out, on ranks that Horovod starts as Spark tasks: its only user."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from profile_lib.errors import InputError
 from profile_lib.training.loop import Tell
 from profile_lib.training.messages import listening, run_told
 from profile_lib.training.rank import Outcome, RankJob
+
+POLL_SECONDS = 0.0005  # between two looks at whether a sum is there
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,12 @@ class HorovodRanks:
     def sum(self, values: Tensor) -> Tensor:
         """The sum over the ranks."""
         # Named by shape: Horovod keeps an answer for each name, and would name each call anew.
-        return self.hvd.allreduce(values, op=self.hvd.Sum, name=f"sum {tuple(values.shape)}")
+        name = f"sum {tuple(values.shape)}"
+        handle = self.hvd.allreduce_async(values, op=self.hvd.Sum, name=name)
+        # Horovod waits by spinning, on the core that its own threads need to sum the gradients.
+        while not self.hvd.poll(handle):
+            time.sleep(POLL_SECONDS)
+        return self.hvd.synchronize(handle)
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """The rows of all ranks, in order of rank."""
