@@ -31,7 +31,8 @@ HISTORY = {
     "user_id": "ann", "cutoff_ts": at(10), "last_event_ts": at(9), "n_sessions": 2, "n_orders": 0,
     "n_events": 3, "order_value": 0.0, "price_level": 0.4, "bought_price_level": None,
     "rating": 5.0, "n_in_cart": 1, "categories": [("bags", 3.0)], "brands": [], "keywords": [],
-    "active_hours": [0] * 24, "channels": {"web": 3}, "devices": {}, "regions": {},
+    "active_hours": [0] * 24, "channels": {"web": 3}, "devices": {}, "regions": {}, "referrers": {},
+    "systems": {}, "browsers": {},
     "recent": [
         recent(9, "cart", "mug"), recent(8, "view", "mug"), recent(7, "search", None, "mug"),
     ],
