@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from profile_lib.training.messages import listening, run_told
 from profile_lib.training.rank import Outcome, RankJob
 
 POLL_SECONDS = 0.0005  # between two looks at whether a sum is there
+LARGE = 1 << 19  # values of a table of which a step reads a few rows
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class HorovodLauncher:
 
 
 class HorovodRanks:
-    """Ranks by Horovod: gradients are summed while the backward pass runs."""
+    """Ranks by Horovod: gradients are summed while the backward pass runs.
+
+    Of a large table of vectors, the words', only the rows that a step has read travel: of a small
+    encoder that table is half of all parameters.
+    """
 
     def __init__(self, compress: bool = False) -> None:
         import horovod.torch as hvd
@@ -67,6 +73,7 @@ class HorovodRanks:
         self.hvd = hvd
         self.compression = hvd.Compression.fp16 if compress else hvd.Compression.none
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
+        self._by_rows: list[nn.Parameter] = []
 
     def share(self, model: nn.Module) -> None:
         """Broadcast rank 0's parameters and buffers."""
@@ -76,6 +83,10 @@ class HorovodRanks:
         """The optimizer with gradients summed: the loss is divided by the global batch already."""
         tuned = {id(p) for group in optimizer.param_groups for p in group["params"]}
         named = [(name, p) for name, p in model.named_parameters() if id(p) in tuned]
+        self._by_rows = []
+        for table in _large_tables(model):
+            table.sparse = id(table.weight) in tuned
+            self._by_rows += [table.weight] if table.sparse else []
         return self.hvd.DistributedOptimizer(
             optimizer,
             named_parameters=named,
@@ -86,7 +97,14 @@ class HorovodRanks:
 
     def synchronize(self, optimizer: Optimizer) -> None:
         """Wait for the sums."""
+        for p in self._by_rows:
+            if p.grad is None:  # no rows for this rank: Horovod would send zeros for all of it
+                none = torch.zeros(0, p.shape[1], dtype=p.dtype, device=p.device)
+                at = torch.zeros(1, 0, dtype=torch.int64, device=p.device)
+                p.grad = torch.sparse_coo_tensor(at, none, p.shape, check_invariants=False)
         optimizer.synchronize()  # type: ignore[attr-defined]
+        for p in self._by_rows:
+            p.grad = p.grad.to_dense()
 
     def step(self, optimizer: Optimizer) -> None:
         """Apply gradients that are summed already."""
@@ -107,6 +125,16 @@ class HorovodRanks:
         """The rows of all ranks, in order of rank."""
         name = f"gather {values.dtype} {values.shape[1:]}"
         return self.hvd.allgather(torch.from_numpy(values), name=name).numpy()
+
+
+def _large_tables(model: nn.Module) -> Iterator[nn.Embedding]:
+    """Those of which nothing but the lookup makes use: words that are also told from their vectors
+    have gradients everywhere."""
+    uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
+    for module in model.modules():
+        is_table = isinstance(module, nn.Embedding) and module.weight.numel() >= LARGE
+        if is_table and uses[id(module.weight)] == 1:
+            yield module
 
 
 def _rank(job: RankJob, options: HorovodOptions) -> Outcome:
