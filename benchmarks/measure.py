@@ -85,7 +85,7 @@ def save(name: str, part: str, result: dict[str, Any]) -> None:
     kept = json.loads(path.read_text()) if path.is_file() else {}
     about = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
     }
     kept[part] = about | result
