@@ -1,10 +1,11 @@
 """Columns of a shard in, batches of near lengths out; plain numpy, the same on every machine."""
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from itertools import repeat, zip_longest
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 # weight (B,) float32: 1 / probability with which the row was kept; row_hash (B,) int64.
 Batch = dict[str, np.ndarray]
 Columns = dict[str, np.ndarray]
+MOST = 1.25  # of a batch's size, in a shard that holds more rows than others
 TYPES = {
     "token_ids": np.int64, "n_tokens": np.int64, "numeric": np.float32, "labels": np.float32,
     "weight": np.float32, "row_hash": np.int64,
@@ -37,21 +39,39 @@ class Source(Protocol):
 
 
 def cut(
-    windows: Iterable[Columns], size: int, seed: tuple[int, ...], shard: int
+    windows: Iterable[Columns],
+    size: int,
+    seed: tuple[int, ...],
+    shard: int,
+    expected: Iterable[float] | None = None,
 ) -> Iterator[Batch]:
-    """Batches of `size` rows from windows of many, every row once.
+    """Batches of about `size` rows from windows of many, every row once.
 
     Within a window rows are shuffled, then sorted by length, so that a batch holds near lengths
-    and little is padded; the batches then come in an order drawn from `seed` alone, so that at
-    each step all shards are at about the same length and no rank waits for a longer one.
+    and little is padded; the batches then come in an order drawn from `seed` alone. `expected`
+    rows a window, the same for all shards, say into how many batches it is cut: so all shards are
+    at about the same length at each step, also where they hold a few rows more or less. Otherwise
+    short texts would be padded to another shard's long ones, and ranks would wait for each other.
     """
-    for number, window in enumerate(windows):
+    for number, (window, of_all) in enumerate(zip(windows, expected or repeat(0.0), strict=False)):
         rows = np.random.default_rng((*seed, number, shard)).permutation(len(window["n_tokens"]))
         rows = rows[np.argsort(window["n_tokens"][rows], kind="stable")]
-        packs = [rows[at : at + size] for at in range(0, len(rows), size)]
+        packs = np.array_split(rows, n_batches(len(rows), size, of_all))
         draws = np.random.default_rng((*seed, number)).random(len(packs))
         for pack in np.argsort(draws):
             yield to_batch(window, packs[pack])
+
+
+def n_batches(rows: int, size: int, expected: float) -> int:
+    """As many as the expected rows fill, where that makes no batch empty or a quarter too large;
+    else as many as the rows fill.
+
+    >>> [n_batches(rows, 10, 40.0) for rows in (3, 38, 44, 51)]
+    [1, 4, 4, 6]
+    """
+    common = math.ceil(expected / size)
+    fits = common <= rows <= MOST * size * common
+    return common if fits and common > 0 else math.ceil(rows / size)
 
 
 def to_batch(window: Columns, rows: np.ndarray) -> Batch:

@@ -4,6 +4,7 @@ Petastorm unpickles what it finds in a folder's metadata files, so that it is po
 folders that this run wrote itself, and those that hold such a file are refused.
 """
 
+import itertools
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,12 +54,20 @@ class Feed:
         """
         check_folder(self.folder, self.shards, self.files)
         self.rows_read = 0
-        mine = range(self.rank, self.shards, self.ranks)
+        part = size // self.shards
         streams = [
-            cut(self._windows(shard, seed, with_text, kept), size // self.shards, seed, shard)
-            for shard in mine
+            cut(
+                self._windows(shard, seed, with_text, kept), part, seed, shard, self._expected(kept)
+            )
+            for shard in range(self.rank, self.shards, self.ranks)
         ]
         return join_shards(streams, self.pad_id)
+
+    def _expected(self, kept: float) -> Iterator[float]:
+        """About so many rows has each window of a shard, whichever shard it is."""
+        share, of_shard = self.expected_rows(kept) / max(1, self.rows), self.rows / self.shards
+        for number in itertools.count():
+            yield share * max(0.0, min(self.window, of_shard - number * self.window))
 
     def _windows(
         self, shard: int, seed: tuple[int, ...], with_text: bool, kept: float

@@ -58,6 +58,19 @@ def test_a_window_is_cut_by_length_into_batches_that_come_in_any_order():
     assert longest != sorted(longest)
 
 
+@given(st.integers(900, 1100), st.integers(900, 1100), st.integers(0, 99))
+def test_shards_of_uneven_sizes_are_at_near_lengths_at_each_step(one, other, seed):
+    shards = [
+        list(cut([window(0, n, seed=i)], 16, (seed,), i, [1000.0]))
+        for i, n in enumerate((one, other))
+    ]
+    assert len(shards[0]) == len(shards[1]) == 63
+    lengths = np.array([[b["n_tokens"].mean() for b in batches] for batches in shards])
+    assert np.abs(lengths[0] - lengths[1]).max() <= 1.0
+    sizes = [len(b["weight"]) for batches in shards for b in batches]
+    assert 14 <= min(sizes) <= max(sizes) <= 18
+
+
 def test_the_order_depends_on_the_seed_alone():
     def order(seed: int) -> list[list[int]]:
         return rows_of(cut([window(0, 50)], 8, (seed,), 0))
