@@ -67,20 +67,30 @@ def interval(values: Sequence[float | None], share: float = 0.95) -> list[float]
     return [float(low), float(high)]
 
 
-def log_loss(labels: Labels, probabilities: Floats) -> float:
+def mean(values: Floats | Labels, weight: Floats | None = None) -> float:
+    """The mean of the rows' values, (n,) or (n, k); rows count by their weight."""
+    return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
+
+
+def log_loss(labels: Labels, probabilities: Floats, weight: Floats | None = None) -> float:
     """The mean cross-entropy in nats; probabilities are kept 1e-12 away from 0 and 1."""
     p = np.clip(probabilities.astype(np.float64), 1e-12, 1 - 1e-12)
-    return float(-np.mean(np.where(labels == 1, np.log(p), np.log1p(-p))))
+    return mean(-np.where(labels == 1, np.log(p), np.log1p(-p)), weight)
 
 
-def brier(labels: Labels, probabilities: Floats) -> float:
+def brier(labels: Labels, probabilities: Floats, weight: Floats | None = None) -> float:
     """The mean squared difference of probability and label."""
-    return float(np.mean((probabilities.astype(np.float64) - labels) ** 2))
+    return mean((probabilities.astype(np.float64) - labels) ** 2, weight)
 
 
-def rmse(labels: Floats, values: Floats) -> float:
+def rmse(labels: Floats, values: Floats, weight: Floats | None = None) -> float:
     """The root of the mean squared difference, in the labels' unit."""
-    return float(np.sqrt(np.mean((values.astype(np.float64) - labels) ** 2)))
+    return float(np.sqrt(mean((values.astype(np.float64) - labels) ** 2, weight)))
+
+
+def mae(labels: Floats, values: Floats, weight: Floats | None = None) -> float:
+    """The mean absolute difference, in the labels' unit."""
+    return mean(np.abs(values.astype(np.float64) - labels), weight)
 
 
 def calibration_bins(labels: Labels, probabilities: Floats, n_bins: int) -> list[dict[str, float]]:
@@ -110,11 +120,11 @@ def calibration_error(labels: Labels, probabilities: Floats, n_bins: int) -> flo
     return float(sum(gaps) / len(labels))
 
 
-def mean_reciprocal_rank(ranks: Labels) -> float:
-    """The mean of 1 / rank of the true answer, ranks from 1."""
-    return float(np.mean(1.0 / ranks))
+def mean_reciprocal_rank(ranks: Labels | Floats, weight: Floats | None = None) -> float:
+    """The mean of 1 / rank of the true answer, ranks from 1; infinite where it has none."""
+    return mean(1.0 / ranks, weight)
 
 
-def hit_rate(ranks: Labels, k: int) -> float:
+def hit_rate(ranks: Labels | Floats, k: int, weight: Floats | None = None) -> float:
     """The share of rows whose true answer is among the first k."""
-    return float(np.mean(ranks <= k))
+    return mean((ranks <= k).astype(np.float64), weight)

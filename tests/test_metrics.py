@@ -71,3 +71,15 @@ def test_ranks_are_measured_by_hits_and_reciprocals():
     assert metrics.hit_rate(ranks, 1) == pytest.approx(1 / 3)
     assert metrics.hit_rate(ranks, 3) == pytest.approx(2 / 3)
     assert metrics.mean_reciprocal_rank(ranks) == pytest.approx((1 + 1 / 2 + 1 / 4) / 3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1), st.integers(0, 3)), min_size=1))
+def test_a_row_of_weight_n_counts_as_n_rows(rows):
+    labels, scores, times = (np.array(column, float) for column in zip(*rows, strict=True))
+    if times.sum() == 0:
+        times[0] = 1
+    n = times.astype(int)
+    for measure in (metrics.log_loss, metrics.brier, metrics.rmse, metrics.mae, metrics.pr_auc):
+        repeated = measure(np.repeat(labels, n), np.repeat(scores, n))
+        assert measure(labels, scores, times) == pytest.approx(repeated)
+    assert metrics.hit_rate(labels + 1, 1, times) == pytest.approx(np.repeat(labels == 0, n).mean())

@@ -9,23 +9,21 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from profile_lib import metrics
-from profile_lib.model.tasks import TaskSpec, label_columns
+from profile_lib.model.tasks import Kind, TaskSpec, label_columns
 from profile_lib.training.baselines import Numbers, fit_baselines
 from profile_lib.training.measures import (
+    SAID,
     binary_details,
-    binary_measures,
-    measures_of,
-    multilabel_measures,
+    measures,
     one_guess,
-    regression_measures,
+    resampled_measures,
 )
 from profile_lib.training.predict import Predictions
 
 N_CURVE = 200  # points of a curve that is drawn
 N_VALUES = 6  # of a segment's column that are told, the commonest ones
-COMPARED = {"roc_auc": metrics.roc_auc, "pr_auc": metrics.pr_auc}  # with intervals
 Report = dict[str, Any]
-Ways = dict[str, np.ndarray]  # way of answering → probabilities of the same rows
+Ways = dict[str, np.ndarray]  # way of answering → what it says of the same rows
 
 
 def evaluate(
@@ -43,41 +41,33 @@ def evaluate(
 
     Measured on the test rows whose label is known and, where it is a class, was seen in train.
     The model stands beside logistic regression and gradient boosting on the same numbers, or
-    beside the commonest class of train and, for the next category, the most-seen category, or the
-    mean of train. `users` (index row_hash; user_hash, and a column a segment) are what the
-    intervals resample and what the segments are. Of a binary task every measure with an interval
-    is also told as the model's lead over gradient boosting, of the same resamples.
+    beside the commonest class of train and, for the next category, the most-seen category, or
+    what train says on average. `users` (index row_hash; user_hash, and a column a segment) are
+    what the intervals resample and what the segments are. Every measure with an interval is also
+    told as the model's lead over the last of the other ways, of the same resamples.
     """
     report: Report = {}
     for task, columns in label_columns(tasks):
         found = predictions[task.name]
-        entry: Report = {"kind": task.kind, "n": len(found["label"])}
-        report[task.name] = entry
-        if entry["n"] == 0:
+        labels = found["label"]
+        report[task.name] = {"kind": task.kind, "n": len(labels)}
+        if len(labels) == 0:
             continue
-        entry["model"] = measures_of(task, found)
         rows = _in_order(test, found["row_hash"])
+        ways = {"model": found[SAID[task.kind]]}
         if task.kind == "binary":
-            entry["positives"] = int((found["label"] == 1).sum())
-            ways = {
-                "model": found["probability"],
-                **fit_baselines(train, rows, columns.start, n_categories, seed),
-            }
-            of = users.reindex(found["row_hash"])
-            entry.update(_binary_entry(found["label"], ways, of, seed, n_resamples))
+            ways |= fit_baselines(train, rows, columns.start, n_categories, seed)
         elif task.kind == "multiclass":
-            entry["commonest_class"] = one_guess(found["label"] == 0)  # commonest stand first
+            ways["commonest_class"] = one_guess(labels == 0)  # commonest stand first
             if task.name == following:
-                entry["most_seen_category"] = one_guess(found["label"] == rows.top_class)
+                ways["most_seen_category"] = one_guess(labels == rows.top_class)
         elif task.kind == "multilabel":
             rate = np.nanmean(train.labels[:, columns], axis=0)
-            entry["rate_in_train"] = multilabel_measures(
-                found["label"], np.tile(rate, (entry["n"], 1))
-            )
+            ways["rate_in_train"] = np.tile(rate, (len(labels), 1))
         else:
-            entry["mean_of_train"] = regression_measures(
-                found["label"], np.full(entry["n"], task.center)
-            )
+            ways["mean_of_train"] = np.full(len(labels), task.center)
+        of = users.reindex(found["row_hash"])
+        report[task.name] |= _entry(task.kind, labels, ways, of, seed, n_resamples)
     return report
 
 
@@ -88,7 +78,8 @@ def measure_alone(tasks: Sequence[TaskSpec], predictions: Predictions) -> Report
         found = predictions[task.name]
         report[task.name] = {"kind": task.kind, "n": len(found["label"])}
         if len(found["label"]):
-            report[task.name]["model"] = measures_of(task, found)
+            said = found[SAID[task.kind]]
+            report[task.name]["model"] = measures(task.kind, found["label"], said)
     return report
 
 
@@ -99,50 +90,55 @@ def read_users(folder: str) -> pd.DataFrame:
 
 
 def intervals(
-    labels: np.ndarray,
-    ways: Ways,
-    users: np.ndarray,
-    seed: int,
-    n_resamples: int,
-    against: str = "gradient_boosting",
+    kind: Kind, labels: np.ndarray, ways: Ways, users: np.ndarray, seed: int, n_resamples: int
 ) -> Report:
     """way → measure → [low, high]: 95 % intervals by bootstrap over users; and `lead`, of the
-    model over the way `against` where that stands there, resample by resample."""
-    drawn: dict[tuple[str, str], list[float | None]] = {}
+    model over the last of the other ways if there is one, resample by resample."""
+    drawn: dict[str, dict[str, list[float | None]]] = {}
+    others = [way for way in ways if way != "model"]
     for weight in metrics.bootstrap_weights(users, n_resamples, seed):
-        for name, measure in COMPARED.items():
-            values = {way: measure(labels, said, weight) for way, said in ways.items()}
-            ours, theirs = values.get("model"), values.get(against)
-            if ours is not None and theirs is not None:
-                values["lead"] = ours - theirs
-            for way, value in values.items():
-                drawn.setdefault((way, name), []).append(value)
-    told: Report = {}
-    for (way, name), values_drawn in drawn.items():
-        told.setdefault(way, {})[name] = metrics.interval(values_drawn)
-    return told
+        if not weight.any():
+            continue  # of one or two users none may be drawn
+        values = {way: resampled_measures(kind, labels, said, weight) for way, said in ways.items()}
+        if others:
+            ours, theirs = values["model"], values[others[-1]]
+            values["lead"] = {name: _difference(ours[name], theirs[name]) for name in ours}
+        for way, found in values.items():
+            for name, value in found.items():
+                drawn.setdefault(way, {}).setdefault(name, []).append(value)
+    return {
+        way: {name: metrics.interval(values) for name, values in found.items()}
+        for way, found in drawn.items()
+    }
 
 
-def _binary_entry(
-    labels: np.ndarray, ways: Ways, users: pd.DataFrame, seed: int, n_resamples: int
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+def _entry(
+    kind: Kind, labels: np.ndarray, ways: Ways, users: pd.DataFrame, seed: int, n_resamples: int
 ) -> Report:
-    entry: Report = {way: binary_measures(labels, said) for way, said in ways.items()}
-    entry |= binary_details(labels, ways["model"])
-    user = users["user_hash"].to_numpy()
-    entry["intervals"] = intervals(labels, ways, user, seed, n_resamples)
+    is_binary, user = kind == "binary", users["user_hash"].to_numpy()
+    entry: Report = {"positives": int((labels == 1).sum())} if is_binary else {}
+    entry |= {way: measures(kind, labels, said) for way, said in ways.items()}
+    entry["intervals"] = intervals(kind, labels, ways, user, seed, n_resamples)
     entry["segments"] = {}
     for column in users.columns.drop("user_hash"):
         values = users[column].fillna("unknown").astype(str)
         for value in values.value_counts().index[:N_VALUES]:
             at = (values == value).to_numpy()
             own = {"model": ways["model"][at]}
+            found = intervals(kind, labels[at], own, user[at], seed, n_resamples)
             entry["segments"].setdefault(column, {})[value] = {
                 "n": int(at.sum()),
-                "positives": int((labels[at] == 1).sum()),
-                "model": binary_measures(labels[at], own["model"]),
-                "intervals": intervals(labels[at], own, user[at], seed, n_resamples)["model"],
+                **({"positives": int((labels[at] == 1).sum())} if is_binary else {}),
+                "model": measures(kind, labels[at], own["model"]),
+                "intervals": found.get("model", {}),
             }
-    entry["curves"] = {way: curves(labels, said) for way, said in ways.items()}
+    if is_binary:
+        entry |= binary_details(labels, ways["model"])
+        entry["curves"] = {way: curves(labels, said) for way, said in ways.items()}
     return entry
 
 

@@ -6,30 +6,73 @@ import numpy as np
 from sklearn.metrics import classification_report
 
 from profile_lib import metrics
-from profile_lib.model.tasks import TaskSpec
+from profile_lib.model.tasks import Kind
 
 N_BINS = 10
+SAID = {  # of each kind of task, which column of its predictions is measured
+    "binary": "probability", "multiclass": "rank", "multilabel": "probability",
+    "regression": "value",
+}  # fmt: skip
+Measures = dict[str, float | None]
 
 
-def measures_of(task: TaskSpec, found: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The measures of the task's kind, of predictions as `predict` makes them."""
-    if task.kind == "multiclass":
-        return dict(ranked_measures(found["rank"]))
-    if task.kind == "regression":
-        return dict(regression_measures(found["label"], found["value"]))
-    if task.kind == "multilabel":
-        return dict(multilabel_measures(found["label"], found["probability"]))
-    return dict(binary_measures(found["label"], found["probability"]))
+def measures(kind: Kind, labels: np.ndarray, said: np.ndarray) -> Measures:
+    """Every measure of the kind; `said` as SAID names it."""
+    found = resampled_measures(kind, labels, said)
+    if kind == "binary":
+        found["calibration_error"] = metrics.calibration_error(labels, said, N_BINS)
+    return found
 
 
-def binary_measures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
-    """ROC-AUC and PR-AUC (None where a class is absent), log loss, Brier score, calibration."""
+def resampled_measures(
+    kind: Kind, labels: np.ndarray, said: np.ndarray, weight: np.ndarray | None = None
+) -> Measures:
+    """Those whose resamples scatter around them; rows count by their weight.
+
+    The calibration error is not among them: the noise of a resample adds to it.
+    """
+    if kind == "binary":
+        return _of_probabilities(labels, said, weight)
+    if kind == "multilabel":
+        return _of_several(labels, said, weight)
+    if kind == "regression":
+        return {
+            "rmse": metrics.rmse(labels, said, weight),
+            "mae": metrics.mae(labels, said, weight),
+        }
     return {
-        "roc_auc": metrics.roc_auc(labels, probabilities),
-        "pr_auc": metrics.pr_auc(labels, probabilities),
-        "log_loss": metrics.log_loss(labels, probabilities),
-        "brier": metrics.brier(labels, probabilities),
-        "calibration_error": metrics.calibration_error(labels, probabilities, N_BINS),
+        "accuracy": metrics.hit_rate(said, 1, weight),
+        "mrr": metrics.mean_reciprocal_rank(said, weight),
+        "top_3": metrics.hit_rate(said, 3, weight),
+    }
+
+
+def _of_probabilities(
+    labels: np.ndarray, probabilities: np.ndarray, weight: np.ndarray | None
+) -> Measures:
+    """None where a class is absent, of the measures that need both."""
+    return {
+        "roc_auc": metrics.roc_auc(labels, probabilities, weight),
+        "pr_auc": metrics.pr_auc(labels, probabilities, weight),
+        "log_loss": metrics.log_loss(labels, probabilities, weight),
+        "brier": metrics.brier(labels, probabilities, weight),
+    }
+
+
+def _of_several(
+    labels: np.ndarray, probabilities: np.ndarray, weight: np.ndarray | None
+) -> Measures:
+    """Over all (row, class) pairs: PR-AUC and log loss; and the mean ROC-AUC of the classes that
+    have both answers, a half where none has."""
+    n_classes = labels.shape[1]
+    per_class = [metrics.roc_auc(labels[:, i], probabilities[:, i], weight)
+                 for i in range(n_classes)]  # fmt: skip
+    known = [auc for auc in per_class if auc is not None]
+    of_pairs = None if weight is None else np.repeat(weight, n_classes)
+    return {
+        "roc_auc": float(np.mean(known)) if known else 0.5,
+        "pr_auc": metrics.pr_auc(labels.ravel(), probabilities.ravel(), of_pairs) or 0.0,
+        "log_loss": metrics.log_loss(labels, probabilities, weight),
     }
 
 
@@ -49,36 +92,6 @@ def binary_details(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, A
     }
 
 
-def ranked_measures(ranks: np.ndarray) -> dict[str, float]:
-    """Accuracy, mean reciprocal rank and hit rate at 3 from the ranks of the true classes."""
-    return {
-        "accuracy": metrics.hit_rate(ranks, 1),
-        "mrr": metrics.mean_reciprocal_rank(ranks),
-        "top_3": metrics.hit_rate(ranks, 3),
-    }
-
-
-def multilabel_measures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Over all (row, class) pairs: PR-AUC and log loss; and the mean ROC-AUC of the classes that
-    have both answers, a half where none has."""
-    per_class = [metrics.roc_auc(labels[:, i], probabilities[:, i]) for i in range(labels.shape[1])]
-    known = [auc for auc in per_class if auc is not None]
-    return {
-        "roc_auc": float(np.mean(known)) if known else 0.5,
-        "pr_auc": metrics.pr_auc(labels.ravel(), probabilities.ravel()) or 0.0,
-        "log_loss": metrics.log_loss(labels, probabilities),
-    }
-
-
-def regression_measures(labels: np.ndarray, values: np.ndarray) -> dict[str, float]:
-    """Root mean squared and mean absolute error in the label's unit."""
-    return {
-        "rmse": metrics.rmse(labels, values),
-        "mae": float(np.mean(np.abs(labels - values))),
-    }
-
-
-def one_guess(is_right: np.ndarray) -> dict[str, float]:
-    """Of a rule that says one class: what is not its guess has no rank and counts 0."""
-    share = float(np.mean(is_right))
-    return {"accuracy": share, "mrr": share, "top_3": share}
+def one_guess(is_right: np.ndarray) -> np.ndarray:
+    """The ranks of a rule that says one class: what is not its guess has none."""
+    return np.where(is_right, 1.0, np.inf)

@@ -46,11 +46,11 @@ def _task(task: str, entry: Report) -> str:
     ]
     if "lead" in bounds:
         lead = [_told(None, bounds["lead"].get(m)) for m in measures]
-        rows.append(["model less gradient_boosting", *lead])
+        rows.append([f"model less {ways[-1]}", *lead])
     parts.append(_table(["", *measures], rows))
     for column, values in entry.get("segments", {}).items():
         rows = [
-            [value, f"{of['n']:,}", f"{of['positives']:,}",
+            [value, f"{of['n']:,}", f"{of['positives']:,}" if "positives" in of else "–",
              *(_told(of["model"][m], of["intervals"].get(m)) for m in measures)]
             for value, of in values.items()
         ]  # fmt: skip

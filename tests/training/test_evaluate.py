@@ -67,6 +67,9 @@ def test_a_report_holds_the_measures_of_every_way_of_answering():
     assert following["model"] == {"accuracy": 1 / 3, "mrr": pytest.approx(7 / 12), "top_3": 2 / 3}
     assert following["most_seen_category"]["accuracy"] == pytest.approx(2 / 3)
     assert following["commonest_class"]["accuracy"] == pytest.approx(1 / 3)
+    low, high = following["intervals"]["lead"]["accuracy"]  # over the most seen category
+    assert low < 1 / 3 - 2 / 3 < high
+    assert following["segments"]["device"]["phone"]["intervals"]["mrr"] == [1.0, 1.0]
     lines = report_lines(report)
     assert lines[0] == "buys (3 test rows, 2 positive)"
     assert [line.split()[0] for line in lines[2:5]] == [
@@ -90,6 +93,8 @@ def test_several_labels_and_values_stand_beside_what_train_says_of_all():
     assert report["likes"]["rate_in_train"]["roc_auc"] == 0.5
     assert report["spend"]["model"] == {"rmse": pytest.approx(math.sqrt(0.5)), "mae": 0.5}
     assert report["spend"]["mean_of_train"] == {"rmse": 1.0, "mae": 1.0}
+    assert report["spend"]["intervals"]["mean_of_train"]["mae"] == [1.0, 1.0]
+    assert report["likes"]["intervals"]["model"]["roc_auc"][1] == 1.0
 
 
 def test_a_task_that_no_test_row_answers_is_told_without_measures():
@@ -106,9 +111,9 @@ def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times(
     said = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
     worse = rng.random(4000)
     ways = {"model": said, "gradient_boosting": worse}
-    each = intervals(labels, ways, np.arange(4000), 1, 100)
+    each = intervals("binary", labels, ways, np.arange(4000), 1, 100)
     shared = intervals(
-        np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
+        "binary", np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
         np.repeat(np.arange(40), 100), 1, 100,
     )  # fmt: skip
     low, high = each["model"]["roc_auc"]
