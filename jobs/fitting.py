@@ -1,5 +1,6 @@
 """What the jobs that train share: settings in, snapshot, start, ranks and a fitted model out."""
 
+import json
 import shutil
 from dataclasses import asdict, replace
 from datetime import date, timedelta
@@ -10,11 +11,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.config import Settings
+from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.store import Store
 from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
-from profile_lib.tracking import Tracker
+from profile_lib.tracking import Tracker, flat
 from profile_lib.training.answers import LabelledTask
 from profile_lib.training.baselines import read_numbers
 from profile_lib.training.checkpoints import Checkpoints
@@ -31,6 +33,7 @@ from profile_lib.training.statistics import number_statistics
 
 NAMES = tuple(column.name for column in NUMERIC_FEATURES)
 SEGMENTS = ("is_returning", "device", "region")
+BEGUN_WITH = "settings.json"  # beside the model that a training starts from
 SHAPE = {
     "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
 }  # fmt: skip
@@ -45,10 +48,11 @@ class Fitted(NamedTuple):
     report: Report
 
 
-def tracker_of(settings: Settings) -> Tracker | None:
-    """Where the settings want trainings recorded, None where they do not."""
-    given = settings.tracking
-    return None if given.uri is None else Tracker(**given.model_dump())
+def tracker_of(settings: Settings) -> Tracker:
+    """Where the settings want trainings recorded. Raises InputError where a package is missing."""
+    tracker = Tracker(**settings.tracking.model_dump())
+    tracker.check()
+    return tracker
 
 
 def examples_until(store: Store, day: date | None) -> DataFrame:
@@ -62,6 +66,11 @@ def examples_until(store: Store, day: date | None) -> DataFrame:
 def forget_training(spark: SparkSession, settings: Settings, folder: Path) -> None:
     """Remove what an earlier training left in `folder`, and its checkpoints wherever they lie."""
     shutil.rmtree(folder, ignore_errors=True)
+    forget_checkpoints(spark, settings, folder)
+
+
+def forget_checkpoints(spark: SparkSession, settings: Settings, folder: Path) -> None:
+    """Remove the checkpoints of an earlier training in `folder`, wherever they lie."""
     Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(spark)).clear()
 
 
@@ -104,8 +113,25 @@ def prepare_start(
         seed=settings.training.seed,
         **shape.model_dump(include=SHAPE),
     )
-    told = {"numbers.json": [asdict(of) for of in numbers]}
+    told = {"numbers.json": [asdict(of) for of in numbers], BEGUN_WITH: begun_with(settings)}
     save_model(str(folder / START), model, encoder, {}, versions, told)
+
+
+def begun_with(settings: Settings) -> dict[str, Any]:
+    """What a training's start and snapshot were made by."""
+    made = settings.training.model_dump(include={"rows_a_group", "evaluation_rows"})
+    return {"model": settings.model.model_dump(mode="json"), "training": made}
+
+
+def check_begun_with(settings: Settings, folder: Path) -> None:
+    """Raise InputError where the training in `folder` was begun with another model than is set."""
+    was = flat(json.loads((folder / START / BEGUN_WITH).read_text(encoding="utf-8")))
+    now = flat(begun_with(settings))
+    if changed := [f"{k} was {was.get(k)}, is {now.get(k)}" for k in now if was.get(k) != now[k]]:
+        raise InputError(
+            f"{folder}: begun with other settings: {'; '.join(changed)}. Train without --resume, "
+            "or with the settings it was begun with"
+        )
 
 
 def fit(
@@ -179,9 +205,11 @@ def plan_of(settings: Settings) -> Plan:
 
 
 def checkpoint_path(settings: Settings, folder: Path) -> str:
-    """Where the checkpoints lie of a training in `folder`."""
+    """Where the checkpoints lie of a training in `folder`, which is below paths.work."""
     path = settings.training.checkpoint_path
-    return str(folder / "checkpoints") if path is None else f"{path}/{folder.name}"
+    if path is None:
+        return str(folder / "checkpoints")
+    return f"{path}/{folder.relative_to(settings.paths.work).as_posix()}"
 
 
 def hadoop_conf(spark: SparkSession) -> dict[str, str]:

@@ -43,8 +43,9 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     that was trained from scratch has words of its own: build the examples again with it.
     """
     given, pretrain = settings.training, settings.pretrain
-    folder = Path(settings.paths.work) / f"train_{pretrain.name}"
-    with only_training(settings.paths.models, pretrain.name):
+    models, work = settings.paths.models, settings.paths.work
+    folder = Path(work) / f"train_{pretrain.name}"
+    with only_training(pretrain.name, models, work), told_when_full(work):
         if not resume:
             forget_training(store.spark, settings, folder)
             prepare(examples_until(store, day), settings, folder)
@@ -63,7 +64,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
             pretrain.mask_share,
         )
         outcome = launched(store.spark, settings, job, print_progress)
-        target = Path(settings.paths.models) / pretrain.name
+        target = Path(models) / pretrain.name
         with told_when_full(str(target)):
             told = {"epochs": outcome.epochs, "curve": outcome.curve}
             (folder / ENCODER / "training.json").write_text(json.dumps(told), encoding="utf-8")

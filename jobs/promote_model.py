@@ -19,7 +19,8 @@ from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import BEFORE, CHALLENGER, CHAMPION, Tracker
-from profile_lib.training.evaluate import COMPARED, intervals
+from profile_lib.training.answers import LabelledTask
+from profile_lib.training.evaluate import intervals
 
 
 def run(store: Store, settings: Settings, day: date | None, rollback: bool = False) -> None:
@@ -31,8 +32,6 @@ def run(store: Store, settings: Settings, day: date | None, rollback: bool = Fal
     models do not read these examples.
     """
     tracker, name = tracker_of(settings), settings.training.name
-    if tracker is None:
-        raise InputError("tracking.uri: null; promotion needs MLflow's store: name one")
     if rollback:
         _roll_back(tracker, name)
         return
@@ -67,8 +66,8 @@ def _roll_back(tracker: Tracker, name: str) -> None:
 
 def _lead(store: Store, settings: Settings, tracker: Tracker) -> tuple[float, float]:
     """The challenger's lead on the test examples: its 95 % interval by bootstrap over users."""
-    task, given = settings.promote.task, settings.training
-    examples = store.read(EXAMPLES).where("split = 'test'").where(F.col(task).isNotNull())
+    given, task = settings.training, _task(settings)
+    examples = store.read(EXAMPLES).where("split = 'test'").where(task.answer.isNotNull())
     n = examples.count()
     draw = F.pmod(F.xxhash64("user_id", "cutoff_ts"), F.lit(1_000_000)) / 1_000_000
     sample = examples.where(draw < min(1.0, given.evaluation_rows / max(n, 1)))
@@ -81,18 +80,28 @@ def _lead(store: Store, settings: Settings, tracker: Tracker) -> tuple[float, fl
             ways[alias] = _answers(sample, fetched, task, settings)
     (users, labels, champion), (_, _, challenger) = ways[CHAMPION], ways[CHALLENGER]
     compared = {"model": challenger, CHAMPION: champion}
-    found = intervals(labels, compared, users, given.seed, given.bootstrap_resamples, CHAMPION)
+    found = intervals("binary", labels, compared, users, given.seed, given.bootstrap_resamples)
     bounds = found.get("lead", {}).get(settings.promote.measure)
     if bounds is None:
         raise InputError(
-            f"examples: {n:,} test rows with a known {task}; wanted both answers among them, to "
-            f"compare {', '.join(COMPARED)} by: give more days"
+            f"examples: {n:,} test rows with a known {task.name}; wanted both answers among them, "
+            f"to compare {settings.promote.measure} by: give more days"
         )
     return bounds[0], bounds[1]
 
 
+def _task(settings: Settings) -> LabelledTask:
+    for task in settings.model.tasks:
+        if task.name == settings.promote.task:
+            return LabelledTask(**task.model_dump())
+    raise InputError(
+        f"promote.task: {settings.promote.task}; model.tasks has only "
+        f"{', '.join(task.name for task in settings.model.tasks)}"
+    )
+
+
 def _answers(
-    sample: DataFrame, folder: str, task: str, settings: Settings
+    sample: DataFrame, folder: str, task: LabelledTask, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Users, labels and what the model says of them, in order of user and cutoff."""
     about = read_about(folder)
@@ -101,7 +110,7 @@ def _answers(
             f"{folder}: reads {len(about.spec.numeric)} numbers, the examples hold {len(NAMES)}; "
             "a model of another version of the tables cannot be compared: train it again"
         )
-    place = _place(about.spec.tasks, task, folder)
+    place = _place(about.spec.tasks, task.name, folder)
     predicted = add_predictions(
         add_tokens(sample.drop("token_ids", "n_tokens"), folder, about.spec.max_tokens),
         folder,
@@ -112,7 +121,7 @@ def _answers(
         n_reasons=0,
     )
     answer = F.get("prediction.answers", F.lit(place)).cast("double")
-    columns = [F.xxhash64("user_id").alias("user"), F.col(task).alias("label")]
+    columns = [F.xxhash64("user_id").alias("user"), task.answer.cast("int").alias("label")]
     rows = predicted.select("user_id", "cutoff_ts", *columns, answer.alias("p"))
     found = rows.orderBy("user_id", "cutoff_ts").select("user", "label", "p").toPandas()
     return found["user"].to_numpy(), found["label"].to_numpy(int), found["p"].to_numpy()

@@ -43,7 +43,7 @@ def model_folder(settings: Settings) -> str:
     if alias is None:
         return f"{settings.paths.models}/{name}"
     tracker = tracker_of(settings)
-    if tracker is None:
+    if tracker.uri is None:
         raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
     folder = Path(settings.paths.work) / f"served_{name}"
     shutil.rmtree(folder, ignore_errors=True)

@@ -10,8 +10,10 @@ from pyspark.sql import SparkSession
 from jobs.command import main
 from jobs.fitting import (
     Fitted,
+    check_begun_with,
     examples_until,
     fit,
+    forget_checkpoints,
     forget_training,
     prepare_snapshot,
     prepare_start,
@@ -40,10 +42,13 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     given = settings.training
     check_division(given.batch_size, given.numeric_batch_size, given.shards, given.ranks)
     encoder = encoder_folder(settings.model.encoder)
-    folder = Path(settings.paths.work) / f"train_{given.name}"
-    with only_training(settings.paths.models, given.name):
+    models, work = settings.paths.models, settings.paths.work
+    folder = Path(work) / f"train_{given.name}"
+    tracker = tracker_of(settings)
+    with only_training(given.name, models, work), told_when_full(work):
         if resume:
             snapshot = load_snapshot(str(folder / "snapshot"))
+            check_begun_with(settings, folder)
         else:
             forget_training(store.spark, settings, folder)
             examples = examples_until(store, day)
@@ -55,7 +60,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
         report = {"tasks": fitted.report, "data": {"tables": start.table_versions}}
         if given.ablations:
             report["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
-        target = f"{settings.paths.models}/{given.name}"
+        target = f"{models}/{given.name}"
         page = report_page(given.name, report, fitted.outcome.curve, fitted.outcome.epochs)
         with told_when_full(settings.paths.models):
             about = save_model(
@@ -74,10 +79,10 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
                     },
                 },
             )
-        if (tracker := tracker_of(settings)) is not None:
-            told = settings.model_dump(include={"examples", "model", "training"})
-            epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
-            version = tracker.record(given.name, told, epochs, curve, report, target)
+        told = settings.model_dump(include={"examples", "model", "training"})
+        epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
+        version = tracker.record(given.name, told, epochs, curve, report, target)
+        if version is not None:
             print(f"{given.name} version {version} is the challenger at {tracker.uri}")
     print(f"{about.model_version}: on the test examples")
     print("\n".join(report_lines(fitted.report)))
@@ -99,6 +104,7 @@ def ablate(
         variant = with_values(settings, changes)
         own = folder / "ablations" / re.sub(r"[^a-z0-9]+", "_", name.lower())
         own.mkdir(parents=True, exist_ok=True)
+        forget_checkpoints(spark, variant, own)  # of a run that was broken off
         encoder = encoder_folder(variant.model.encoder)
         prepare_start(spark, snapshot, variant, own, encoder, {})
         measured[name] = _measures(

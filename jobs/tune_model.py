@@ -11,16 +11,24 @@ import yaml
 from optuna.trial import Trial, TrialState
 
 from jobs.command import main
-from jobs.fitting import examples_until, fit, prepare_snapshot, prepare_start
+from jobs.fitting import (
+    examples_until,
+    fit,
+    forget_checkpoints,
+    prepare_snapshot,
+    prepare_start,
+)
 from profile_lib.config import Range, Settings, put_value, with_values
 from profile_lib.encoders import encoder_folder
-from profile_lib.errors import InputError
+from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.store import Store
+from profile_lib.training.folders import told_when_full
 from profile_lib.training.lock import only_training
 from profile_lib.training.rank import START
 from profile_lib.training.snapshot import Snapshot
 
+SEARCH = {"windows", "task", "measure", "space"}  # by which its trials can be compared
 SMALLER_IS_BETTER = ("log_loss", "rmse")
 
 
@@ -29,14 +37,16 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     that was broken off goes on where it stopped.
 
     Each trial is trained on every window in turn and given up where it is worse than the median of
-    those before it. What came out best is written as a settings file. The test split is never
-    looked at. Raises InputError where a setting of the space is none, or no trial ended well.
+    those before it, or its loss is no number any more. What came out best is written as a settings
+    file. The test split is never looked at. Raises InputError where a setting of the space is
+    none, the search was begun with another measure or space, or no trial ended well.
     """
     given = settings.tune
-    folder = Path(settings.paths.work) / f"tune_{given.name}"
+    models, work = settings.paths.models, settings.paths.work
+    folder = Path(work) / f"tune_{given.name}"
     for name, drawn in given.space.items():  # before anything is computed
         with_values(settings, {name: drawn.choices[0] if drawn.choices else drawn.low})
-    with only_training(settings.paths.models, given.name):
+    with only_training(given.name, models, work), told_when_full(work):
         study = open_study(settings)
         left = given.trials - len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
         if left > 0:
@@ -44,7 +54,7 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
             study.optimize(lambda trial: _measure(trial, store, settings, snapshots), n_trials=left)
         if not study.get_trials(states=[TrialState.COMPLETE]):
             raise InputError(f"{given.storage}: no trial of {given.name} was carried to its end")
-        best = Path(settings.paths.models) / f"{given.name}.yaml"
+        best = Path(models) / f"{given.name}.yaml"
         best.write_text(yaml.safe_dump(nested(study.best_params)), encoding="utf-8")
     told = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                      for name, value in study.best_params.items())  # fmt: skip
@@ -62,10 +72,21 @@ def open_study(settings: Settings) -> optuna.Study:
         storage=given.storage,
         study_name=given.name,
         direction="minimize" if given.measure in SMALLER_IS_BETTER else "maximize",
-        sampler=optuna.samplers.TPESampler(seed=settings.training.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
         load_if_exists=True,
     )
+    asked = given.model_dump(mode="json", include=SEARCH)
+    before = study.user_attrs.setdefault("search", asked)
+    if changed := [
+        f"tune.{k} was {before[k]}, is {asked[k]}" for k in asked if before[k] != asked[k]
+    ]:
+        raise InputError(
+            f"{given.storage}: the search {given.name} was begun with other settings: "
+            f"{'; '.join(changed)}. Give this one another tune.name, or go on as it was begun"
+        )
+    study.set_user_attr("search", asked)
+    # Another seed for each run of a search: the same one would draw the same trials again.
+    study.sampler = optuna.samplers.TPESampler(seed=settings.training.seed + len(study.trials))
     for broken in study.get_trials(states=[TrialState.RUNNING]):
         study.tell(broken.number, state=TrialState.FAIL)
         study.enqueue_trial(broken.params)
@@ -107,10 +128,14 @@ def _measure(
     encoder, found = encoder_folder(tried.model.encoder), []
     for number, snapshot in enumerate(snapshots):
         folder = Path(snapshot.folder).parent
-        for left in ("checkpoints", START):
-            shutil.rmtree(folder / left, ignore_errors=True)
+        shutil.rmtree(folder / START, ignore_errors=True)
+        forget_checkpoints(store.spark, tried, folder)
         prepare_start(store.spark, snapshot, tried, folder, encoder, {})
-        fitted = fit(store.spark, tried, folder, snapshot, _silent, alone=True)
+        try:
+            fitted = fit(store.spark, tried, folder, snapshot, _silent, alone=True)
+        except DivergedError as error:
+            print(f"trial {trial.number} is given up: {error}", flush=True)
+            raise optuna.TrialPruned from error
         measures = fitted.report.get(given.task, {}).get("model", {})
         if measures.get(given.measure) is None:
             raise InputError(

@@ -125,9 +125,9 @@ class ModelSettings(Section):
     encoder: str  # a BertModel folder or hub name; "default" is the one that needs no network
     encoder_layers: int | None = Field(ge=0)  # the lowest so many are kept; null: all
     numeric_bins: int = Field(gt=0)  # of each number's piecewise-linear encoding
-    numeric_hidden: int = Field(gt=0)
-    joined_size: int = Field(gt=0)
-    dropout: float = Field(ge=0, lt=1)
+    numeric_hidden: int = Field(gt=0)  # width of the numbers' MLP
+    joined_size: int = Field(gt=0)  # of the interest vector
+    dropout: float = Field(ge=0, lt=1)  # of the numbers' MLP and the heads
     encoder_dropout: float | None = Field(ge=0, lt=1)  # null: as the encoder was pretrained
     tasks: list[Task]
 
@@ -169,8 +169,8 @@ class HorovodSettings(Section):
 class TrainingSettings(Section):
     """How the model is fitted."""
 
-    name: str
-    seed: int
+    name: str  # the model's folder below paths.models, and its name in MLflow
+    seed: int  # of every draw: the first weights, dropout, order, sampled rows
     launcher: Literal["horovod", "torch", "in_process"]
     ranks: int = Field(gt=0)  # processes; 1: this one, whatever the launcher
     retries: int = Field(ge=0)  # starts from the last checkpoint after a rank was lost
@@ -183,18 +183,18 @@ class TrainingSettings(Section):
     epochs: int = Field(ge=0)  # with the text
     batch_size: int = Field(gt=0)  # over all ranks
     negatives_kept: float = Field(gt=0, le=1)  # in an epoch with the text; others each epoch
-    encoder_lr: float = Field(ge=0)
-    head_lr: float = Field(gt=0)
+    encoder_lr: float = Field(ge=0)  # highest rate of what is tuned of the encoder
+    head_lr: float = Field(gt=0)  # of the heads, and of the numbers before the encoder joins
     numbers_lr: float = Field(ge=0)  # of the numbers' part once the encoder has joined
-    weight_decay: float = Field(ge=0)
-    warmup_share: float = Field(ge=0, le=1)
-    max_grad_norm: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)  # of matrices, not of biases and norms
+    warmup_share: float = Field(ge=0, le=1)  # of a stage's steps, over which its rates rise
+    max_grad_norm: float = Field(gt=0)  # longer gradients are cut to it
     tuning: TuningSettings
     layer_decay: float = Field(gt=0, le=1)  # each layer's rate is that of the one above times this
-    label_smoothing: float = Field(ge=0, lt=1)
+    label_smoothing: float = Field(ge=0, lt=1)  # of a label, spread over all classes
     patience: int | None = Field(gt=0)  # epochs without a better validation loss; null: all epochs
     accumulation: int = Field(gt=0)  # parts of a step's batch that pass one after the other
-    compile: bool  # torch.compile
+    compile: bool  # the encoder, by torch.compile
     augmentation: AugmentationSettings
     checkpoint_steps: int | None = Field(gt=0)  # also at the end of each epoch
     checkpoint_path: str | None  # a disk all ranks share or any Hadoop path; null: paths.work
@@ -205,6 +205,15 @@ class TrainingSettings(Section):
     bootstrap_resamples: int = Field(gt=0)  # of the report's 95 % intervals
     ablations: dict[str, dict[str, Any]]  # name → changed settings, each trained for the report
     progress_steps: int = Field(gt=0)  # between two lines of progress
+
+    @model_validator(mode="after")
+    def _has_layers_to_decay(self) -> "TrainingSettings":
+        if self.layer_decay < 1 and self.tuning.method not in ("all", "top"):
+            raise ValueError(
+                f"layer_decay is {self.layer_decay}, but tuning.method {self.tuning.method} tunes "
+                "no layers; wanted layer_decay 1, or the method all or top"
+            )
+        return self
 
 
 class PretrainSettings(Section):

@@ -7,6 +7,10 @@ class InputError(ValueError):
     """Bad input; the message says where, what was found, what was wanted and what to do."""
 
 
+class DivergedError(InputError):
+    """A training whose loss is no number any more: its settings are bad, not its place or data."""
+
+
 def wrong_keys(error: ValidationError) -> str:
     """Each key of a document that is wrong, with what was found there and what was wanted."""
     told = []

@@ -8,6 +8,7 @@ one that serves.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,19 @@ SERVED = Path(__file__).parent / "inference" / "served.py"
 class Tracker:
     """Where trainings are recorded; the settings of the same names say more."""
 
-    uri: str
+    uri: str | None
     experiment: str
     artifacts: str  # where models and reports lie; a path or URI
     tensorboard: str | None
     wandb_project: str | None
+
+    def check(self) -> None:
+        """Raise InputError where a package is missing, before anything is trained."""
+        if self.wandb_project is not None and find_spec("wandb") is None:
+            raise InputError(
+                "tracking.wandb_project: needs the package wandb; pip install wandb, or set it to "
+                "null"
+            )
 
     def record(
         self,
@@ -35,8 +44,9 @@ class Tracker:
         curve: Sequence[float],
         report: Mapping[str, Any],
         model_folder: str,
-    ) -> str:
-        """Record a training and register its model as the challenger; return its version there.
+    ) -> str | None:
+        """Record a training and register its model as the challenger; return its version there,
+        None without a store.
 
         Settings become parameters, the loss of every step and the validation of every epoch
         metrics, the test measures metrics of their own, the model's folder the model.
@@ -48,9 +58,12 @@ class Tracker:
         tested = flat({task: entry.get("model", {}) for task, entry in report["tasks"].items()})
         measures = {f"test.{k}": v for k, v in tested.items() if v is not None}
         if self.tensorboard is not None:
-            _to_tensorboard(f"{self.tensorboard}/{Path(model_folder).name}", curve, by_epoch)
+            about = json.loads((Path(model_folder) / "model.json").read_text(encoding="utf-8"))
+            _to_tensorboard(f"{self.tensorboard}/{about['model_version']}", curve, by_epoch)
         if self.wandb_project is not None:
             _to_wandb(self.wandb_project, name, values, curve, by_epoch, measures)
+        if self.uri is None:
+            return None
         return self._to_mlflow(name, values, curve, by_epoch, measures, model_folder)
 
     def _to_mlflow(
@@ -103,6 +116,8 @@ class Tracker:
         """MLflow's client of the store, which is made where there is none."""
         import mlflow
 
+        if self.uri is None:
+            raise InputError("tracking.uri: null; wanted MLflow's store, which keeps the models")
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(self.uri)
@@ -199,13 +214,8 @@ def _to_wandb(
     by_epoch: Sequence[Mapping[str, float]],
     measures: Mapping[str, float],
 ) -> None:
-    try:
-        import wandb
-    except ImportError as error:
-        raise InputError(
-            f"tracking.wandb_project: needs the package wandb ({error}); pip install wandb, or set "
-            "it to null"
-        ) from error
+    import wandb
+
     run = wandb.init(project=project, name=name, config=dict(values))
     for step, loss in enumerate(curve, start=1):
         run.log({"loss": loss, "step": step})

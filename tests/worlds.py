@@ -96,7 +96,8 @@ def example_rows(n: int, **columns: Any) -> pd.DataFrame:
 def examples_store(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Store:
     """A store whose table `examples` holds these rows."""
     store = Store(spark, str(folder))
-    store.replace(EXAMPLES, spark.createDataFrame(rows, EXAMPLES.schema))
+    in_order = rows[list(EXAMPLES.schema.names)]  # Spark takes a pandas frame by position
+    store.replace(EXAMPLES, spark.createDataFrame(in_order, EXAMPLES.schema))
     return store
 
 

@@ -39,6 +39,24 @@ def after_step(model: nn.Module, step: int) -> None:
         tuner.update_and_allocate(step)
 
 
+def orthogonality(model: nn.Module) -> Tensor | float:
+    """How far AdaLoRA's factors are from orthogonal, weighted as peft does; else 0.
+
+    The second term of the loss in Zhang et al. 2023, equation 4; peft adds it only to models that
+    compute their loss themselves.
+    """
+    if _allocator(model) is None:
+        return 0.0
+    gaps = []
+    for name, p in model.named_parameters():
+        if p.requires_grad and ("lora_A" in name or "lora_B" in name):
+            product = p @ p.T if "lora_A" in name else p.T @ p
+            gaps.append(torch.linalg.matrix_norm(product - torch.eye(*product.shape).to(product)))
+    bert: Any = model.bert
+    config = next(iter(bert.peft_config.values()))
+    return config.orth_reg_weight * torch.stack(gaps).mean()
+
+
 IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # by which AdaLoRA moves its ranks
 
 

@@ -74,6 +74,11 @@ class Checkpoints:
                     return self._read(f"{self.path}/{name}", found)
         return None
 
+    def last_step(self) -> int | None:
+        """After how many steps the last one was written, None where there is none."""
+        names = self._names()
+        return int(names[-1].removeprefix("step-")) if names else None
+
     def _read(self, where: str, found: Path) -> Checkpoint:
         told = json.loads((found / POSITION).read_text(encoding="utf-8"))
         if differing := _differences(told["run"], self.run):

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ class HorovodRanks:
         self.hvd = hvd
         self.compression = hvd.Compression.fp16 if compress else hvd.Compression.none
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
-        self._by_rows: list[nn.Parameter] = []
+        self._by_rows: list[Tensor] = []
 
     def share(self, model: nn.Module) -> None:
         """Broadcast rank 0's parameters and buffers."""
@@ -104,7 +104,7 @@ class HorovodRanks:
                 p.grad = torch.sparse_coo_tensor(at, none, p.shape, check_invariants=False)
         optimizer.synchronize()  # type: ignore[attr-defined]
         for p in self._by_rows:
-            p.grad = p.grad.to_dense()
+            p.grad = None if p.grad is None else p.grad.to_dense()
 
     def step(self, optimizer: Optimizer) -> None:
         """Apply gradients that are summed already."""
@@ -127,14 +127,12 @@ class HorovodRanks:
         return self.hvd.allgather(torch.from_numpy(values), name=name).numpy()
 
 
-def _large_tables(model: nn.Module) -> Iterator[nn.Embedding]:
+def _large_tables(model: nn.Module) -> list[nn.Embedding]:
     """Those of which nothing but the lookup makes use: words that are also told from their vectors
     have gradients everywhere."""
     uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
-    for module in model.modules():
-        is_table = isinstance(module, nn.Embedding) and module.weight.numel() >= LARGE
-        if is_table and uses[id(module.weight)] == 1:
-            yield module
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    return [t for t in tables if uses[id(t.weight)] == 1 and t.weight.numel() >= LARGE]
 
 
 def _rank(job: RankJob, options: HorovodOptions) -> Outcome:

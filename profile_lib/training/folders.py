@@ -149,7 +149,8 @@ def told_when_full(path: str) -> Iterator[None]:
             raise
         raise InputError(
             f"{path}: {FULL}; free some, or name a larger place in paths.work, paths.models "
-            "or training.checkpoint_path, then go on with --resume"
+            "or training.checkpoint_path, and start again; --resume goes on from the last "
+            "checkpoint, where there is one"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """A name in, the sole right to train under it out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -10,18 +10,20 @@ from profile_lib.errors import InputError
 
 
 @contextmanager
-def only_training(models: str, name: str) -> Iterator[None]:
-    """While the body runs, no other process may train `name`; a process that dies lets go of it.
+def only_training(name: str, *folders: str) -> Iterator[None]:
+    """While the body runs, no other process may train `name` in any of these folders; a process
+    that dies lets go of it.
 
     Raises InputError where another one does.
     """
-    path = Path(models) / f".{name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout as error:
-        raise InputError(
-            f"{path.parent / name}: another training of this name is running; wait for it, or give "
-            "this one another training.name"
-        ) from error
+    with ExitStack() as held:
+        for folder in sorted({Path(folder).resolve() for folder in folders}):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                held.enter_context(FileLock(folder / f".{name}.lock", timeout=0))
+            except Timeout as error:
+                raise InputError(
+                    f"{folder / name}: another training of this name is running; wait for it, or "
+                    "give this one another training.name"
+                ) from error
+        yield

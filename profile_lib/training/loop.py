@@ -12,8 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from profile_lib.errors import InputError
-from profile_lib.training.adapters import after_step, importance, restore_importance
+from profile_lib.errors import DivergedError, InputError
+from profile_lib.training.adapters import (
+    after_step,
+    importance,
+    orthogonality,
+    restore_importance,
+)
 from profile_lib.training.batches import Batch, Prefetched, Source, split
 from profile_lib.training.checkpoints import Checkpoints, Position
 from profile_lib.training.objectives import Given, Objective
@@ -30,7 +35,8 @@ class Loop:
     Each stage has its own AdamW (Loshchilov & Hutter 2019) with warm-up and linear decay, and ends
     at its best epoch by validation loss. Losses are means over the global batch, gradients are
     summed over the ranks, and a step ends when all ranks are through: any number of ranks gives
-    the same curve, and so does a run that was broken off and resumed.
+    the same curve where each row's loss is its own, and so does a run that was broken off and
+    resumed.
     """
 
     def __init__(
@@ -73,8 +79,8 @@ class Loop:
     def _run_stage(self, stage: Stage, train: Source, validate: Validate) -> None:
         # Fresh parameters: a distributed optimizer hangs on to those it was given.
         self.model = copy.deepcopy(self.model)
-        if self.plan.compile:
-            self.model.compile(dynamic=True)
+        if self.plan.compile and stage.with_text:
+            self.model.bert.compile(dynamic=True)  # the encoder is where the time goes
         groups = list(self.objective.groups(self.model, stage))
         adam = AdamW(groups, fused=True)
         optimizer = self.ranks.wrap(adam, self.model, self.plan.accumulation)
@@ -88,6 +94,9 @@ class Loop:
             metrics = validate(stage.with_text)
             told |= {"seconds": round(time.monotonic() - began, 1), "validation": metrics}
             self.tell(told)
+            if not math.isfinite(metrics["loss"]):
+                where = f"validation at {stage.name}, epoch {at.epoch + 1}"
+                raise self._diverged(f"the loss is {metrics['loss']} in {where}", "")
             at.epochs.append(told)
             at.epoch, at.batch = at.epoch + 1, 0
             if at.lowest is None or metrics["loss"] < at.lowest:
@@ -159,30 +168,36 @@ class Loop:
                 sums = self.objective.sums(self.model, part, stage)
             loss = (self.weights * sums / totals[1:].clamp(min=1e-6)).sum()
             told += loss.detach()
+            if stage.with_text:  # of all ranks' parts together once
+                loss = loss + orthogonality(self.model) * len(part["weight"]) / totals[0]
             loss.backward()
         own, whole = float(told), float(self.ranks.sum(told))
         if not math.isfinite(whole):
-            raise InputError(self._broken(whole, own, batch, stage))
-        self.curve.append(whole)
+            raise self._broken(f"the loss is {whole}", not math.isfinite(own), batch, stage)
         self.ranks.synchronize(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, self.plan.max_grad_norm)
+        length = float(torch.nn.utils.clip_grad_norm_(parameters, self.plan.max_grad_norm))
+        if not math.isfinite(length):
+            raise self._broken(f"the gradient's length is {length}", True, batch, stage)
+        self.curve.append(whole)
         self.ranks.step(optimizer)
         if stage.with_text:
             after_step(self.model, self.at.done)
         return int(totals[0])
 
-    def _broken(self, told: float, own: float, batch: Batch | None, stage: Stage) -> str:
-        """What all ranks say of a loss that is no number: where, and whose rows."""
-        ours = np.zeros(0, np.int64)
-        if batch is not None and not math.isfinite(own):
-            ours = batch["row_hash"][:3]
-        hashes = self.ranks.gather(ours)
-        kept = "; its last checkpoint is whole" if self.checkpoints else ""
-        return (
-            f"training: the loss is {told} at {stage.name}, epoch {self.at.epoch + 1}, batch "
-            f"{self.at.batch + 1} (rows of hash {', '.join(map(str, hashes))}, …){kept}. Lower "
-            "training.encoder_lr and training.head_lr, or look for broken numbers in these rows"
+    def _broken(self, what: str, is_ours: bool, batch: Batch | None, stage: Stage) -> DivergedError:
+        """What all ranks say of a step that cannot be made: where, and with whose rows."""
+        ours = batch["row_hash"][:3] if batch is not None and is_ours else np.zeros(0, np.int64)
+        hashes = ", ".join(map(str, self.ranks.gather(ours)))
+        where = f"{stage.name}, epoch {self.at.epoch + 1}, batch {self.at.batch + 1}"
+        return self._diverged(f"{what} at {where} (rows of hash {hashes}, …)", " in these rows")
+
+    def _diverged(self, what: str, where: str) -> DivergedError:
+        step = None if self.checkpoints is None else self.checkpoints.last_step()
+        kept = "" if step is None else f"; the checkpoint of step {step} is kept"
+        return DivergedError(
+            f"training: {what}{kept}. Lower training.encoder_lr and training.head_lr, or look for "
+            f"broken numbers{where}"
         )
 
     def _tensors(self, batch: Batch) -> Given:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from profile_lib.errors import InputError
+from profile_lib.errors import DivergedError, InputError
 from profile_lib.training.loop import Tell
 from profile_lib.training.rank import Outcome, RankJob
 from profile_lib.training.ranks import Ranks
@@ -26,7 +26,8 @@ def run_told(job: RankJob, ranks: Ranks) -> Outcome:
     try:
         return job.run(ranks, tell)
     except InputError as error:
-        (folder / f"error-{ranks.rank}.txt").write_text(str(error), encoding="utf-8")
+        told = f"{type(error).__name__}\n{error}"
+        (folder / f"error-{ranks.rank}.txt").write_text(told, encoding="utf-8")
         raise
 
 
@@ -46,7 +47,10 @@ def listening(job: RankJob, tell: Tell) -> Iterator[None]:
 def reason(folder: Path) -> InputError | None:
     """What a rank left behind that a user can mend."""
     told = sorted(folder.glob("error-*.txt"))
-    return InputError(told[0].read_text(encoding="utf-8")) if told else None
+    if not told:
+        return None
+    kind, _, text = told[0].read_text(encoding="utf-8").partition("\n")
+    return DivergedError(text) if kind == DivergedError.__name__ else InputError(text)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from profile_lib.training.predict import Predictions
 from profile_lib.training.ranks import Ranks
 from profile_lib.training.snapshot import Snapshot
 
+# Of a job, what says where and how fast it runs, not what comes of it.
+ELSEWHERE = {"folder", "snapshot", "threads", "checkpoint_path", "resume", "hadoop"}
 START = "start"  # in a job's folder, the model to start from
 
 
@@ -53,9 +55,10 @@ class RankJob(ABC):
         """What this rank does; only rank 0's `tell` is called."""
 
     def checkpoints(self, model_version: str) -> Checkpoints:
-        """Those of this run: by its model, its rows, and all of its plan that steers the loss."""
-        plan = {k: v for k, v in asdict(self.plan).items() if not k.endswith("_steps")}
-        told = {"model": model_version, "rows": self.snapshot.rows, **plan}
+        """Those of this run: by its model, its rows, and all that steers the loss."""
+        told = {k: v for k, v in asdict(self).items() if k not in ELSEWHERE}
+        told |= {k: v for k, v in told.pop("plan").items() if not k.endswith("_steps")}
+        told |= {"model": model_version, "rows": self.snapshot.rows}
         return Checkpoints(self.checkpoint_path, told, self.hadoop)
 
     def feed(self, split: str, ranks: Ranks, pad_id: int) -> Feed:

@@ -12,7 +12,8 @@ import torch
 from jobs import promote_model, train_model
 from jobs.fitting import tracker_of
 from jobs.refresh_profiles import model_folder
-from profile_lib.config import Settings
+from profile_lib import tracking
+from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model, read_about
 from profile_lib.store import Store
@@ -29,7 +30,8 @@ def store(spark, tmp_path_factory) -> Store:
     rng = np.random.default_rng(3)
     numeric = rng.poisson(1.0, (1200, len(NAMES))).astype(float)
     buys = numeric[:, NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
-    rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int))
+    spend = np.where(buys, numeric[:, NAMES.index("n_in_cart")], 0.0)
+    rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int), spend=spend)
     return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
 
 
@@ -84,7 +86,7 @@ def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
     assert [m.value for m in sorted(losses, key=lambda m: m.step)] == training["curve"]
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"report.json", "report.html", "training.json"} <= files
-    assert any(Path(given.tracking.tensorboard, "shop").glob("events.out.tfevents.*"))
+    assert any(Path(given.tracking.tensorboard).glob("shop-*/events.out.tfevents.*"))
 
 
 def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(tracked, tmp_path):
@@ -95,7 +97,8 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     model, spec, _ = load_model(folder)
     numeric = np.random.default_rng(0).poisson(1.0, (3, len(NAMES))).astype(float)
     device = np.full((3, len(spec.categories)), np.nan)
-    device[:, 0] = 1.0  # the second of the known devices; the other categories are unknown
+    place = [category.name for category in spec.categories].index("device")
+    device[:, place] = 1.0  # the second of the known devices; the other categories are unknown
     numeric = np.hstack([numeric, device])
     frame = pd.DataFrame(
         {"token_ids": [np.zeros(1, np.int64)] * 3, "n_tokens": [1] * 3, "numeric": list(numeric)}
@@ -133,12 +136,30 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
 
 
 def test_what_cannot_be_compared_is_told(store, settings):
-    with pytest.raises(InputError, match="tracking.uri: null; promotion needs MLflow's store"):
+    with pytest.raises(InputError, match="tracking.uri: null; wanted MLflow's store"):
         promote_model.run(store, settings("tracking.uri=null"), None)
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
         promote_model.run(store, settings("training.name=never"), None)
     with pytest.raises(InputError, match="no version of never is its champion"):
         model_folder(settings("training.name=never", "refresh.alias=champion"))
+
+
+def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, capsys):
+    task = {"name": "big", "label": "int(spend > 2)", "mask": "device = 'mobile'",
+            "kind": "binary", "weight": 1.0}  # fmt: skip
+    worse, better = (
+        settings("training.name=big", f"model.tasks=[{task}]", "promote.task=big",
+                 f"training.head_lr={rate}", "training.numeric_epochs=4")
+        for rate in ("1e-6", "1e-2")
+    )  # fmt: skip
+    for given in (worse, better):
+        train_model.run(store, given, None)
+        promote_model.run(store, given, None)
+    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
+    train_model.run(store, worse, None)
+    unknown = with_values(worse, {"promote.task": "small"})
+    with pytest.raises(InputError, match="promote.task: small; model.tasks has only big"):
+        promote_model.run(store, unknown, None)
 
 
 def test_weights_and_biases_are_written_without_a_network_where_asked(
@@ -150,3 +171,6 @@ def test_weights_and_biases_are_written_without_a_network_where_asked(
     given = settings("training.name=biased", "tracking.wandb_project=shop")
     train_model.run(store, given, None)
     assert list(tmp_path.rglob("run-*.wandb"))
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="wandb_project: needs the package wandb; pip install"):
+        train_model.run(store, given, None)

@@ -1,7 +1,6 @@
 """Training from the examples table to a model's folder, on real ranks and in one process."""
 
 import json
-import re
 import threading
 import time
 from contextlib import contextmanager
@@ -66,7 +65,7 @@ def world(n: int) -> pd.DataFrame:
         numeric=list(numeric),
         top_category=np.where(rng.random(n) < 0.5, colours, None),
         buys=(may_buy & (rng.random(n) < 0.9)).astype(int),
-        spend=np.where(may_buy, 5.0, 0.0),
+        spend=np.where(may_buy, np.where(colours == "red", 9.0, 3.0), 0.0),
         next_category=np.where(rng.random(n) < 0.8, colours, None),
         next_categories=[[colour] for colour in colours],
         sampling_weight=np.where(may_buy, 1.0, 2.0),
@@ -104,7 +103,10 @@ def alone(store, settings) -> Path:
 
 
 def test_two_ranks_give_the_loss_curve_of_one_process(store, settings, alone, capfd):
-    ranks = trained(store, settings("training.name=ranks", "training.ranks=2"))
+    """Each rank's half of a batch passes in two parts, which changes nothing either."""
+    ranks = trained(
+        store, settings("training.name=ranks", "training.ranks=2", "training.accumulation=2")
+    )
     one, two = (json.loads((m / "training.json").read_text()) for m in (alone, ranks))
     assert len(one["curve"]) == len(two["curve"]) > 100
     np.testing.assert_allclose(one["curve"], two["curve"], atol=1e-4)
@@ -122,25 +124,31 @@ def test_torch_ranks_and_parts_of_a_batch_give_the_same_curve_too(store, setting
 # Horovod's own thread ends with an error when the ranks do.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_killed_rank_is_made_up_for_and_the_curve_is_that_of_an_unbroken_run(
-    store, settings, alone, capfd
+    store, settings, alone, monkeypatch
 ):
     """The victim is one of the processes that Horovod started, killed at a drawn step."""
-    given = settings("training.name=killed", "training.checkpoint_steps=20")
-    step = int(np.random.default_rng(5).integers(25, 60))
-    killer = threading.Thread(target=kill_a_rank, args=(given, step), daemon=True)
+    given = settings(
+        "training.name=killed", "training.checkpoint_steps=20", "training.progress_steps=1"
+    )
+    step, told, killed_at = int(np.random.default_rng(5).integers(25, 60)), [], []
+    monkeypatch.setattr(
+        train_model, "print_progress", lambda entry: told.append((time.monotonic(), entry))
+    )
+    killer = threading.Thread(target=kill_a_rank, args=(given, step, killed_at), daemon=True)
     killer.start()
     killed = trained(store, given)
     killer.join(1)
     assert not killer.is_alive()
     one, two = (json.loads((m / "training.json").read_text()) for m in (alone, killed))
     np.testing.assert_allclose(one["curve"], two["curve"], atol=1e-4)
-    told = capfd.readouterr().out
-    assert "a rank was lost" in told
-    resumed_at = int(re.search(r"resumed at step (\d+)", told)[1])
+    lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
+    resumed_at = next(e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e)
     assert step - 20 <= resumed_at
+    next_step = next(at for at, entry in told[lost:] if "step" in entry)
+    assert next_step - killed_at[0] < 60  # seconds
 
 
-def kill_a_rank(given: Settings, step: int) -> None:
+def kill_a_rank(given: Settings, step: int, killed_at: list[float]) -> None:
     """Wait until the checkpoints pass `step`, then kill the youngest rank."""
     folder = Path(given.paths.work) / "train_killed" / "checkpoints"
     while not any(int(p.name[5:]) >= step - 20 for p in folder.glob("step-" + 9 * "[0-9]")):
@@ -153,6 +161,7 @@ def kill_a_rank(given: Settings, step: int) -> None:
         and "horovod.spark.task.gloo_exec_fn" in " ".join(p.info["cmdline"] or ())
         and p.info["cmdline"][0].endswith("python")
     ]
+    killed_at.append(time.monotonic())
     max(ranks, key=lambda p: p.info["create_time"]).kill()
 
 
@@ -166,6 +175,12 @@ def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(store, sett
         train_model.run(
             store, settings("training.name=broken", "training.ranks=1", "training.encoder_lr=0.1",
                             "training.checkpoint_steps=10"), None, resume=True)  # fmt: skip
+    other = settings("training.name=broken", "training.ranks=1", "model.dropout=0.5")
+    with pytest.raises(InputError, match="begun with other settings: model.dropout was 0.0, is 0"):
+        train_model.run(store, other, None, resume=True)
+    other = settings("training.name=broken", "training.ranks=1", "training.window=128")
+    with pytest.raises(InputError, match="of another run: window was 256, is 128. Train without"):
+        train_model.run(store, other, None, resume=True)
     train_model.run(store, given, None, resume=True)
     one, two = (json.loads((m / "training.json").read_text()) for m in (alone, model))
     assert one["curve"] == two["curve"]
@@ -231,6 +246,39 @@ def test_the_model_learns_the_world_from_text_and_numbers(alone):
     assert following["model"]["accuracy"] > 0.95
     assert 0.4 < following["most_seen_category"]["accuracy"] < 0.6
     assert following["model"]["mrr"] > following["most_seen_category"]["mrr"]
+
+
+def test_dropped_negatives_do_not_raise_the_probabilities(store, settings, alone):
+    """Of those who do not buy, four in ten are passed over in each epoch with the text."""
+    dropped = trained(
+        store, settings("training.name=dropped", "training.ranks=1", "training.negatives_kept=0.6")
+    )
+    one, two = mean_probability(alone), mean_probability(dropped)
+    assert 0.1 < one < 0.2
+    assert two == pytest.approx(one, abs=0.03)  # uncorrected it would be 0.07 more
+
+
+def mean_probability(model: Path) -> float:
+    bins = json.loads((model / "report.json").read_text())["tasks"]["buys"]["calibration"]
+    return float(np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins]))
+
+
+def test_a_task_of_every_kind_is_learned_at_once(store, settings):
+    tasks = [
+        {"name": "buys", "label": "buys", "kind": "binary", "weight": 1.0},
+        {"name": "colour", "label": "next_category", "kind": "multiclass", "weight": 1.0},
+        {"name": "colours", "label": "next_categories", "kind": "multilabel", "weight": 1.0},
+        {"name": "spend", "label": "spend", "kind": "regression", "weight": 1.0,
+         "mask": "buys = 1"},
+    ]  # fmt: skip
+    several = settings("training.name=several", "training.ranks=1", f"model.tasks={tasks}")
+    report = json.loads((trained(store, several) / "report.json").read_text())["tasks"]
+    assert report["colour"]["model"]["accuracy"] > 0.95
+    assert (
+        report["colours"]["model"]["roc_auc"] > 0.98 > report["colours"]["rate_in_train"]["roc_auc"]
+    )
+    assert report["spend"]["n"] == report["buys"]["positives"]
+    assert report["spend"]["model"]["mae"] < 0.7 * report["spend"]["mean_of_train"]["mae"]
 
 
 def test_the_saved_model_is_whole(alone):

@@ -122,3 +122,29 @@ def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(store,
         tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.measure=accuracy"), None)
     with pytest.raises(InputError, match="wanted low and high, or choices"):
         settings("tune.space={training.head_lr: {low: 1}}")
+
+
+def test_a_draw_whose_loss_is_no_number_is_given_up_and_the_search_goes_on(
+    store, settings, tmp_path, capsys
+):
+    wild = "tune.space={training.head_lr: {choices: [1.0e+30, 1.0e-2]}}"
+    given = settings(wild, "tune.name=wild", "tune.trials=3", "training.checkpoint_steps=1",
+                     f"training.checkpoint_path={tmp_path.as_uri()}")  # fmt: skip
+    study = tune_model.open_study(given)
+    for rate in (1.0e-2, 1.0e30, 1.0e-2):
+        study.enqueue_trial({"training.head_lr": rate})
+    tune_model.run(store, given, None)
+    assert [t.state.name for t in trials(given)] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    assert "trial 1 is given up: training: the " in capsys.readouterr().out
+    checkpoints = sorted(p.parent.relative_to(tmp_path) for p in tmp_path.rglob("step-*"))
+    assert {str(p) for p in checkpoints} == {"tune_wild/window_0", "tune_wild/window_1"}
+
+
+def test_a_search_that_goes_on_draws_anew_and_refuses_another_measure(store, settings):
+    space = "tune.space={training.head_lr: {low: 1.0e-4, high: 1.0e-2}}"
+    for trials_in_all in (2, 4):
+        given = settings(space, "tune.name=again", f"tune.trials={trials_in_all}")
+        tune_model.run(store, given, None)
+    assert len({t.params["training.head_lr"] for t in trials(given)}) == 4
+    with pytest.raises(InputError, match="tune.measure was log_loss, is roc_auc. Give this one an"):
+        tune_model.run(store, settings(space, "tune.name=again", "tune.measure=roc_auc"), None)

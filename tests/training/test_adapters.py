@@ -1,10 +1,11 @@
 """What is tuned of an encoder, and that a merged model answers as the tuned one did."""
 
+import numpy as np
 import pytest
 import torch
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.training.adapters import choose_tuned, merge_adapters
+from profile_lib.training.adapters import choose_tuned, merge_adapters, orthogonality
 from profile_lib.training.plan import Tuning
 from tests.worlds import tiny_spec
 
@@ -46,6 +47,17 @@ def test_of_the_encoder_only_the_adapter_is_tuned(method):
     word = {"lora": "lora_", "adalora": "lora_", "prefix": "prompt_encoder", "ia3": "ia3_"}[method]
     assert names
     assert all(word in name for name in names)
+
+
+def test_what_peft_adds_to_the_loss_of_adalora_is_how_far_its_factors_are_from_orthogonal():
+    model = tuned("adalora")
+    far = []
+    for name, p in model.named_parameters():
+        if "lora_A" in name or "lora_B" in name:
+            product = (p @ p.T if "lora_A" in name else p.T @ p).detach().numpy()
+            far.append(np.linalg.norm(product - np.eye(len(product))))
+    assert float(orthogonality(model)) == pytest.approx(0.5 * np.mean(far))
+    assert orthogonality(tuned("lora")) == 0.0
 
 
 def test_a_model_whose_encoder_is_tuned_itself_is_left_as_it_is():

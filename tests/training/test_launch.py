@@ -1,17 +1,17 @@
 """What is refused before ranks are started, what a lost rank leads to, and how ranks are heard."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
-from profile_lib.errors import InputError
+from profile_lib.errors import DivergedError, InputError
 from profile_lib.training import launch
 from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.fit import FitJob
 from profile_lib.training.launch import check_division, train
-from profile_lib.training.messages import PROGRESS, following, reason
+from profile_lib.training.messages import PROGRESS, following, reason, run_told
 from profile_lib.training.plan import Plan
+from profile_lib.training.ranks import Alone
 from profile_lib.training.snapshot import Snapshot
 
 PLAN = Plan(
@@ -104,5 +104,25 @@ def test_progress_is_passed_on_whole_and_in_order(tmp_path):
 
 def test_what_a_rank_says_of_bad_input_is_what_the_driver_says(tmp_path):
     assert reason(tmp_path) is None
-    Path(tmp_path / "error-1.txt").write_text("training: the loss is nan", encoding="utf-8")
-    assert str(reason(tmp_path)) == "training: the loss is nan"
+    for kind in (InputError, DivergedError):
+
+        class Failing:
+            folder = str(tmp_path)
+
+            def run(self, ranks, tell, kind=kind):
+                raise kind("training: the loss is nan")
+
+        with pytest.raises(kind):
+            run_told(Failing(), Alone())
+        assert type(reason(tmp_path)) is kind
+        assert str(reason(tmp_path)) == "training: the loss is nan"
+
+
+def test_horovod_is_told_what_the_settings_say():
+    given = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=5.0, stall_seconds=300)
+    assert given.environment() == {
+        "HOROVOD_FUSION_THRESHOLD": "67108864",
+        "HOROVOD_CYCLE_TIME": "5.0",
+        "HOROVOD_STALL_CHECK_TIME_SECONDS": "150",
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "300",
+    }

@@ -7,8 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.optim import AdamW
 
-from profile_lib.errors import InputError
+from profile_lib.errors import DivergedError, InputError
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.training.adapters import choose_tuned
 from profile_lib.training.checkpoints import Checkpoints
@@ -179,16 +180,63 @@ def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(
     assert [(e["stage"], e["epoch"]) for e in epochs] == list(losses)
 
 
+class Turning(Memory):
+    """Whose second batch cannot be learned from."""
+
+    def batches(self, *given, **also):
+        good, bad = super().batches(*given, **also)
+        yield good
+        yield {**bad, "weight": bad["weight"] * np.nan}
+
+
 def test_a_loss_that_is_not_a_number_names_its_rows_and_keeps_the_last_checkpoint(tmp_path):
     checkpoints = Checkpoints(str(tmp_path), {})
+    broken = a_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
+    told = (
+        r"the loss is nan at numbers, epoch 1, batch 2 \(rows of hash 4, 5, 6, …\); "
+        "the checkpoint of step 1 is kept"
+    )
+    with pytest.raises(DivergedError, match=told):
+        broken.fit(Turning(), lambda with_text: {"loss": 0.5})
     good = a_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
-    good.fit(Memory(), lambda with_text: {"loss": 0.5})
-    before = checkpoints.last()
-    broken = a_loop(checkpoints=checkpoints)
-    told = r"the loss is nan at numbers, epoch 1, batch 1 \(rows of hash 0, 1, 2, …\); its last"
-    with pytest.raises(InputError, match=told):
-        broken.fit(Memory(weight=np.nan), lambda with_text: {"loss": 0.5})
-    assert checkpoints.last().position == before.position
+    good.fit(Memory(), lambda with_text: {"loss": 0.5}, resume=True)
+    unbroken = a_loop()
+    unbroken.fit(Memory(), lambda with_text: {"loss": 0.5})
+    assert good.curve == unbroken.curve
+
+
+def test_a_gradient_that_is_not_a_number_moves_nothing():
+    loop = a_loop()
+    before = {k: v.clone() for k, v in loop.model.state_dict().items()}
+    linear = loop.model.heads.tasks["buys"].wide
+    linear.weight.register_hook(lambda gradient: gradient * np.inf)
+    with pytest.raises(DivergedError, match=r"gradient's length is (inf|nan) at numbers, epoch 1"):
+        loop._step(next(Memory().batches(4, (), with_text=False)), *stepping(loop))
+    assert same(before, loop.model.state_dict())
+
+
+def stepping(loop: Loop):
+    stage = loop.objective.stages[0]
+    return AdamW(list(loop.objective.groups(loop.model, stage))), stage
+
+
+def test_a_validation_that_is_not_a_number_is_no_best_epoch():
+    with pytest.raises(DivergedError, match="the loss is nan in validation at numbers, epoch 2"):
+        looped(Memory(), [0.5, np.nan])
+
+
+def test_a_compiled_encoder_learns_as_it_is_written():
+    plan = replace(PLAN, numeric_epochs=0)
+    curves = []
+    for is_compiled in (False, True):
+        loop = a_loop(replace(plan, compile=is_compiled))
+        for module in loop.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0  # the compiler draws otherwise
+        loop.fit(Memory(), lambda with_text: {"loss": 0.5})
+        assert (loop.model.bert._compiled_call_impl is not None) == is_compiled
+        curves.append(loop.curve)
+    np.testing.assert_allclose(curves[0], curves[1], atol=1e-5)
 
 
 def test_a_label_outside_the_range_of_its_head_is_told():
