@@ -49,6 +49,7 @@ from profile_lib.training.ranks import Alone
 REPEATS = 5
 ROWS = 1024  # trained on in one pass
 LONG = 128  # tokens
+FED = 60_000  # rows that the loaders read
 WHOLE = {  # all of the encoder, one pass with the text
     "training.tuning.method": "all", "training.epochs": 1, "training.numeric_epochs": 0,
     "training.negatives_kept": 1.0, "training.batch_size": 32, "training.progress_steps": 1,
@@ -92,7 +93,7 @@ class Prepared:
         )  # fmt: skip
 
     def rate(self, launcher: str, n_ranks: int, threads: int) -> dict[str, float]:
-        """Examples a second after the first steps, and the share of the time waiting for data."""
+        """Examples a second of the pass, and the share of the time waiting for data."""
         given, told = self.settings.training, []
         options = HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds)
         job = self.job(n_ranks, threads)
@@ -138,10 +139,11 @@ def trainer_at(arguments: argparse.Namespace, max_tokens: int, n_rows: int) -> d
             ours.append(given.rate("in_process", 1, 2))
             default.append(trainer_rate(given, trims=False))
             trimmed.append(trainer_rate(given, trims=True))
+        mean_tokens = given.mean_tokens()
     rates = [o["rate"] for o in ours]
     return {
         "rows": n_rows,
-        "mean_tokens": given.mean_tokens(),
+        "mean_tokens": mean_tokens,
         "ours_a_second": spread(rates),
         "trainer_a_second": spread(default),
         "trimming_trainer_a_second": spread(trimmed),
@@ -266,7 +268,7 @@ def loader(arguments: argparse.Namespace) -> dict[str, Any]:
 
     warnings.filterwarnings("ignore", module="petastorm")
     with tempfile.TemporaryDirectory() as folder:
-        given = prepared(arguments, folder, 20_000)
+        given = prepared(arguments, folder, FED)
         source = given.snapshot.split("train")
         rows = given.spark.read.parquet(source)
         width = len(rows.first()["numeric"])
