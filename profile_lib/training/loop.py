@@ -119,19 +119,20 @@ class Loop:
         rest = itertools.islice(batches, at.batch, None)
         ready = Prefetched(self.objective.prepare(batch, seed, stage) for batch in rest)
         self.model.train()
-        began, rows, waited = time.monotonic(), 0, 0.0
+        began, rows = time.monotonic(), 0
         try:
-            while True:
+            parts, own = self._take(ready)
+            totals = self.ranks.sum(own)
+            while totals[0] > 0:  # as long as any rank has rows
                 share = rate(at.done, n_steps, plan.warmup_share)
                 for group in optimizer.param_groups:
                     group["lr"] = group["highest"] * share
-                waited = ready.waited
-                n = self._step(ready.next(), optimizer, stage)
-                if n == 0:
-                    break
-                at.done, at.batch, rows = at.done + 1, at.batch + 1, rows + n
-                seconds = time.monotonic() - began
+                rows += int(totals[0])
+                following, own = self._take(ready)
+                totals = self._step(parts, totals, own, optimizer, stage)
+                parts, at.done, at.batch = following, at.done + 1, at.batch + 1
                 if at.done % plan.progress_steps == 0:
+                    seconds = time.monotonic() - began
                     self.tell({
                         "stage": stage.name, "epoch": at.epoch + 1, "step": at.done,
                         "steps": n_steps, "loss": round(self.curve[-1], 4),
@@ -145,25 +146,38 @@ class Loop:
         return {
             "stage": stage.name,
             "epoch": at.epoch + 1,
-            "data_wait": round(waited / max(time.monotonic() - began, 1e-9), 4),
+            "data_wait": round(ready.waited / max(time.monotonic() - began, 1e-9), 4),
         }
 
-    def _step(self, batch: Batch | None, optimizer: Optimizer, stage: Stage) -> int:
-        """One step of all ranks; the rows of the global batch, 0 where no rank has any left."""
-        parts = [] if batch is None else split(batch, self.plan.accumulation)
-        given = [self._tensors(part) for part in parts]
+    def _take(self, ready: Prefetched) -> tuple[list[Given], Tensor]:
+        """This rank's next batch in parts, and what it adds to the totals of a step: its rows, and
+        the weight of each part of the objective."""
+        batch = ready.next()
+        pieces = [] if batch is None else split(batch, self.plan.accumulation)
+        parts = [self._tensors(piece) for piece in pieces]
         totals = torch.zeros(1 + len(self.weights), device=self.device)
-        for part in given:
+        for part in parts:
             totals[0] += len(part["weight"])
             totals[1:] += self.objective.totals(part)
-        totals = self.ranks.sum(totals)
-        if totals[0] == 0:
-            return 0
+        return parts, totals
+
+    def _step(
+        self,
+        parts: list[Given],
+        totals: Tensor,
+        following: Tensor,
+        optimizer: Optimizer,
+        stage: Stage,
+    ) -> Tensor:
+        """One step of all ranks; the totals of the next one, of which `following` are this rank's.
+
+        They travel with the loss: ranks wait for each other once a step.
+        """
         # Of dropout: another draw at each step and on each rank, and the same after a restart.
         torch.manual_seed((self.plan.seed * 1_000_003 + len(self.curve)) * 1009 + self.ranks.rank)
         optimizer.zero_grad()
-        told = torch.zeros((), device=self.device)
-        for part in given:
+        told = torch.zeros(1, device=self.device)
+        for part in parts:
             with torch.autocast("cuda", torch.bfloat16, enabled=self.has_bf16):
                 sums = self.objective.sums(self.model, part, stage)
             loss = (self.weights * sums / totals[1:].clamp(min=1e-6)).sum()
@@ -171,23 +185,27 @@ class Loop:
             if stage.with_text:  # of all ranks' parts together once
                 loss = loss + orthogonality(self.model) * len(part["weight"]) / totals[0]
             loss.backward()
-        own, whole = float(told), float(self.ranks.sum(told))
+        summed = self.ranks.sum(torch.cat([told, following]))
+        whole = float(summed[0])
         if not math.isfinite(whole):
-            raise self._broken(f"the loss is {whole}", not math.isfinite(own), batch, stage)
+            is_ours = not math.isfinite(float(told))
+            raise self._broken(f"the loss is {whole}", is_ours, parts, stage)
         self.ranks.synchronize(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         length = float(torch.nn.utils.clip_grad_norm_(parameters, self.plan.max_grad_norm))
         if not math.isfinite(length):
-            raise self._broken(f"the gradient's length is {length}", True, batch, stage)
+            raise self._broken(f"the gradient's length is {length}", True, parts, stage)
         self.curve.append(whole)
         self.ranks.step(optimizer)
         if stage.with_text:
             after_step(self.model, self.at.done)
-        return int(totals[0])
+        return summed[1:]
 
-    def _broken(self, what: str, is_ours: bool, batch: Batch | None, stage: Stage) -> DivergedError:
+    def _broken(self, what: str, is_ours: bool, parts: list[Given], stage: Stage) -> DivergedError:
         """What all ranks say of a step that cannot be made: where, and with whose rows."""
-        ours = batch["row_hash"][:3] if batch is not None and is_ours else np.zeros(0, np.int64)
+        ours = np.zeros(0, np.int64)
+        if parts and is_ours:
+            ours = parts[0]["row_hash"][:3].cpu().numpy()
         hashes = ", ".join(map(str, self.ranks.gather(ours)))
         where = f"{stage.name}, epoch {self.at.epoch + 1}, batch {self.at.batch + 1}"
         return self._diverged(f"{what} at {where} (rows of hash {hashes}, …)", " in these rows")

@@ -12,6 +12,7 @@ from torch.optim import AdamW
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.training.adapters import choose_tuned
+from profile_lib.training.batches import Prefetched
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.loop import Loop
 from profile_lib.training.objectives import Supervised
@@ -210,8 +211,9 @@ def test_a_gradient_that_is_not_a_number_moves_nothing():
     before = {k: v.clone() for k, v in loop.model.state_dict().items()}
     linear = loop.model.heads.tasks["buys"].wide
     linear.weight.register_hook(lambda gradient: gradient * np.inf)
+    parts, totals = loop._take(Prefetched(Memory().batches(4, (), with_text=False)))
     with pytest.raises(DivergedError, match=r"gradient's length is (inf|nan) at numbers, epoch 1"):
-        loop._step(next(Memory().batches(4, (), with_text=False)), *stepping(loop))
+        loop._step(parts, totals, totals, *stepping(loop))
     assert same(before, loop.model.state_dict())
 
 
