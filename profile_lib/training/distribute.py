@@ -73,7 +73,8 @@ class HorovodRanks:
         self.hvd = hvd
         self.compression = hvd.Compression.fp16 if compress else hvd.Compression.none
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
-        self._by_rows: list[Tensor] = []
+        self._whole: dict[Tensor, Tensor] = {}  # tables sent by rows → room for their gradients
+        self._filled: list[tuple[Tensor, Tensor]] = []  # of that room, the rows that are not zero
 
     def share(self, model: nn.Module) -> None:
         """Broadcast rank 0's parameters and buffers."""
@@ -83,10 +84,11 @@ class HorovodRanks:
         """The optimizer with gradients summed: the loss is divided by the global batch already."""
         tuned = {id(p) for group in optimizer.param_groups for p in group["params"]}
         named = [(name, p) for name, p in model.named_parameters() if id(p) in tuned]
-        self._by_rows = []
+        self._whole, self._filled = {}, []
         for table in _large_tables(model):
             table.sparse = id(table.weight) in tuned
-            self._by_rows += [table.weight] if table.sparse else []
+            if table.sparse:
+                self._whole[table.weight] = torch.zeros_like(table.weight, requires_grad=False)
         return self.hvd.DistributedOptimizer(
             optimizer,
             named_parameters=named,
@@ -97,19 +99,27 @@ class HorovodRanks:
 
     def synchronize(self, optimizer: Optimizer) -> None:
         """Wait for the sums."""
-        for p in self._by_rows:
+        for p in self._whole:
             if p.grad is None:  # no rows for this rank: Horovod would send zeros for all of it
                 none = torch.zeros(0, p.shape[1], dtype=p.dtype, device=p.device)
                 at = torch.zeros(1, 0, dtype=torch.int64, device=p.device)
                 p.grad = torch.sparse_coo_tensor(at, none, p.shape, check_invariants=False)
         optimizer.synchronize()  # type: ignore[attr-defined]
-        for p in self._by_rows:
-            p.grad = None if p.grad is None else p.grad.to_dense()
+        # A table is too large to be made and zeroed anew for the few rows of each step.
+        self._filled = []
+        for p, whole in self._whole.items():
+            assert p.grad is not None
+            rows = p.grad._indices()[0]
+            whole.index_add_(0, rows, p.grad._values())
+            self._filled.append((whole, rows))
+            p.grad = whole
 
     def step(self, optimizer: Optimizer) -> None:
         """Apply gradients that are summed already."""
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             optimizer.step()
+        for whole, rows in self._filled:
+            whole.index_fill_(0, rows, 0.0)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over the ranks."""
