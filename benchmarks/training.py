@@ -48,6 +48,8 @@ from profile_lib.training.ranks import Alone
 
 REPEATS = 5
 ROWS = 1024  # trained on in one pass
+SHARED = 2048  # the same, by two ranks: of more rows each has about as many
+SETTLED = 8  # steps after which ranks are counted: before it they meet and open their files
 LONG = 128  # tokens
 FED = 60_000  # rows that the loaders read
 WHOLE = {  # all of the encoder, one pass with the text
@@ -105,9 +107,15 @@ class Prepared:
             self.spark, job, n_ranks, tell,
             launcher=launcher, options=options, retries=0,  # type: ignore[arg-type]
         )  # fmt: skip
-        speeds = [entry["examples_a_second"] for entry in told if "step" in entry]
+        speeds = {e["step"]: e["examples_a_second"] for e in told if "step" in e}
+        last, size = max(speeds), given.batch_size
+        seconds = last * size / speeds[last] - SETTLED * size / speeds[SETTLED]
         (epoch,) = [entry for entry in told if "data_wait" in entry]
-        return {"rate": speeds[-1], "data_wait": epoch["data_wait"]}
+        return {
+            "rate": speeds[last],
+            "settled": (last - SETTLED) * size / seconds,
+            "data_wait": epoch["data_wait"],
+        }
 
 
 def prepared(
@@ -197,16 +205,17 @@ def trainer_rate(given: Prepared, *, trims: bool) -> float:
 def ranks(arguments: argparse.Namespace) -> dict[str, Any]:
     """Two ranks of one thread against one of two, and against torch's DDP over Gloo."""
     with tempfile.TemporaryDirectory() as folder:
-        given = prepared(arguments, folder)
+        given = prepared(arguments, folder, SHARED)
         found: dict[str, list[float]] = {"alone": [], "horovod": [], "torch": [], "ddp": []}
         for _ in range(REPEATS):
-            found["alone"].append(given.rate("in_process", 1, 2)["rate"])
-            found["horovod"].append(given.rate("horovod", 2, 1)["rate"])
-            found["torch"].append(given.rate("torch", 2, 1)["rate"])
+            found["alone"].append(given.rate("in_process", 1, 2)["settled"])
+            found["horovod"].append(given.rate("horovod", 2, 1)["settled"])
+            found["torch"].append(given.rate("torch", 2, 1)["settled"])
             found["ddp"].append(ddp_rate(given))
     against_one = [h / a for h, a in zip(found["horovod"], found["alone"], strict=True)]
     against_ddp = [h / d for h, d in zip(found["horovod"], found["ddp"], strict=True)]
     return {
+        "rows": SHARED,
         **{f"{name}_a_second": spread(values) for name, values in found.items()},
         "two_ranks_to_one": spread(against_one),
         "wanted_two_ranks_to_one": WANTED["ranks"],
@@ -244,8 +253,10 @@ def ddp_rank(rank: int, job: FitJob, port: int, out: str) -> None:
     # Shards are not of one length: all ranks pass as many batches as the shortest has.
     n_steps = torch.tensor(sum(1 for _ in feed.batches(stage.size, (0,), with_text=True)))
     dist.all_reduce(n_steps, dist.ReduceOp.MIN)
-    began = time.monotonic()
-    for batch in islice(feed.batches(stage.size, (0,), with_text=True), int(n_steps)):
+    batches = islice(feed.batches(stage.size, (0,), with_text=True), int(n_steps))
+    for step, batch in enumerate(batches):
+        if step == SETTLED:
+            began = time.monotonic()
         tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
         sums = objective.sums(wrapped, tensors, stage)
         optimizer.zero_grad()
@@ -254,7 +265,8 @@ def ddp_rank(rank: int, job: FitJob, port: int, out: str) -> None:
         optimizer.step()
     dist.barrier()
     if rank == 0:
-        Path(out).write_text(str(int(n_steps) * stage.size / (time.monotonic() - began)))
+        rows = (int(n_steps) - SETTLED) * stage.size
+        Path(out).write_text(str(rows / (time.monotonic() - began)))
     dist.destroy_process_group()
 
 
