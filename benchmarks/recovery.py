@@ -1,9 +1,10 @@
 """How a training outlives its ranks: seeded kills, each at its own step, all to be made up for.
 
-    python benchmarks/recovery.py --config conf/demo.yaml --kills 20
+    python benchmarks/recovery.py --config conf/ga.yaml --kills 20
 
-Reads the table `examples` of the settings (make demo leaves one). Each training is one of two
-Horovod ranks on the numbers alone; its victim is a rank, or the Spark worker that it runs below.
+Reads the table `examples` of the settings (run the jobs up to build_examples first). Each training
+is one of two Horovod ranks, on the numbers and then with the text; its victim is a rank, or the
+Spark worker that it runs below, the moment a random step of either stage.
 Writes benchmarks/results/training.json: how many recovered, after how many seconds the next step
 was told, and how many steps were lost.
 """
@@ -20,26 +21,25 @@ from typing import Any
 import numpy as np
 import psutil
 from measure import save, spread
+from training import Prepared
 
-from jobs.fitting import fit, prepare_snapshot, prepare_start
+from jobs.fitting import fit
 from profile_lib.config import load_settings, with_values
-from profile_lib.encoders import encoder_folder
-from profile_lib.spark import start_spark
-from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES
-from profile_lib.training.rank import START
 
-EVERY = 25  # steps between two checkpoints
+ROWS = 1024  # of each kind of split; a pass with the text is about as long as those before it
+EVERY = 10  # steps between two checkpoints
 WANTED_SECONDS = 60
 CHANGES = {
-    "model.text": False, "training.ranks": 2, "training.launcher": "horovod",
-    "training.checkpoint_steps": EVERY, "training.progress_steps": 1, "training.retries": 2,
-    "training.numeric_epochs": 4, "training.numeric_batch_size": 64,
+    "training.ranks": 2, "training.launcher": "horovod", "training.retries": 2,
+    "training.checkpoint_steps": EVERY, "training.progress_steps": 1,
+    "training.numeric_epochs": 2, "training.numeric_batch_size": 64,
+    "training.epochs": 1, "training.batch_size": 32, "training.negatives_kept": 1.0,
+    "training.evaluation_rows": 64,
 }  # fmt: skip
 
 
 class Kill(threading.Thread):
-    """Kills a rank, or the worker above it, once `step` has been told."""
+    """Kills a rank, or the worker above it, once so many steps as `step` have been told."""
 
     def __init__(self, step: int, rank: int, worker: bool) -> None:
         super().__init__(daemon=True)
@@ -75,13 +75,10 @@ def below(word: str) -> list[psutil.Process]:
 def main(arguments: argparse.Namespace) -> None:
     """One unbroken training, then as many broken ones as asked for."""
     settings = with_values(load_settings(arguments.config), CHANGES)
-    spark = start_spark(settings.spark, "benchmark")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        examples = Store(spark, settings.paths.tables).read(EXAMPLES)
-        snapshot = prepare_snapshot(examples, settings, folder)
-        encoder = encoder_folder(settings.model.encoder)
-        prepare_start(spark, snapshot, settings, folder, encoder, {})
+        given = Prepared(settings, folder, ROWS)
+        spark, snapshot = given.spark, given.snapshot
         whole = fit(spark, settings, folder, snapshot, lambda entry: None, alone=True)
         curve = whole.outcome.curve
         kills = []
@@ -92,7 +89,6 @@ def main(arguments: argparse.Namespace) -> None:
             kill = Kill(step, int(rng.integers(0, 2)), bool(rng.integers(0, 2)))
             kills.append(killed(kill, spark, settings, folder, snapshot, curve))
             print(seed, kills[-1], flush=True)
-        assert (folder / START).is_dir()
     recovered = [k for k in kills if k["same_curve"]]
     save(
         "training",
@@ -117,7 +113,7 @@ def killed(
 
     def tell(entry: dict[str, Any]) -> None:
         told.append((time.monotonic(), entry))
-        if entry.get("step", 0) >= kill.step:
+        if sum("step" in e for _, e in told) >= kill.step:
             kill.reached.set()
 
     kill.start()
@@ -125,7 +121,7 @@ def killed(
     kill.join(10)
     after = [at for at, entry in told if at > kill.at and "step" in entry]
     lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
-    before = max((e["step"] for _, e in told[:lost] if "step" in e), default=0)
+    before = sum("step" in e for _, e in told[:lost])
     resumed = next((e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e), 0)
     resumed_after = [at for at in after if at > told[lost][0]]
     return {
@@ -139,6 +135,6 @@ def killed(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="conf/demo.yaml")
+    parser.add_argument("--config", default="conf/ga.yaml")
     parser.add_argument("--kills", type=int, default=20)
     main(parser.parse_args())
