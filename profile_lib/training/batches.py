@@ -117,14 +117,17 @@ def join_shards(shards: list[Iterator[Batch]], pad_id: int) -> Iterator[Batch]:
 def _concat(parts: list[Batch], pad_id: int) -> Batch:
     if len(parts) == 1:
         return parts[0]
-    joined = {n: [part[n] for part in parts] for n in parts[0]}
-    if "token_ids" in joined:
-        longest = max(ids.shape[1] for ids in joined["token_ids"])
-        joined["token_ids"] = [
-            np.pad(ids, ((0, 0), (0, longest - ids.shape[1])), constant_values=pad_id)
-            for ids in joined["token_ids"]
-        ]
-    return {name: np.concatenate(columns) for name, columns in joined.items()}
+    names = [name for name in parts[0] if name != "token_ids"]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    if "token_ids" in parts[0]:
+        texts = [part["token_ids"] for part in parts]
+        longest = max(ids.shape[1] for ids in texts)
+        joined["token_ids"] = np.full((len(joined["weight"]), longest), pad_id, np.int64)
+        first = 0
+        for ids in texts:
+            joined["token_ids"][first : first + len(ids), : ids.shape[1]] = ids
+            first += len(ids)
+    return joined
 
 
 class Prefetched:
