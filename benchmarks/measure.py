@@ -78,14 +78,20 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def _processor() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        return next(line.partition(": ")[2].strip() for line in lines if "model name" in line)
+
+
 def save(name: str, part: str, result: dict[str, Any]) -> None:
-    """Put `result` under `part` into results/`name`.json, with date and cores."""
+    """Put `result` under `part` into results/`name`.json, with date, cores and processor."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     kept = json.loads(path.read_text()) if path.is_file() else {}
     about = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
     }
     kept[part] = about | result
