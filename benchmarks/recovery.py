@@ -26,8 +26,8 @@ from training import Prepared
 from jobs.fitting import fit
 from profile_lib.config import load_settings, with_values
 
-ROWS = 1024  # of each kind of split; a pass with the text is about as long as those before it
-EVERY = 10  # steps between two checkpoints
+ROWS = 512  # of each kind of split: seconds in each stage, far longer with the text
+EVERY = 5  # steps between two checkpoints
 WANTED_SECONDS = 60
 CHANGES = {
     "training.ranks": 2, "training.launcher": "horovod", "training.retries": 2,
