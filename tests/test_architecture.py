@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "encoders": {"errors"},
     "timeline": set(),
     "positions": set(),
+    "prefetch": set(),
     "spark": {"config"},
     "store": {"errors", "tables"},
     "events": {"errors", "tables", "timeline"},
@@ -22,8 +23,8 @@ MAY_IMPORT = {
     "examples": {"errors", "tables", "timeline"},
     "model": {"errors"},
     "tracking": {"errors"},
-    "training": {"errors", "tables", "metrics", "encoders", "model", "positions"},
-    "inference": {"errors", "tables", "metrics", "model", "positions"},
+    "training": {"errors", "tables", "metrics", "encoders", "model", "positions", "prefetch"},
+    "inference": {"errors", "tables", "metrics", "model", "positions", "prefetch"},
     "profiles": {"errors", "tables", "metrics", "inference", "store"},
 }
 ONE_FILE = {
@@ -31,6 +32,8 @@ ONE_FILE = {
     "petastorm": ("profile_lib/training/feed.py",),
     "mlflow": ("profile_lib/tracking.py", "profile_lib/inference/served.py"),
     "wandb": ("profile_lib/tracking.py",),
+    "openvino": ("profile_lib/inference/openvino_int8.py", "profile_lib/training/quantize.py"),
+    "nncf": ("profile_lib/training/quantize.py",),
     "peft": ("profile_lib/training/adapters.py",),
 }
 

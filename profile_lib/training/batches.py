@@ -1,9 +1,6 @@
 """Columns of a shard in, batches of near lengths out; plain numpy, the same on every machine."""
 
 import math
-import queue
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from itertools import repeat, zip_longest
 from typing import Protocol
@@ -128,58 +125,6 @@ def _concat(parts: list[Batch], pad_id: int) -> Batch:
             joined["token_ids"][first : first + len(ids), : ids.shape[1]] = ids
             first += len(ids)
     return joined
-
-
-class Prefetched:
-    """An iterator whose items are made in a thread of their own, `ahead` of them waiting.
-
-    What the thread raises is raised here. `waited` is the seconds spent waiting for items.
-    """
-
-    def __init__(self, items: Iterator[Batch], ahead: int = 2):
-        self.waited = 0.0
-        self._is_over = False
-        self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(ahead)
-        self._is_closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
-        self._thread.start()
-
-    def _run(self, items: Iterator[Batch]) -> None:
-        try:
-            for item in items:
-                if not self._put(item):
-                    return
-        except BaseException as error:  # noqa: BLE001  # raised again by next()
-            self._put(error)
-        else:
-            self._put(None)
-
-    def _put(self, item: Batch | BaseException | None) -> bool:
-        while not self._is_closed.is_set():
-            try:
-                self._queue.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def next(self) -> Batch | None:
-        """The next item, None from the end on."""
-        if self._is_over:
-            return None
-        began = time.perf_counter()
-        item = self._queue.get()
-        self.waited += time.perf_counter() - began
-        self._is_over = not isinstance(item, dict)
-        if isinstance(item, BaseException):
-            self.close()
-            raise item
-        return item
-
-    def close(self) -> None:
-        """Stop the thread; what it has made is dropped."""
-        self._is_closed.set()
-        self._thread.join()
 
 
 def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:

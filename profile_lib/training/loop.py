@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from profile_lib.errors import DivergedError, InputError
+from profile_lib.prefetch import Prefetched
 from profile_lib.training.adapters import (
     after_step,
     importance,
     orthogonality,
     restore_importance,
 )
-from profile_lib.training.batches import Batch, Prefetched, Source, split
+from profile_lib.training.batches import Batch, Source, split
 from profile_lib.training.checkpoints import Checkpoints, Position
 from profile_lib.training.objectives import Given, Objective
 from profile_lib.training.plan import Plan, Stage, rate
@@ -149,7 +150,7 @@ class Loop:
             "data_wait": round(ready.waited / max(time.monotonic() - began, 1e-9), 4),
         }
 
-    def _take(self, ready: Prefetched) -> tuple[list[Given], Tensor]:
+    def _take(self, ready: Prefetched[Batch]) -> tuple[list[Given], Tensor]:
         """This rank's next batch in parts, and what it adds to the totals of a step: its rows, and
         the weight of each part of the objective."""
         batch = ready.next()

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profile_lib.training.batches import (
-    Prefetched,
     cut,
     drop_negatives,
     join_shards,
@@ -129,36 +128,3 @@ def test_the_parts_of_a_batch_hold_its_rows_in_order_each_trimmed(n, parts):
     assert np.concatenate([p["numeric"][:, 0] for p in pieces]).tolist() == list(range(n))
     assert len(pieces) == min(n, parts)
     assert all(p["token_ids"].shape[1] == p["n_tokens"].max() for p in pieces)
-
-
-def test_what_is_made_ahead_comes_in_order_and_ends_for_good():
-    ready = Prefetched(iter([{"n": np.array([i])} for i in range(5)]), ahead=1)
-    found = [ready.next() for _ in range(7)]
-    assert [None if item is None else int(item["n"][0]) for item in found] == [
-        0, 1, 2, 3, 4, None, None
-    ]  # fmt: skip
-
-
-def test_an_error_of_the_thread_that_makes_batches_is_raised_where_they_are_taken():
-    def broken():
-        yield {"n": np.zeros(1)}
-        raise ValueError("row group 3 is torn")
-
-    ready = Prefetched(broken())
-    ready.next()
-    with pytest.raises(ValueError, match="row group 3 is torn"):
-        ready.next()
-
-
-def test_a_closed_iterator_makes_nothing_more():
-    made = []
-
-    def endless():
-        while True:
-            made.append(len(made))
-            yield {"n": np.zeros(1)}
-
-    ready = Prefetched(endless(), ahead=2)
-    ready.next()
-    ready.close()
-    assert len(made) <= 4

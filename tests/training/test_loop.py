@@ -11,8 +11,8 @@ from torch.optim import AdamW
 
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.prefetch import Prefetched
 from profile_lib.training.adapters import choose_tuned
-from profile_lib.training.batches import Prefetched
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.loop import Loop
 from profile_lib.training.objectives import Supervised

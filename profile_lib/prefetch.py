@@ -1,0 +1,70 @@
+"""An iterator in, the same items out, made ahead in a thread of their own."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Prefetched(Generic[Item]):
+    """An iterator whose items are made in a thread of their own, `ahead` of them waiting.
+
+    What the thread raises is raised here. `waited` is the seconds spent waiting for items.
+    """
+
+    def __init__(self, items: Iterator[Item], ahead: int = 2):
+        self.waited = 0.0
+        self._is_over = False
+        self._queue: queue.Queue[Item | BaseException | None] = queue.Queue(ahead)
+        self._is_closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
+        self._thread.start()
+
+    def _run(self, items: Iterator[Item]) -> None:
+        try:
+            for item in items:
+                if not self._put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001  # raised again by next()
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _put(self, item: Item | BaseException | None) -> bool:
+        while not self._is_closed.is_set():
+            try:
+                self._queue.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def next(self) -> Item | None:
+        """The next item, None from the end on."""
+        if self._is_over:
+            return None
+        began = time.perf_counter()
+        item = self._queue.get()
+        self.waited += time.perf_counter() - began
+        if isinstance(item, BaseException):
+            self._is_over = True
+            self.close()
+            raise item
+        self._is_over = item is None
+        return item
+
+    def __iter__(self) -> Iterator[Item]:
+        """The items that are left; the thread ends with them, or when the caller does."""
+        try:
+            while (item := self.next()) is not None:
+                yield item
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop the thread; what it has made is dropped."""
+        self._is_closed.set()
+        self._thread.join()
