@@ -8,10 +8,11 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import torch
 from mlflow.pyfunc import PythonModel
 
 from profile_lib.inference.predictor import Predictor
-from profile_lib.model.checkpoint import load_model
+from profile_lib.model.checkpoint import check_model
 
 BATCH_TOKENS, MAX_EVENTS = 8192, 1  # no reasons are served, so events need no telling apart
 
@@ -21,8 +22,16 @@ class Served(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the model that was logged."""
-        model, spec, _ = load_model(context.artifacts["folder"])
-        self.predictor = Predictor(model, spec.separator_id, BATCH_TOKENS, MAX_EVENTS)
+        folder = context.artifacts["folder"]
+        self.predictor = Predictor.load(
+            folder,
+            check_model(folder).model_version,
+            runtime="auto",
+            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            threads=torch.get_num_threads(),
+            batch_tokens=BATCH_TOKENS,
+            max_events=MAX_EVENTS,
+        )
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoTokenizer
 
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import load_model, read_about, save_model
+from profile_lib.model.checkpoint import check_model, load_model, read_about, save_model
 from profile_lib.model.numbers import NumberStatistics
 
 IDS, N_TOKENS = torch.tensor([[2, 5, 3]]), torch.tensor([3])
@@ -73,9 +73,36 @@ def test_a_missing_file_is_told(saved, file, told):
         load_model(str(saved))
 
 
+def test_a_check_finds_every_file_that_was_changed_or_is_missing(saved):
+    assert check_model(str(saved)).files.keys() >= {"model.safetensors", "report.json"}
+    (saved / "report.json").write_text("{}")
+    with pytest.raises(InputError, match=r"report.json: sha256 .* the file was changed"):
+        check_model(str(saved))
+    (saved / "report.json").unlink()
+    with pytest.raises(InputError, match="no report.json; the folder is not whole"):
+        check_model(str(saved))
+
+
+def test_a_check_finds_a_description_that_was_changed(saved):
+    path = saved / "model.json"
+    path.write_text(path.read_text().replace('"joined_size": 5', '"joined_size": 6'))
+    with pytest.raises(InputError, match=r"model.json tells of version \w+, but what it describes"):
+        check_model(str(saved))
+
+
+def test_folders_are_saved_with_the_model(model, tokenizer_folder, tmp_path):
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "graph.xml").write_text("<graph/>")
+    about = save_model(
+        str(tmp_path / "m"), model, tokenizer_folder, {}, {}, folders={"int8": tmp_path / "extra"}
+    )
+    assert (tmp_path / "m" / "int8" / "graph.xml").read_text() == "<graph/>"
+    assert "int8/graph.xml" in about.files
+
+
 def test_a_description_that_is_none_is_told(saved):
     (saved / "model.json").write_text('{"model_version": "x"}')
-    with pytest.raises(InputError, match="not a model's description: sha256: Field required"):
+    with pytest.raises(InputError, match="not a model's description: files: Field required"):
         read_about(str(saved))
 
 
