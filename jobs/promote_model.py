@@ -13,7 +13,7 @@ from jobs.fitting import NAMES, tracker_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
-from profile_lib.inference.udf import add_predictions
+from profile_lib.inference.udf import Counts, add_predictions
 from profile_lib.model.checkpoint import read_about
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
@@ -116,9 +116,11 @@ def _answers(
         folder,
         categories=[(c.name, c.values) for c in about.spec.categories],
         model_version=about.model_version,
+        runtime=settings.refresh.runtime,
         batch_tokens=settings.refresh.batch_tokens,
         max_events=settings.examples.max_text_events,
         n_reasons=0,
+        counts=Counts.on(sample.sparkSession.sparkContext),
     )
     answer = F.get("prediction.answers", F.lit(place)).cast("double")
     columns = [F.xxhash64("user_id").alias("user"), task.answer.cast("int").alias("label")]

@@ -14,8 +14,9 @@ from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.inputs import model_inputs
 from profile_lib.features.known import known_events
 from profile_lib.features.tokens import add_tokens
-from profile_lib.inference.udf import add_predictions
-from profile_lib.model.checkpoint import About, read_about
+from profile_lib.inference.runtimes import check_runtime
+from profile_lib.inference.udf import Counts, add_predictions
+from profile_lib.model.checkpoint import About, check_model
 from profile_lib.profiles.build import Head, build_profiles
 from profile_lib.profiles.refresh import refresh_cutoffs
 from profile_lib.spark import kept
@@ -26,12 +27,16 @@ from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 def run(store: Store, settings: Settings, day: date | None) -> None:
     """Compute the profiles of all users with events, or of those with events that came on `day`."""
     folder = model_folder(settings)
-    about = read_about(folder)  # before anything is computed
+    about = check_model(folder)  # before anything is computed
+    check_runtime(settings.refresh.runtime, folder)
+    counts = Counts.on(store.spark.sparkContext)
     events = store.read(EVENTS)
     with kept(known_events(events, refresh_cutoffs(events, day))) as known:
         built = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
         with kept(built) as behaviour:  # for the model, and for the profile
-            store.upsert(USER_PROFILES, profiles_of(behaviour, store, settings, folder, about))
+            profiles = profiles_of(behaviour, store, settings, folder, about, counts)
+            store.upsert(USER_PROFILES, profiles)
+    print(f"refresh_profiles: {counts}")
 
 
 def model_folder(settings: Settings) -> str:
@@ -52,7 +57,12 @@ def model_folder(settings: Settings) -> str:
 
 
 def profiles_of(
-    behaviour: DataFrame, store: Store, settings: Settings, folder: str, about: About
+    behaviour: DataFrame,
+    store: Store,
+    settings: Settings,
+    folder: str,
+    about: About,
+    counts: Counts,
 ) -> DataFrame:
     """The profiles of users whose behaviour is known, as the model in `folder` sees them."""
     given = settings.refresh
@@ -62,9 +72,11 @@ def profiles_of(
         folder,
         categories=[(c.name, c.values) for c in about.spec.categories],
         model_version=about.model_version,
+        runtime=given.runtime,
         batch_tokens=given.batch_tokens,
         max_events=settings.examples.max_text_events,
         n_reasons=given.n_reasons,
+        counts=counts,
     ).select("user_id", "prediction")
     return build_profiles(
         behaviour.join(predictions, "user_id"),

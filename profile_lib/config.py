@@ -216,6 +216,14 @@ class TrainingSettings(Section):
         return self
 
 
+class QuantizationSettings(Section):
+    """The int8 encoder that is made beside a trained one's weights."""
+
+    make: bool
+    calibration_texts: int = Field(gt=0)  # of train, by which the scales are found
+    quality_kept: float = Field(gt=0, le=1)  # of each test measure of fp32's; with less, not served
+
+
 class PretrainSettings(Section):
     """How an encoder is pretrained; what is not here is as in training."""
 
@@ -285,6 +293,7 @@ class RefreshSettings(Section):
     """How profiles are computed."""
 
     alias: Literal["champion", "challenger"] | None  # the model by MLflow's alias; null: by name
+    runtime: Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]  # of the encoder
     batch_tokens: int = Field(gt=0)  # padded tokens of one forward pass
     user_buckets: int = Field(gt=0)
     n_reasons: int = Field(ge=0)
@@ -304,6 +313,7 @@ class Settings(Section):
     model: ModelSettings
     pretrain: PretrainSettings
     training: TrainingSettings
+    quantization: QuantizationSettings
     tune: TuneSettings
     tracking: TrackingSettings
     promote: PromoteSettings

@@ -1,6 +1,6 @@
 """Token arrays and numbers in, predictions out, in row order; knows nothing of Spark.
 
-Each distinct text is encoded once; near lengths share a batch, trimmed to its longest.
+Each distinct text is encoded once; near lengths share a pass, trimmed to its longest.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from profile_lib.errors import InputError
+from profile_lib.inference.runtimes import Runtime, RuntimeName, load_runtime
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
 
@@ -22,28 +23,61 @@ class Predictions(NamedTuple):
     effects: dict[str, np.ndarray]  # task → (n, E) float32: what each event added to the score
 
 
-class Predictor:
-    """A model in evaluation mode, on the GPU where there is one."""
+class Work(NamedTuple):
+    """What a predictor has encoded."""
 
-    def __init__(self, model: ProfileModel, separator_id: int, batch_tokens: int, max_events: int):
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    texts: int
+    tokens: int
+    padding: int  # tokens computed beside those of the texts
+
+
+class Predictor:
+    """A model in evaluation mode, its encoder run by `runtime`.
+
+    The last row's text of a batch is remembered: where rows come sorted by text, equal texts that
+    fall into two batches are still encoded once.
+    """
+
+    def __init__(
+        self,
+        model: ProfileModel,
+        runtime: Runtime,
+        separator_id: int,
+        batch_tokens: int,
+        max_events: int,
+    ):
+        self.runtime, self.device = runtime, runtime.device
         self.model = model.to(self.device).eval().requires_grad_(False)
         self.separator_id = separator_id
         self.batch_tokens = batch_tokens
         self.max_events = max_events
+        self.done = Work(0, 0, 0)
+        self._last: tuple[bytes, torch.Tensor] | None = None  # a text, and its events' parts
 
     @classmethod
     def load(
-        cls, folder: str, model_version: str, batch_tokens: int, max_events: int
+        cls,
+        folder: str,
+        model_version: str,
+        *,
+        runtime: RuntimeName,
+        device: torch.device,
+        threads: int,
+        batch_tokens: int,
+        max_events: int,
     ) -> "Predictor":
-        """From a saved model's folder. Raises InputError where it holds another version."""
+        """From a saved model's folder, on `device` and, where that is a processor, `threads`.
+
+        Raises InputError where it holds another version, or where the runtime cannot run.
+        """
         model, spec, about = load_model(folder)
         if about.model_version != model_version:
             raise InputError(
                 f"{folder}: holds {about.model_version}, wanted {model_version}; "
                 "the model was replaced during the refresh: run the refresh again"
             )
-        return cls(model, spec.separator_id, batch_tokens, max_events)
+        chosen = load_runtime(runtime, folder, model.to(device).eval(), device, threads)
+        return cls(model, chosen, spec.separator_id, batch_tokens, max_events)
 
     def predict(
         self, token_ids: np.ndarray, n_tokens: np.ndarray, numeric: np.ndarray
@@ -56,30 +90,47 @@ class Predictor:
         cost no pass through the encoder of their own.
         """
         out = self._empty(len(n_tokens))
+        if not len(n_tokens):
+            return out
         if not self.model.has_text:
             self._finish_numbers(numeric, out)
             return out
-        distinct, rows_of = _distinct(token_ids, n_tokens)
-        for pack in self._packs(n_tokens[distinct]):
-            ids, lengths = token_ids[distinct[pack]], n_tokens[distinct[pack]]
-            by_event = self._encode(ids[:, : lengths.max()], lengths)
-            rows = np.concatenate([rows_of[i] for i in pack])
-            text_of_row = np.repeat(np.arange(len(pack)), [len(rows_of[i]) for i in pack])
+        texts = _Texts(token_ids)
+        for pack, by_event in self._encoded(token_ids, n_tokens, texts):
+            rows = np.concatenate([texts.rows[i] for i in pack])
+            text_of_row = np.repeat(np.arange(len(pack)), [len(texts.rows[i]) for i in pack])
             for part in np.array_split(np.arange(len(rows)), -(-len(rows) // 1024)):
                 self._finish(by_event, text_of_row[part], numeric[rows[part]], rows[part], out)
         return out
 
+    def _encoded(
+        self, token_ids: np.ndarray, n_tokens: np.ndarray, texts: "_Texts"
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Packs of distinct texts, each with what `_encode` tells of them."""
+        todo, last = np.arange(len(texts.first)), texts.keys[-1:].tobytes()
+        if self._last is not None and texts.keys[:1].tobytes() == self._last[0]:
+            yield texts.of_row[:1], self._last[1]
+            todo = todo[todo != texts.of_row[0]]
+        for places in self._packs(n_tokens[texts.first[todo]]):
+            pack = todo[places]
+            lengths = n_tokens[texts.first[pack]]
+            by_event = self._encode(token_ids[texts.first[pack], : lengths.max()], lengths)
+            if len(found := np.flatnonzero(pack == texts.of_row[-1])):
+                self._last = last, by_event[found].clone()
+            yield pack, by_event
+
     def _encode(self, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
         """(U, E + 1, H): what each event adds to the text's mean; last: what none says."""
+        hidden, n_tokens = self.runtime.encode(ids, lengths), int(lengths.sum())
+        self.done = Work(*np.add(self.done, (len(ids), n_tokens, ids.size - n_tokens)).tolist())
         tokens = torch.from_numpy(ids.astype(np.int64)).to(self.device)
         n = torch.from_numpy(lengths.astype(np.int64)).to(self.device)
         with torch.inference_mode():
-            hidden = self.model.encode(tokens, n)
             ends = (tokens == self.separator_id).long()
             # [SEP] ends its event; what stands before the first event goes to the last place
             event = (ends.cumsum(1) - ends - 1).clamp(max=self.max_events - 1)
             is_token = torch.arange(tokens.shape[1], device=self.device) < n[:, None]
-            shares = hidden * (is_token / n[:, None]).unsqueeze(-1).to(hidden.dtype)
+            shares = hidden * (is_token / n[:, None]).unsqueeze(-1)
             sums = shares.new_zeros(len(ids), self.max_events + 1, hidden.shape[-1])
             return sums.index_put_(
                 (torch.arange(len(ids), device=self.device)[:, None].expand_as(event), event),
@@ -145,13 +196,13 @@ class Predictor:
         )
 
 
-def _distinct(token_ids: np.ndarray, n_tokens: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The first row of each distinct text, and for each text all its rows."""
-    if not len(n_tokens):
-        return np.zeros(0, np.int64), []
-    lines = np.ascontiguousarray(token_ids).view(
-        np.dtype((np.void, token_ids.dtype.itemsize * token_ids.shape[1]))
-    )
-    _, first, text = np.unique(lines.ravel(), return_index=True, return_inverse=True)
-    order = np.argsort(text, kind="stable")
-    return first, np.split(order, np.cumsum(np.bincount(text))[:-1])
+class _Texts:
+    """The distinct texts among rows of token ids, numbered from 0."""
+
+    def __init__(self, token_ids: np.ndarray) -> None:
+        as_bytes = np.dtype((np.void, token_ids.dtype.itemsize * token_ids.shape[1]))
+        self.keys = np.ascontiguousarray(token_ids).view(as_bytes).ravel()
+        _, self.first, self.of_row = np.unique(self.keys, return_index=True, return_inverse=True)
+        order = np.argsort(self.of_row, kind="stable")
+        # text → its rows
+        self.rows = np.split(order, np.cumsum(np.bincount(self.of_row))[:-1])

@@ -2,16 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from pyspark import SparkContext, TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.inference.predictor import Predictions, Predictor
+from profile_lib.inference.predictor import Predictions, Predictor, Work
+from profile_lib.inference.runtimes import RuntimeName
 from profile_lib.positions import with_codes
+from profile_lib.prefetch import Prefetched
 
+TASKS_A_CORE = 4  # so many parts of the rows, so that no core waits long for the last one
 FLOATS = T.ArrayType(T.FloatType())
 PREDICTION = T.StructType(
     [
@@ -23,53 +29,120 @@ PREDICTION = T.StructType(
 )
 
 
+class Counts(NamedTuple):
+    """What the workers tell of an inference, as Spark accumulators; right once it has run."""
+
+    loads: Any  # models loaded: one a Python worker
+    texts: Any
+    tokens: Any
+    padding: Any
+
+    @classmethod
+    def on(cls, context: SparkContext) -> "Counts":
+        """All at zero."""
+        return cls(*[context.accumulator(0) for _ in cls._fields])
+
+    def add(self, loads: int, before: Work, after: Work) -> None:
+        """What one task has done."""
+        done = (loads, *(b - a for a, b in zip(before, after, strict=True)))
+        for counter, more in zip(self, done, strict=True):
+            counter.add(more)
+
+    def __str__(self) -> str:
+        padding = self.padding.value / max(1, self.tokens.value + self.padding.value)
+        return (
+            f"{self.texts.value:,} different texts encoded, {padding:.1%} of the tokens padding, "
+            f"model loaded {self.loads.value} times"
+        )
+
+
 def add_predictions(
     frame: DataFrame,
     folder: str,
     *,
     categories: Sequence[tuple[str, Sequence[str]]],
     model_version: str,
+    runtime: RuntimeName,
     batch_tokens: int,
     max_events: int,
     n_reasons: int,
+    counts: Counts,
 ) -> DataFrame:
     """`frame` with `prediction` of its `token_ids`, `n_tokens` and `numeric`; null where they are.
 
     Behind the numbers the model reads the positions of `categories`, columns of the frame each
     with the values that the model knows.
-    Rows are brought together by text and sorted by length first, so that equal texts meet in one
-    Arrow batch and are encoded once, and near lengths share a forward pass.
+    Rows are brought together by text and sorted by length first, so that equal texts meet and are
+    encoded once, and near lengths share a forward pass. While a batch is predicted, a thread
+    makes arrays of the next. A task computes on as many threads as it has cores, or on its GPU.
     """
 
     @F.pandas_udf(PREDICTION)  # type: ignore[call-overload]
     def predict(
         batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]],
     ) -> Iterator[pd.DataFrame]:
-        predictor = _predictor(folder, model_version, batch_tokens, max_events)
-        for token_ids, n_tokens, numeric in batches:
-            yield predict_rows(predictor, token_ids, n_tokens, numeric, n_reasons)
+        loaded = _predictor.cache_info().misses
+        predictor = _predictor(
+            folder, model_version, runtime, task_device(), task_threads(), batch_tokens, max_events
+        )
+        loads, before = _predictor.cache_info().misses - loaded, predictor.done
+        for rows in Prefetched(to_rows(*batch) for batch in batches):
+            yield predict_rows(predictor, rows, n_reasons)
+        counts.add(loads, before, predictor.done)
 
-    together = frame.repartition("text").sortWithinPartitions("n_tokens", "text")
+    n_parts = frame.sparkSession.sparkContext.defaultParallelism * TASKS_A_CORE
+    together = frame.repartition(n_parts, "text").sortWithinPartitions("n_tokens", "text")
     numeric = F.when(F.col("numeric").isNotNull(), with_codes(F.col("numeric"), categories))
     return together.withColumn("prediction", predict("token_ids", "n_tokens", numeric))
 
 
-def predict_rows(
-    predictor: Predictor,
-    token_ids: pd.Series,
-    n_tokens: pd.Series,
-    numeric: pd.Series,
-    n_reasons: int,
-) -> pd.DataFrame:
-    """One Arrow batch of rows predicted, in order; a row without tokens or numbers stays null."""
-    out = pd.DataFrame(index=range(len(n_tokens)), columns=PREDICTION.names, dtype=object)
+def task_threads() -> int:
+    """The cores of the task that asks; 1 outside of tasks."""
+    task = TaskContext.get()
+    return 1 if task is None else task.cpus()
+
+
+def task_device() -> torch.device:
+    """The GPU that Spark gave to the task that asks, else the first there is, else the processor.
+
+    With `spark.task.resource.gpu.amount` 1 each task, and so each Python worker, has its own.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    task = TaskContext.get()
+    given = task.resources().get("gpu") if task is not None else None
+    return torch.device("cuda", int(given.addresses[0]) if given else 0)
+
+
+class Rows(NamedTuple):
+    """One Arrow batch as arrays; of the n rows those that are known (n,) are in the arrays."""
+
+    is_known: np.ndarray
+    token_ids: np.ndarray
+    n_tokens: np.ndarray
+    numeric: np.ndarray
+
+
+def to_rows(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> Rows:
+    """The columns of an Arrow batch as arrays; a row is known where none of them is null."""
     known = (token_ids.notna() & n_tokens.notna() & numeric.notna()).to_numpy()
+    if not known.any():
+        none = np.zeros((0, 0))
+        return Rows(known, none.astype(np.int32), np.zeros(0, np.int64), none.astype(np.float32))
+    return Rows(
+        known,
+        np.stack(token_ids[known].to_list()).astype(np.int32, copy=False),
+        n_tokens[known].to_numpy(np.int64),
+        np.stack(numeric[known].to_list()).astype(np.float32),
+    )
+
+
+def predict_rows(predictor: Predictor, rows: Rows, n_reasons: int) -> pd.DataFrame:
+    """One Arrow batch of rows predicted, in order; a row that is not known stays null."""
+    known = rows.is_known
+    out = pd.DataFrame(index=range(len(known)), columns=PREDICTION.names, dtype=object)
     if known.any():
-        found = predictor.predict(
-            np.stack(token_ids[known].to_list()).astype(np.int32),
-            n_tokens[known].to_numpy(np.int64),
-            np.stack(numeric[known].to_list()).astype(np.float32),
-        )
+        found = predictor.predict(rows.token_ids, rows.n_tokens, rows.numeric)
         for name, values in _columns(found, n_reasons).items():
             out.loc[known, name] = pd.Series(list(values), index=out.index[known], dtype=object)
     return out
@@ -93,6 +166,22 @@ def _columns(found: Predictions, n_reasons: int) -> dict[str, np.ndarray]:
 
 
 @lru_cache(maxsize=1)
-def _predictor(folder: str, model_version: str, batch_tokens: int, max_events: int) -> Predictor:
+def _predictor(
+    folder: str,
+    model_version: str,
+    runtime: RuntimeName,
+    device: torch.device,
+    threads: int,
+    batch_tokens: int,
+    max_events: int,
+) -> Predictor:
     """Loaded once a Python worker, which serves many tasks, and anew for another version."""
-    return Predictor.load(folder, model_version, batch_tokens, max_events)
+    return Predictor.load(
+        folder,
+        model_version,
+        runtime=runtime,
+        device=device,
+        threads=threads,
+        batch_tokens=batch_tokens,
+        max_events=max_events,
+    )

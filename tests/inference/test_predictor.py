@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from transformers import BertConfig
 
 from profile_lib.encoders import encoder_folder
-from profile_lib.inference.predictor import Predictor
-from profile_lib.inference.udf import PREDICTION, add_predictions, predict_rows
+from profile_lib.inference.predictor import Predictor, Work
+from profile_lib.inference.runtimes import TorchRuntime
+from profile_lib.inference.udf import PREDICTION, Counts, add_predictions, predict_rows, to_rows
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ModelSpec, ProfileModel
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 CLS, SEP = 1, 2
 N_FEATURES, MAX_TOKENS, MAX_EVENTS = 3, 12, 4
+CPU = torch.device("cpu")
 
 
 def tiny_model() -> ProfileModel:
@@ -45,7 +47,11 @@ def model() -> ProfileModel:
 
 @pytest.fixture(scope="module")
 def predictor(model) -> Predictor:
-    return Predictor(model, SEP, batch_tokens=40, max_events=MAX_EVENTS)
+    return predictor_of(model)
+
+
+def predictor_of(model: ProfileModel) -> Predictor:
+    return Predictor(model, TorchRuntime(model, CPU), SEP, batch_tokens=40, max_events=MAX_EVENTS)
 
 
 def text_of(words: list[int]) -> list[int]:
@@ -67,9 +73,7 @@ words = st.lists(st.integers(min_value=2, max_value=19), min_size=0, max_size=10
 def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
     model = tiny_model()
     ids, lengths, numbers = arrays(texts)
-    found = Predictor(model, SEP, batch_tokens=40, max_events=MAX_EVENTS).predict(
-        ids, lengths, numbers
-    )
+    found = predictor_of(model).predict(ids, lengths, numbers)
     for i, text in enumerate(texts):
         alone = model(
             torch.tensor([text]), torch.tensor([len(text)]), torch.from_numpy(numbers[i : i + 1])
@@ -91,6 +95,24 @@ def test_equal_texts_are_encoded_once(predictor, model, monkeypatch):
     monkeypatch.setattr(model, "encode", lambda ids, n: encoded.append(len(ids)) or encode(ids, n))
     predictor.predict(*arrays([text_of([5, 6])] * 50 + [text_of([7])] * 50))
     assert sum(encoded) == 2
+
+
+def test_equal_texts_in_two_batches_are_encoded_once_where_they_lie_side_by_side(model):
+    predictor = predictor_of(model)
+    ids, lengths, numbers = arrays([text_of([5, 6])] * 3 + [text_of([7])] * 3)
+    whole = predictor_of(model).predict(ids, lengths, numbers)
+    parts = [predictor.predict(ids[i : i + 2], lengths[i : i + 2], numbers[i : i + 2])
+             for i in (0, 2, 4)]  # fmt: skip
+    assert predictor.done == Work(texts=2, tokens=4 + 3, padding=0)
+    for task in whole.answers:
+        found = np.concatenate([part.answers[task] for part in parts])
+        np.testing.assert_allclose(found, whole.answers[task], atol=1e-6)
+
+
+def test_padding_is_counted(model):
+    predictor = predictor_of(model)
+    predictor.predict(*arrays([text_of([5] * 6), text_of([6] * 3), text_of([7] * 3)]))
+    assert predictor.done == Work(texts=3, tokens=8 + 5 + 5, padding=3 + 3)
 
 
 def test_near_lengths_share_a_batch_that_is_trimmed_and_never_over_its_tokens(
@@ -126,7 +148,7 @@ def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
     ids, lengths, numbers = arrays([text_of([5]), text_of([6]), text_of([7])])
     token_ids = pd.Series([ids[0], None, ids[2]])
     numeric = pd.Series([numbers[0], numbers[1], None])
-    found = predict_rows(predictor, token_ids, pd.Series(lengths), numeric, n_reasons=2)
+    found = predict_rows(predictor, to_rows(token_ids, pd.Series(lengths), numeric), 2)
     assert list(found.columns) == PREDICTION.names
     assert found["vector"].isna().tolist() == [False, True, True]
     alone = predictor.predict(ids[:1], lengths[:1], numbers[:1])
@@ -137,14 +159,14 @@ def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
 
 def test_a_batch_without_rows_gives_none(predictor):
     nothing = pd.Series([], dtype=object)
-    assert predict_rows(predictor, nothing, pd.Series([], dtype=float), nothing, 2).empty
+    assert predict_rows(predictor, to_rows(nothing, pd.Series([], dtype=float), nothing), 2).empty
 
 
 def test_a_model_without_text_answers_from_its_numbers_and_has_no_reasons(model):
     spec = model.spec.model_copy(update={"bert": None})
     plain = ProfileModel(spec).eval()
     ids, lengths, numbers = arrays([text_of([3]), text_of([4, 5])])
-    found = Predictor(plain, SEP, 40, MAX_EVENTS).predict(ids, lengths, numbers)
+    found = predictor_of(plain).predict(ids, lengths, numbers)
     logits = plain.numbers_only(torch.from_numpy(numbers))
     np.testing.assert_allclose(
         found.answers["buys"], logits["buys"].sigmoid().detach().numpy(), atol=1e-6
@@ -167,7 +189,8 @@ def test_categories_are_read_by_the_positions_that_the_model_knows(spark, tmp_pa
     )
     predicted = add_predictions(
         frame, str(tmp_path / "m"), categories=[("device", category.values)],
-        model_version=about.model_version, batch_tokens=40, max_events=4, n_reasons=0,
+        model_version=about.model_version, runtime="torch_fp32", batch_tokens=40, max_events=4,
+        n_reasons=0, counts=Counts.on(spark.sparkContext),
     )  # fmt: skip
     found = {r["user_id"]: r["prediction"]["answers"][0] for r in predicted.collect()}
     unknown = float("nan")

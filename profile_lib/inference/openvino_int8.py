@@ -1,0 +1,39 @@
+"""The int8 encoder beside a model's weights, run by OpenVINO: the only code that runs it."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+import torch
+from torch import Tensor
+
+from profile_lib.model.quantized import GRAPH, INT8
+
+
+class OpenvinoInt8:
+    """The quantized encoder on `threads` threads of this processor."""
+
+    name = "openvino_int8"
+    device = torch.device("cpu")
+
+    def __init__(self, folder: str, threads: int):
+        options = {
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # each process would pin itself to the same first cores
+            "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8
+            "PERFORMANCE_HINT": "LATENCY",  # one stream: a batch after the other
+        }
+        compiled = openvino.Core().compile_model(Path(folder) / INT8 / GRAPH, "CPU", options)
+        self._request = compiled.create_infer_request()
+
+    def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> Tensor:
+        """The memory of the answer is used again by the next call."""
+        mask = (np.arange(token_ids.shape[1]) < n_tokens[:, None]).astype(np.int64)
+        tokens = np.ascontiguousarray(token_ids, np.int64)
+        found = self._request.infer([tokens, mask], share_inputs=True, share_outputs=True)
+        return torch.from_numpy(found[0])
+
+
+def has_int8() -> bool:
+    """Whether this processor multiplies in int8, by OpenVINO's word."""
+    return "INT8" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

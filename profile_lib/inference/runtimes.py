@@ -1,0 +1,115 @@
+"""A model's folder in, what runs its encoder on this machine out: torch or OpenVINO."""
+
+import copy
+from importlib.util import find_spec
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from profile_lib.errors import InputError
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.quantized import read_int8
+
+RuntimeName = Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]
+
+
+class Runtime(Protocol):
+    """What runs an encoder."""
+
+    name: str
+    device: torch.device
+
+    def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> Tensor:
+        """(B, T) ids of which `n_tokens` (B,) count → the last hidden states (B, T, H), float32.
+
+        They hold until the next call.
+        """
+
+
+class TorchRuntime:
+    """The encoder as it was trained, in fp32 or, on processors and GPUs that have it, bf16."""
+
+    def __init__(self, model: ProfileModel, device: torch.device, is_bf16: bool = False):
+        self.name = "torch_bf16" if is_bf16 else "torch_fp32"
+        self.model, self.device, self.is_bf16 = model, device, is_bf16
+
+    def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> Tensor:
+        """By torch; what bf16 is bad at stays in fp32 (autocast)."""
+        tokens = torch.from_numpy(token_ids.astype(np.int64)).to(self.device)
+        n = torch.from_numpy(n_tokens.astype(np.int64)).to(self.device)
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_bf16),
+        ):
+            return self.model.encode(tokens, n).float()
+
+
+def run_by(runtime: Runtime, model: ProfileModel) -> ProfileModel:
+    """The model with its encoder run by `runtime`, to be measured like any other."""
+
+    def encode(token_ids: Tensor, n_tokens: Tensor) -> Tensor:
+        return runtime.encode(token_ids.numpy(), n_tokens.numpy())
+
+    made = copy.copy(model)
+    made.encode = encode  # type: ignore[method-assign]
+    return made
+
+
+def load_runtime(
+    wanted: RuntimeName, folder: str, model: ProfileModel, device: torch.device, threads: int
+) -> Runtime:
+    """The runtime that is wanted or, by `auto`, the fastest that this machine and model allow.
+
+    Raises InputError where what is wanted cannot run here.
+    """
+    torch.set_num_threads(threads)
+    name = choose_runtime(folder, device) if wanted == "auto" else wanted
+    check_runtime(name, folder)
+    if name == "openvino_int8":
+        from profile_lib.inference.openvino_int8 import OpenvinoInt8
+
+        return OpenvinoInt8(folder, threads)
+    if name == "torch_bf16" and not has_bf16(device):
+        raise InputError(
+            f"refresh.runtime: torch_bf16, but this {device.type} has no bf16; wanted auto or "
+            "torch_fp32"
+        )
+    return TorchRuntime(model, device, name == "torch_bf16")
+
+
+def check_runtime(wanted: RuntimeName, folder: str) -> None:
+    """Raise InputError where int8 is wanted and the model in `folder` cannot run in it."""
+    if wanted == "openvino_int8" and (reason := why_no_int8(folder)) is not None:
+        raise InputError(f"refresh.runtime: openvino_int8, but {reason}")
+
+
+def choose_runtime(folder: str, device: torch.device) -> RuntimeName:
+    """On a GPU bf16 where it has it; on a processor int8 where it and the model have it, else
+    bf16, else fp32."""
+    if device.type == "cpu" and why_no_int8(folder) is None:
+        return "openvino_int8"
+    return "torch_bf16" if has_bf16(device) else "torch_fp32"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 is computed by the hardware, not emulated."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def why_no_int8(folder: str) -> str | None:
+    """Why the model in `folder` does not run in int8 on this machine; None where it does."""
+    about = read_int8(folder)
+    if about is None:
+        return f"{folder} has no int8 encoder; train it with quantization.make true"
+    if not about.is_accepted:
+        lost = ", ".join(f"{n} {k:.4f}" for n, k in about.kept.items() if k < about.least)
+        return f"int8 keeps of fp32's test measures: {lost}; wanted {about.least} or more"
+    if find_spec("openvino") is None:
+        return "the package openvino is not installed; install the extra int8"
+    from profile_lib.inference.openvino_int8 import has_int8
+
+    return None if has_int8() else "this processor has no int8 instructions"

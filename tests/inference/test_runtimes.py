@@ -1,0 +1,129 @@
+"""An encoder in int8 says nearly what fp32 says, and serves only where it was judged good."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from profile_lib.encoders import encoder_folder
+from profile_lib.errors import InputError
+from profile_lib.inference.runtimes import load_runtime, run_by
+from profile_lib.inference.udf import Counts, add_predictions
+from profile_lib.model.checkpoint import About, check_model, save_model
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.quantized import DESCRIPTION, INT8, Int8About
+from profile_lib.training.quantize import quantize_encoder
+from tests.worlds import tiny_spec
+
+CPU = torch.device("cpu")
+TEXTS = [np.array([2, *range(4, 4 + i % 5), 3], np.int64) for i in range(40)]
+IDS = np.array([[2, 4, 5, 6, 7, 3], [2, 8, 3, 0, 0, 0]])
+LENGTHS = np.array([6, 3])
+
+
+@pytest.fixture(scope="module")
+def model() -> ProfileModel:
+    torch.manual_seed(4)
+    made = ProfileModel(tiny_spec()).eval()
+    torch.nn.init.normal_(made.heads.added.weight)
+    return made
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory) -> Path:
+    """The model with an int8 encoder that was accepted."""
+    folder = tmp_path_factory.mktemp("int8")
+    quantize_encoder(model, TEXTS, folder / INT8)
+    save(model, folder, is_accepted=True)
+    return folder / "m"
+
+
+def save(model: ProfileModel, folder: Path, is_accepted: bool) -> About:
+    about = Int8About(
+        weights="", calibration_texts=40, kept={"buys pr_auc": 0.99 + 0.009 * is_accepted},
+        least=0.995, is_accepted=is_accepted,
+    )  # fmt: skip
+    (folder / INT8 / DESCRIPTION).write_text(about.model_dump_json(), encoding="utf-8")
+    tokenizer = encoder_folder("default")
+    return save_model(str(folder / "m"), model, tokenizer, {}, {}, folders={INT8: folder / INT8})
+
+
+def test_int8_says_nearly_what_fp32_says_whatever_is_padded(saved, model):
+    runtime = load_runtime("openvino_int8", str(saved), model, CPU, threads=1)
+    found = runtime.encode(IDS, LENGTHS).numpy().copy()
+    wanted = load_runtime("torch_fp32", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
+    for row, n in enumerate(LENGTHS):
+        alone = runtime.encode(IDS[row : row + 1, :n], LENGTHS[row : row + 1]).numpy()[0]
+        np.testing.assert_allclose(found[row, :n], alone, atol=1e-5)
+        cosine = np.sum(alone * wanted[row, :n].numpy()) / (
+            np.linalg.norm(alone) * np.linalg.norm(wanted[row, :n])
+        )
+        assert 0.995 < cosine < 1 - 1e-9
+
+
+def test_a_model_run_by_a_runtime_is_measured_like_any_other(saved, model):
+    runtime = load_runtime("openvino_int8", str(saved), model, CPU, threads=1)
+    ids, lengths = torch.from_numpy(IDS), torch.from_numpy(LENGTHS)
+    with torch.inference_mode():
+        found = run_by(runtime, model)(ids, lengths, torch.zeros(2, 1)).logits["buys"]
+        plain = model(ids, lengths, torch.zeros(2, 1)).logits["buys"]
+    assert found.tolist() == pytest.approx(plain.tolist(), abs=0.05)
+    assert found.tolist() != plain.tolist()
+
+
+def test_auto_is_int8_where_it_was_accepted_and_no_int8_where_it_was_not(saved, model, tmp_path):
+    assert load_runtime("auto", str(saved), model, CPU, threads=1).name == "openvino_int8"
+    quantize_encoder(model, TEXTS, tmp_path / INT8)
+    save(model, tmp_path, is_accepted=False)
+    refused = str(tmp_path / "m")
+    assert load_runtime("auto", refused, model, CPU, threads=1).name.startswith("torch_")
+    with pytest.raises(InputError, match=r"int8 keeps .* buys pr_auc 0.9900; wanted 0.995"):
+        load_runtime("openvino_int8", refused, model, CPU, threads=1)
+
+
+def test_int8_that_was_never_made_is_told(model, tmp_path):
+    with pytest.raises(InputError, match="no int8 encoder; train it with quantization.make true"):
+        load_runtime("openvino_int8", str(tmp_path), model, CPU, threads=1)
+
+
+def test_a_changed_int8_graph_is_found(saved):
+    graph = saved / INT8 / "encoder.bin"
+    content = graph.read_bytes()
+    try:
+        graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(InputError, match=r"int8/encoder.bin: sha256 .* was changed"):
+            check_model(str(saved))
+    finally:
+        graph.write_bytes(content)
+
+
+def test_bf16_is_near_fp32_or_refused_by_a_processor_without_it(saved, model):
+    if not torch.cpu._is_avx512_bf16_supported():
+        with pytest.raises(InputError, match="this cpu has no bf16; wanted auto or torch_fp32"):
+            load_runtime("torch_bf16", str(saved), model, CPU, threads=1)
+        return
+    found = load_runtime("torch_bf16", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
+    plain = load_runtime("torch_fp32", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
+    assert found.dtype == torch.float32
+    assert (found - plain).abs().max() < 0.1
+
+
+def test_a_python_worker_loads_the_model_once_for_all_its_tasks(spark, saved):
+    """Eight tasks on two cores: two workers at most, which a second run finds again."""
+    rows = [(f"text {i % 30}", [2, 4 + i % 5, 3, 0], 3, [1.0]) for i in range(400)]
+    frame = spark.createDataFrame(
+        rows, "text string, token_ids array<int>, n_tokens int, numeric array<double>"
+    )
+    loads = []
+    for _ in range(2):
+        counts = Counts.on(spark.sparkContext)
+        predicted = add_predictions(
+            frame, str(saved), categories=[], model_version=check_model(str(saved)).model_version,
+            runtime="auto", batch_tokens=64, max_events=2, n_reasons=0, counts=counts,
+        )  # fmt: skip
+        assert predicted.where("prediction.answers[0] BETWEEN 0 AND 1").count() == 400
+        loads.append(counts.loads.value)
+    assert loads[0] in (1, 2)
+    assert sum(loads) <= 2
+    assert counts.texts.value >= 5
