@@ -26,7 +26,7 @@ package: $(STAMP) ## dist/: a wheel, and the zip that spark-submit --py-files sh
 	cd dist && cp *.whl profile_lib.zip
 
 lock: $(STAMP) ## exact versions of everything setup.py asks for
-	.venv/bin/uv pip compile -q setup.py --extra petastorm --extra horovod --extra wandb \
+	.venv/bin/uv pip compile -q setup.py --extra petastorm --extra horovod --extra int8 --extra wandb \
 	    --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	    --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    -o conf/environment/requirements.lock

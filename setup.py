@@ -54,6 +54,7 @@ setup(
             "six",
         ],
         "horovod": ["cloudpickle", "cmake", "setuptools==80.9.0", "wheel", "packaging"],
+        "int8": ["openvino>=2025", "nncf>=2.17"],
         "wandb": ["wandb>=0.19"],
         "dev": [
             "build",
@@ -62,6 +63,7 @@ setup(
             "mypy>=1.11",
             "pytest>=8",
             "ruff>=0.6",
+            "sentence-transformers>=5",  # benchmarks/inference.py measures beside it
             "pandas-stubs",
             "types-psutil",
             "types-PyYAML",

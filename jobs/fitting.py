@@ -149,18 +149,7 @@ def fit(
     `alone` leaves out the baselines, the intervals and the segments.
     """
     given, tasks = settings.training, settings.model.tasks
-    job = FitJob(
-        str(folder),
-        snapshot,
-        plan_of(settings),
-        tuple(task.weight for task in tasks),
-        given.shards,
-        given.window,
-        given.threads_a_rank,
-        checkpoint_path(settings, folder),
-        resume,
-        hadoop_conf(spark),
-    )
+    job = job_of(spark, settings, folder, snapshot, resume)
     outcome = launched(spark, settings, job, tell)
     if alone:
         measured = measure_alone(snapshot.tasks, outcome.predictions)
@@ -177,6 +166,29 @@ def fit(
         given.bootstrap_resamples,
     )
     return Fitted(load_fitted(str(folder)), outcome, report)
+
+
+def job_of(
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    resume: bool = False,
+) -> FitJob:
+    """What every rank is told of the training in `folder`."""
+    given = settings.training
+    return FitJob(
+        str(folder),
+        snapshot,
+        plan_of(settings),
+        tuple(task.weight for task in settings.model.tasks),
+        given.shards,
+        given.window,
+        given.threads_a_rank,
+        checkpoint_path(settings, folder),
+        resume,
+        hadoop_conf(spark),
+    )
 
 
 def launched(spark: SparkSession, settings: Settings, job: RankJob, tell: Tell) -> Outcome:

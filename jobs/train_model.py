@@ -20,6 +20,7 @@ from jobs.fitting import (
     print_progress,
     tracker_of,
 )
+from jobs.quantizing import check_quantization, make_int8
 from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import read_about, save_model
@@ -45,6 +46,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     models, work = settings.paths.models, settings.paths.work
     folder = Path(work) / f"train_{given.name}"
     tracker = tracker_of(settings)
+    check_quantization(settings)
     with only_training(given.name, models, work), told_when_full(work):
         if resume:
             snapshot = load_snapshot(str(folder / "snapshot"))
@@ -60,6 +62,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
         report = {"tasks": fitted.report, "data": {"tables": start.table_versions}}
         if given.ablations:
             report["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
+        int8 = make_int8(store.spark, settings, folder, snapshot, fitted)
         target = f"{models}/{given.name}"
         page = report_page(given.name, report, fitted.outcome.curve, fitted.outcome.epochs)
         with told_when_full(settings.paths.models):
@@ -78,6 +81,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
                         "curve": fitted.outcome.curve,
                     },
                 },
+                int8,
             )
         told = settings.model_dump(include={"examples", "model", "training"})
         epochs, curve = fitted.outcome.epochs, fitted.outcome.curve

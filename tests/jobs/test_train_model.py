@@ -14,9 +14,11 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from jobs import train_model
+from jobs.quantizing import shares_kept
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import load_model
+from profile_lib.model.checkpoint import check_model, load_model
+from profile_lib.model.quantized import read_int8
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
 from tests.worlds import dev_settings, example_rows, examples_store
@@ -99,7 +101,8 @@ def trained(store: Store, settings: Settings) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(store, settings) -> Path:
-    return trained(store, settings("training.name=alone", "training.ranks=1"))
+    int8 = ("quantization.make=true", "quantization.quality_kept=0.9")
+    return trained(store, settings("training.name=alone", "training.ranks=1", *int8))
 
 
 def test_two_ranks_give_the_loss_curve_of_one_process(store, settings, alone, capfd):
@@ -290,6 +293,23 @@ def test_the_saved_model_is_whole(alone):
     numbers = {of["name"]: of for of in json.loads((alone / "numbers.json").read_text())}
     assert numbers["n_in_cart"]["edges"][:3] == [0.0, 1.0, 2.0]
     assert numbers["cart_value"]["edges"] == []
+
+
+def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(alone):
+    told = read_int8(str(alone))
+    assert told.is_accepted
+    assert told.weights == check_model(str(alone)).files["model.safetensors"]
+    assert set(told.kept) == {
+        "buys roc_auc", "buys pr_auc", "next_category accuracy", "next_category mrr"
+    }  # fmt: skip
+    assert 0.9 <= min(told.kept.values()) <= 1
+    assert max(told.kept.values()) < 1.1
+
+
+def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round():
+    before = {"buys": {"model": {"roc_auc": 0.9, "log_loss": 0.3}}, "spend": {"model": {"rmse": 2}}}
+    after = {"buys": {"model": {"roc_auc": 0.81, "log_loss": 0.4}}, "spend": {"model": {"rmse": 4}}}
+    assert shares_kept(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
 
 
 def test_a_loss_that_is_not_a_number_stops_and_names_the_step(store, settings):
