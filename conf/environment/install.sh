@@ -72,7 +72,8 @@ case "${1:-.venv}" in
         ;;
     --into-current-python) # Databricks: its runtime is the lock file; only what it lacks is added
         python3 -m pip install --no-deps -r <(grep -v '^petastorm' "$here/no_deps.txt")
-        python3 -m pip install --no-deps snowballstemmer stopwordsiso jieba peft optuna colorlog
+        python3 -m pip install --no-deps snowballstemmer stopwordsiso jieba peft optuna colorlog \
+            openvino openvino-telemetry nncf natsort ninja pydot tabulate
         ;;
     -*)
         fail "$usage"
