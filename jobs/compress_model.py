@@ -106,9 +106,9 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
 def compress_settings(settings: Settings) -> Settings:
     """The training's settings with what is the compression's own."""
     own = settings.compress
-    rates = dict.fromkeys(("encoder_lr", "head_lr", "numbers_lr"), own.lr)
     chosen = own.model_dump(include={"epochs", "negatives_kept", "evaluation_rows"})
-    changes = {f"training.{key}": value for key, value in (rates | chosen).items()}
+    chosen |= dict.fromkeys(("encoder_lr", "head_lr", "numbers_lr"), own.lr)
+    changes = {f"training.{key}": value for key, value in chosen.items()}
     return with_values(settings, {**changes, "training.tuning.method": "all", "model.text": True})
 
 
