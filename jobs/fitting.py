@@ -123,10 +123,13 @@ def begun_with(settings: Settings) -> dict[str, Any]:
     return {"model": settings.model.model_dump(mode="json"), "training": made}
 
 
-def check_begun_with(settings: Settings, folder: Path) -> None:
-    """Raise InputError where the training in `folder` was begun with another model than is set."""
-    was = flat(json.loads((folder / START / BEGUN_WITH).read_text(encoding="utf-8")))
-    now = flat(begun_with(settings))
+def check_begun_with(told: dict[str, Any], folder: Path) -> None:
+    """Raise InputError where the training in `folder` was begun with anything else than is told,
+    or not at all."""
+    path = folder / START / BEGUN_WITH
+    if not path.is_file():
+        raise InputError(f"{folder}: no training was begun here; train without --resume")
+    was, now = flat(json.loads(path.read_text(encoding="utf-8"))), flat(told)
     if changed := [f"{k} was {was.get(k)}, is {now.get(k)}" for k in now if was.get(k) != now[k]]:
         raise InputError(
             f"{folder}: begun with other settings: {'; '.join(changed)}. Train without --resume, "
@@ -149,7 +152,8 @@ def fit(
     `alone` leaves out the baselines, the intervals and the segments.
     """
     given, tasks = settings.training, settings.model.tasks
-    job = job_of(spark, settings, folder, snapshot, resume)
+    shared = for_ranks(spark, settings, folder, snapshot, resume)
+    job = FitJob(plan=plan_of(settings), **shared)
     outcome = launched(spark, settings, job, tell)
     if alone:
         measured = measure_alone(snapshot.tasks, outcome.predictions)
@@ -168,27 +172,22 @@ def fit(
     return Fitted(load_fitted(str(folder)), outcome, report)
 
 
-def job_of(
-    spark: SparkSession,
-    settings: Settings,
-    folder: Path,
-    snapshot: Snapshot,
-    resume: bool = False,
-) -> FitJob:
-    """What every rank is told of the training in `folder`."""
+def for_ranks(
+    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
+) -> dict[str, Any]:
+    """What ranks are told whatever their job in `folder` is, but the plan."""
     given = settings.training
-    return FitJob(
-        str(folder),
-        snapshot,
-        plan_of(settings),
-        tuple(task.weight for task in settings.model.tasks),
-        given.shards,
-        given.window,
-        given.threads_a_rank,
-        checkpoint_path(settings, folder),
-        resume,
-        hadoop_conf(spark),
-    )
+    return {
+        "folder": str(folder),
+        "snapshot": snapshot,
+        "weights": tuple(task.weight for task in settings.model.tasks),
+        "shards": given.shards,
+        "window": given.window,
+        "threads": given.threads_a_rank,
+        "checkpoint_path": checkpoint_path(settings, folder),
+        "resume": resume,
+        "hadoop": hadoop_conf(spark),
+    }
 
 
 def launched(spark: SparkSession, settings: Settings, job: RankJob, tell: Tell) -> Outcome:

@@ -13,10 +13,9 @@ from transformers import AutoTokenizer
 from jobs.command import main
 from jobs.fitting import (
     NAMES,
-    checkpoint_path,
     examples_until,
+    for_ranks,
     forget_training,
-    hadoop_conf,
     launched,
     plan_of,
     print_progress,
@@ -42,7 +41,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     The encoder's folder, `paths.models`/`pretrain.name`, is what `model.encoder` may name. One
     that was trained from scratch has words of its own: build the examples again with it.
     """
-    given, pretrain = settings.training, settings.pretrain
+    pretrain = settings.pretrain
     models, work = settings.paths.models, settings.paths.work
     folder = Path(work) / f"train_{pretrain.name}"
     with only_training(pretrain.name, models, work), told_when_full(work):
@@ -50,18 +49,12 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
             forget_training(store.spark, settings, folder)
             prepare(examples_until(store, day), settings, folder)
         snapshot = load_snapshot(str(folder / "snapshot"))
+        shared = for_ranks(store.spark, settings, folder, snapshot, resume)
+        weights = (pretrain.words_weight, pretrain.views_weight)
         job = PretrainJob(
-            str(folder),
-            snapshot,
-            pretrain_plan(settings),
-            (pretrain.words_weight, pretrain.views_weight),
-            given.shards,
-            given.window,
-            given.threads_a_rank,
-            checkpoint_path(settings, folder),
-            resume,
-            hadoop_conf(store.spark),
-            pretrain.mask_share,
+            plan=pretrain_plan(settings),
+            mask_share=pretrain.mask_share,
+            **shared | {"weights": weights},
         )
         outcome = launched(store.spark, settings, job, print_progress)
         target = Path(models) / pretrain.name

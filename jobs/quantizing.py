@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from pyspark.sql import SparkSession
 
-from jobs.fitting import Fitted, job_of
+from jobs.fitting import Fitted, for_ranks, plan_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.inference.runtimes import run_by
 from profile_lib.model.checkpoint import WEIGHTS, sha256_of
 from profile_lib.model.quantized import DESCRIPTION, INT8, Int8About
 from profile_lib.training.evaluate import Report, measure_alone
-from profile_lib.training.fit import FITTED
+from profile_lib.training.fit import FITTED, FitJob
 from profile_lib.training.predict import predict
 from profile_lib.training.quantize import quantize_encoder, read_texts
 from profile_lib.training.ranks import Alone
@@ -53,8 +53,8 @@ def make_int8(
     texts = read_texts(snapshot.split("train"), given.calibration_texts)
     quantize_encoder(fitted.model, texts, target)
     model = run_by(OpenvinoInt8(str(target.parent), torch.get_num_threads()), fitted.model)
-    pad_id = int((model.spec.bert or {}).get("pad_token_id") or 0)
-    feed = job_of(spark, settings, folder, snapshot).feed("test", Alone(), pad_id)
+    job = FitJob(plan=plan_of(settings), **for_ranks(spark, settings, folder, snapshot, False))
+    feed = job.feed("test", Alone(), model.spec.pad_id)
     size = settings.training.numeric_batch_size
     found = predict(model, feed, size, Alone(), torch.device("cpu"))
     kept = shares_kept(fitted.report, measure_alone(snapshot.tasks, found))

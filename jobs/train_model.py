@@ -1,6 +1,5 @@
 """examples → a model: fitted on as many ranks as asked, tested beside its baselines."""
 
-import json
 import re
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ from pyspark.sql import SparkSession
 from jobs.command import main
 from jobs.fitting import (
     Fitted,
+    begun_with,
     check_begun_with,
     examples_until,
     fit,
@@ -21,9 +21,9 @@ from jobs.fitting import (
     tracker_of,
 )
 from jobs.quantizing import check_quantization, make_int8
+from jobs.saving import measures_of, save_fitted
 from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
-from profile_lib.model.checkpoint import read_about, save_model
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.evaluate import Report, report_lines
@@ -31,7 +31,6 @@ from profile_lib.training.folders import told_when_full
 from profile_lib.training.launch import check_division
 from profile_lib.training.lock import only_training
 from profile_lib.training.rank import START
-from profile_lib.training.report_page import report_page
 from profile_lib.training.snapshot import ABOUT, Snapshot, load_snapshot
 
 
@@ -50,7 +49,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     with only_training(given.name, models, work), told_when_full(work):
         if resume:
             snapshot = load_snapshot(str(folder / "snapshot"))
-            check_begun_with(settings, folder)
+            check_begun_with(begun_with(settings), folder)
         else:
             forget_training(store.spark, settings, folder)
             examples = examples_until(store, day)
@@ -58,36 +57,15 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
             snapshot = prepare_snapshot(examples, settings, folder)
             prepare_start(store.spark, snapshot, settings, folder, encoder, versions)
         fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
-        start = read_about(str(folder / START))
-        report = {"tasks": fitted.report, "data": {"tables": start.table_versions}}
+        sections = {}
         if given.ablations:
-            report["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
-        int8 = make_int8(store.spark, settings, folder, snapshot, fitted)
-        target = f"{models}/{given.name}"
-        page = report_page(given.name, report, fitted.outcome.curve, fitted.outcome.epochs)
-        with told_when_full(settings.paths.models):
-            about = save_model(
-                target,
-                fitted.model,
-                str(folder / START),
-                _measures(fitted.report),
-                start.table_versions,
-                {
-                    "report.json": report,
-                    "report.html": page,
-                    "numbers.json": json.loads((folder / START / "numbers.json").read_text()),
-                    "training.json": {
-                        "epochs": fitted.outcome.epochs,
-                        "curve": fitted.outcome.curve,
-                    },
-                },
-                int8,
-            )
+            sections["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
         told = settings.model_dump(include={"examples", "model", "training"})
-        epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
-        version = tracker.record(given.name, told, epochs, curve, report, target)
-        if version is not None:
-            print(f"{given.name} version {version} is the challenger at {tracker.uri}")
+        int8 = make_int8(store.spark, settings, folder, snapshot, fitted)
+        about = save_fitted(
+            models, tracker, given.name, fitted, folder / START,
+            told=told, sections=sections, files={}, folders=int8,
+        )  # fmt: skip
     print(f"{about.model_version}: on the test examples")
     print("\n".join(report_lines(fitted.report)))
 
@@ -102,7 +80,7 @@ def ablate(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, whole: Fitted
 ) -> dict[str, Report]:
     """variant → task → the model's measures; each ablation is trained on the same rows."""
-    measured = {"as configured": _measures(whole.report)}
+    measured = {"as configured": measures_of(whole.report)}
     for name, changes in settings.training.ablations.items():
         print(f"  ablation: {name}", flush=True)
         variant = with_values(settings, changes)
@@ -111,14 +89,10 @@ def ablate(
         forget_checkpoints(spark, variant, own)  # of a run that was broken off
         encoder = encoder_folder(variant.model.encoder)
         prepare_start(spark, snapshot, variant, own, encoder, {})
-        measured[name] = _measures(
+        measured[name] = measures_of(
             fit(spark, variant, own, snapshot, print_progress, alone=True).report
         )
     return measured
-
-
-def _measures(report: Report) -> Report:
-    return {task: entry["model"] for task, entry in report.items() if "model" in entry}
 
 
 if __name__ == "__main__":

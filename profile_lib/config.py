@@ -244,6 +244,33 @@ class PretrainSettings(Section):
     lr: float = Field(gt=0)
 
 
+class CompressSettings(Section):
+    """How a trained model is made smaller; what is not here is as in training."""
+
+    student_name: str  # of the model with fewer layers, below paths.models
+    pruned_name: str  # of the one with fewer heads
+    student_layers: int = Field(gt=0)  # of the encoder, evenly chosen from the teacher's
+    pruned_share: float = Field(gt=0, lt=1)  # of all attention heads; each layer keeps one
+    importance_rows: int = Field(gt=0)  # of train, about so many, by which the heads are judged
+    epochs: int = Field(gt=0)  # of the student
+    recovery_epochs: int = Field(gt=0)  # of the pruned model
+    negatives_kept: float = Field(gt=0, le=1)  # in an epoch; others each epoch
+    lr: float = Field(gt=0)  # the highest rate of encoder, heads and numbers alike
+    labels_weight: float = Field(ge=0)  # of the labels in the loss
+    teacher_weight: float = Field(ge=0)  # of the teacher's answers, the soft targets
+    distance_weight: float = Field(ge=0)  # of the pooled text's cosine distance to the teacher's
+    temperature: float = Field(gt=0)  # by which both models' answers are softened
+    evaluation_rows: int = Field(gt=0)  # of validation and of test that are predicted, at most
+    speed_rows: int = Field(gt=0)  # of test, at most, that texts a second are measured on
+    speed_repeats: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> "CompressSettings":
+        if not (self.labels_weight or self.teacher_weight or self.distance_weight):
+            raise ValueError("wanted labels_weight, teacher_weight or distance_weight above 0")
+        return self
+
+
 class Range(Section):
     """What a setting is drawn from: numbers from `low` to `high`, or one of `choices`."""
 
@@ -314,6 +341,7 @@ class Settings(Section):
     pretrain: PretrainSettings
     training: TrainingSettings
     quantization: QuantizationSettings
+    compress: CompressSettings
     tune: TuneSettings
     tracking: TrackingSettings
     promote: PromoteSettings

@@ -16,9 +16,9 @@ import pyspark
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import build_behaviour, build_examples, refresh_profiles
+from jobs import build_behaviour, build_examples, compress_model, refresh_profiles
 from jobs.run_all import Progress, run_stages, stages_for, summarise
-from profile_lib.config import Settings, load_settings
+from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, SESSIONS, USER_PROFILES, Table
@@ -96,6 +96,20 @@ def test_a_job_run_twice_leaves_the_same_table(shop, by_day):
         before = content(store, table)
         job.run(store, settings, last if by_day else None)
         assert content(store, table) == before, table.name
+
+
+def test_a_student_and_a_pruned_model_refresh_the_profiles_as_well(shop):
+    store, settings, _ = shop
+    small = {"student_layers": 1, "pruned_share": 0.25, "importance_rows": 100, "epochs": 1,
+             "speed_rows": 50, "speed_repeats": 1}  # fmt: skip
+    changes = {f"compress.{key}": value for key, value in small.items()}
+    given = with_values(settings, {**changes, "training.ranks": 1})
+    compress_model.run(store, given, None)
+    for name in (given.compress.student_name, given.compress.pruned_name):
+        refresh_profiles.run(store, with_values(given, {"training.name": name}), None)
+        assert_whole(store)
+        versions = store.read(USER_PROFILES).select("model_version").distinct().collect()
+        assert [row[0].startswith(f"{name}-") for row in versions] == [True]
 
 
 def test_the_notebook_walks_the_same_way(spark, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 import yaml
 from pyspark.sql import SparkSession
-from transformers import AutoTokenizer, BertConfig, BertModel
+from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
 from profile_lib.config import Settings, load_settings
 from profile_lib.encoders import encoder_folder
@@ -18,6 +18,9 @@ from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
 
 CONF = Path(__file__).parents[1] / "conf"
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
+CLS, SEP, VIEW, CART, COLOURS = 2, 3, 5, 6, {"red": 7, "green": 8, "blue": 9}
+LENGTH = 16  # of a text of colours
 
 
 def tiny_encoder(folder: Path) -> str:
@@ -99,6 +102,50 @@ def examples_store(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Sto
     in_order = rows[list(EXAMPLES.schema.names)]  # Spark takes a pandas frame by position
     store.replace(EXAMPLES, spark.createDataFrame(in_order, EXAMPLES.schema))
     return store
+
+
+def colour_encoder(folder: Path) -> str:
+    """A BertModel folder for texts of colours, small enough to train in seconds, without dropout.
+
+    It has more words than it needs: as many as make Horovod send only those that a step has read.
+    """
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=20_000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=32,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    BertTokenizer(vocab={word: i for i, word in enumerate(WORDS)}).save_pretrained(folder)
+    return str(folder)
+
+
+def colour_rows(n: int) -> pd.DataFrame:
+    """Who has n_in_cart above 2, or the word `cart` in the text, buys with nine in ten; the next
+    category is the colour of the text, which the most seen one tells in half of the cases."""
+    rng = np.random.default_rng(3)
+    names = [column.name for column in NUMERIC_FEATURES]
+    colours = rng.choice(list(COLOURS), n)
+    has_cart = rng.random(n) < 0.2
+    numeric = rng.poisson(1.0, (n, len(names))).astype(float)
+    numeric[:, names.index("cart_value")] = np.nan
+    may_buy = has_cart | (numeric[:, names.index("n_in_cart")] > 2)
+    texts = [
+        [CLS, CART if cart else VIEW, *[COLOURS[colour]] * (1 + i % 4), SEP]
+        for i, (cart, colour) in enumerate(zip(has_cart, colours, strict=True))
+    ]
+    return example_rows(
+        n,
+        token_ids=[row + [0] * (LENGTH - len(row)) for row in texts],
+        n_tokens=[len(row) for row in texts],
+        numeric=list(numeric),
+        top_category=np.where(rng.random(n) < 0.5, colours, None),
+        buys=(may_buy & (rng.random(n) < 0.9)).astype(int),
+        spend=np.where(may_buy, np.where(colours == "red", 9.0, 3.0), 0.0),
+        next_category=np.where(rng.random(n) < 0.8, colours, None),
+        next_categories=[[colour] for colour in colours],
+        sampling_weight=np.where(may_buy, 1.0, 2.0),
+    )
 
 
 def tiny_spec(**changes: Any) -> ModelSpec:

@@ -12,6 +12,7 @@ from transformers.utils import logging
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
 from profile_lib.model.numbers import Numbers
+from profile_lib.model.pruning import HeadsLeft, drop_heads
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 
@@ -30,6 +31,19 @@ class ModelSpec(BaseModel):
     separator_id: int  # the token that ends an event in the text
     bert: dict[str, Any] | None  # a BertConfig as a dictionary; None: numbers alone, no text
     prefix_tokens: int = 0  # tuned keys and values before every text, in each layer
+    heads_left: HeadsLeft | None = None  # None: all heads of every layer
+
+    @property
+    def heads(self) -> HeadsLeft:
+        """The encoder's attention heads that are left of each layer."""
+        if self.heads_left is not None or self.bert is None:
+            return self.heads_left or ()
+        return (tuple(range(self.bert["num_attention_heads"])),) * self.bert["num_hidden_layers"]
+
+    @property
+    def pad_id(self) -> int:
+        """The token behind the last one of a short text."""
+        return int((self.bert or {}).get("pad_token_id") or 0)
 
 
 class Output(NamedTuple):
@@ -51,6 +65,8 @@ class ProfileModel(nn.Module):
         self.spec = spec
         if bert is None and spec.bert is not None:
             bert = BertModel(BertConfig.from_dict(spec.bert), add_pooling_layer=False)
+            if spec.heads_left is not None:
+                drop_heads(bert, spec.heads_left)
         self.bert = bert
         self.prefix = _prefix(bert.config, spec.prefix_tokens) if bert is not None else None
         self.numbers = Numbers(
@@ -77,7 +93,8 @@ class ProfileModel(nn.Module):
         if self.prefix is None:
             return self.bert(input_ids=token_ids, attention_mask=mask).last_hidden_state
         n, before = len(token_ids), DynamicCache()
-        for layer, (keys, values) in enumerate(self.prefix):
+        for layer, of_all_heads in enumerate(self.prefix):
+            keys, values = of_all_heads[:, list(self.spec.heads[layer])]
             size = (n, -1, -1, -1)
             before.update(keys[None].expand(size), values[None].expand(size), layer)
         mask = torch.cat([mask.new_ones(n, self.prefix.shape[3]), mask], dim=1)

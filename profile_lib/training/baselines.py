@@ -1,17 +1,16 @@
 """The snapshot's numbers in, what scikit-learn's models say of the same test rows out."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from profile_lib.training.columns import read_columns
 
 
 class Numbers(NamedTuple):
@@ -25,22 +24,8 @@ class Numbers(NamedTuple):
 
 
 def read_numbers(folder: str, most: int) -> Numbers:
-    """The first `most` rows of a snapshot's split; its rows stand in order of a hash."""
-    parts, left = [], most
-    for file in sorted(Path(folder).glob("*.parquet")):
-        if left <= 0:
-            break
-        part = pq.read_table(file, columns=list(Numbers._fields)).slice(0, left)
-        parts.append(part)
-        left -= len(part)
-    table = pa.concat_tables(parts)
-    return Numbers(
-        _matrix(table["numeric"]),
-        _matrix(table["labels"]),
-        table["top_class"].to_numpy(),
-        table["weight"].to_numpy(),
-        table["row_hash"].to_numpy(),
-    )
+    """The first `most` rows of a snapshot's split."""
+    return Numbers(*read_columns(folder, Numbers._fields, most))
 
 
 def fit_baselines(
@@ -77,8 +62,3 @@ def fit_baselines(
 
 def _signed_log(x: np.ndarray) -> np.ndarray:
     return np.sign(x) * np.log1p(np.abs(x))
-
-
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
-    values = column.combine_chunks().flatten().to_numpy()
-    return values.reshape(len(column), -1)

@@ -67,7 +67,7 @@ def evaluate(
         else:
             ways["mean_of_train"] = np.full(len(labels), task.center)
         of = users.reindex(found["row_hash"])
-        report[task.name] |= _entry(task.kind, labels, ways, of, seed, n_resamples)
+        report[task.name] |= task_entry(task.kind, labels, ways, of, seed, n_resamples)
     return report
 
 
@@ -116,9 +116,11 @@ def _difference(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
-def _entry(
+def task_entry(
     kind: Kind, labels: np.ndarray, ways: Ways, users: pd.DataFrame, seed: int, n_resamples: int
 ) -> Report:
+    """What `evaluate` tells of a task: each way's measures, intervals, segments and curves, of rows
+    whose `users` stand in their order."""
     is_binary, user = kind == "binary", users["user_hash"].to_numpy()
     entry: Report = {"positives": int((labels == 1).sum())} if is_binary else {}
     entry |= {way: measures(kind, labels, said) for way, said in ways.items()}

@@ -1,5 +1,6 @@
 """What one rank does to fit a profile model: read it, fit it, predict the test split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from profile_lib.model.checkpoint import WEIGHTS, load_model
 from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.adapters import choose_tuned, merge_adapters
+from profile_lib.training.augment import Augmenter
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.loop import Loop, Tell
-from profile_lib.training.objectives import Supervised
+from profile_lib.training.objectives import Objective, Supervised
 from profile_lib.training.predict import predict, validation_metrics
 from profile_lib.training.rank import START, Outcome, RankJob, device_of, silent, threads
 from profile_lib.training.ranks import Ranks
@@ -33,13 +36,12 @@ class FitJob(RankJob):
         start = f"{self.folder}/{START}"
         model, spec, about = load_model(start)
         device, plan = device_of(ranks), self.plan
-        pad_id = int((spec.bert or {}).get("pad_token_id") or 0)
-        feeds = {split: self.feed(split, ranks, pad_id) for split in SPLITS}
+        feeds = {split: self.feed(split, ranks, spec.pad_id) for split in SPLITS}
         rows = feeds["train"].expected_rows(plan.negatives_kept)
         augmenter = self.augmenter(start, model.bert, spec.max_tokens) if model.has_text else None
         torch.manual_seed(plan.seed)
         choose_tuned(model, plan.tuning, plan.epochs * -(-rows // plan.batch_size))
-        objective = Supervised(spec.tasks, self.weights, plan, augmenter)
+        objective = self.objective(spec.tasks, augmenter, device)
 
         def predicted(model: ProfileModel, split: str, with_text: bool) -> Any:
             size = plan.numeric_batch_size
@@ -64,6 +66,24 @@ class FitJob(RankJob):
                 save_file(weights, folder / WEIGHTS)
                 (folder / SPEC).write_text(fitted.spec.model_dump_json(), encoding="utf-8")
         return Outcome(loop.curve, epochs, predictions)
+
+    def objective(
+        self, tasks: Sequence[TaskSpec], augmenter: Augmenter | None, device: torch.device
+    ) -> Objective:
+        """What is minimised: the loss of the labels."""
+        return Supervised(tasks, self.weights, self.plan, augmenter)
+
+
+class AnswerJob(RankJob):
+    """Say what the model that lies in the job's folder says of the test split, as it is."""
+
+    def run(self, ranks: Ranks, tell: Tell) -> Outcome:
+        """Predict with the other ranks; there is no loss and no epoch to tell of."""
+        model, spec, _ = load_model(f"{self.folder}/{START}")
+        device, size = device_of(ranks), self.plan.numeric_batch_size
+        feed = self.feed("test", ranks, spec.pad_id)
+        with threads(self.threads):
+            return Outcome([], [], predict(model.to(device), feed, size, ranks, device))
 
 
 def load_fitted(folder: str) -> ProfileModel:

@@ -13,6 +13,10 @@ SAID = {  # of each kind of task, which column of its predictions is measured
     "binary": "probability", "multiclass": "rank", "multilabel": "probability",
     "regression": "value",
 }  # fmt: skip
+MAIN: dict[Kind, tuple[str, ...]] = {  # of each kind, by what two models are told apart at a look
+    "binary": ("roc_auc", "pr_auc"), "multiclass": ("accuracy", "mrr"),
+    "multilabel": ("roc_auc", "pr_auc"), "regression": ("rmse", "mae"),
+}  # fmt: skip
 Measures = dict[str, float | None]
 
 

@@ -22,7 +22,7 @@ from profile_lib.training.ranks import Ranks
 from profile_lib.training.snapshot import Snapshot
 
 # Of a job, what says where and how fast it runs, not what comes of it.
-ELSEWHERE = {"folder", "snapshot", "threads", "checkpoint_path", "resume", "hadoop"}
+ELSEWHERE = {"folder", "teacher", "snapshot", "threads", "checkpoint_path", "resume", "hadoop"}
 START = "start"  # in a job's folder, the model to start from
 
 

@@ -7,11 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
-import torch
-from transformers import BertConfig, BertModel, BertTokenizer
 
 from jobs import train_model
 from jobs.quantizing import shares_kept
@@ -21,62 +18,19 @@ from profile_lib.model.checkpoint import check_model, load_model
 from profile_lib.model.quantized import read_int8
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
-from tests.worlds import dev_settings, example_rows, examples_store
+from tests.worlds import colour_encoder, colour_rows, dev_settings, examples_store
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
-CLS, SEP, VIEW, CART, COLOURS = 2, 3, 5, 6, {"red": 7, "green": 8, "blue": 9}
-LENGTH = 16
 NAMES = [column.name for column in NUMERIC_FEATURES]
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> str:
-    """A BertModel folder small enough to train in seconds, without dropout.
-
-    It has more words than it needs: as many as make Horovod send only those that a step has read.
-    """
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=20_000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
-        intermediate_size=64, max_position_embeddings=32,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-    )  # fmt: skip
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    BertTokenizer(vocab={word: i for i, word in enumerate(WORDS)}).save_pretrained(folder)
-    return str(folder)
-
-
-def world(n: int) -> pd.DataFrame:
-    """Who has n_in_cart above 2, or the word `cart` in the text, buys with nine in ten; the next
-    category is the colour of the text, which the most seen one tells in half of the cases."""
-    rng = np.random.default_rng(3)
-    colours = rng.choice(list(COLOURS), n)
-    has_cart = rng.random(n) < 0.2
-    numeric = rng.poisson(1.0, (n, len(NAMES))).astype(float)
-    numeric[:, NAMES.index("cart_value")] = np.nan
-    may_buy = has_cart | (numeric[:, NAMES.index("n_in_cart")] > 2)
-    texts = [
-        [CLS, CART if cart else VIEW, *[COLOURS[colour]] * (1 + i % 4), SEP]
-        for i, (cart, colour) in enumerate(zip(has_cart, colours, strict=True))
-    ]
-    return example_rows(
-        n,
-        token_ids=[row + [0] * (LENGTH - len(row)) for row in texts],
-        n_tokens=[len(row) for row in texts],
-        numeric=list(numeric),
-        top_category=np.where(rng.random(n) < 0.5, colours, None),
-        buys=(may_buy & (rng.random(n) < 0.9)).astype(int),
-        spend=np.where(may_buy, np.where(colours == "red", 9.0, 3.0), 0.0),
-        next_category=np.where(rng.random(n) < 0.8, colours, None),
-        next_categories=[[colour] for colour in colours],
-        sampling_weight=np.where(may_buy, 1.0, 2.0),
-    )
+    return colour_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
-    return examples_store(spark, tmp_path_factory.mktemp("tables"), world(1500))
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), colour_rows(1500))
 
 
 @pytest.fixture(scope="module")

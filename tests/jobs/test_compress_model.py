@@ -1,0 +1,205 @@
+"""A trained model made smaller: a student and a pruned one that answer nearly as it does."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs import compress_model, train_model
+from jobs.compress_model import compress_settings
+from jobs.fitting import NAMES
+from profile_lib.config import Settings, load_settings
+from profile_lib.errors import InputError
+from profile_lib.model.checkpoint import load_model, read_about
+from profile_lib.model.pruning import heads_of
+from profile_lib.store import Store
+from profile_lib.training.distil import as_taught
+from profile_lib.training.snapshot import load_snapshot
+from tests.worlds import CONF, colour_encoder, colour_rows, dev_settings, examples_store
+
+TASKS = [
+    {"name": "buys", "label": "buys", "kind": "binary", "weight": 1.0},
+    {"name": "colour", "label": "next_category", "kind": "multiclass", "weight": 1.0},
+    {"name": "colours", "label": "next_categories", "kind": "multilabel", "weight": 1.0},
+    {"name": "spend", "label": "spend", "kind": "regression", "weight": 1.0},
+]
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory) -> Store:
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), colour_rows(1200))
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    encoder = colour_encoder(folder / "encoder")
+
+    def make(*changes: str) -> Settings:
+        return dev_settings(
+            folder,
+            f"model.encoder={encoder}", f"model.tasks={TASKS}", "model.dropout=0.0",
+            "training.name=shop", "training.ranks=1", "training.encoder_lr=0.003",
+            "training.numeric_epochs=3", "training.numeric_batch_size=64", "training.epochs=2",
+            "training.window=256", "compress.student_name=student", "compress.pruned_name=pruned",
+            "compress.student_layers=1", "compress.pruned_share=0.25", "compress.lr=0.001",
+            "compress.epochs=2", "compress.importance_rows=200", "compress.speed_rows=50",
+            "compress.speed_repeats=1", *changes,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def teacher(store, settings) -> Path:
+    given = settings()
+    train_model.run(store, given, None)
+    return Path(given.paths.models) / "shop"
+
+
+@pytest.fixture(scope="module")
+def compressed(store, settings, teacher) -> Path:
+    """The folder of all three models."""
+    compress_model.run(store, settings("compress.negatives_kept=0.8"), None)
+    return teacher.parent
+
+
+def curve(model: Path) -> list[float]:
+    return json.loads((model / "training.json").read_text())["curve"]
+
+
+def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_are_whole(compressed):
+    student, spec, about = load_model(str(compressed / "student"))
+    assert (len(student.bert.encoder.layer), heads_of(student.bert)) == (1, [2])
+    assert about.table_versions == {"examples": 1}
+    pruned, spec, _ = load_model(str(compressed / "pruned"))
+    assert sorted(heads_of(pruned.bert)) == [1, 2]
+    assert sorted(map(len, spec.heads_left)) == [1, 2]
+    theirs = {path.name for path in (compressed / "shop").iterdir()}
+    assert {path.name for path in (compressed / "pruned").iterdir()} == theirs
+    assert {p.name for p in (compressed / "student").iterdir()} == theirs | {"compression.json"}
+    assert read_about(str(compressed / "student")).spec.tasks == spec.tasks
+
+
+def test_the_table_tells_size_speed_and_quality_of_all_three_beside_each_other(compressed):
+    table = json.loads((compressed / "student" / "compression.json").read_text())
+    assert list(table) == ["teacher", "student", "pruned"]
+    teacher, student, pruned = table.values()
+    assert [of["name"] for of in table.values()] == ["shop", "student", "pruned"]
+    assert [of["layers"] for of in table.values()] == [2, 1, 2]
+    assert [sum(of["heads"]) for of in table.values()] == [4, 2, 3]
+    head = 3 * (32 * 16 + 16) + 16 * 32  # query, key and value with their biases, and the way out
+    assert teacher["encoder_parameters"] - pruned["encoder_parameters"] == head
+    layer = 2 * head + 32 + 2 * 32 * 64 + 64 + 32 + 4 * 32
+    assert teacher["encoder_parameters"] - student["encoder_parameters"] == layer
+    size = (compressed / "student" / "model.safetensors").stat().st_size / 1e6
+    assert student["megabytes"] == pytest.approx(size, rel=0.01)
+    assert teacher["speed_ratio"] == 1.0
+    assert teacher["vector_cosine"] == pytest.approx(1.0)
+    assert list(teacher["measures"]) == [
+        "buys roc_auc", "buys pr_auc", "colour accuracy", "colour mrr", "colours roc_auc",
+        "colours pr_auc", "spend rmse", "spend mae",
+    ]  # fmt: skip
+    for of in (student, pruned):
+        report = json.loads((compressed / of["name"] / "report.json").read_text())["tasks"]
+        auc, wanted = of["measures"]["buys roc_auc"], teacher["measures"]["buys roc_auc"]
+        assert auc["value"] == report["buys"]["model"]["roc_auc"]
+        assert wanted["value"] == report["buys"]["teacher"]["roc_auc"]
+        assert auc["ratio"] == auc["value"] / wanted["value"]
+        assert "roc_auc" in report["buys"]["intervals"]["lead"]
+
+
+def test_the_teachers_measures_are_those_of_its_own_report(compressed):
+    table = json.loads((compressed / "student" / "compression.json").read_text())
+    report = json.loads((compressed / "shop" / "report.json").read_text())["tasks"]
+    for name, of in table["teacher"]["measures"].items():
+        task, measure = name.split()
+        assert of["value"] == pytest.approx(report[task]["model"][measure], abs=1e-6)
+
+
+def test_both_answer_nearly_as_their_teacher_does(compressed):
+    table = json.loads((compressed / "student" / "compression.json").read_text())
+    for kind in ("student", "pruned"):
+        measures = table[kind]["measures"]
+        assert measures["buys roc_auc"]["ratio"] > 0.97
+        assert measures["colour accuracy"]["ratio"] > 0.97
+        assert measures["spend rmse"]["ratio"] < 1.1
+        assert table[kind]["vector_cosine"] > 0.9
+
+
+def test_two_ranks_give_the_loss_curve_of_one_process_with_a_teacher_too(
+    store, settings, compressed
+):
+    given = compress_settings(settings("compress.negatives_kept=0.8", "training.ranks=2"))
+    folder = Path(given.paths.work) / "train_student"
+    _, spec, _ = load_model(str(compressed / "shop"))
+    snapshot = as_taught(load_snapshot(str(folder / "snapshot")), spec, NAMES)
+    outcome = compress_model.distil(store.spark, given, folder / "student", snapshot, 2, False)
+    assert len(outcome.curve) > 30
+    np.testing.assert_allclose(outcome.curve, curve(compressed / "student"), atol=1e-4)
+
+
+def test_a_run_that_ended_early_is_resumed_to_the_same_models(store, settings, compressed):
+    changes = (
+        "compress.student_name=student_again", "compress.pruned_name=pruned_again",
+        "compress.negatives_kept=0.8", "training.checkpoint_steps=5", "training.progress_steps=1",
+    )  # fmt: skip
+    given = settings(*changes)
+    with pytest.raises(InputError, match="train_student_again/pruned: no training was begun here"):
+        compress_model.run(store, given, None, resume=True)
+    with pytest.raises(ZeroDivisionError), patch_progress(epoch=2, step=30):
+        compress_model.run(store, given, None)
+    assert not (compressed / "student_again").exists()
+    other = settings(*changes, "compress.pruned_share=0.5")
+    with pytest.raises(InputError, match="other settings: compress.pruned_share was 0.25, is 0.5"):
+        compress_model.run(store, other, None, resume=True)
+    other = settings(*changes, "compress.temperature=9")
+    with pytest.raises(InputError, match="another run: teaching was .*'temperature': 2.0"):
+        compress_model.run(store, other, None, resume=True)
+    compress_model.run(store, given, None, resume=True)
+    for kind in ("student", "pruned"):
+        assert curve(compressed / f"{kind}_again") == curve(compressed / kind)
+
+
+@contextmanager
+def patch_progress(epoch: int, step: int):
+    """Progress that breaks the run at a step, as a pulled plug would."""
+
+    def fail(entry):
+        return 1 / 0 if (entry.get("epoch"), entry.get("step")) == (epoch, step) else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compress_model, "print_progress", fail)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["training.name=never"], "models/never: no model.json; run train_model first"),
+        (["compress.student_layers=2"], "student_layers: 2, but the teacher has 2 layers; wanted"),
+        (["compress.pruned_share=0.9"], "pruned_share: 0.9 of 4 heads are 4; wanted 1 to 2"),
+        (["compress.pruned_share=0.1"], "pruned_share: 0.1 of 4 heads are 0; wanted 1 to 2"),
+        (["compress.pruned_name=shop"], "teacher shop, student none, pruned shop; wanted three"),
+        ([f"model.tasks={TASKS[:2]}"], "examples: tasks are not those that the teacher was"),
+    ],
+)
+def test_what_cannot_be_made_smaller_is_told(store, settings, teacher, changes, told):
+    with pytest.raises(InputError, match=told):
+        compress_model.run(store, settings("compress.student_name=none", *changes), None)
+    assert not (teacher.parent / "none").exists()
+
+
+def test_a_teacher_without_text_is_told(store, settings):
+    given = settings("training.name=numbers", "model.text=false", "training.numeric_epochs=1")
+    train_model.run(store, given, None)
+    with pytest.raises(InputError, match="numbers-.*: reads no text, so it has no encoder to make"):
+        compress_model.run(store, given, None)
+
+
+def test_a_distillation_from_nothing_is_refused():
+    nothing = [f"compress.{part}_weight=0" for part in ("labels", "teacher", "distance")]
+    with pytest.raises(InputError, match="wanted labels_weight, teacher_weight or distance_weight"):
+        load_settings(str(CONF / "dev.yaml"), nothing)
