@@ -26,7 +26,7 @@ from profile_lib.events.sessions import build_sessions as cut_sessions
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.known import known_events
 from profile_lib.profiles.refresh import refresh_cutoffs
-from profile_lib.spark import kept, start_spark
+from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import (
     BEHAVIOUR,
@@ -150,9 +150,9 @@ def by_duckdb(source: str, target: str, gap: timedelta) -> None:
 def all_behaviour(store: Store, settings: Settings) -> None:
     """Behaviour of every user as of the last event, as a refresh computes it."""
     events = store.read(EVENTS)
-    with kept(known_events(events, refresh_cutoffs(events, None))) as known:
-        frame = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
-        store.replace(BEHAVIOUR, frame)
+    known = known_events(events, refresh_cutoffs(events, None))
+    frame = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
+    store.replace(BEHAVIOUR, frame)
 
 
 def true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:

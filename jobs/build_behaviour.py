@@ -9,7 +9,6 @@ from profile_lib.config import Settings
 from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.known import known_events
-from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 from profile_lib.timeline import midnight
@@ -42,9 +41,9 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
-    with kept(known_events(events, cutoffs)) as known:
-        behaviour = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
-        store.replace(BEHAVIOUR, behaviour, where=where)
+    known = known_events(events, cutoffs)
+    behaviour = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
+    store.replace(BEHAVIOUR, behaviour, where=where)
 
 
 if __name__ == "__main__":

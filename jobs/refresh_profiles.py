@@ -31,11 +31,11 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     check_runtime(settings.refresh.runtime, folder)
     counts = Counts.on(store.spark.sparkContext)
     events = store.read(EVENTS)
-    with kept(known_events(events, refresh_cutoffs(events, day))) as known:
-        built = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
-        with kept(built) as behaviour:  # for the model, and for the profile
-            profiles = profiles_of(behaviour, store, settings, folder, about, counts)
-            store.upsert(USER_PROFILES, profiles)
+    known = known_events(events, refresh_cutoffs(events, day))
+    built = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
+    with kept(built) as behaviour:  # for the model, and for the profile
+        profiles = profiles_of(behaviour, store, settings, folder, about, counts)
+        store.upsert(USER_PROFILES, profiles)
     print(f"refresh_profiles: {counts}")
 
 

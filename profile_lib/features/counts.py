@@ -1,179 +1,143 @@
-"""Known events in, counts, recency and values at each cutoff out."""
+"""A log in, counts, recency and values of each pair of user and cutoff out."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from typing import TypeAlias
 
-from pyspark.sql import Column, DataFrame, Window
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
 
-from profile_lib.features.known import PAIR, all_known, in_time, pieces
+from profile_lib.features.log import DAY, MOMENT, Log
+from profile_lib.segments import Flags, Floats, Longs, Numbers, changes, codes_of
 from profile_lib.tables import DEPTHS, EVENT_TYPES, STEPS, WINDOWS
-from profile_lib.timeline import begins_session, seconds, seconds_since_last
 
-# What is asked when it was last: some kinds of events, every page, and the way to an order.
-TIMED = ("cart", "checkout", "purchase", *(f"{s}_step" for s in STEPS), "depth")
+Column: TypeAlias = Numbers | pa.Array
+Columns: TypeAlias = Iterator[tuple[str, Column]]
+
+# The place in DEPTHS, from 1, of each kind and page; 0 for those not on the way to an order, and
+# last for what is none of them.
+KIND_NAMED = {"checkout": "basket", "purchase": "done"}
+DEPTH_OF_KIND, DEPTH_OF_STEP = (
+    np.array([*(DEPTHS.index(n) + 1 if n in DEPTHS else 0 for n in names), 0])
+    for names in ([KIND_NAMED.get(k, k) for k in EVENT_TYPES], STEPS)
+)
 
 
-def count_events(known: DataFrame, gap: timedelta) -> DataFrame:
-    """One row a (user_key, cutoff_ts): every numeric feature that needs no catalogue.
+def count_events(log: Log) -> dict[str, Column]:
+    """Every numeric feature that needs no catalogue, one value a pair.
 
-    The session under way is the last one: it began with the last event that came more than `gap`
-    after the one before it. The cart holds what was put in since the last purchase. Purchases in
-    a row with one order_id, or without one and of one moment, are an order.
+    The cart holds what was put in since the last purchase. Purchases in a row with one order_id,
+    or without one and of one moment, are an order.
     """
-    # First by kind and page: a few numbers of each event, then many of each pair.
-    by_kind = _with_context(known, gap).groupBy(*PAIR, "event_type", "step").agg(*_by_kind())
-    counted = (
-        by_kind.withColumn("depth", _depth())
-        .groupBy(*PAIR)
-        .agg(*_counts(), *_values(), *_times(), *_depths())
-    )
-    since = {
-        f"seconds_since_{what}": seconds(F.col("cutoff_ts"), F.col(f"last_{what}_ts"))
-        for what in ("event", *TIMED)
-    }
-    return counted.withColumns(
-        {
-            **since,
-            "n_in_cart": F.greatest(F.col("n_in_cart"), F.lit(0)).cast("long"),
-            "cart_value": F.greatest(F.col("cart_value"), F.lit(0.0)),
-            "session_seconds": seconds(F.col("cutoff_ts"), F.col("session_start_ts")),
-            "days_known": seconds(F.col("cutoff_ts"), F.col("first_event_ts")) / 86400,
-            "hour": F.hour("cutoff_ts"),
-            "weekday": F.dayofweek("cutoff_ts"),
-            "events_since_depth": F.col("n_events") - F.col("last_depth_place"),
-        }
-    ).drop(*[f"last_{what}_ts" for what in TIMED], "first_event_ts", "last_depth_place")
-
-
-def _with_context(known: DataFrame, gap: timedelta) -> DataFrame:
-    """Each known event with what only its neighbours tell."""
-    since = seconds_since_last(in_time())
-    is_bought = F.col("event_type") == "purchase"
-    bought_ts = F.when(is_bought, F.col("event_ts"))
-    order = F.when(is_bought & (pieces() > 0), F.coalesce("order_id", F.expr("string(event_ts)")))
-    before = in_time().rowsBetween(Window.unboundedPreceding, -1)
-    order_before = F.last("order", ignorenulls=True).over(before)
-    start_ts = F.when(F.col("starts"), F.col("event_ts"))
-    return (
-        known.withColumn("order", order)
-        .withColumns({"gap": since, "place": F.row_number().over(in_time())})
-        .withColumn("opens_order", F.col("order") != F.coalesce(order_before, F.lit("")))
-        .withColumn("starts", begins_session(F.col("gap"), gap))
-        .withColumns(
-            {
-                "last_purchase_ts": F.max(bought_ts).over(all_known()),
-                "session_start_ts": F.max(start_ts).over(all_known()),
-                "last_place": F.max("place").over(all_known()),
-            }
-        )
+    step = log.number("step").astype(np.int64)
+    bought = log.pairs.greatest(log.micros, log.is_kind("purchase"), -1)
+    is_new = log.micros > log.beside(bought)
+    return dict(
+        [
+            *_counts(log, step),
+            *_values(log, is_new),
+            *_prices(log),
+            *_times(log, step),
+            *_depths(log, step, is_new),
+        ]
     )
 
 
-def _by_kind() -> Iterator[Column]:
-    """What is kept of all events of one kind at a cutoff."""
-    worth = F.col("price") * pieces()
-    kind = F.col("event_type")
-    is_carted = F.col("last_purchase_ts").isNull() | (F.col("event_ts") > F.col("last_purchase_ts"))
-    sign = F.when(kind == "cart", 1).when(kind == "uncart", -1)
-    in_session = F.col("event_ts") >= F.col("session_start_ts")
-    for window, days in WINDOWS.items():
-        yield F.count_if(_within(days)).alias(window)
-    yield F.count("*").alias("n")
-    yield F.count_if("starts").alias("n_starts")
-    yield F.count_if("opens_order").alias("n_opens")
-    yield F.sum(F.when(is_carted, sign * pieces())).alias("pieces_in_cart")
-    yield F.sum(F.when(is_carted, sign * worth)).alias("worth_in_cart")
-    yield F.sum(worth).alias("worth")
-    yield F.sum("price").alias("prices")
-    yield F.count("price").alias("n_priced")
-    yield F.sum("rating").alias("ratings")
-    yield F.count("rating").alias("n_rated")
-    yield F.sum(F.when(in_session, F.col("dwell_seconds"))).alias("dwell")
-    yield F.sum(F.when(F.col("place") == F.col("last_place"), F.col("gap"))).alias("last_gap")
-    yield F.min("event_ts").alias("first_ts")
-    yield F.max("event_ts").alias("last_ts")
-    yield F.max("session_start_ts").alias("session_start_ts")
-    yield F.max("place").alias("latest_place")
-    yield F.bool_or(is_carted).alias("is_after_purchase")
-    yield F.max(F.when(F.col("price").isNotNull(), F.struct("event_ts", "price"))).alias("priced")
-    yield F.max(F.when(in_session, F.col("price"))).alias("max_price_session")
+def _counts(log: Log, step: Longs) -> Columns:
+    pairs, in_session = log.pairs, log.within["session"]
+    for window in WINDOWS:
+        of_kinds = pairs.tally(log.kind, len(EVENT_TYPES), log.within[window])
+        yield from ((f"n_{k}_{window}", n) for k, n in zip(EVENT_TYPES, of_kinds, strict=True))
+    of_kinds = pairs.tally(log.kind, len(EVENT_TYPES))
+    yield from ((f"n_{k}", n) for k, n in zip(EVENT_TYPES, of_kinds, strict=True))
+    ever, lately = (pairs.tally(step, len(STEPS), where) for where in (None, in_session))
+    for code, name in enumerate(STEPS):
+        yield f"n_{name}_step", ever[code]
+        yield f"n_{name}_step_session", lately[code]
+    yield "n_events", pairs.end - pairs.first
+    yield "n_sessions", pairs.count(log.starts)
+    yield "n_orders", _orders(log)
 
 
-def _depth() -> Column:
-    """The place in DEPTHS, from 1, of events of a kind on a page; 0 for those not on the way."""
-    names = F.array(*map(F.lit, DEPTHS))
-    kind = F.col("event_type")
-    of_kind = F.when(kind == "checkout", "basket").when(kind == "purchase", "done").otherwise(kind)
-    of_page = F.coalesce("step", F.lit(""))
-    return F.greatest(*[F.array_position(names, n) for n in (of_kind, of_page)]).cast("int")
+def _orders(log: Log) -> Longs:
+    """How many orders each pair has: purchases of another order than the purchase before."""
+    rows = np.flatnonzero(log.is_kind("purchase") & (log.number("pieces") > 0))
+    of_order, _ = codes_of(log["order_id"].take(pa.array(rows)))
+    moment = np.where(of_order < 0, log.micros[rows], 0)
+    opens = rows[changes(log.pairs.of[rows], of_order, moment)]
+    return np.bincount(log.pairs.of[opens], minlength=log.pairs.n)
 
 
-def _within(days: int | None) -> Column:
-    if days is None:
-        return F.col("event_ts") >= F.col("session_start_ts")
-    return F.col("event_ts") >= F.col("cutoff_ts") - F.expr(f"INTERVAL {days} DAYS")
+def _values(log: Log, is_new: Flags) -> Columns:
+    pairs, price, pieces = log.pairs, log.number("price"), log.number("pieces")
+    sign = log.is_kind("cart").astype(np.int64) - log.is_kind("uncart")
+    in_cart = is_new & (sign != 0)
+    n_in_cart = pairs.total(sign * pieces, in_cart)
+    yield "n_in_cart", np.maximum(n_in_cart, 0).astype(np.int64)
+    yield "cart_value", np.maximum(pairs.total(sign * pieces * price, in_cart), 0.0)
+    yield "order_value", pairs.total(price * pieces, log.is_kind("purchase"))
+    yield "mean_price", _mean(log, "price")
+    yield "rating", _mean(log, "rating")
+    yield "session_dwell_seconds", pairs.total(log.number("dwell"), log.within["session"])
 
 
-def _of(kind: str, column: str) -> Column:
-    return F.when(F.col("event_type") == kind, F.col(column))
+def _mean(log: Log, name: str) -> pa.Array:
+    """The mean of a column's values of each pair, null where it has none."""
+    n = log.pairs.count(log.has(name))
+    total = log.pairs.total(log.number(name), log.has(name))
+    return pa.array(total / np.maximum(n, 1), mask=n == 0)
 
 
-def _counts() -> Iterator[Column]:
-    for kind in EVENT_TYPES:
-        for window in WINDOWS:
-            yield _total(_of(kind, window), 0).alias(f"n_{kind}_{window}")
-        yield _total(_of(kind, "n"), 0).alias(f"n_{kind}")
-    for step in STEPS:
-        is_there = F.col("step") == step
-        yield _total(F.when(is_there, F.col("session")), 0).alias(f"n_{step}_step_session")
-        yield _total(F.when(is_there, F.col("n")), 0).alias(f"n_{step}_step")
-    yield F.sum("n").alias("n_events")
-    yield F.sum("n_starts").alias("n_sessions")
-    yield F.sum("n_opens").alias("n_orders")
+def _prices(log: Log) -> Columns:
+    is_priced = log.has("price")
+    yield "last_seen_price", _latest_price(log, is_priced & log.is_kind("view", "click"))
+    yield "last_added_price", _latest_price(log, is_priced & log.is_kind("cart"))
+    yield "max_price_session", _greatest_price(log, is_priced & log.within["session"])
 
 
-def _values() -> Iterator[Column]:
-    yield _total(F.col("pieces_in_cart"), 0).alias("n_in_cart")
-    yield F.sum("worth_in_cart").alias("cart_value")
-    yield _total(_of("purchase", "worth"), 0.0).alias("order_value")
-    yield _mean("prices", "n_priced").alias("mean_price")
-    yield _mean("ratings", "n_rated").alias("rating")
-    yield _total(F.col("dwell"), 0.0).alias("session_dwell_seconds")
-    yield _total(F.col("last_gap"), 0.0).alias("last_gap_seconds")
-    is_seen = F.col("event_type").isin("view", "click")
-    yield F.max(F.when(is_seen, F.col("priced")))["price"].alias("last_seen_price")
-    yield F.max(_of("cart", "priced"))["price"].alias("last_added_price")
-    yield F.max("max_price_session").alias("max_price_session")
+def _latest_price(log: Log, where: Flags) -> pa.Array:
+    """The greatest price of each pair's last moment where true."""
+    last = log.pairs.last_where(where)
+    return _greatest_price(log, where & (log.micros == log.beside(log.micros[last])))
 
 
-def _times() -> Iterator[Column]:
-    yield F.min("first_ts").alias("first_event_ts")
-    yield F.max("last_ts").alias("last_event_ts")
-    yield F.max("session_start_ts").alias("session_start_ts")
+def _greatest_price(log: Log, where: Flags) -> pa.Array:
+    found = log.pairs.greatest(log.number("price"), where, -np.inf)
+    return pa.array(found, mask=np.isneginf(found))
+
+
+def _times(log: Log, step: Longs) -> Columns:
+    first, before = log.micros[log.pairs.first], log.micros[np.maximum(log.pairs.end - 2, 0)]
+    is_alone = log.pairs.end - log.pairs.first == 1
+    yield "last_event_ts", pa.array(log.last).cast(MOMENT)
+    yield "seconds_since_event", _seconds(log.cutoff - log.last)
+    yield "last_gap_seconds", _seconds(np.where(is_alone, 0, log.last - before))
+    yield "session_seconds", _seconds(log.cutoff - log.session_start)
+    yield "days_known", _seconds(log.cutoff - first) / 86400
+    yield "hour", log.cutoff % DAY // (DAY // 24)
+    yield "weekday", (log.cutoff // DAY + 4) % 7 + 1  # the epoch began on a Thursday
     for kind in ("cart", "checkout", "purchase"):
-        yield F.max(_of(kind, "last_ts")).alias(f"last_{kind}_ts")
-    for step in STEPS:
-        on_page = F.when(F.col("step") == step, F.col("last_ts"))
-        yield F.max(on_page).alias(f"last_{step}_step_ts")
+        yield f"seconds_since_{kind}", _since_last(log, log.is_kind(kind))
+    for code, name in enumerate(STEPS):
+        yield f"seconds_since_{name}_step", _since_last(log, step == code)
 
 
-def _depths() -> Iterator[Column]:
-    depth, place = F.col("depth"), F.col("latest_place")
+def _seconds(micros: Longs) -> Floats:
+    return micros / 1e6
+
+
+def _since_last(log: Log, where: Flags) -> pa.Array:
+    """Seconds from each pair's last true row to its cutoff, null where it has none."""
+    last = log.pairs.last_where(where)
+    return pa.array(_seconds(log.cutoff - log.micros[last]), mask=last < 0)
+
+
+def _depths(log: Log, step: Longs, is_new: Flags) -> Columns:
+    depth = np.maximum(DEPTH_OF_KIND[log.kind], DEPTH_OF_STEP[step])
     is_on_way = depth > 0
-    yield F.max(depth).alias("depth")
-    yield F.max(F.when(F.col("session") > 0, depth).otherwise(0)).alias("depth_session")
-    is_new = F.col("is_after_purchase")
-    yield F.max(F.when(is_new, depth).otherwise(0)).alias("depth_since_purchase")
-    latest = F.max(F.when(is_on_way, F.struct(place, depth)))["depth"]
-    yield F.coalesce(latest, F.lit(0)).alias("depth_last")
-    yield F.max(F.when(is_on_way, place)).alias("last_depth_place")
-    yield F.max(F.when(is_on_way, F.col("last_ts"))).alias("last_depth_ts")
-
-
-def _mean(total: str, n: str) -> Column:
-    return F.try_divide(F.sum(total), F.sum(n))
-
-
-def _total(values: Column, none: float) -> Column:
-    return F.coalesce(F.sum(values), F.lit(none))
+    last = log.pairs.last_where(is_on_way)
+    yield "depth", log.pairs.greatest(depth, is_on_way, 0)
+    yield "depth_session", log.pairs.greatest(depth, log.within["session"], 0)
+    yield "depth_since_purchase", log.pairs.greatest(depth, is_new, 0)
+    yield "depth_last", np.where(last >= 0, depth[last], 0)
+    yield "events_since_depth", pa.array(log.pairs.end - 1 - last, mask=last < 0)
+    yield "seconds_since_depth", _since_last(log, is_on_way)

@@ -1,39 +1,36 @@
-"""Known events and items in, the last events at each cutoff out."""
+"""A log in, the last events of each pair of user and cutoff out."""
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
 
-from profile_lib.features.known import PAIR, all_known, in_time
-from profile_lib.tables import RECENT_EVENT
+from profile_lib.features.log import MOMENT, Log
+from profile_lib.segments import Longs, as_lists, changes, codes_of
+from profile_lib.tables import EVENT_TYPES, RECENT_EVENT
+
+KINDS = pa.array(EVENT_TYPES, pa.string())
 
 
-def last_events(known: DataFrame, items: DataFrame, most: int) -> DataFrame:
-    """(PAIR, user_id, recent): the last `most` events at each cutoff, newest first.
+def last_events(log: Log, most: int) -> pa.ListArray:
+    """The last `most` events of each pair, newest first.
 
-    Of events in a row that are alike (kind, item and text) the newest stands for all. Raises
-    where two users share a user_key, which 64 bits all but rule out.
+    Of events in a row that are alike (kind, item and text) the newest stands for all.
     """
-    said = F.coalesce("query", "text")
-    alike = F.struct("event_type", "item_id", said.alias("text"))
-    kept = (
-        known.select(*PAIR, "user_id", "event_ts", "event_id", alike.alias("event"))
-        .withColumn("next", F.lead("event").over(in_time()))
-        .where(~F.col("event").eqNullSafe(F.col("next")))
-        .withColumn("place", F.count("*").over(all_known()) - F.row_number().over(in_time()))
-        .where(F.col("place") < most)
-        .select(*PAIR, "user_id", "event_ts", "place", "event.*")
-    )
-    told = items.select("item_id", "title", "category", "price_level")
-    fields = [F.col(name) for name in RECENT_EVENT.names]
-    listed = (
-        kept.join(told, "item_id", "left")
-        .groupBy(*PAIR)
-        .agg(
-            F.collect_set("user_id").alias("users"),
-            F.array_sort(F.collect_list(F.struct("place", *fields))).alias("recent"),
-        )
-    )
-    recent = F.transform("recent", lambda e: F.struct(*[e[n].alias(n) for n in RECENT_EVENT.names]))
-    shared = F.raise_error(F.lit("known_events: two users share a user_key"))
-    user_id = F.when(F.size("users") == 1, F.col("users")[0]).otherwise(shared.cast("string"))
-    return listed.select(*PAIR, user_id.alias("user_id"), recent.alias("recent"))
+    item, said = (codes_of(log[name])[0] for name in ("item_id", "said"))
+    is_new = changes(log.pairs.of, log.kind, item, said)
+    rows = np.flatnonzero(np.append(is_new[1:], True))
+    of = log.pairs.of[rows]
+    age = np.cumsum(np.bincount(of, minlength=log.pairs.n))[of] - 1 - np.arange(len(rows))
+    rows, of, age = (values[age < most] for values in (rows, of, age))
+    newest_first = rows[np.lexsort((age, of))]
+    return as_lists(np.bincount(of, minlength=log.pairs.n), _told(log, newest_first))
+
+
+def _told(log: Log, rows: Longs) -> pa.StructArray:
+    taken = {name: log[name].take(pa.array(rows)) for name in ("item_id", "title", "category")}
+    fields = taken | {
+        "event_ts": pa.array(log.micros[rows]).cast(MOMENT),
+        "event_type": KINDS.take(pa.array(log.kind[rows])),
+        "text": log["said"].take(pa.array(rows)),
+        "price_level": log["price_level"].take(pa.array(rows)),
+    }
+    return pa.StructArray.from_arrays([fields[n] for n in RECENT_EVENT.names], RECENT_EVENT.names)

@@ -9,15 +9,22 @@ from pyspark.sql import functions as F
 
 STRINGS = "array<string>"
 MOST = 30  # words of one text: a title has fewer
+KEPT = 2**14  # texts whose words a task remembers
 
 
 def keywords(text: Column) -> Column:
-    """The counted words of each text in order, each once; none for null. Arrow batches."""
+    """The counted words of each text in order, each once; none for null. Arrow batches.
+
+    Of texts that are alike in a batch, or come again soon, one is cut.
+    """
 
     @F.pandas_udf(STRINGS)  # type: ignore[call-overload]
     def count_words(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        cut = lru_cache(maxsize=KEPT)(split_words)
         for texts in batches:
-            yield pd.Series([split_words(text) if text else [] for text in texts])
+            code, distinct = pd.factorize(texts)
+            words = pd.Series([*map(cut, distinct), []], dtype=object)  # code -1 is null
+            yield words.iloc[code].reset_index(drop=True)
 
     return count_words(text)
 

@@ -6,7 +6,6 @@ import pytest
 
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.known import known_events
-from profile_lib.spark import kept
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "page": 0}
@@ -39,14 +38,13 @@ def behaviour(spark):
             ),
             spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp"),
         )
-        with kept(known) as known:
-            frame = build_behaviour(
-                known,
-                spark.createDataFrame(list(CATALOGUE), ITEMS.schema),
-                gap=timedelta(minutes=30), half_life=DAY, weights=WEIGHTS,
-                max_interests=3, max_recent=4,
-            )  # fmt: skip
-            found = BEHAVIOUR.conform(frame).collect()
+        frame = build_behaviour(
+            known,
+            spark.createDataFrame(list(CATALOGUE), ITEMS.schema),
+            gap=timedelta(minutes=30), half_life=DAY, weights=WEIGHTS,
+            max_interests=3, max_recent=4,
+        )  # fmt: skip
+        found = BEHAVIOUR.conform(frame).collect()
         return {(r.user_id, r.cutoff_ts): r.asDict(recursive=True) for r in found}
 
     return build

@@ -1,16 +1,22 @@
-"""Laws of behaviour on random logs: the future changes nothing, and DuckDB counts the same."""
+"""Laws of behaviour on random logs: neither the future nor how rows are parted changes a bit, and
+DuckDB counts the same."""
 
 from datetime import datetime, timedelta
 
 import duckdb
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
 
-from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.behaviour import behaviour_of, build_behaviour
 from profile_lib.features.known import known_events
-from profile_lib.spark import kept
+from profile_lib.features.told import tell
+from profile_lib.segments import whole_groups
 from profile_lib.tables import EVENT_TYPES, EVENTS, ITEMS, WINDOWS
 
 TWIN = " again"
@@ -32,32 +38,36 @@ clicks = st.tuples(
     minutes_before,
     st.sampled_from(EVENT_TYPES),
     st.sampled_from([None, "mug", "tee"]),
-    st.sampled_from([None, 1.0, 2.5]),
+    st.sampled_from([None, 0.1, 2.7, 1e9]),
     st.sampled_from([None, 1, 3]),
+    st.sampled_from([None, None, "red mugs", "a blue 茶杯"]),
 )
 logs = st.lists(clicks, min_size=20, max_size=150)
 
 
 def event(number: int, click: tuple, twin: str = "", days: int = 0, known_after: int = 0) -> tuple:
-    user, minutes, kind, item, price, quantity = click
+    user, minutes, kind, item, price, quantity, query = click
     ts = CUTOFF - timedelta(minutes=minutes) + timedelta(days=days)
     values = {
         "event_id": f"{days} {number:03}", "user_id": user + twin, "event_ts": ts,
         "event_date": ts.date(), "event_type": kind, "item_id": item, "price": price,
-        "quantity": quantity, "source": "test", "ingest_ts": ts + timedelta(days=known_after),
+        "quantity": quantity, "query": query, "source": "test",
+        "ingest_ts": ts + timedelta(days=known_after),
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.names())
 
 
-def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
+def known_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
     cutoffs = [(user + twin, CUTOFF) for user in USERS for twin in ("", TWIN)]
     known = known_events(
         spark.createDataFrame(events, EVENTS.schema),
         spark.createDataFrame(cutoffs, "user_id string, cutoff_ts timestamp"),
     )
-    items = spark.createDataFrame(ITEMS_OF_THE_SHOP, ITEMS.schema)
-    with kept(known) as known:
-        rows = build_behaviour(known, items, **RULES).collect()
+    return known, spark.createDataFrame(ITEMS_OF_THE_SHOP, ITEMS.schema)
+
+
+def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
+    rows = build_behaviour(*known_and_items(spark, events), **RULES).collect()
     return {row["user_id"]: row.asDict(recursive=True) for row in rows}
 
 
@@ -72,6 +82,79 @@ def test_nothing_that_happens_or_arrives_after_the_cutoff_matters(spark, past, f
     assert len(found) == 2 * len({click[0] for click in past})
     for user in {click[0] for click in past}:
         assert found[user + TWIN] | {"user_id": user} == found[user]
+
+
+def drawn(strategy_seed: int, n: int) -> list[tuple]:
+    """A log with prices whose sum depends on the order of adding, many at the same minute."""
+    rng = np.random.default_rng(strategy_seed)
+    return [
+        (
+            USERS[rng.integers(len(USERS))],
+            int(rng.integers(1, 120)) * 10,
+            EVENT_TYPES[rng.integers(len(EVENT_TYPES))],
+            [None, "mug", "tee"][rng.integers(3)],
+            float(rng.choice([0.1, 0.7, 3.3, 1e9])),
+            [None, 1, 3][rng.integers(3)],
+            [None, None, "red mugs", "a blue 茶杯"][rng.integers(4)],
+        )
+        for _ in range(n)
+    ]
+
+
+@pytest.fixture(scope="module")
+def told(spark) -> pa.RecordBatch:
+    """Rows of a log as they come to Python, in order of their pair."""
+    events = [event(n, click) for n, click in enumerate(drawn(1, 400))]
+    frame = tell(*known_and_items(spark, events)).orderBy("pair_key")
+    rows = [row.asDict(recursive=True) for row in frame.collect()]
+    return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
+
+
+def computed(batches: list[pa.RecordBatch], at_least: int = 1) -> dict[str, dict]:
+    found = [behaviour_of(g, **RULES) for g in whole_groups(batches, "pair_key", at_least)]
+    return {row["user_id"]: row for batch in found for row in batch.to_pylist()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 600), max_size=8),
+    at_least=st.integers(1, 400),
+    seed=st.integers(0, 2**31),
+    left_out=st.sets(st.sampled_from(USERS), max_size=len(USERS) - 1),
+)
+def test_neither_batches_nor_the_order_of_rows_nor_other_users_change_a_bit(
+    told, cuts, at_least, seed, left_out
+):
+    order = np.random.default_rng(seed).permutation(told.num_rows)
+    order = order[np.argsort(told["pair_key"].to_numpy()[order], kind="stable")]
+    whole = computed([told])
+    assert len(whole) == len(USERS)
+    out_keys = {row["pair_key"] for row in told.to_pylist() if row["user_id"] in left_out}
+    kept = [i for i in order if told["pair_key"][int(i)].as_py() not in out_keys]
+    rows = pa.compute.take(told, pa.array(kept))
+    bounds = [0, *sorted(min(cut, rows.num_rows) for cut in cuts), rows.num_rows]
+    batches = [rows.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    assert computed(batches, at_least) == {u: w for u, w in whole.items() if u not in left_out}
+
+
+def test_nor_do_partitions(spark):
+    events = [event(n, click) for n, click in enumerate(drawn(2, 300))]
+    known, items = known_and_items(spark, events)
+    one, many = (
+        {row["user_id"]: row for row in build_behaviour(part, items, **RULES).collect()}
+        for part in (known.coalesce(1), known.repartition(5))
+    )
+    assert one == many
+    assert len(one) == len(USERS)
+
+
+def test_two_pairs_that_share_a_hash_are_refused(told):
+    keys = pa.array([7] * told.num_rows, pa.int64())
+    place = told.schema.get_field_index("pair_key")
+    columns = [keys if i == place else column for i, column in enumerate(told.columns)]
+    mixed = pa.RecordBatch.from_arrays(columns, schema=told.schema)
+    with pytest.raises(ValueError, match="share a pair_key"):
+        behaviour_of(mixed, **RULES)
 
 
 @settings(max_examples=3, deadline=None)
@@ -94,6 +177,11 @@ def test_counts_and_sums_are_what_duckdb_makes_of_the_same_log(spark, log):
             FROM log WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id))
         SELECT user_id, count(*) AS n_events, count(*) FILTER (starts) AS n_sessions,
             count(DISTINCT item_id) AS n_items, avg(price) AS mean_price,
+            count(DISTINCT item_id) FILTER (event_type = 'cart') AS n_items_added,
+            epoch(max(cutoff) - max(event_ts) FILTER (event_type = 'cart')) AS seconds_since_cart,
+            max(price) FILTER (event_ts >= (
+                SELECT max(m.event_ts) FROM marked m WHERE m.starts AND m.user_id = marked.user_id
+            )) AS max_price_session,
             coalesce(sum(price * coalesce(quantity, 1)) FILTER (event_type = 'purchase'), 0)
                 AS order_value,
             {", ".join(kinds)}

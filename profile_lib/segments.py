@@ -1,0 +1,185 @@
+"""Arrow batches of rows sorted by group in; whole groups, their order, counts and sums out.
+
+Array operations over all groups at once, none a row or a group at a time. What comes out of one
+group is a function of its own rows in their order, whatever other groups stand beside it: sums
+are added one after the other, never pairwise.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Longs = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Numbers = NDArray[Any]
+
+
+def whole_groups(
+    batches: Iterable[pa.RecordBatch], key: str, at_least: int = 1
+) -> Iterator[pa.RecordBatch]:
+    """Batches of whole groups of rows that come sorted by `key`, a long; each group once.
+
+    A batch's last group waits for the next batch, and so does all until `at_least` rows are
+    together: what comes out holds about as many, or those of one larger group.
+    """
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        keys = batch[key].to_numpy()
+        last = int(np.searchsorted(keys, keys[-1]))
+        goes_on = bool(waiting) and not last and waiting[-1][key][-1].as_py() == keys[0]
+        if goes_on or sum(b.num_rows for b in waiting) + last < at_least:
+            waiting.append(batch)
+        else:
+            yield _joined([*waiting, batch.slice(0, last)])
+            waiting = [batch.slice(last)]
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    (whole,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return whole
+
+
+def in_order(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
+    """Row numbers by group, time and event_id; only events at the same moment compare ids."""
+    order = np.lexsort((micros, group))
+    is_tied = (np.diff(group[order]) == 0) & (np.diff(micros[order]) == 0)
+    if not is_tied.any():
+        return order
+    moment = np.cumsum(np.append(True, ~is_tied))
+    tied = np.flatnonzero(np.append(is_tied, False) | np.append(False, is_tied))
+    rank = ranks(event_id.take(pa.array(order[tied])))
+    order[tied] = order[tied[np.lexsort((rank, moment[tied]))]]
+    return order
+
+
+def ranks(values: pa.Array) -> Longs:
+    """The place of each value, from 0, were they sorted: strings by their bytes.
+
+    >>> ranks(pa.array(["b", "c", "a"])).tolist()
+    [1, 2, 0]
+    """
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[pc.array_sort_indices(values).to_numpy()] = np.arange(len(values))
+    return rank
+
+
+def starts_session(micros: Longs, is_new_user: Flags, limit: int) -> Flags:
+    """True where a user's first event is, or one more than `limit` after the one before it.
+
+    >>> starts_session(np.array([0, 30, 61, 62]), np.array([True, False, False, True]), 30).tolist()
+    [True, False, True, True]
+    """
+    return is_new_user | (np.diff(micros, prepend=micros[:1]) > limit)
+
+
+def changes(*columns: Numbers) -> Flags:
+    """True for the first row, and for those that differ from the row before in any column.
+
+    >>> changes(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
+    [True, False, True, True]
+    """
+    is_new = np.zeros(len(columns[0]), dtype=bool)
+    is_new[:1] = True
+    for values in columns:
+        is_new[1:] |= values[1:] != values[:-1]
+    return is_new
+
+
+def first_of_each(keys: Longs) -> tuple[Longs, Longs]:
+    """The row of each different key's first appearance, in order; and each row's place in that.
+
+    >>> rows, place = first_of_each(np.array([7, 3, 7, 5]))
+    >>> rows.tolist(), place.tolist()
+    ([0, 1, 3], [0, 1, 0, 2])
+    """
+    _, first, of = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[of]
+
+
+def codes_of(values: pa.Array) -> tuple[Longs, pa.Array]:
+    """A number for each different value, -1 for null; and the values by their numbers."""
+    encoded = values.dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary
+
+
+def as_lists(lengths: Longs, values: pa.Array) -> pa.ListArray:
+    """The values cut into lists of these lengths."""
+    return pa.ListArray.from_arrays(offsets(lengths), values)
+
+
+def offsets(lengths: Longs) -> pa.Array:
+    """Where lists of these lengths begin and end, laid one after the other."""
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+
+
+def is_known(values: pa.Array) -> Flags:
+    """True where a value is not null."""
+    return values.is_valid().to_numpy(zero_copy_only=False)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """`n` groups of rows, some maybe without any; `of` is the group of each row.
+
+    What speaks of first and last rows wants the rows of a group side by side, groups in order.
+    """
+
+    of: Longs
+    n: int
+
+    @cached_property
+    def first(self) -> Longs:
+        """The row number at which each group begins."""
+        return np.searchsorted(self.of, np.arange(self.n))
+
+    @cached_property
+    def end(self) -> Longs:
+        """The row number after the last of each group."""
+        return np.searchsorted(self.of, np.arange(self.n), side="right")
+
+    def count(self, where: Flags) -> Longs:
+        """How many rows of each group are true."""
+        return np.bincount(self.of[where], minlength=self.n)
+
+    def tally(self, codes: Longs, n_codes: int, where: Flags | None = None) -> Longs:
+        """(n_codes, n): rows of each group, where true, with each code; those below 0 nowhere."""
+        chosen = codes >= 0 if where is None else where & (codes >= 0)
+        cells = codes[chosen] * self.n + self.of[chosen]
+        return np.bincount(cells, minlength=n_codes * self.n).reshape(n_codes, self.n)
+
+    def total(self, values: Numbers, where: Flags | None = None) -> Floats:
+        """The sum of each group's values, where true, added in the order of the rows."""
+        of, values = (self.of, values) if where is None else (self.of[where], values[where])
+        return np.bincount(of, weights=values, minlength=self.n).astype(np.float64)
+
+    def greatest(self, values: Numbers, where: Flags, least: float) -> Numbers:
+        """The greatest of each group's values where true, and of `least`."""
+        found = np.full(self.n, least, dtype=values.dtype)
+        np.maximum.at(found, self.of[where], values[where])
+        return found
+
+    def first_where(self, where: Flags) -> Longs:
+        """The row number of each group's first true row, -1 where it has none."""
+        rows = np.append(np.flatnonzero(where), len(self.of))
+        found = rows[np.searchsorted(rows, self.first)]
+        return np.where(found < self.end, found, -1)
+
+    def last_where(self, where: Flags) -> Longs:
+        """The row number of each group's last true row, -1 where it has none."""
+        rows = np.append(-1, np.flatnonzero(where))
+        found = rows[np.searchsorted(rows, self.end) - 1]
+        return np.where(found >= self.first, found, -1)
