@@ -1,11 +1,15 @@
 """The only code that touches tables: reads, replaces and merges the declared Delta tables."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
+from profile_lib.migration import as_declared, create, mend
 from profile_lib.tables import Table
 
 IS_DELETED = "is_deleted"  # a boolean column of an upsert's source: True takes the row out
@@ -28,16 +32,15 @@ class Store:
 
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
-    def read(self, table: Table) -> DataFrame:
-        """The table as it is now.
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """The table as it is now or was at a version; an optional column that it lacks is null.
 
-        Raises InputError where it was never written, or by a version with other columns.
+        Raises InputError where it was never written, or with other columns than are declared, and
+        where the version is not kept.
         """
-        if not self.exists(table):
-            raise InputError(
-                f"{table.name}: no table at {self.path(table)}; run the job that writes it first"
-            )
-        return self._delta(table).toDF()
+        now = self._delta(table).toDF()
+        frame = now if version is None else self._at(table, version)
+        return as_declared(frame, table, self.path(table))
 
     def read_or_empty(self, table: Table) -> DataFrame:
         """The table as it is now, without rows where it was never written."""
@@ -54,19 +57,21 @@ class Store:
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
         """Put `frame` in place of the rows that `where` selects, or of all; whole or not at all.
 
-        Raises InputError where the frame breaks the table's contract.
+        A table of an older shape that is replaced whole gets the declared one. Raises InputError
+        where the frame breaks the table's contract.
         """
         writer = table.conform(frame).write.format("delta").mode("overwrite")
-        self._create(table)
-        if where is not None:
-            writer = writer.option("replaceWhere", where)
-        with _Told(table):
-            writer.save(self.path(table))
+        with self._anew(table) if where is None else nullcontext():
+            self._prepare(table)
+            if where is not None:
+                writer = writer.option("replaceWhere", where)
+            with _Told(table):
+                writer.save(self.path(table))
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows whose keys are known to be new."""
         writer = table.conform(frame).write.format("delta").mode("append")
-        self._create(table)
+        self._prepare(table)
         with _Told(table):
             writer.save(self.path(table))
 
@@ -86,6 +91,7 @@ class Store:
             kept = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if deletes else conformed
             self.append(table, kept)
             return
+        self._prepare(table)
         source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
         on = [f"target.{c} = source.{c}" for c in (*table.partition_by, *table.key)]
         if prune is not None:
@@ -105,25 +111,50 @@ class Store:
     def _delta(self, table: Table):  # type: ignore[no-untyped-def]  # delta has no stubs here
         from delta.tables import DeltaTable
 
-        delta = DeltaTable.forPath(self.spark, self.path(table))
-        if lacking := sorted(set(table.names()) - set(delta.toDF().columns)):
+        if not self.exists(table):
             raise InputError(
-                f"{table.name}: the table at {self.path(table)} was written by another version, it "
-                f"has no column {', '.join(lacking)}; move {self.root} away and run the jobs again"
+                f"{table.name}: no table at {self.path(table)}; run the job that writes it first"
             )
-        return delta
+        return DeltaTable.forPath(self.spark, self.path(table))
 
-    def _create(self, table: Table) -> None:
-        from delta.tables import DeltaTable
+    def _at(self, table: Table, version: int) -> DataFrame:
+        reader = self.spark.read.format("delta").option("versionAsOf", version)
+        try:
+            return reader.load(self.path(table))
+        except AnalysisException as error:
+            kept = self._delta(table).history().agg(F.min("version"), F.max("version")).collect()
+            raise InputError(
+                f"{table.name}: no version {version}, kept are {kept[0][0]} to {kept[0][1]}"
+            ) from error
 
-        if self.exists(table):
-            self._delta(table)  # refuses a table of another version
+    @contextmanager
+    def _anew(self, table: Table) -> Iterator[None]:
+        """A table that cannot be mended is made anew, and is the old one where the body fails."""
+        if not self.exists(table) or self._is_mendable(table):
+            yield
             return
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table))
-        builder = builder.addColumns(table.schema).comment(table.comment)
-        if table.partition_by:
-            builder = builder.partitionedBy(*table.partition_by)
-        builder.execute()
+        before = self.version(table)
+        create(self.spark, table, self.path(table), is_anew=True)
+        try:
+            yield
+        except BaseException:
+            self._delta(table).restoreToVersion(before)
+            raise
+
+    def _is_mendable(self, table: Table) -> bool:
+        try:
+            self.read(table)
+        except InputError:
+            return False
+        return True
+
+    def _prepare(self, table: Table) -> None:
+        """Have a table of the declared shape before a write."""
+        if self.exists(table):
+            found = self._delta(table).toDF().schema
+            mend(self.spark, table, self.path(table), found)
+        else:
+            create(self.spark, table, self.path(table))
 
 
 class _Told:

@@ -15,9 +15,34 @@ from profile_lib.encoders import encoder_folder
 from profile_lib.model.encoder import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tables import (
+    EXAMPLES,
+    INT,
+    LONG,
+    NUMERIC_FEATURES,
+    STRING,
+    Table,
+    optional,
+    required,
+)
 
 CONF = Path(__file__).parents[1] / "conf"
+
+# A table of three columns with all that Delta does for profiles.
+NOTES = Table(
+    "notes",
+    "A number a user",
+    key=("user_id",),
+    rebuild="write them anew",
+    partition_by=("user_bucket",),
+    change_feed=True,
+    deletion_vectors=True,
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("user_bucket", INT, "where the user's row lies"),
+        optional("n", LONG, "what is noted"),
+    ),
+)
 
 
 def tiny_encoder(folder: Path) -> str:
