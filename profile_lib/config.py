@@ -36,6 +36,13 @@ class PathSettings(Section):
     work: str  # snapshots and the state of run_all
 
 
+class StoreSettings(Section):
+    """How a write that loses against a concurrent one is tried again."""
+
+    tries: int = Field(gt=0)  # in all
+    first_wait_seconds: float = Field(ge=0)  # twice as long after each try
+
+
 class SimulateSettings(Section):
     """The shop with known truth."""
 
@@ -305,6 +312,7 @@ class Settings(Section):
 
     spark: SparkSettings
     paths: PathSettings
+    store: StoreSettings
     simulate: SimulateSettings
     ingest: IngestSettings
     sessions: SessionSettings

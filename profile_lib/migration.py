@@ -3,6 +3,9 @@
 Knows how a Delta table gets the declared shape, not what is read from it or written into it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -11,12 +14,42 @@ from profile_lib.errors import InputError
 from profile_lib.tables import Table, TableColumn, differences
 
 
-def create(spark: SparkSession, table: Table, path: str, is_anew: bool = False) -> None:
-    """An empty table of the declared shape, where there is none or, `is_anew`, in its place."""
+@contextmanager
+def prepared(
+    spark: SparkSession, table: Table, path: str, may_replace: bool = False
+) -> Iterator[None]:
+    """At `path` a table of the declared shape, for a write in the body.
+
+    It is created, or gets the optional columns and the properties that it lacks. One that this
+    does not mend is made anew with `may_replace`, and is the old one again where the body fails.
+    Raises InputError where it is neither.
+    """
     from delta.tables import DeltaTable
 
-    make = DeltaTable.replace if is_anew else DeltaTable.createIfNotExists
-    builder = make(spark).location(path).addColumns(table.schema).comment(table.comment)
+    if not DeltaTable.isDeltaTable(spark, path):
+        _create(DeltaTable.createIfNotExists(spark), table, path)
+        yield
+        return
+    delta = DeltaTable.forPath(spark, path)
+    try:
+        _mend(spark, delta, table, path)
+    except InputError:
+        if not may_replace:
+            raise
+    else:
+        yield
+        return
+    before = delta.history(1).collect()[0]["version"]
+    _create(DeltaTable.replace(spark), table, path)
+    try:
+        yield
+    except BaseException:
+        delta.restoreToVersion(before)
+        raise
+
+
+def _create(builder, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]  # delta has no stubs here
+    builder = builder.location(path).addColumns(table.schema).comment(table.comment)
     for name, value in table.properties.items():
         builder = builder.property(name, value)
     if table.partition_by:
@@ -24,16 +57,12 @@ def create(spark: SparkSession, table: Table, path: str, is_anew: bool = False) 
     builder.execute()
 
 
-def mend(spark: SparkSession, table: Table, path: str, found: T.StructType) -> None:
-    """Add the optional columns that the table lacks, null in its rows, and the properties.
-
-    `found` is its schema. Raises InputError where columns alone do not mend it.
-    """
+def _mend(spark: SparkSession, delta, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]
     place = f"ALTER TABLE delta.`{path}`"
-    if lacking := lacking_columns(table, path, found):
+    if lacking := lacking_columns(table, path, delta.toDF().schema):
         spark.sql(f"{place} ADD COLUMNS ({', '.join(map(_definition, lacking))})")
-    kept = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").select("properties").collect()[0][0]
-    if unset := {n: v for n, v in table.properties.items() if kept.get(n) != v}:
+    has = delta.detail().select("properties").collect()[0][0]
+    if unset := {n: v for n, v in table.properties.items() if has.get(n) != v}:
         told = ", ".join(f"'{name}' = '{value}'" for name, value in unset.items())
         spark.sql(f"{place} SET TBLPROPERTIES ({told})")
 

@@ -6,7 +6,8 @@ Knows the shape of the data, not where it is stored nor how it is computed.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
@@ -452,3 +453,8 @@ USER_PROFILES = Table(
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
 )  # fmt: skip
+
+
+def user_bucket(n_buckets: int) -> Column:
+    """Column: the hash bucket of `user_id`, from 0 to `n_buckets` - 1."""
+    return F.pmod(F.xxhash64("user_id"), F.lit(n_buckets)).cast("int")

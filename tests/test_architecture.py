@@ -18,7 +18,10 @@ MAY_IMPORT = {
     "prefetch": set(),
     "spark": {"config"},
     "migration": {"errors", "tables"},
-    "store": {"errors", "tables", "migration"},
+    "commits": {"errors", "tables"},
+    "merge": {"tables"},
+    "change_feed": set(),
+    "store": {"errors", "tables", "migration", "commits", "merge", "change_feed", "spark"},
     "events": {"errors", "tables", "timeline"},
     "features": {"errors", "tables", "timeline"},
     "examples": {"errors", "tables", "timeline"},
@@ -26,7 +29,7 @@ MAY_IMPORT = {
     "tracking": {"errors"},
     "training": {"errors", "tables", "metrics", "encoders", "model", "positions", "prefetch"},
     "inference": {"errors", "tables", "metrics", "model", "positions", "prefetch"},
-    "profiles": {"errors", "tables", "metrics", "inference", "store"},
+    "profiles": {"errors", "tables", "metrics", "inference"},
 }
 ONE_FILE = {
     "horovod": ("profile_lib/training/distribute.py",),
