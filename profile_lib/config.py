@@ -307,6 +307,12 @@ class RefreshSettings(Section):
     n_next_categories: int = Field(gt=0)
 
 
+class HistorySettings(Section):
+    """For how long it is kept what profiles were."""
+
+    keep_days: float = Field(gt=0)
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -326,6 +332,7 @@ class Settings(Section):
     tracking: TrackingSettings
     promote: PromoteSettings
     refresh: RefreshSettings
+    history: HistorySettings
 
     def behaviour_rules(self) -> dict[str, Any]:
         """What behaviour is computed by: the same at training and at refresh."""

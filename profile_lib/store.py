@@ -1,6 +1,7 @@
 """The only code that touches tables: reads, replaces and merges the declared Delta tables."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pyspark.errors import AnalysisException
@@ -61,6 +62,12 @@ class Store:
         assert history is not None
         return int(history["version"])
 
+    def committed_at(self, table: Table, version: int) -> datetime:
+        """When a version that is kept was committed."""
+        commits = self._delta(table).history().where(F.col("version") == version)
+        micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
+        return datetime.fromtimestamp(micros / 1e6, UTC)
+
     def changes(
         self, table: Table, after_version: int, until_version: int | None = None
     ) -> DataFrame | None:
@@ -114,6 +121,8 @@ class Store:
             return
         source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
         with kept(source) as source:
+            if source.isEmpty():
+                return  # nor a commit
             on = matching(table, source)
 
             def write() -> None:

@@ -450,8 +450,29 @@ USER_PROFILES = Table(
     ),
 )
 
+USER_PROFILES_HISTORY = Table(
+    "user_profiles_history",
+    "What each commit made of a user's profile, which holds until the user's next row",
+    key=("user_id", "change_version"),
+    partition_by=("valid_from_date",),
+    rebuild="move {path} away and run python jobs/record_history.py --config FILE to begin anew",
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("change_version", LONG, "version of user_profiles that the commit made"),
+        required("valid_from_ts", TIMESTAMP, "time of the commit, UTC"),
+        required("valid_from_date", DATE, "the UTC date of valid_from_ts"),
+        required("change_type", STRING, "upsert, or delete: all that follows is null then"),
+        *(
+            optional(c.name, c.type, c.comment)
+            for c in USER_PROFILES.columns
+            if c.name != "user_id"
+        ),
+    ),
+)
+
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
+    USER_PROFILES_HISTORY,
 )  # fmt: skip
 
 

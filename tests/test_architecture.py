@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "tracking": {"errors"},
     "training": {"errors", "tables", "metrics", "encoders", "model", "positions", "prefetch"},
     "inference": {"errors", "tables", "metrics", "model", "positions", "prefetch"},
-    "profiles": {"errors", "tables", "metrics", "inference"},
+    "profiles": {"errors", "tables", "metrics", "inference", "merge"},
 }
 ONE_FILE = {
     "horovod": ("profile_lib/training/distribute.py",),

@@ -1,5 +1,6 @@
 """Small worlds for tests: a tiny encoder, and settings of a tiny shop."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 import yaml
 from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from profile_lib.config import Settings, load_settings
@@ -21,6 +23,7 @@ from profile_lib.tables import (
     LONG,
     NUMERIC_FEATURES,
     STRING,
+    USER_PROFILES,
     Table,
     optional,
     required,
@@ -138,3 +141,14 @@ def tiny_spec(**changes: Any) -> ModelSpec:
         bert=bert.to_dict(),
     )  # fmt: skip
     return spec.model_copy(update=changes)
+
+
+def profile(user_id: str, **told: Any) -> tuple[Any, ...]:
+    """A row of user_profiles: what is told, and nothing in every other required column."""
+    nothing = {
+        T.StringType: "", T.IntegerType: 0, T.LongType: 0, T.DoubleType: 0.0,
+        T.TimestampType: datetime(2026, 1, 1), T.MapType: {}, T.ArrayType: [],
+    }  # fmt: skip
+    values = {c.name: nothing[type(c.type)] for c in USER_PROFILES.columns if c.required}
+    values |= {"user_id": user_id, **told}
+    return tuple(values.get(name) for name in USER_PROFILES.names())
