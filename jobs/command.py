@@ -14,7 +14,7 @@ from profile_lib.errors import InputError
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 
-Run = Callable[..., None]  # (store, settings, day), and each flag by its name
+Run = Callable[..., object]  # (store, settings, day), and each flag by its name
 
 
 def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None = None) -> None:

@@ -313,6 +313,15 @@ class HistorySettings(Section):
     keep_days: float = Field(gt=0)
 
 
+class MaintainSettings(Section):
+    """How the tables' files are kept few, and for how long those of earlier versions are."""
+
+    file_mib: int = Field(gt=0)
+    commit_mib: int = Field(gt=0)  # partitions that are written together
+    keep_hours: float = Field(ge=0)
+    least_hours: float = Field(ge=0)  # what streams and change feeds need
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -333,6 +342,7 @@ class Settings(Section):
     promote: PromoteSettings
     refresh: RefreshSettings
     history: HistorySettings
+    maintain: MaintainSettings
 
     def behaviour_rules(self) -> dict[str, Any]:
         """What behaviour is computed by: the same at training and at refresh."""

@@ -13,8 +13,13 @@ from profile_lib.commits import commit
 from profile_lib.errors import InputError
 from profile_lib.merge import IS_DELETED, clauses, matching
 from profile_lib.migration import as_declared, prepared
-from profile_lib.spark import kept
+from profile_lib.spark import kept, session_conf
 from profile_lib.tables import Table
+
+VACUUM = {
+    "spark.databricks.delta.vacuum.logging.enabled": "true",  # `changes` looks for it
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller's to decide
+}
 
 
 class Store:
@@ -130,6 +135,45 @@ class Store:
                 clauses(merge, table, update=update, deletes=deletes, guard=guard).execute()
 
             self._commit(table, write)
+
+    def files(self, table: Table) -> DataFrame:
+        """One row a file of the table as it is now: partition columns, `path` and `bytes`."""
+        path, size = F.col("_metadata.file_path"), F.col("_metadata.file_size")
+        frame = self._delta(table).toDF()
+        found = frame.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
+        return found.distinct()
+
+    def compact(self, table: Table, file_bytes: int, where: str | None = None) -> None:
+        """Write small files of the partitions that `where` selects together, up to `file_bytes`.
+
+        Rows of a table that is clustered lie near each other by its columns afterwards. No row
+        changes: readers, streams and the change feed see nothing of it.
+        """
+        limits = {
+            f"spark.databricks.delta.optimize.{n}FileSize": file_bytes for n in ("min", "max")
+        }
+
+        def write() -> None:
+            optimize = self._delta(table).optimize()
+            optimize = optimize if where is None else optimize.where(where)
+            if table.cluster_by:
+                optimize.executeZOrderBy(list(table.cluster_by))
+            else:
+                optimize.executeCompaction()
+
+        with session_conf(self.spark, limits):
+            self._commit(table, write)
+
+    def vacuum(self, table: Table, keep_hours: float) -> int:
+        """Remove files that no version of the last `keep_hours` has; how many there were.
+
+        Earlier versions can be read no more, nor changes of that time.
+        """
+        delta, before = self._delta(table), self.version(table)
+        with session_conf(self.spark, VACUUM):
+            delta.vacuum(keep_hours)
+        ended = delta.history().where(f"version > {before} AND operation = 'VACUUM END'")
+        return int(ended.select("operationMetrics.numDeletedFiles").collect()[0][0])
 
     def _commit(self, table: Table, write: Callable[[], None], may_replace: bool = False) -> None:
         def prepare_and_write() -> None:

@@ -64,6 +64,7 @@ class Table:
     columns: tuple[TableColumn, ...]
     rebuild: str
     partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()  # rows near each other by these lie in the same files
     change_feed: bool = False  # each commit's changed rows can be read afterwards
     deletion_vectors: bool = False  # a changed row is marked in its file, which stays as it is
 
@@ -137,6 +138,7 @@ EVENTS = Table(
     "Clean events of all sources, one row an event",
     key=("event_id",),
     partition_by=("event_date",),
+    cluster_by=("user_id",),
     rebuild=INGESTED_ANEW,
     change_feed=True,
     deletion_vectors=True,
@@ -235,6 +237,7 @@ SESSIONS = Table(
     "Events of a user without a gap longer than the limit",
     key=("session_id",),
     partition_by=("session_date",),
+    cluster_by=("user_id",),
     rebuild=_built_anew("build_sessions"),
     columns=(
         required("session_id", STRING, "user_id and the time of the first event"),
@@ -399,7 +402,7 @@ USER_PROFILES = Table(
     "user_profiles",
     "Who a user is, what they like and what they will do next",
     key=("user_id",),
-    partition_by=("user_bucket",),
+    partition_by=("user_bucket",),  # and not clustered: a refresh reaches every file anyway
     rebuild="run python jobs/refresh_profiles.py --config FILE --rebuild",
     change_feed=True,
     deletion_vectors=True,
@@ -455,6 +458,7 @@ USER_PROFILES_HISTORY = Table(
     "What each commit made of a user's profile, which holds until the user's next row",
     key=("user_id", "change_version"),
     partition_by=("valid_from_date",),
+    cluster_by=("user_id",),
     rebuild="move {path} away and run python jobs/record_history.py --config FILE to begin anew",
     columns=(
         required("user_id", STRING, "pseudonym"),

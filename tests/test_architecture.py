@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "commits": {"errors", "tables"},
     "merge": {"tables"},
     "change_feed": set(),
+    "maintenance": {"tables"},
     "store": {"errors", "tables", "migration", "commits", "merge", "change_feed", "spark"},
     "events": {"errors", "tables", "timeline"},
     "features": {"errors", "tables", "timeline"},
