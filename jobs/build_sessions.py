@@ -46,7 +46,7 @@ def _recut(
         days = f"BETWEEN DATE '{bounds.first_date}' AND DATE '{bounds.last_date}'"
         again = events_within(events.where(f"event_date {days}"), wide)
         changes = session_changes(build_sessions(again, gap), touched)
-        store.upsert(SESSIONS, changes, prune=f"target.session_date {days}")
+        store.upsert(SESSIONS, changes)
 
 
 @dataclass(frozen=True)

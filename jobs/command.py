@@ -14,7 +14,7 @@ from profile_lib.errors import InputError
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 
-Run = Callable[..., None]  # (store, settings, day), and each flag by its name
+Run = Callable[..., object]  # (store, settings, day), and each flag by its name
 
 
 def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None = None) -> None:
@@ -38,7 +38,8 @@ def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None
         settings = load_settings(arguments.config, arguments.set)
         spark = start_spark(settings.spark, name)
         chosen = {flag: getattr(arguments, flag) for flag in flags or {}}
-        run(Store(spark, settings.paths.tables), settings, arguments.date, **chosen)
+        store = Store(spark, settings.paths.tables, **settings.store.model_dump())
+        run(store, settings, arguments.date, **chosen)
     except InputError as error:
         sys.exit(f"{name}: {error}")
     print(f"{name}: done in {time.monotonic() - began:.1f} s")

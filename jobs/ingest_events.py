@@ -11,7 +11,6 @@ from profile_lib.config import IngestSettings, Settings
 from profile_lib.errors import InputError
 from profile_lib.events.batch import (
     SEEN,
-    Extent,
     extent,
     impossible_rates,
     keep_first,
@@ -33,8 +32,9 @@ from profile_lib.events.source import (
 )
 from profile_lib.events.users import declare_users, seen_users
 from profile_lib.features.catalogue import derive_items, merge_items
+from profile_lib.merge import IS_DELETED
 from profile_lib.spark import kept
-from profile_lib.store import IS_DELETED, Store
+from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 from profile_lib.timeline import midnight
 
@@ -118,7 +118,7 @@ def write(
     good = cleaned.where(F.size("reasons") == 0)
     write_users(store, mapping, given, key, good)
     write_items(store, mapping, given, good)
-    write_events(store, good, back, found)
+    write_events(store, good, back)
 
 
 def write_users(
@@ -144,14 +144,13 @@ def write_items(
     store.replace(ITEMS, items.localCheckpoint())  # it reads what it replaces
 
 
-def write_events(store: Store, good: DataFrame, back: DataFrame | None, found: Extent) -> None:
+def write_events(store: Store, good: DataFrame, back: DataFrame | None) -> None:
     """What is new in, what was taken back out."""
     changes = good.select(*EVENTS.names(), F.lit(False).alias(IS_DELETED))
     if back is not None:
         gone = back.select(*EVENTS.names(), F.lit(True).alias(IS_DELETED))
         changes = changes.unionByName(gone)
-    prune = f"target.event_date BETWEEN '{found.first}' AND '{found.last}'"
-    store.upsert(EVENTS, changes, update=False, prune=prune)
+    store.upsert(EVENTS, changes, update=False)
 
 
 if __name__ == "__main__":

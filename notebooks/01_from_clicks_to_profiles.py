@@ -31,7 +31,8 @@ from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER
 from profile_lib.training.evaluate import report_lines
 
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
-store = Store(start_spark(settings.spark, "from_clicks_to_profiles"), settings.paths.tables)
+spark = start_spark(settings.spark, "from_clicks_to_profiles")
+store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 
 # COMMAND ----------
 

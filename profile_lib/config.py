@@ -36,6 +36,13 @@ class PathSettings(Section):
     work: str  # snapshots and the state of run_all
 
 
+class StoreSettings(Section):
+    """How a write that loses against a concurrent one is tried again."""
+
+    tries: int = Field(gt=0)  # in all
+    first_wait_seconds: float = Field(ge=0)  # twice as long after each try
+
+
 class SimulateSettings(Section):
     """The shop with known truth."""
 
@@ -327,11 +334,27 @@ class RefreshSettings(Section):
     n_next_categories: int = Field(gt=0)
 
 
+class HistorySettings(Section):
+    """For how long it is kept what profiles were."""
+
+    keep_days: float = Field(gt=0)
+
+
+class MaintainSettings(Section):
+    """How the tables' files are kept few, and for how long those of earlier versions are."""
+
+    file_mib: int = Field(gt=0)
+    commit_mib: int = Field(gt=0)  # partitions that are written together
+    keep_hours: float = Field(ge=0)
+    least_hours: float = Field(ge=0)  # what streams and change feeds need
+
+
 class Settings(Section):
     """All settings of a run."""
 
     spark: SparkSettings
     paths: PathSettings
+    store: StoreSettings
     simulate: SimulateSettings
     ingest: IngestSettings
     sessions: SessionSettings
@@ -346,6 +369,8 @@ class Settings(Section):
     tracking: TrackingSettings
     promote: PromoteSettings
     refresh: RefreshSettings
+    history: HistorySettings
+    maintain: MaintainSettings
 
     def behaviour_rules(self) -> dict[str, Any]:
         """What behaviour is computed by: the same at training and at refresh."""

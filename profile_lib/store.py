@@ -1,21 +1,38 @@
 """The only code that touches tables: reads, replaces and merges the declared Delta tables."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from profile_lib.change_feed import CHANGE_COLUMNS, read_changes, without_changes
+from profile_lib.commits import commit
 from profile_lib.errors import InputError
+from profile_lib.merge import IS_DELETED, clauses, matching
+from profile_lib.migration import as_declared, prepared
+from profile_lib.spark import kept, session_conf
 from profile_lib.tables import Table
 
-IS_DELETED = "is_deleted"  # a boolean column of an upsert's source: True takes the row out
+VACUUM = {
+    "spark.databricks.delta.vacuum.logging.enabled": "true",  # `changes` looks for it
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller's to decide
+}
 
 
 class Store:
-    """The declared tables as Delta folders under one root path."""
+    """The declared tables as Delta folders under one root path.
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
+    A write that loses against a concurrent one is tried again, `tries` times in all.
+    """
+
+    def __init__(
+        self, spark: SparkSession, root: str, tries: int = 1, first_wait_seconds: float = 0
+    ) -> None:
         self.spark = spark
+        self.tries, self.first_wait_seconds = tries, first_wait_seconds
         self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
 
     def path(self, table: Table) -> str:
@@ -28,16 +45,15 @@ class Store:
 
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
-    def read(self, table: Table) -> DataFrame:
-        """The table as it is now.
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """The table as it is now or was at a version; an optional column that it lacks is null.
 
-        Raises InputError where it was never written, or by a version with other columns.
+        Raises InputError where it was never written, or with other columns than are declared, and
+        where the version is not kept.
         """
-        if not self.exists(table):
-            raise InputError(
-                f"{table.name}: no table at {self.path(table)}; run the job that writes it first"
-            )
-        return self._delta(table).toDF()
+        now = self._delta(table).toDF()
+        frame = now if version is None else self._at(table, version)
+        return as_declared(frame, table, self.path(table))
 
     def read_or_empty(self, table: Table) -> DataFrame:
         """The table as it is now, without rows where it was never written."""
@@ -51,101 +67,137 @@ class Store:
         assert history is not None
         return int(history["version"])
 
+    def committed_at(self, table: Table, version: int) -> datetime:
+        """When a version that is kept was committed."""
+        commits = self._delta(table).history().where(F.col("version") == version)
+        micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
+        return datetime.fromtimestamp(micros / 1e6, UTC)
+
+    def changes(
+        self, table: Table, after_version: int, until_version: int | None = None
+    ) -> DataFrame | None:
+        """What was changed after a version, until another one or now: the table's change feed.
+
+        Rows have the declared columns and CHANGE_COLUMNS. None where the feed does not reach back
+        so far, or the table is not the one that had this version: all of it is to be read then.
+        """
+        last = self.version(table) if until_version is None else until_version
+        if after_version > last:
+            return None
+        path = self.path(table)
+        if after_version == last:
+            return without_changes(self.read(table))
+        feed = read_changes(self.spark, path, after_version + 1, last)
+        return None if feed is None else as_declared(feed, table, path, *CHANGE_COLUMNS)
+
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
         """Put `frame` in place of the rows that `where` selects, or of all; whole or not at all.
 
-        Raises InputError where the frame breaks the table's contract.
+        A table of an older shape that is replaced whole gets the declared one. Raises InputError
+        where the frame breaks the table's contract.
         """
         writer = table.conform(frame).write.format("delta").mode("overwrite")
-        self._create(table)
         if where is not None:
             writer = writer.option("replaceWhere", where)
-        with _Told(table):
-            writer.save(self.path(table))
+
+        self._commit(table, lambda: writer.save(self.path(table)), may_replace=where is None)
 
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows whose keys are known to be new."""
         writer = table.conform(frame).write.format("delta").mode("append")
-        self._create(table)
-        with _Told(table):
-            writer.save(self.path(table))
+
+        self._commit(table, lambda: writer.save(self.path(table)))
 
     def upsert(
-        self, table: Table, frame: DataFrame, update: bool = True, prune: str | None = None
+        self, table: Table, frame: DataFrame, update: bool = True, guard: str | None = None
     ) -> None:
         """MERGE by key: new rows in, rows that are there updated (unless `update` is False).
 
-        Rows of the source whose column `is_deleted` is true are taken out. The partition columns
-        stand in the condition, so that only the files of the source's partitions are read; with
-        `prune`, a condition on `target`, files beyond that are skipped as well. The source must
-        hold one row a key. Raises InputError where the frame breaks the contract.
+        Rows of the source whose column `is_deleted` is true are taken out. With `guard`, an SQL
+        condition on `source` and `target`, a row that is there is changed only where it holds. The
+        source must hold one row a key; it is computed once and kept while it is merged. Raises
+        InputError where the frame breaks the contract.
         """
         deletes = IS_DELETED in frame.columns
         conformed = table.conform(frame.drop(IS_DELETED))
         if not self.exists(table):  # nothing to compare with
-            kept = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if deletes else conformed
-            self.append(table, kept)
+            new = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if deletes else conformed
+            self.append(table, new)
             return
         source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
-        on = [f"target.{c} = source.{c}" for c in (*table.partition_by, *table.key)]
-        if prune is not None:
-            on.append(prune)
-        values = {c: f"source.{c}" for c in table.names()}
-        merge = self._delta(table).alias("target").merge(source.alias("source"), " AND ".join(on))
-        if deletes:
-            merge = merge.whenMatchedDelete(f"source.{IS_DELETED}")
-        if update:
-            merge = merge.whenMatchedUpdate(set=values)
-        merge = merge.whenNotMatchedInsert(
-            condition=f"NOT source.{IS_DELETED}" if deletes else None, values=values
-        )
-        with _Told(table):
-            merge.execute()
+        with kept(source) as source:
+            if source.isEmpty():
+                return  # nor a commit
+            on = matching(table, source)
+
+            def write() -> None:
+                merge = self._delta(table).alias("target").merge(source.alias("source"), on)
+                clauses(merge, table, update=update, deletes=deletes, guard=guard).execute()
+
+            self._commit(table, write)
+
+    def files(self, table: Table) -> DataFrame:
+        """One row a file of the table as it is now: partition columns, `path` and `bytes`."""
+        path, size = F.col("_metadata.file_path"), F.col("_metadata.file_size")
+        frame = self._delta(table).toDF()
+        found = frame.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
+        return found.distinct()
+
+    def compact(self, table: Table, file_bytes: int, where: str | None = None) -> None:
+        """Write small files of the partitions that `where` selects together, up to `file_bytes`.
+
+        Rows of a table that is clustered lie near each other by its columns afterwards. No row
+        changes: readers, streams and the change feed see nothing of it.
+        """
+        limits = {
+            f"spark.databricks.delta.optimize.{n}FileSize": file_bytes for n in ("min", "max")
+        }
+
+        def write() -> None:
+            optimize = self._delta(table).optimize()
+            optimize = optimize if where is None else optimize.where(where)
+            if table.cluster_by:
+                optimize.executeZOrderBy(list(table.cluster_by))
+            else:
+                optimize.executeCompaction()
+
+        with session_conf(self.spark, limits):
+            self._commit(table, write)
+
+    def vacuum(self, table: Table, keep_hours: float) -> int:
+        """Remove files that no version of the last `keep_hours` has; how many there were.
+
+        Earlier versions can be read no more, nor changes of that time.
+        """
+        delta, before = self._delta(table), self.version(table)
+        with session_conf(self.spark, VACUUM):
+            delta.vacuum(keep_hours)
+        ended = delta.history().where(f"version > {before} AND operation = 'VACUUM END'")
+        return int(ended.select("operationMetrics.numDeletedFiles").collect()[0][0])
+
+    def _commit(self, table: Table, write: Callable[[], None], may_replace: bool = False) -> None:
+        def prepare_and_write() -> None:
+            with prepared(self.spark, table, self.path(table), may_replace):
+                write()
+
+        wait = self.first_wait_seconds
+        commit(table, prepare_and_write, tries=self.tries, first_wait_seconds=wait)
 
     def _delta(self, table: Table):  # type: ignore[no-untyped-def]  # delta has no stubs here
         from delta.tables import DeltaTable
 
-        delta = DeltaTable.forPath(self.spark, self.path(table))
-        if lacking := sorted(set(table.names()) - set(delta.toDF().columns)):
+        if not self.exists(table):
             raise InputError(
-                f"{table.name}: the table at {self.path(table)} was written by another version, it "
-                f"has no column {', '.join(lacking)}; move {self.root} away and run the jobs again"
+                f"{table.name}: no table at {self.path(table)}; run the job that writes it first"
             )
-        return delta
+        return DeltaTable.forPath(self.spark, self.path(table))
 
-    def _create(self, table: Table) -> None:
-        from delta.tables import DeltaTable
-
-        if self.exists(table):
-            self._delta(table)  # refuses a table of another version
-            return
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table))
-        builder = builder.addColumns(table.schema).comment(table.comment)
-        if table.partition_by:
-            builder = builder.partitionedBy(*table.partition_by)
-        builder.execute()
-
-
-class _Told:
-    """Turns Delta's refusals of a write into one sentence; every other error passes as it is."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        text = str(error)  # a refusal in a task arrives as Py4J's error, one in planning as Spark's
-        if "NOT_NULL_CONSTRAINT" in text:
-            line = next(part for part in text.splitlines() if "NOT_NULL_CONSTRAINT" in part)
-            raise InputError(f"{self.table.name}: null in a required column: {line}") from error
-        if "MULTIPLE_SOURCE_ROW" in text:
+    def _at(self, table: Table, version: int) -> DataFrame:
+        reader = self.spark.read.format("delta").option("versionAsOf", version)
+        try:
+            return reader.load(self.path(table))
+        except AnalysisException as error:
+            kept = self._delta(table).history().agg(F.min("version"), F.max("version")).collect()
             raise InputError(
-                f"{self.table.name}: several rows for one {', '.join(self.table.key)} in one write"
+                f"{table.name}: no version {version}, kept are {kept[0][0]} to {kept[0][1]}"
             ) from error
-
-
-def user_bucket(n_buckets: int):  # type: ignore[no-untyped-def]
-    """Column: the hash bucket of `user_id`, from 0 to `n_buckets` - 1."""
-    return F.pmod(F.xxhash64("user_id"), F.lit(n_buckets)).cast("int")

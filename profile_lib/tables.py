@@ -6,7 +6,8 @@ Knows the shape of the data, not where it is stored nor how it is computed.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
@@ -52,13 +53,29 @@ def optional(name: str, type: T.DataType, comment: str) -> TableColumn:
 
 @dataclass(frozen=True)
 class Table:
-    """A declared table: one row a `key`, files laid out by `partition_by`."""
+    """A declared table: one row a `key`, files laid out by `partition_by`.
+
+    `rebuild` is what to do where the table that lies at `{path}` cannot be brought to this shape.
+    """
 
     name: str
     comment: str
     key: tuple[str, ...]
     columns: tuple[TableColumn, ...]
+    rebuild: str
     partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()  # rows near each other by these lie in the same files
+    change_feed: bool = False  # each commit's changed rows can be read afterwards
+    deletion_vectors: bool = False  # a changed row is marked in its file, which stays as it is
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The Delta properties that the table is to have."""
+        wanted = {
+            "delta.enableChangeDataFeed": self.change_feed,
+            "delta.enableDeletionVectors": self.deletion_vectors,
+        }
+        return {name: "true" for name, is_wanted in wanted.items() if is_wanted}
 
     @property
     def schema(self) -> T.StructType:
@@ -81,13 +98,14 @@ class Table:
         """
         found = {f.name: f.dataType for f in frame.schema.fields}
         declared = {c.name: c.type for c in self.columns}
-        problems = list(_differences(found, declared))
+        problems = list(differences(found, declared))
         if problems:
             raise InputError(f"{self.name}: {', '.join(problems)}")
         return frame.select(*self.names())
 
 
-def _differences(found: dict[str, T.DataType], declared: dict[str, T.DataType]) -> Iterator[str]:
+def differences(found: dict[str, T.DataType], declared: dict[str, T.DataType]) -> Iterator[str]:
+    """What tells found columns from declared ones: missing, unexpected, of the wrong type."""
     if missing := [n for n in declared if n not in found]:
         yield f"missing {missing}"
     if unexpected := [n for n in found if n not in declared]:
@@ -106,11 +124,24 @@ def _count_columns(suffix: str, of: str) -> Iterable[TableColumn]:
         yield required(f"n_{kind}{suffix}", LONG, f"number of {kind} events {of}")
 
 
+INGESTED_ANEW = (
+    "move {path} away and run python jobs/ingest_events.py --config FILE on all that ever came"
+)
+
+
+def _built_anew(job: str) -> str:
+    return f"run python jobs/{job}.py --config FILE, which writes it anew"
+
+
 EVENTS = Table(
     "events",
     "Clean events of all sources, one row an event",
     key=("event_id",),
     partition_by=("event_date",),
+    cluster_by=("user_id",),
+    rebuild=INGESTED_ANEW,
+    change_feed=True,
+    deletion_vectors=True,
     columns=(
         required("event_id", STRING, "given by the source, or a hash of the row"),
         required("user_id", STRING, "keyed pseudonym: HMAC-SHA-256 of the source's id, hex"),
@@ -143,6 +174,7 @@ REJECTED_EVENTS = Table(
     "rejected_events",
     "Rows that broke the contract, with the reasons",
     key=("row_id",),
+    rebuild=INGESTED_ANEW,
     columns=(
         required("row_id", STRING, "hash of row and reasons"),
         required("source", STRING, "name of the mapping it came by"),
@@ -159,6 +191,7 @@ IDENTITY = Table(
     "identity",
     "The only table that holds raw user ids",
     key=("user_id",),
+    rebuild=INGESTED_ANEW,
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("raw_id", STRING, "the id in the source"),
@@ -170,6 +203,8 @@ USERS = Table(
     "users",
     "What is declared of a user",
     key=("user_id",),
+    rebuild=INGESTED_ANEW,
+    change_feed=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
         optional("age_band", STRING, "declared age band, such as 25-34"),
@@ -185,6 +220,7 @@ ITEMS = Table(
     "items",
     "The catalogue, given or derived from events",
     key=("item_id",),
+    rebuild=INGESTED_ANEW,
     columns=(
         required("item_id", STRING, "the item"),
         optional("title", STRING, "normalised title"),
@@ -201,6 +237,8 @@ SESSIONS = Table(
     "Events of a user without a gap longer than the limit",
     key=("session_id",),
     partition_by=("session_date",),
+    cluster_by=("user_id",),
+    rebuild=_built_anew("build_sessions"),
     columns=(
         required("session_id", STRING, "user_id and the time of the first event"),
         required("user_id", STRING, "pseudonym"),
@@ -318,6 +356,7 @@ BEHAVIOUR = Table(
     "behaviour",
     "What was known of a user at a cutoff",
     key=("user_id", "cutoff_ts"),
+    rebuild=_built_anew("build_behaviour"),
     columns=BEHAVIOUR_COLUMNS,
 )
 
@@ -325,6 +364,7 @@ EXAMPLES = Table(
     "examples",
     "What a model sees at a cutoff, and what came after it",
     key=("user_id", "cutoff_ts"),
+    rebuild=_built_anew("build_examples"),
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("cutoff_ts", TIMESTAMP, "only what was known before it is input"),
@@ -362,7 +402,10 @@ USER_PROFILES = Table(
     "user_profiles",
     "Who a user is, what they like and what they will do next",
     key=("user_id",),
-    partition_by=("user_bucket",),
+    partition_by=("user_bucket",),  # and not clustered: a refresh reaches every file anyway
+    rebuild="run python jobs/refresh_profiles.py --config FILE --rebuild",
+    change_feed=True,
+    deletion_vectors=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("user_bucket", INT, "hash bucket of user_id, in every MERGE condition"),
@@ -410,6 +453,33 @@ USER_PROFILES = Table(
     ),
 )
 
+USER_PROFILES_HISTORY = Table(
+    "user_profiles_history",
+    "What each commit made of a user's profile, which holds until the user's next row",
+    key=("user_id", "change_version"),
+    partition_by=("valid_from_date",),
+    cluster_by=("user_id",),
+    rebuild="move {path} away and run python jobs/record_history.py --config FILE to begin anew",
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("change_version", LONG, "version of user_profiles that the commit made"),
+        required("valid_from_ts", TIMESTAMP, "time of the commit, UTC"),
+        required("valid_from_date", DATE, "the UTC date of valid_from_ts"),
+        required("change_type", STRING, "upsert, or delete: all that follows is null then"),
+        *(
+            optional(c.name, c.type, c.comment)
+            for c in USER_PROFILES.columns
+            if c.name != "user_id"
+        ),
+    ),
+)
+
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
+    USER_PROFILES_HISTORY,
 )  # fmt: skip
+
+
+def user_bucket(n_buckets: int) -> Column:
+    """Column: the hash bucket of `user_id`, from 0 to `n_buckets` - 1."""
+    return F.pmod(F.xxhash64("user_id"), F.lit(n_buckets)).cast("int")

@@ -18,7 +18,12 @@ MAY_IMPORT = {
     "prefetch": set(),
     "segments": set(),
     "spark": {"config"},
-    "store": {"errors", "tables"},
+    "migration": {"errors", "tables"},
+    "commits": {"errors", "tables"},
+    "merge": {"tables"},
+    "change_feed": set(),
+    "maintenance": {"tables"},
+    "store": {"errors", "tables", "migration", "commits", "merge", "change_feed", "spark"},
     "events": {"errors", "tables", "timeline", "segments"},
     "features": {"errors", "tables", "segments"},
     "examples": {"errors", "tables", "timeline"},
@@ -26,7 +31,7 @@ MAY_IMPORT = {
     "tracking": {"errors"},
     "training": {"errors", "tables", "metrics", "encoders", "model", "positions", "prefetch"},
     "inference": {"errors", "tables", "metrics", "model", "positions", "prefetch"},
-    "profiles": {"errors", "tables", "metrics", "inference", "store"},
+    "profiles": {"errors", "tables", "metrics", "inference", "merge"},
 }
 ONE_FILE = {
     "horovod": ("profile_lib/training/distribute.py",),

@@ -1,5 +1,6 @@
 """Small worlds for tests: a tiny encoder, and settings of a tiny shop."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 import yaml
 from pyspark.sql import SparkSession
+from pyspark.sql import types as T
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
 from profile_lib.config import Settings, load_settings
@@ -15,12 +17,38 @@ from profile_lib.encoders import encoder_folder
 from profile_lib.model.encoder import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
-from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tables import (
+    EXAMPLES,
+    INT,
+    LONG,
+    NUMERIC_FEATURES,
+    STRING,
+    USER_PROFILES,
+    Table,
+    optional,
+    required,
+)
 
 CONF = Path(__file__).parents[1] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
 CLS, SEP, VIEW, CART, COLOURS = 2, 3, 5, 6, {"red": 7, "green": 8, "blue": 9}
 LENGTH = 16  # of a text of colours
+
+# A table of three columns with all that Delta does for profiles.
+NOTES = Table(
+    "notes",
+    "A number a user",
+    key=("user_id",),
+    rebuild="write them anew",
+    partition_by=("user_bucket",),
+    change_feed=True,
+    deletion_vectors=True,
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("user_bucket", INT, "where the user's row lies"),
+        optional("n", LONG, "what is noted"),
+    ),
+)
 
 
 def tiny_encoder(folder: Path) -> str:
@@ -160,3 +188,14 @@ def tiny_spec(**changes: Any) -> ModelSpec:
         bert=bert.to_dict(),
     )  # fmt: skip
     return spec.model_copy(update=changes)
+
+
+def profile(user_id: str, **told: Any) -> tuple[Any, ...]:
+    """A row of user_profiles: what is told, and nothing in every other required column."""
+    nothing = {
+        T.StringType: "", T.IntegerType: 0, T.LongType: 0, T.DoubleType: 0.0,
+        T.TimestampType: datetime(2026, 1, 1), T.MapType: {}, T.ArrayType: [],
+    }  # fmt: skip
+    values = {c.name: nothing[type(c.type)] for c in USER_PROFILES.columns if c.required}
+    values |= {"user_id": user_id, **told}
+    return tuple(values.get(name) for name in USER_PROFILES.names())

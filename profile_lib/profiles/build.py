@@ -6,8 +6,7 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.store import user_bucket
-from profile_lib.tables import REASON, USER_PROFILES
+from profile_lib.tables import REASON, USER_PROFILES, user_bucket
 
 PROFILE_VERSION = 2  # raise it with any change of what is computed here: all are refreshed then
 NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories

@@ -1,0 +1,98 @@
+"""A declared table and what lies in its place: created, mended in place, or refused.
+
+Knows how a Delta table gets the declared shape, not what is read from it or written into it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from profile_lib.errors import InputError
+from profile_lib.tables import Table, TableColumn, differences
+
+
+@contextmanager
+def prepared(
+    spark: SparkSession, table: Table, path: str, may_replace: bool = False
+) -> Iterator[None]:
+    """At `path` a table of the declared shape, for a write in the body.
+
+    It is created, or gets the optional columns and the properties that it lacks. One that this
+    does not mend is made anew with `may_replace`, and is the old one again where the body fails.
+    Raises InputError where it is neither.
+    """
+    from delta.tables import DeltaTable
+
+    if not DeltaTable.isDeltaTable(spark, path):
+        _create(DeltaTable.createIfNotExists(spark), table, path)
+        yield
+        return
+    delta = DeltaTable.forPath(spark, path)
+    try:
+        _mend(spark, delta, table, path)
+    except InputError:
+        if not may_replace:
+            raise
+    else:
+        yield
+        return
+    before = delta.history(1).collect()[0]["version"]
+    _create(DeltaTable.replace(spark), table, path)
+    try:
+        yield
+    except BaseException:
+        delta.restoreToVersion(before)
+        raise
+
+
+def _create(builder, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]  # delta has no stubs here
+    builder = builder.location(path).addColumns(table.schema).comment(table.comment)
+    for name, value in table.properties.items():
+        builder = builder.property(name, value)
+    if table.partition_by:
+        builder = builder.partitionedBy(*table.partition_by)
+    builder.execute()
+
+
+def _mend(spark: SparkSession, delta, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]
+    place = f"ALTER TABLE delta.`{path}`"
+    if lacking := lacking_columns(table, path, delta.toDF().schema):
+        spark.sql(f"{place} ADD COLUMNS ({', '.join(map(_definition, lacking))})")
+    has = delta.detail().select("properties").collect()[0][0]
+    if unset := {n: v for n, v in table.properties.items() if has.get(n) != v}:
+        told = ", ".join(f"'{name}' = '{value}'" for name, value in unset.items())
+        spark.sql(f"{place} SET TBLPROPERTIES ({told})")
+
+
+def lacking_columns(table: Table, path: str, found: T.StructType) -> list[TableColumn]:
+    """The declared columns that the table at `path` lacks, all of them optional.
+
+    Raises InputError where it lacks required ones, has columns of other types, or wants values
+    for a column that is not declared any more.
+    """
+    lacking = [c for c in table.columns if not c.required and c.name not in found.names]
+    ours = {c.name: c.type for c in table.columns if c not in lacking}
+    theirs = {f.name: f.dataType for f in found if f.name in ours or not f.nullable}
+    if problems := list(differences(theirs, ours)):
+        raise InputError(
+            f"{table.name}: the table at {path} has an older shape: {', '.join(problems)}; "
+            f"{table.rebuild.format(path=path)}"
+        )
+    return lacking
+
+
+def as_declared(frame: DataFrame, table: Table, path: str, *more: str) -> DataFrame:
+    """The declared columns of a frame read at `path`, null where it lacks them, and `more`.
+
+    Raises InputError as `lacking_columns` does.
+    """
+    nulls = {c.name: F.lit(None).cast(c.type) for c in lacking_columns(table, path, frame.schema)}
+    return frame.withColumns(nulls).select(*table.names(), *more)
+
+
+def _definition(column: TableColumn) -> str:
+    comment = column.comment.replace("\\", "\\\\").replace("'", "\\'")
+    return f"`{column.name}` {column.type.simpleString()} COMMENT '{comment}'"

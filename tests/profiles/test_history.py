@@ -1,0 +1,87 @@
+"""What the history tells of profiles: each version once, and for as long as is kept."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from profile_lib.profiles.history import expired, history_of_changes, profile_as_of
+from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
+from tests.worlds import profile
+
+FEED = f"{USER_PROFILES.schema.simpleString()[7:-1]}," + (
+    "_change_type:string,_commit_version:bigint,_commit_timestamp:timestamp"
+)
+
+
+def day(number: int) -> datetime:
+    return datetime(2026, 1, number, 12, tzinfo=UTC)
+
+
+def change(user: str, n_orders: int, kind: str, version: int) -> tuple[object, ...]:
+    return (*profile(user, n_orders=n_orders), kind, version, day(version))
+
+
+def told(frame) -> list[tuple[object, ...]]:
+    rows = frame.select("user_id", "change_version", "change_type", "n_orders").collect()
+    return sorted(tuple(row) for row in rows)
+
+
+@pytest.fixture
+def history(rows):
+    """Ann in versions 1, 2 and 4, gone in 5; Bob in version 1 alone."""
+    return history_of_changes(
+        rows(
+            f"struct<{FEED}>",
+            change("ann", 0, "insert", 1),
+            change("bob", 0, "insert", 1),
+            change("ann", 0, "update_preimage", 2),
+            change("ann", 1, "update_postimage", 2),
+            change("ann", 1, "delete", 4),  # a commit that writes all anew
+            change("ann", 2, "insert", 4),
+            change("ann", 2, "delete", 5),
+        )
+    )
+
+
+def test_a_commit_gives_a_user_one_row(history):
+    assert told(USER_PROFILES_HISTORY.conform(history)) == [
+        ("ann", 1, "upsert", 0),
+        ("ann", 2, "upsert", 1),
+        ("ann", 4, "upsert", 2),
+        ("ann", 5, "delete", None),
+        ("bob", 1, "upsert", 0),
+    ]
+    first = history.where("change_version = 2").first()
+    assert (first["valid_from_date"], first["segment"]) == (day(2).date(), "")
+
+
+@pytest.mark.parametrize(
+    ("user", "moment", "n_orders"),
+    [
+        ("ann", datetime(2026, 1, 1, 11, 59, tzinfo=UTC), None),
+        ("ann", day(1), 0),
+        ("ann", day(3), 1),
+        ("ann", day(4), 2),
+        ("ann", day(5), None),
+        ("bob", day(9), 0),
+        ("cat", day(9), None),
+    ],
+)
+def test_a_profile_as_of_a_moment_is_the_last_one_until_then(history, user, moment, n_orders):
+    found = profile_as_of(history, user, moment)
+    assert found.columns == USER_PROFILES.names()
+    assert [(r["user_id"], r["n_orders"]) for r in found.collect()] == (
+        [] if n_orders is None else [(user, n_orders)]
+    )
+
+
+def test_what_expires_tells_of_no_moment_that_is_kept(history):
+    gone = expired(history, day(3))
+    assert told(gone) == [("ann", 1, "upsert", None)]
+    assert gone.select("is_deleted").distinct().collect() == [(True,)]
+    assert told(expired(history, day(9))) == [
+        ("ann", 1, "upsert", None),
+        ("ann", 2, "upsert", None),
+        ("ann", 4, "upsert", None),
+    ]
+    assert told(expired(history, datetime(2026, 1, 1, tzinfo=UTC))) == []
