@@ -150,7 +150,7 @@ def by_duckdb(source: str, target: str, gap: timedelta) -> None:
 def all_behaviour(store: Store, settings: Settings) -> None:
     """Behaviour of every user as of the last event, as a refresh computes it."""
     events = store.read(EVENTS)
-    known = known_events(events, refresh_cutoffs(events, None))
+    known = known_events(events, refresh_cutoffs(events))
     frame = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
     store.replace(BEHAVIOUR, frame)
 

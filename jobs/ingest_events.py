@@ -32,6 +32,7 @@ from profile_lib.events.source import (
 )
 from profile_lib.events.users import declare_users, seen_users
 from profile_lib.features.catalogue import derive_items, merge_items
+from profile_lib.features.changed import changed_rows
 from profile_lib.merge import IS_DELETED
 from profile_lib.spark import kept
 from profile_lib.store import Store
@@ -140,8 +141,10 @@ def write_items(
     path = "" if mapping.items is None else given.inputs[mapping.items.input]
     declared = declared_items(store.spark, mapping, path)
     told = count_told(good, declared, given.max_text_chars).localCheckpoint()
-    items = merge_items(derive_items(told), store.read_or_empty(ITEMS))
-    store.replace(ITEMS, items.localCheckpoint())  # it reads what it replaces
+    stored = store.read_or_empty(ITEMS)
+    items = merge_items(derive_items(told), stored).localCheckpoint()
+    changed = changed_rows(stored, items, "item_id")  # what stays is not written again
+    store.upsert(ITEMS, items.join(changed, "item_id", "left_semi"))
 
 
 def write_events(store: Store, good: DataFrame, back: DataFrame | None) -> None:

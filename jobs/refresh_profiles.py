@@ -1,93 +1,153 @@
-"""events, items, users and a model → user_profiles."""
+"""events, items, users and a model → user_profiles: of whom something changed, or of all."""
 
-import shutil
-from datetime import date
-from pathlib import Path
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.fitting import tracker_of
+from jobs.profiling import Served, profiles_of, served_model
+from jobs.record_history import record_history
 from profile_lib.config import Settings
-from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.inputs import model_inputs
+from profile_lib.features.changed import users_of_changed_items
 from profile_lib.features.known import known_events
-from profile_lib.features.tokens import add_tokens
-from profile_lib.inference.runtimes import check_runtime
-from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.checkpoint import About, check_model
-from profile_lib.profiles.build import Head, build_profiles
-from profile_lib.profiles.refresh import refresh_cutoffs
+from profile_lib.inference.udf import Counts
+from profile_lib.profiles.refresh import GUARD, add_gone, refresh_cutoffs, users_in
+from profile_lib.profiles.standing import (
+    Standing,
+    Versions,
+    buckets_behind,
+    buckets_to_compute,
+)
 from profile_lib.spark import kept
 from profile_lib.store import Store
-from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.tables import (
+    EVENTS,
+    ITEMS,
+    PROFILE_REFRESHES,
+    USER_PROFILES,
+    USERS,
+    user_bucket,
+)
+
+REBUILD = "compute all profiles and put them in the table's place, whatever it looks like"
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
-    """Compute the profiles of all users with events, or of those with events that came on `day`."""
-    folder = model_folder(settings)
-    about = check_model(folder)  # before anything is computed
-    check_runtime(settings.refresh.runtime, folder)
-    counts = Counts.on(store.spark.sparkContext)
-    events = store.read(EVENTS)
-    known = known_events(events, refresh_cutoffs(events, day))
-    built = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
-    with kept(built) as behaviour:  # for the model, and for the profile
-        profiles = profiles_of(behaviour, store, settings, folder, about, counts)
-        store.upsert(USER_PROFILES, profiles)
-    print(f"refresh_profiles: {counts}")
+def run(store: Store, settings: Settings, day: date | None, rebuild: bool = False) -> None:
+    """Bring the profiles to what the tables say now.
 
-
-def model_folder(settings: Settings) -> str:
-    """The model by its name, or the one that an alias names, copied to the shared work folder.
-
-    Raises InputError where an alias is asked for and there is no store, or it names none.
+    Computed are the users of whom events came, changed or went since the last refresh, of whom
+    something else is declared, and whose items the catalogue describes otherwise. A new model or
+    definition of a profile computes all, some buckets at a time: a run that was broken off goes on
+    with those that are left. With a `day`, the users of whom something arrived on it, again.
     """
-    alias, name = settings.refresh.alias, settings.training.name
-    if alias is None:
-        return f"{settings.paths.models}/{name}"
-    tracker = tracker_of(settings)
-    if tracker.uri is None:
-        raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
-    folder = Path(settings.paths.work) / f"served_{name}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return tracker.fetch(name, alias, str(folder))
+    refresh = Refresh(store, settings, served_model(settings))
+    if rebuild:
+        refresh.rebuild()
+    elif day is not None:
+        arrived = refresh.events.where(F.to_date("ingest_ts") == F.lit(day))
+        refresh.compute(arrived.select("user_id").distinct())
+    else:
+        refresh.catch_up()
+    record_history(store, timedelta(days=settings.history.keep_days), datetime.now(UTC))
+    print(f"refresh_profiles: {refresh.n_users:,} users computed; {refresh.counts}")
 
 
-def profiles_of(
-    behaviour: DataFrame,
-    store: Store,
-    settings: Settings,
-    folder: str,
-    about: About,
-    counts: Counts,
-) -> DataFrame:
-    """The profiles of users whose behaviour is known, as the model in `folder` sees them."""
-    given = settings.refresh
-    inputs = model_inputs(behaviour, settings.examples.max_text_events)
-    predictions = add_predictions(
-        add_tokens(inputs, folder, about.spec.max_tokens),
-        folder,
-        categories=[(c.name, c.values) for c in about.spec.categories],
-        model_version=about.model_version,
-        runtime=given.runtime,
-        batch_tokens=given.batch_tokens,
-        max_events=settings.examples.max_text_events,
-        n_reasons=given.n_reasons,
-        counts=counts,
-    ).select("user_id", "prediction")
-    return build_profiles(
-        behaviour.join(predictions, "user_id"),
-        store.read(USERS),
-        [Head(task.name, task.kind, task.classes) for task in about.spec.tasks],
-        model_version=about.model_version,
-        n_reasons=given.n_reasons,
-        n_next_categories=given.n_next_categories,
-        user_buckets=given.user_buckets,
-    )
+class Refresh:
+    """The tables as they are now, and what has been computed of them."""
+
+    def __init__(self, store: Store, settings: Settings, model: Served) -> None:
+        self.store, self.settings, self.model = store, settings, model
+        self.now = Versions(*(store.version(table) for table in (EVENTS, ITEMS, USERS)))
+        self.events = store.read(EVENTS, self.now.events)
+        self.items = store.read(ITEMS, self.now.items)
+        self.users = store.read(USERS, self.now.users)
+        self.definition = model.definition(settings)
+        self.n_buckets = settings.refresh.user_buckets
+        self.counts = Counts.on(store.spark.sparkContext)
+        self.n_users = 0
+
+    def catch_up(self) -> None:
+        """Compute what is missing or changed of every bucket, and note how far each is."""
+        standing = self._standing()
+        whole = buckets_to_compute(standing, self.definition, self.n_buckets)
+        others = sorted(set(range(self.n_buckets)) - set(whole))
+        for versions, buckets in buckets_behind(standing, others, self.now).items():
+            if (changed := self._changed(versions)) is None:
+                whole += buckets
+                continue
+            if self.compute(users_in(changed, buckets, self.n_buckets)):
+                self._note(buckets)
+        size = self.settings.refresh.buckets_a_chunk
+        for first in range(0, len(whole), size):
+            chunk = whole[first : first + size]
+            profiles = self.store.read_or_empty(USER_PROFILES)
+            both = self.events.select("user_id").union(profiles.select("user_id"))
+            self.compute(users_in(both, chunk, self.n_buckets))
+            self._note(chunk)
+            print(f"  {first + len(chunk)} of {len(whole)} buckets computed whole", flush=True)
+
+    def compute(self, users: DataFrame) -> int:
+        """Compute the profiles of (user_id), take out those of users without events; how many."""
+        with kept(users) as users:
+            if not (n := users.count()):
+                return 0
+            stored = self.store.read_or_empty(USER_PROFILES).join(users, "user_id", "left_semi")
+            with kept(self._behaviour(users)) as behaviour:
+                present = behaviour.select("user_id", user_bucket(self.n_buckets))
+                changes = add_gone(self._profiles(behaviour), stored, present, self.now.events)
+                self.store.upsert(USER_PROFILES, changes, guard=GUARD)
+        self.n_users += n
+        return n
+
+    def rebuild(self) -> None:
+        """Compute all profiles into a table made anew."""
+        users = self.events.select("user_id").distinct()
+        with kept(self._behaviour(users)) as behaviour:
+            self.store.replace(USER_PROFILES, self._profiles(behaviour))
+            self.n_users += behaviour.count()
+        self._note(range(self.n_buckets))
+
+    def _behaviour(self, users: DataFrame) -> DataFrame:
+        """For the model, and for the profile."""
+        events = self.events.join(users, "user_id", "left_semi")
+        known = known_events(events, refresh_cutoffs(events))
+        return build_behaviour(known, self.items, **self.settings.behaviour_rules())
+
+    def _profiles(self, behaviour: DataFrame) -> DataFrame:
+        return profiles_of(
+            behaviour, self.users, self.settings, self.model, self.now.events, self.counts
+        )
+
+    def _changed(self, since: Versions) -> DataFrame | None:
+        """user_id of all whom a change of the tables concerns, maybe twice; None where the tables
+        do not tell any more."""
+        feeds = [
+            self.store.changes(table, before, until)
+            for table, before, until in zip((EVENTS, ITEMS, USERS), since, self.now, strict=True)
+        ]
+        events, items, users = feeds
+        if events is None or items is None or users is None:
+            return None
+        changed = events.select("user_id").union(users.select("user_id"))
+        if items.isEmpty():
+            return changed
+        before = self.store.read(ITEMS, since.items)
+        return changed.union(users_of_changed_items(self.events, before, self.items))
+
+    def _standing(self) -> dict[int, Standing]:
+        if not self.store.exists(USER_PROFILES):
+            return {}
+        noted = self.store.read_or_empty(PROFILE_REFRESHES).collect()  # one row a bucket
+        return {bucket: Standing(by, Versions(*at)) for bucket, by, *at in noted}
+
+    def _note(self, buckets: Sequence[int]) -> None:
+        rows = [(bucket, self.definition, *self.now) for bucket in buckets]
+        frame = self.store.spark.createDataFrame(rows, PROFILE_REFRESHES.schema)
+        self.store.upsert(PROFILE_REFRESHES, frame)
 
 
 if __name__ == "__main__":
-    main("refresh_profiles", run, __doc__)
+    main("refresh_profiles", run, __doc__, {"rebuild": REBUILD})

@@ -330,6 +330,7 @@ class RefreshSettings(Section):
     runtime: Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]  # of the encoder
     batch_tokens: int = Field(gt=0)  # padded tokens of one forward pass
     user_buckets: int = Field(gt=0)
+    buckets_a_chunk: int = Field(gt=0)  # of those that are computed whole, one commit
     n_reasons: int = Field(ge=0)
     n_next_categories: int = Field(gt=0)
 

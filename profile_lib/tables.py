@@ -221,6 +221,7 @@ ITEMS = Table(
     "The catalogue, given or derived from events",
     key=("item_id",),
     rebuild=INGESTED_ANEW,
+    change_feed=True,
     columns=(
         required("item_id", STRING, "the item"),
         optional("title", STRING, "normalised title"),
@@ -448,8 +449,23 @@ USER_PROFILES = Table(
             "reasons", T.MapType(STRING, T.ArrayType(REASON)), "events that most moved each score"
         ),
         required("as_of_ts", TIMESTAMP, "only what was known before it counts"),
+        required("events_version", LONG, "Delta version of events that it was computed from"),
         required("profile_version", INT, "version of the profile's definition"),
         required("model_version", STRING, "the model that inferred it"),
+    ),
+)
+
+PROFILE_REFRESHES = Table(
+    "profile_refreshes",
+    "How far each bucket of user_profiles has been refreshed",
+    key=("user_bucket",),
+    rebuild="move {path} away: the next refresh then computes all profiles",
+    columns=(
+        required("user_bucket", INT, "hash bucket of user_id"),
+        required("definition", STRING, "hash of the model, the code and the settings it was by"),
+        required("events_version", LONG, "Delta version of events that its profiles know"),
+        required("items_version", LONG, "Delta version of items that its profiles know"),
+        required("users_version", LONG, "Delta version of users that its profiles know"),
     ),
 )
 
@@ -476,7 +492,7 @@ USER_PROFILES_HISTORY = Table(
 
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
-    USER_PROFILES_HISTORY,
+    PROFILE_REFRESHES, USER_PROFILES_HISTORY,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from profile_lib.features.words import keywords
 from profile_lib.tables import ITEMS
 
 TOLD = ("title", "category", "brand")
+LEVELS = 20  # steps of a price level
 
 
 def derive_items(told: DataFrame) -> DataFrame:
@@ -30,14 +31,17 @@ def derive_items(told: DataFrame) -> DataFrame:
 def merge_items(new: DataFrame, kept: DataFrame) -> DataFrame:
     """The table `items`: what is new said over what was known, levels and words computed anew.
 
-    `price_level` is the share of the category's priced items that cost less.
+    `price_level` is the share of the category's priced items that cost less, to the next
+    twentieth: an item more then changes the level of few others, and with them few profiles.
     """
     joined = new.alias("new").join(kept.alias("kept"), "item_id", "full_outer")
     merged = joined.select(
         "item_id", *[F.coalesce(f"new.{c}", f"kept.{c}").alias(c) for c in (*TOLD, "price")]
     )
     in_category = Window.partitionBy("category", F.col("price").isNull()).orderBy("price")
-    level = F.when(F.col("price").isNotNull(), F.percent_rank().over(in_category))
+    level = F.when(
+        F.col("price").isNotNull(), F.round(F.percent_rank().over(in_category) * LEVELS) / LEVELS
+    )
     return merged.select(
         "item_id", *TOLD, "price", level.alias("price_level"), _words_of("title")
     ).select(*ITEMS.names())

@@ -30,8 +30,7 @@ def rank_interests(
     asked = log.asked
     of_words = decayed(asked["kind"].to_numpy(), asked["micros"].to_numpy(), log.asked_by)
     words, item = _spread(seen.fact("words"))
-    holders = pa.concat_arrays([words.field("n_holders"), asked["n_holders"]]).fill_null(0)
-    idf = inverse_document_frequency(log.number("n_items")[:1], holders.to_numpy())
+    idf = pa.concat_arrays([words.field("idf"), asked["idf"]]).to_numpy()
     keywords = pa.concat_arrays([words.field("name"), asked["asked"]])
     tf_idf = np.append(of_items[item], of_words) * idf
     pair, of_keyword = seen.pairs.of, np.append(seen.pairs.of[item], log.asked_by)
@@ -40,14 +39,6 @@ def rank_interests(
         "brands": _strongest(pair, seen.fact("brand"), of_items, n, most),
         "keywords": _strongest(of_keyword, keywords, tf_idf, n, most),
     }
-
-
-def inverse_document_frequency(n_items: Longs, n_holders: Longs) -> Floats:
-    """What a word weighs that so many of the catalogue's items hold.
-
-    The smooth form of scikit-learn's TfidfTransformer: ln((1 + items) / (1 + holders)) + 1.
-    """
-    return np.asarray(np.log((1 + n_items) / (1 + n_holders)) + 1, dtype=np.float64)
 
 
 def _spread(lists: pa.ListArray) -> tuple[pa.StructArray, Longs]:

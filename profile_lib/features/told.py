@@ -9,19 +9,65 @@ from pyspark.sql import functions as F
 from profile_lib.features.words import keywords
 from profile_lib.tables import EVENT_TYPES, ORIGINS, STEPS
 
+ColumnOrName = Column | str
+IDF_STEP = 0.25
+
 
 def tell(known: DataFrame, items: DataFrame) -> DataFrame:
-    """Events and words of queries, as `log.in_log` reads them; `n_items` is the catalogue's size.
+    """Events and words of queries, as `log.in_log` reads them.
 
     Items are joined by broadcast where Spark sees that they are few, else by a shuffle.
     """
-    rows = _events(known, items).unionByName(_asked(known, items), allowMissingColumns=True)
-    return rows.crossJoin(F.broadcast(items.agg(F.count("*").alias("n_items"))))
+    asked = known.where("query IS NOT NULL").select(
+        *_identity(), F.explode(keywords(F.col("query"))).alias("asked")
+    )
+    return _events(known, items).unionByName(weigh_asked(asked, items), allowMissingColumns=True)
+
+
+def item_facts(items: DataFrame) -> DataFrame:
+    """(item_id, title, category, brand, price_level, words): all that behaviour takes from the
+    catalogue of an item; words are its keywords, each with its `idf`.
+
+    By a window in place of a join, so that Spark knows beforehand that few items make few rows.
+    """
+    holders = F.count("*").over(Window.partitionBy("name"))
+    named = items.select("item_id", F.explode("keywords").alias("name"))
+    weighed = named.withColumn("n_holders", holders).crossJoin(_size(items))
+    word = F.struct("name", inverse_document_frequency("n_items", "n_holders").alias("idf"))
+    words = weighed.groupBy("item_id").agg(F.array_sort(F.collect_list(word)).alias("words"))
+    facts = items.select("item_id", "title", "category", "brand", "price_level")
+    return facts.join(words, "item_id", "left")
+
+
+def weigh_asked(words: DataFrame, items: DataFrame) -> DataFrame:
+    """Rows with a column `asked`, a word, and its `idf`, also where no item holds it."""
+    holders = (
+        items.select(F.explode("keywords").alias("asked"))
+        .groupBy("asked")
+        .agg(F.count("*").alias("n_holders"))
+    )
+    joined = words.join(holders, "asked", "left").crossJoin(_size(items))
+    n_holders = F.coalesce("n_holders", F.lit(0))
+    idf = inverse_document_frequency("n_items", n_holders)
+    return joined.withColumn("idf", idf).drop("n_holders", "n_items")
+
+
+def inverse_document_frequency(n_items: ColumnOrName, n_holders: ColumnOrName) -> Column:
+    """What a word weighs that so many of the catalogue's items hold, to the next quarter.
+
+    The smooth form of scikit-learn's TfidfTransformer: ln((1 + items) / (1 + holders)) + 1. In
+    steps, so that an item more changes what few words weigh, and with them few profiles.
+    """
+    items, holders = (F.col(c) if isinstance(c, str) else c for c in (n_items, n_holders))
+    return F.round((F.log((1 + items) / (1 + holders)) + 1) / IDF_STEP) * IDF_STEP
+
+
+def _size(items: DataFrame) -> DataFrame:
+    return F.broadcast(items.agg(F.count("*").alias("n_items")))
 
 
 def _events(known: DataFrame, items: DataFrame) -> DataFrame:
-    facts = items.select("item_id", "title", "category", "brand", "price_level")
-    joined = known.join(facts, "item_id", "left").join(_words(items), "item_id", "left")
+    joined = known.join(item_facts(items), "item_id", "left")
     return joined.select(
         *_identity(),
         "user_id",
@@ -41,30 +87,6 @@ def _events(known: DataFrame, items: DataFrame) -> DataFrame:
         "price_level",
         "words",
     )
-
-
-def _words(items: DataFrame) -> DataFrame:
-    """(item_id, words): each item's keywords, and how many items hold each.
-
-    By a window in place of a join, so that Spark knows beforehand that few items make few rows.
-    """
-    holders = F.count("*").over(Window.partitionBy("name")).alias("n_holders")
-    named = items.select("item_id", F.explode("keywords").alias("name"))
-    counted = named.select("item_id", F.struct("name", holders).alias("word"))
-    return counted.groupBy("item_id").agg(F.collect_list("word").alias("words"))
-
-
-def _asked(known: DataFrame, items: DataFrame) -> DataFrame:
-    """Each counted word of each query known, and how many items hold it."""
-    holders = (
-        items.select(F.explode("keywords").alias("asked"))
-        .groupBy("asked")
-        .agg(F.count("*").alias("n_holders"))
-    )
-    words = known.where("query IS NOT NULL").select(
-        *_identity(), F.explode(keywords(F.col("query"))).alias("asked")
-    )
-    return words.join(holders, "asked", "left")
 
 
 def _identity() -> list[Column]:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.tables import REASON, USER_PROFILES, user_bucket
 
-PROFILE_VERSION = 2  # raise it with any change of what is computed here: all are refreshed then
+PROFILE_VERSION = 3  # raise it with any change of what is computed here: all are refreshed then
 NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
 
 
@@ -31,6 +31,7 @@ def build_profiles(
     heads: Sequence[Head],
     *,
     model_version: str,
+    events_version: int,
     n_reasons: int,
     n_next_categories: int,
     user_buckets: int,
@@ -58,6 +59,7 @@ def build_profiles(
         "segment": segment(),
         "reasons": _reasons(heads, n_reasons),
         "as_of_ts": F.col("cutoff_ts"),
+        "events_version": F.lit(events_version).cast("long"),
         "profile_version": F.lit(PROFILE_VERSION),
         "model_version": F.lit(model_version),
     }

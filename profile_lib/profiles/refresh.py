@@ -1,21 +1,42 @@
-"""Events in, (user_id, cutoff_ts) out: whose profile is computed, and as of when."""
+"""Events and users in, whose profile is computed, as of when, and whose goes, out."""
 
-from datetime import date
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.merge import IS_DELETED
+from profile_lib.tables import user_bucket
 
-def refresh_cutoffs(events: DataFrame, arrived_on: date | None) -> DataFrame:
-    """The users to refresh, each as of just after the last thing known of them.
+KEYS = ["user_id", "user_bucket"]
+GUARD = "source.events_version >= target.events_version"  # a profile that knows more stays
 
-    All users with events, or those of whom something arrived on a day. A profile as of the user's
-    own last event stays true while nothing new is known: it needs no refresh for time passing, and
-    a day refreshed late takes nobody's profile back to it.
+
+def refresh_cutoffs(events: DataFrame) -> DataFrame:
+    """(user_id, cutoff_ts): every user of the events as of just after the last thing known.
+
+    A profile as of the user's own last event stays true while nothing new is known: it needs no
+    refresh for time passing.
     """
     latest = F.greatest(F.max("event_ts"), F.max("ingest_ts")) + F.expr("INTERVAL 1 MICROSECOND")
-    has_arrived = F.lit(True) if arrived_on is None else F.to_date("ingest_ts") == F.lit(arrived_on)
-    users = events.groupBy("user_id").agg(
-        latest.alias("cutoff_ts"), F.bool_or(has_arrived).alias("has_arrived")
+    return events.groupBy("user_id").agg(latest.alias("cutoff_ts"))
+
+
+def users_in(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:
+    """The users of a frame that are in these buckets, each once."""
+    return frame.select("user_id").where(user_bucket(n_buckets).isin(*buckets)).distinct()
+
+
+def add_gone(
+    profiles: DataFrame, stored: DataFrame, present: DataFrame, events_version: int
+) -> DataFrame:
+    """`profiles` and, with `is_deleted`, those of `stored` that are not `present` any more.
+
+    `present` tells user and bucket: users without events go, and what lies in a bucket of an
+    earlier number of buckets.
+    """
+    gone = stored.join(present.toDF(*KEYS), KEYS, "left_anti")
+    gone = gone.withColumn("events_version", F.lit(events_version).cast("long"))
+    return profiles.withColumn(IS_DELETED, F.lit(False)).unionByName(
+        gone.withColumn(IS_DELETED, F.lit(True))
     )
-    return users.where("has_arrived").select("user_id", "cutoff_ts")

@@ -11,7 +11,7 @@ import torch
 
 from jobs import promote_model, train_model
 from jobs.fitting import tracker_of
-from jobs.refresh_profiles import model_folder
+from jobs.profiling import served_model
 from profile_lib import tracking
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
@@ -120,7 +120,7 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     assert tracker.version_of("shop", CHAMPION) == "2"
     assert "version 2 leads version 1 by +0." in capsys.readouterr().out
     served = settings("refresh.alias=champion")
-    about = read_about(model_folder(served))
+    about = served_model(served).about
     assert about.model_version == read_about(f"{served.paths.models}/shop").model_version
 
     worse = settings("training.head_lr=1e-6", "training.seed=14")
@@ -141,7 +141,7 @@ def test_what_cannot_be_compared_is_told(store, settings):
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
         promote_model.run(store, settings("training.name=never"), None)
     with pytest.raises(InputError, match="no version of never is its champion"):
-        model_folder(settings("training.name=never", "refresh.alias=champion"))
+        served_model(settings("training.name=never", "refresh.alias=champion"))
 
 
 def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, capsys):

@@ -58,7 +58,7 @@ def profile(spark, rows):
     users = spark.createDataFrame([declared], USERS.schema)
     frame = build_profiles(
         predicted, users, HEADS,
-        model_version="m-1", n_reasons=2, n_next_categories=2, user_buckets=4,
+        model_version="m-1", events_version=7, n_reasons=2, n_next_categories=2, user_buckets=4,
     )  # fmt: skip
     USER_PROFILES.conform(frame)
     return frame.first().asDict(recursive=True)
@@ -98,7 +98,8 @@ def test_the_rest_of_the_profile_follows_from_behaviour(profile):
     assert profile["sentiment"] == 1.0
     assert profile["purchasing_power"] == 0.4
     assert profile["as_of_ts"] == at(10)
-    assert (profile["profile_version"], profile["model_version"]) == (2, "m-1")
+    assert profile["events_version"] == 7
+    assert (profile["profile_version"], profile["model_version"]) == (3, "m-1")
     assert 0 <= profile["user_bucket"] < 4
 
 

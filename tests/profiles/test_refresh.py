@@ -1,30 +1,27 @@
-"""Whose profile is computed, and as of when."""
+"""Whose profile is computed, as of when, and whose goes."""
 
-from datetime import date, datetime
+from datetime import datetime
 
-from profile_lib.profiles.refresh import refresh_cutoffs
+from profile_lib.profiles.refresh import refresh_cutoffs, users_in
 
 EVENTS = "user_id string, event_ts timestamp, ingest_ts timestamp"
-LOG = [
-    ("ann", datetime(2026, 1, 1, 9), datetime(2026, 1, 1, 10)),
-    ("ann", datetime(2026, 1, 3, 9), datetime(2026, 1, 3, 9)),
-    ("bob", datetime(2026, 1, 1, 9), datetime(2026, 1, 2, 7)),  # late
-]
 
 
-def cutoffs(spark, day: date | None) -> dict[str, datetime]:
-    found = refresh_cutoffs(spark.createDataFrame(LOG, EVENTS), day).collect()
-    return {row["user_id"]: row["cutoff_ts"] for row in found}
-
-
-def test_everybody_is_looked_at_just_after_the_last_thing_known(spark):
-    assert cutoffs(spark, None) == {
+def test_everybody_is_looked_at_just_after_the_last_thing_known(rows):
+    events = rows(
+        EVENTS,
+        ("ann", datetime(2026, 1, 1, 9), datetime(2026, 1, 1, 10)),
+        ("ann", datetime(2026, 1, 3, 9), datetime(2026, 1, 3, 9)),
+        ("bob", datetime(2026, 1, 1, 9), datetime(2026, 1, 2, 7)),  # late
+    )
+    assert {r["user_id"]: r["cutoff_ts"] for r in refresh_cutoffs(events).collect()} == {
         "ann": datetime(2026, 1, 3, 9, 0, 0, 1),
         "bob": datetime(2026, 1, 2, 7, 0, 0, 1),
     }
 
 
-def test_a_day_takes_those_of_whom_something_arrived_and_nobody_back_in_time(spark):
-    assert cutoffs(spark, date(2026, 1, 1)) == {"ann": datetime(2026, 1, 3, 9, 0, 0, 1)}
-    assert cutoffs(spark, date(2026, 1, 2)) == {"bob": datetime(2026, 1, 2, 7, 0, 0, 1)}
-    assert cutoffs(spark, date(2026, 1, 4)) == {}
+def test_every_user_is_in_one_bucket_and_named_once(rows):
+    events = rows("user_id string", *[(f"u{n}",) for n in range(20)] * 2)
+    found = [[r[0] for r in users_in(events, [b], 3).collect()] for b in range(3)]
+    assert sorted(user for bucket in found for user in bucket) == sorted(f"u{n}" for n in range(20))
+    assert all(found)

@@ -1,0 +1,65 @@
+"""How far each bucket of user_profiles has been refreshed in, what is to be done for it out."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from profile_lib.profiles.build import PROFILE_VERSION
+
+
+class Versions(NamedTuple):
+    """Delta versions of the tables that profiles are computed from."""
+
+    events: int
+    items: int
+    users: int
+
+
+class Standing(NamedTuple):
+    """What the profiles of a bucket were computed from."""
+
+    definition: str
+    versions: Versions
+
+
+def definition_of(model_version: str, rules: Mapping[str, Any]) -> str:
+    """A hash of all that says what a profile is: this code, the model and the settings.
+
+    >>> definition_of("m-1", {"half_life": 14}) == definition_of("m-1", {"half_life": 7})
+    False
+    """
+    told = json.dumps([PROFILE_VERSION, model_version, rules], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def buckets_to_compute(
+    standing: Mapping[int, Standing], definition: str, n_buckets: int
+) -> list[int]:
+    """Buckets whose profiles are all to be computed: never refreshed, or by another definition.
+
+    >>> old = Standing("old", Versions(1, 1, 1))
+    >>> buckets_to_compute({0: old, 1: old._replace(definition="new")}, "new", 3)
+    [0, 2]
+    """
+    return [
+        bucket
+        for bucket in range(n_buckets)
+        if bucket not in standing or standing[bucket].definition != definition
+    ]
+
+
+def buckets_behind(
+    standing: Mapping[int, Standing], buckets: Iterable[int], now: Versions
+) -> dict[Versions, list[int]]:
+    """Of these buckets those that stand at other versions than `now`, by the versions.
+
+    >>> old, new = (Standing("d", Versions(n, 1, 1)) for n in (1, 2))
+    >>> buckets_behind({0: old, 1: new, 2: old}, [0, 1, 2], new.versions)
+    {Versions(events=1, items=1, users=1): [0, 2]}
+    """
+    behind: dict[Versions, list[int]] = {}
+    for bucket in buckets:
+        if (at := standing[bucket].versions) != now:
+            behind.setdefault(at, []).append(bucket)
+    return behind

@@ -1,0 +1,245 @@
+"""Incremental refreshes end where a full one does, write nothing for nothing, and go on."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame
+
+from jobs import refresh_profiles
+from profile_lib.config import Settings
+from profile_lib.encoders import encoder_folder
+from profile_lib.errors import InputError
+from profile_lib.merge import IS_DELETED
+from profile_lib.model.checkpoint import save_model
+from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.store import Store
+from profile_lib.tables import (
+    EVENTS,
+    ITEMS,
+    NUMERIC_FEATURES,
+    PROFILE_REFRESHES,
+    USER_PROFILES,
+    USERS,
+)
+from tests.test_whole_way import agree
+from tests.worlds import dev_settings
+
+START = datetime(2026, 1, 10)
+MOVED = "events_version"  # tells when a profile was computed, not what it says
+KINDS = ("view", "cart", "purchase", "search")
+ITEM_IDS = (None, "mug", "tee", "pen")
+TITLES = {"mug": "blue mug", "tee": "blue tee", "pen": "red pen"}
+
+
+def save_plain_model(folder: Path, seed: int = 0) -> None:
+    """A model of the numbers alone."""
+    torch.manual_seed(seed)
+    spec = ModelSpec(
+        tasks=(TaskSpec(name="buys", kind="binary"),),
+        numeric=tuple(c.name for c in NUMERIC_FEATURES), numeric_bins=2, numeric_hidden=4,
+        joined_size=4, dropout=0.0, max_tokens=8, separator_id=102, bert=None,
+    )  # fmt: skip
+    model = ProfileModel(spec).eval()
+    save_model(str(folder), model, encoder_folder("default"), {}, {})
+
+
+@pytest.fixture
+def shop(spark, tmp_path) -> tuple[Store, Settings]:
+    return new_shop(spark, tmp_path)
+
+
+def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
+    given = dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_a_chunk=1")
+    save_plain_model(folder / "models" / given.training.name)
+    store = Store(spark, str(folder / "tables"))
+    catalogue(store, 0)
+    store.upsert(USERS, frame(store, USERS, []))
+    store.append(USERS, frame(store, USERS, [("ann", None, "f", None, None, {}, START)]))
+    return store, given
+
+
+def frame(store: Store, table, rows: list[tuple]) -> DataFrame:
+    return store.spark.createDataFrame(rows, table.schema)
+
+
+def catalogue(store: Store, version: int) -> None:
+    """Items whose mug is called and priced otherwise from one version to the next."""
+    rows = [
+        (item, f"{title} {version}" if item == "mug" else title, "things", "acme", 1.0,
+         (version % 3) / 4 if item == "mug" else 0.5, title.split())
+        for item, title in TITLES.items()
+    ]  # fmt: skip
+    store.upsert(ITEMS, frame(store, ITEMS, rows))
+
+
+def event(number: int, user: str, minute: int, kind: str, item: str | None, late: int) -> tuple:
+    ts = START + timedelta(minutes=minute)
+    values = {
+        "event_id": f"e{number}", "user_id": user, "event_ts": ts, "event_date": ts.date(),
+        "event_type": kind, "item_id": item if kind != "search" else None,
+        "query": "blue teapots" if kind == "search" else None, "price": 2.5, "source": "s",
+        "ingest_ts": ts + timedelta(minutes=late),
+    }  # fmt: skip
+    return tuple(values.get(name) for name in EVENTS.names())
+
+
+def write(store: Store, events: list[tuple], deleted: bool = False) -> None:
+    from pyspark.sql import functions as F
+
+    rows = frame(store, EVENTS, events).withColumn(IS_DELETED, F.lit(deleted))
+    store.upsert(EVENTS, rows)
+
+
+def profiles(store: Store) -> dict[str, dict]:
+    rows = [r.asDict(recursive=True) for r in store.read(USER_PROFILES).collect()]
+    assert len({r["user_id"] for r in rows}) == len(rows)
+    return {r["user_id"]: {k: v for k, v in r.items() if k != MOVED} for r in rows}
+
+
+def full(store: Store, given: Settings, folder: Path) -> dict[str, dict]:
+    """What a refresh into an empty table says of the same events, items and users."""
+    fresh = Store(store.spark, str(folder))
+    for table in (EVENTS, ITEMS, USERS):
+        fresh.append(table, store.read(table))
+    refresh_profiles.run(fresh, given, None)
+    return profiles(fresh)
+
+
+def test_only_those_of_whom_something_changed_are_computed_again(shop):
+    store, given = shop
+    write(store, [event(n, user, n, "view", "tee", 0) for n, user in enumerate(["ann", "bob"])])
+    refresh_profiles.run(store, given, None)
+    first = store.version(EVENTS)
+    write(store, [event(9, "ann", 50, "cart", "tee", 0)])
+    refresh_profiles.run(store, given, None)
+    rows = {r["user_id"]: r[MOVED] for r in store.read(USER_PROFILES).collect()}
+    assert rows == {"ann": store.version(EVENTS), "bob": first}
+    assert profiles(store)["ann"]["recent"][0]["event_type"] == "cart"
+
+
+def test_where_nothing_is_new_nothing_is_written(shop):
+    store, given = shop
+    write(store, [event(0, "ann", 0, "view", "tee", 0)])
+    refresh_profiles.run(store, given, None)
+    before = [store.version(t) for t in (USER_PROFILES, PROFILE_REFRESHES)]
+    refresh_profiles.run(store, given, None)
+    write(store, [event(0, "ann", 0, "view", "tee", 0)])  # the same again
+    refresh_profiles.run(store, given, None)
+    assert store.version(PROFILE_REFRESHES) - before[1] <= 1
+    assert profiles(store)["ann"]["recent"][0]["event_type"] == "view"
+
+
+def test_a_user_without_events_has_no_profile_any_more(shop):
+    store, given = shop
+    both = [event(0, "ann", 0, "view", "tee", 0), event(1, "bob", 0, "view", "tee", 0)]
+    write(store, both)
+    refresh_profiles.run(store, given, None)
+    write(store, both[1:], deleted=True)
+    refresh_profiles.run(store, given, None)
+    assert set(profiles(store)) == {"ann"}
+
+
+def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
+    shop, monkeypatch, tmp_path, capsys
+):
+    store, given = shop
+    write(store, [event(n, f"u{n}", n, "view", "tee", 0) for n in range(12)])
+    refresh_profiles.run(store, given, None)
+    old = {r["model_version"] for r in store.read(USER_PROFILES).collect()}
+    save_plain_model(tmp_path / "models" / given.training.name, seed=1)
+    note = refresh_profiles.Refresh._note
+
+    def note_once(self, buckets):
+        note(self, buckets)
+        raise InputError("the power went")
+
+    monkeypatch.setattr(refresh_profiles.Refresh, "_note", note_once)
+    with pytest.raises(InputError, match="the power went"):
+        refresh_profiles.run(store, given, None)
+    monkeypatch.undo()
+    half = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
+    assert half[1] in old
+    assert half[0] not in old
+    capsys.readouterr()
+    refresh_profiles.run(store, given, None)
+    assert "1 of 1 buckets computed whole" in capsys.readouterr().out
+    assert {r["model_version"] for r in store.read(USER_PROFILES).collect()} == {half[0]}
+
+
+def test_another_number_of_buckets_leaves_every_user_one_profile(shop, tmp_path):
+    store, given = shop
+    write(store, [event(n, f"u{n}", n, "view", "tee", 0) for n in range(12)])
+    refresh_profiles.run(store, given, None)
+    more = dev_settings(tmp_path, "refresh.user_buckets=5", "refresh.buckets_a_chunk=2")
+    refresh_profiles.run(store, more, None)
+    assert len(profiles(store)) == 12
+    fewer = dev_settings(tmp_path, "refresh.user_buckets=1")
+    refresh_profiles.run(store, fewer, None)
+    assert {p["user_bucket"] for p in profiles(store).values()} == {0}
+
+
+def test_a_feed_that_does_not_reach_back_computes_all(shop):
+    store, given = shop
+    write(store, [event(0, "ann", 0, "view", "tee", 0)])
+    refresh_profiles.run(store, given, None)
+    path = store.path(EVENTS)
+    store.spark.sql(
+        f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES (delta.enableChangeDataFeed=false)"
+    )
+    new = frame(store, EVENTS, [event(1, "bob", 1, "view", "tee", 0)])
+    new.write.format("delta").mode("append").save(path)
+    refresh_profiles.run(store, given, None)
+    assert set(profiles(store)) == {"ann", "bob"}
+
+
+def test_a_table_of_an_older_shape_is_refused_with_the_command_and_rebuilt_by_it(shop):
+    store, given = shop
+    write(store, [event(0, "ann", 0, "view", "tee", 0)])
+    old = store.spark.createDataFrame([("ann", 0)], "user_id string, user_bucket int")
+    old.write.format("delta").partitionBy("user_bucket").save(store.path(USER_PROFILES))
+    with pytest.raises(InputError, match=r"has an older shape.*refresh_profiles.py.*--rebuild"):
+        refresh_profiles.run(store, given, None)
+    refresh_profiles.run(store, given, None, rebuild=True)
+    assert profiles(store)["ann"]["segment"] == "passer-by"
+
+
+users = st.sampled_from([f"u{n}" for n in range(40)])
+clicks = st.tuples(
+    st.integers(0, 150), users, st.integers(0, 3000), st.sampled_from(KINDS),
+    st.sampled_from(ITEM_IDS), st.integers(0, 600),
+)  # fmt: skip
+# What a batch does: bring events, late ones and known ones corrected among them; take some away;
+# or describe the catalogue otherwise.
+batches = st.one_of(
+    st.tuples(st.just("events"), st.lists(clicks, min_size=10, max_size=60)),
+    st.tuples(st.just("deleted"), st.lists(st.integers(0, 150), min_size=1, max_size=30)),
+    st.tuples(st.just("catalogue"), st.integers(1, 3)),
+)
+
+
+@settings(max_examples=5, deadline=None)
+@given(first=st.lists(clicks, min_size=60, max_size=120), then=st.lists(batches, max_size=4))
+def test_any_sequence_of_batches_ends_in_what_a_full_refresh_says(
+    spark, tmp_path_factory, first, then
+):
+    """Forty users an example, each with a history of its own: two hundred in all."""
+    folder = tmp_path_factory.mktemp("sequence")
+    store, given = new_shop(spark, folder)
+    write(store, list({click[0]: event(*click) for click in first}.values()))
+    refresh_profiles.run(store, given, None)
+    for kind, what in then:
+        if kind == "events":
+            write(store, list({click[0]: event(*click) for click in what}.values()))
+        elif kind == "deleted":
+            names = [f"e{n}" for n in set(what)]
+            gone = store.read(EVENTS).where(f"event_id IN ({str(names)[1:-1]})")
+            store.upsert(EVENTS, gone.selectExpr("*", f"true AS {IS_DELETED}"))
+        else:
+            catalogue(store, what)
+        refresh_profiles.run(store, given, None)
+    assert agree(profiles(store), full(store, given, folder / "full"))
