@@ -114,7 +114,7 @@ FLAT = replace(NOTES, partition_by=())  # all in one file, for which writers com
 
 
 def compete(store: Store, rows, folder: Path, times: int) -> None:
-    """A slow upsert of `a`, while which `b` is written `times` times by another writer."""
+    """A slow replacing of `a`, while which `b` is written `times` times by another writer."""
     store.replace(FLAT, rows(NOTES.schema, ("a", 0, 1), ("b", 0, 1)))
     begun, go_on = folder / "begun", folder / "go on"
 
@@ -135,7 +135,8 @@ def compete(store: Store, rows, folder: Path, times: int) -> None:
     other = threading.Thread(target=write_b)
     other.start()
     try:
-        store.upsert(FLAT, rows(NOTES.schema, ("a", 0, 5)).withColumn("n", slow("n")))
+        slowly = rows(NOTES.schema, ("a", 0, 5)).withColumn("n", slow("n"))
+        store.replace(FLAT, slowly, where="user_id = 'a'")
     finally:
         other.join()
 
