@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
+from profile_lib.merge import IS_DELETED
 from profile_lib.profiles.history import expired, history_of_changes, history_of_snapshot
 from profile_lib.store import Store
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
@@ -27,15 +28,18 @@ def record_history(store: Store, keep: timedelta, now: datetime) -> None:
     the history is of another table of profiles.
     """
     version, history = store.version(USER_PROFILES), store.read_or_empty(USER_PROFILES_HISTORY)
-    recorded = history.agg(F.max("change_version")).collect()[0][0]
+    ends = F.max("change_version"), F.min("valid_from_ts") <= F.lit(now - keep)
+    recorded, is_old = history.agg(*ends).collect()[0]
     if recorded is not None and recorded > version:
         raise InputError(
             f"user_profiles_history: it tells of version {recorded}, user_profiles is at {version}:"
             f" it was made anew; move {store.path(USER_PROFILES_HISTORY)} away"
         )
     rows = _rows(store, history, -1 if recorded is None else recorded, version)
+    if is_old:
+        gone = expired(history, now - keep)
+        rows = rows.withColumn(IS_DELETED, F.lit(False)).unionByName(gone)
     store.upsert(USER_PROFILES_HISTORY, rows, update=False)
-    store.upsert(USER_PROFILES_HISTORY, expired(store.read(USER_PROFILES_HISTORY), now - keep))
 
 
 def _rows(store: Store, history: DataFrame, recorded: int, version: int) -> DataFrame:

@@ -51,7 +51,8 @@ def run(store: Store, settings: Settings, day: date | None, rebuild: bool = Fals
         refresh.compute(arrived.select("user_id").distinct())
     else:
         refresh.catch_up()
-    record_history(store, timedelta(days=settings.history.keep_days), datetime.now(UTC))
+    if refresh.n_users:
+        record_history(store, timedelta(days=settings.history.keep_days), datetime.now(UTC))
     print(f"refresh_profiles: {refresh.n_users:,} users computed; {refresh.counts}")
 
 
@@ -66,20 +67,20 @@ class Refresh:
         self.users = store.read(USERS, self.now.users)
         self.definition = model.definition(settings)
         self.n_buckets = settings.refresh.user_buckets
+        self.standing = self._standing()
         self.counts = Counts.on(store.spark.sparkContext)
         self.n_users = 0
 
     def catch_up(self) -> None:
         """Compute what is missing or changed of every bucket, and note how far each is."""
-        standing = self._standing()
-        whole = buckets_to_compute(standing, self.definition, self.n_buckets)
+        whole = buckets_to_compute(self.standing, self.definition, self.n_buckets)
         others = sorted(set(range(self.n_buckets)) - set(whole))
-        for versions, buckets in buckets_behind(standing, others, self.now).items():
+        for versions, buckets in buckets_behind(self.standing, others, self.now).items():
             if (changed := self._changed(versions)) is None:
                 whole += buckets
                 continue
-            if self.compute(users_in(changed, buckets, self.n_buckets)):
-                self._note(buckets)
+            self.compute(users_in(changed, buckets, self.n_buckets))
+            self._note(buckets)
         size = self.settings.refresh.buckets_a_chunk
         for first in range(0, len(whole), size):
             chunk = whole[first : first + size]
@@ -89,18 +90,17 @@ class Refresh:
             self._note(chunk)
             print(f"  {first + len(chunk)} of {len(whole)} buckets computed whole", flush=True)
 
-    def compute(self, users: DataFrame) -> int:
-        """Compute the profiles of (user_id), take out those of users without events; how many."""
+    def compute(self, users: DataFrame) -> None:
+        """Compute the profiles of (user_id), and take out those of users without events."""
         with kept(users) as users:
             if not (n := users.count()):
-                return 0
+                return
             stored = self.store.read_or_empty(USER_PROFILES).join(users, "user_id", "left_semi")
             with kept(self._behaviour(users)) as behaviour:
                 present = behaviour.select("user_id", user_bucket(self.n_buckets))
                 changes = add_gone(self._profiles(behaviour), stored, present, self.now.events)
                 self.store.upsert(USER_PROFILES, changes, guard=GUARD)
         self.n_users += n
-        return n
 
     def rebuild(self) -> None:
         """Compute all profiles into a table made anew."""
@@ -132,7 +132,7 @@ class Refresh:
         if events is None or items is None or users is None:
             return None
         changed = events.select("user_id").union(users.select("user_id"))
-        if items.isEmpty():
+        if since.items == self.now.items:
             return changed
         before = self.store.read(ITEMS, since.items)
         return changed.union(users_of_changed_items(self.events, before, self.items))
@@ -144,9 +144,15 @@ class Refresh:
         return {bucket: Standing(by, Versions(*at)) for bucket, by, *at in noted}
 
     def _note(self, buckets: Sequence[int]) -> None:
-        rows = [(bucket, self.definition, *self.now) for bucket in buckets]
+        """Write how far all buckets are, now that these are here.
+
+        Not by MERGE: it takes longer. What another refresh noted meanwhile is lost with it, and
+        then computed once more.
+        """
+        self.standing |= {bucket: Standing(self.definition, self.now) for bucket in buckets}
+        rows = [(bucket, by, *at) for bucket, (by, at) in sorted(self.standing.items())]
         frame = self.store.spark.createDataFrame(rows, PROFILE_REFRESHES.schema)
-        self.store.upsert(PROFILE_REFRESHES, frame)
+        self.store.replace(PROFILE_REFRESHES, frame.coalesce(1))
 
 
 if __name__ == "__main__":

@@ -51,8 +51,7 @@ class Store:
         Raises InputError where it was never written, or with other columns than are declared, and
         where the version is not kept.
         """
-        now = self._delta(table).toDF()
-        frame = now if version is None else self._at(table, version)
+        frame = self._delta(table).toDF() if version is None else self._at(table, version)
         return as_declared(frame, table, self.path(table))
 
     def read_or_empty(self, table: Table) -> DataFrame:
@@ -126,7 +125,7 @@ class Store:
             return
         source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
         with kept(source) as source:
-            if source.isEmpty():
+            if not source.count():  # all of it at once, where isEmpty goes part by part
                 return  # nor a commit
             on = matching(table, source)
 

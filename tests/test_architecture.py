@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "positions": set(),
     "prefetch": set(),
     "segments": set(),
+    "workers": set(),
     "spark": {"config"},
     "migration": {"errors", "tables"},
     "commits": {"errors", "tables"},
@@ -25,12 +26,14 @@ MAY_IMPORT = {
     "maintenance": {"tables"},
     "store": {"errors", "tables", "migration", "commits", "merge", "change_feed", "spark"},
     "events": {"errors", "tables", "timeline", "segments"},
-    "features": {"errors", "tables", "segments"},
+    "features": {"errors", "tables", "segments", "workers"},
     "examples": {"errors", "tables", "timeline"},
     "model": {"errors"},
     "tracking": {"errors"},
     "training": {"errors", "tables", "metrics", "encoders", "model", "positions", "prefetch"},
-    "inference": {"errors", "tables", "metrics", "model", "positions", "prefetch"},
+    "inference": {
+        "errors", "tables", "metrics", "model", "positions", "prefetch", "workers",
+    },  # fmt: skip
     "profiles": {"errors", "tables", "metrics", "inference", "merge"},
 }
 ONE_FILE = {

@@ -21,6 +21,7 @@ from profile_lib.features.seen import seen_items, summarise_items
 from profile_lib.features.told import tell
 from profile_lib.segments import whole_groups
 from profile_lib.tables import BEHAVIOUR
+from profile_lib.workers import settle
 
 ROWS = 2**15  # computed at once: enough for array operations to pay, few enough for any worker
 MICROSECOND = timedelta(microseconds=1)
@@ -44,6 +45,7 @@ def build_behaviour(
     """
 
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        settle()
         for rows in whole_groups(batches, "pair_key", ROWS):
             yield behaviour_of(rows, gap, half_life, weights, max_interests, max_recent)
 

@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from tokenizers import Tokenizer
 
+from profile_lib.workers import settle
+
 TOKENS = T.StructType(
     [
         T.StructField("token_ids", T.ArrayType(T.IntegerType())),
@@ -31,6 +33,7 @@ def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
 
     @F.pandas_udf(TOKENS)  # type: ignore[call-overload]
     def tokenize(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
+        settle()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Spark's tasks fill the cores already
         fast = Tokenizer.from_str(as_json)
         fast.enable_truncation(max_tokens)

@@ -1,5 +1,6 @@
 """Frames in, frames with a column `prediction` out: the predictor as an iterator pandas UDF."""
 
+import gc
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from profile_lib.inference.predictor import Predictions, Predictor, Work
 from profile_lib.inference.runtimes import RuntimeName
 from profile_lib.positions import with_codes
 from profile_lib.prefetch import Prefetched
+from profile_lib.workers import settle
 
 TASKS_A_CORE = 4  # so many parts of the rows, so that no core waits long for the last one
 FLOATS = T.ArrayType(T.FloatType())
@@ -81,6 +83,7 @@ def add_predictions(
     def predict(
         batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]],
     ) -> Iterator[pd.DataFrame]:
+        settle()
         loaded = _predictor.cache_info().misses
         predictor = _predictor(
             folder, model_version, runtime, task_device(), task_threads(), batch_tokens, max_events
@@ -176,6 +179,7 @@ def _predictor(
     max_events: int,
 ) -> Predictor:
     """Loaded once a Python worker, which serves many tasks, and anew for another version."""
+    gc.unfreeze()  # what is left of an earlier one may go
     return Predictor.load(
         folder,
         model_version,

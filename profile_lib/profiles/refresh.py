@@ -33,10 +33,10 @@ def add_gone(
     """`profiles` and, with `is_deleted`, those of `stored` that are not `present` any more.
 
     `present` tells user and bucket: users without events go, and what lies in a bucket of an
-    earlier number of buckets.
+    earlier number of buckets. Of those that go only the keys are read.
     """
-    gone = stored.join(present.toDF(*KEYS), KEYS, "left_anti")
-    gone = gone.withColumn("events_version", F.lit(events_version).cast("long"))
+    gone = stored.select(*KEYS).join(present.toDF(*KEYS), KEYS, "left_anti")
+    at = F.lit(events_version).cast("long").alias("events_version")
     return profiles.withColumn(IS_DELETED, F.lit(False)).unionByName(
-        gone.withColumn(IS_DELETED, F.lit(True))
+        gone.select(*KEYS, at, F.lit(True).alias(IS_DELETED)), allowMissingColumns=True
     )
