@@ -32,7 +32,13 @@ MAY_IMPORT = {
     "tracking": {"errors"},
     "training": {"errors", "tables", "metrics", "encoders", "model", "positions", "prefetch"},
     "inference": {
-        "errors", "tables", "metrics", "model", "positions", "prefetch", "workers",
+        "errors",
+        "tables",
+        "metrics",
+        "model",
+        "positions",
+        "prefetch",
+        "workers",
     },  # fmt: skip
     "profiles": {"errors", "tables", "metrics", "inference", "merge"},
 }
