@@ -44,13 +44,14 @@ def run(store: Store, settings: Settings, day: date | None, rebuild: bool = Fals
     with those that are left. With a `day`, the users of whom something arrived on it, again.
     """
     refresh = Refresh(store, settings, served_model(settings))
-    if rebuild:
-        refresh.rebuild()
-    elif day is not None:
-        arrived = refresh.events.where(F.to_date("ingest_ts") == F.lit(day))
-        refresh.compute(arrived.select("user_id").distinct())
-    else:
-        refresh.catch_up()
+    with kept(refresh.items):  # read in many places
+        if rebuild:
+            refresh.rebuild()
+        elif day is not None:
+            arrived = refresh.events.where(F.to_date("ingest_ts") == F.lit(day))
+            refresh.compute(arrived.select("user_id").distinct())
+        else:
+            refresh.catch_up()
     if refresh.n_users:
         record_history(store, timedelta(days=settings.history.keep_days), datetime.now(UTC))
     print(f"refresh_profiles: {refresh.n_users:,} users computed; {refresh.counts}")

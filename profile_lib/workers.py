@@ -13,7 +13,7 @@ def settle() -> None:
     No archive changes under a worker; one that is added later is listed all the same.
     """
     gc.freeze()
-    zipimport.zipimporter.invalidate_caches = _nothing  # type: ignore[method-assign]
+    zipimport.zipimporter.invalidate_caches = _nothing  # type: ignore[assignment,method-assign]
 
 
 def _nothing(_: zipimport.zipimporter) -> None:

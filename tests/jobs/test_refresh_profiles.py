@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame
 
 from jobs import refresh_profiles
-from profile_lib.config import Settings
+from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.merge import IS_DELETED
@@ -54,7 +54,7 @@ def shop(spark, tmp_path) -> tuple[Store, Settings]:
 
 
 def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
-    given = dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_a_chunk=1")
+    given = dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_a_chunk=2")
     save_plain_model(folder / "models" / given.training.name)
     store = Store(spark, str(folder / "tables"))
     catalogue(store, 0)
@@ -145,6 +145,7 @@ def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
     refresh_profiles.run(store, given, None)
     old = {r["model_version"] for r in store.read(USER_PROFILES).collect()}
     save_plain_model(tmp_path / "models" / given.training.name, seed=1)
+    given = with_values(given, {"refresh.buckets_a_chunk": 1})
     note = refresh_profiles.Refresh._note
 
     def note_once(self, buckets):
@@ -168,7 +169,7 @@ def test_another_number_of_buckets_leaves_every_user_one_profile(shop, tmp_path)
     store, given = shop
     write(store, [event(n, f"u{n}", n, "view", "tee", 0) for n in range(12)])
     refresh_profiles.run(store, given, None)
-    more = dev_settings(tmp_path, "refresh.user_buckets=5", "refresh.buckets_a_chunk=2")
+    more = dev_settings(tmp_path, "refresh.user_buckets=5", "refresh.buckets_a_chunk=5")
     refresh_profiles.run(store, more, None)
     assert len(profiles(store)) == 12
     fewer = dev_settings(tmp_path, "refresh.user_buckets=1")
