@@ -51,18 +51,28 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     mapping = read_mapping(given.mapping)
     check_paths(mapping, given.inputs)
     paths = ", ".join(given.inputs.values())
-    with (
-        readable(mapping.name, paths),
-        kept(clean(store, mapping, given, key, day)) as cleaned,
-    ):
+    with readable(mapping.name, paths):
+        mapped = read_events(store.spark, mapping, given.inputs)
+        ingest(store, mapping, given, key, mapped, day)
+
+
+def ingest(
+    store: Store,
+    mapping: SourceMapping,
+    given: IngestSettings,
+    key: bytes,
+    mapped: DataFrame,
+    day: date | None = None,
+) -> None:
+    """Clean mapped rows and write what they tell to each table."""
+    with kept(clean(mapped, mapping, given, key, day)) as cleaned:
         write(store, mapping, given, key, cleaned, day)
 
 
 def clean(
-    store: Store, mapping: SourceMapping, given: IngestSettings, key: bytes, day: date | None
+    mapped: DataFrame, mapping: SourceMapping, given: IngestSettings, key: bytes, day: date | None
 ) -> DataFrame:
-    """The source's rows under the contract's columns with the reasons against them, each once."""
-    mapped = read_events(store.spark, mapping, given.inputs)
+    """Mapped rows under the contract's columns with the reasons against them, each event once."""
     raw_id = F.trim(F.col("user_id").cast("string"))
     mapped = mapped.withColumn("raw_id", F.when(raw_id != "", raw_id))
     mapped = mapped.withColumn("user_id", pseudonym(F.col("raw_id"), key))

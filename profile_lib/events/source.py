@@ -3,17 +3,20 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import yaml
 from py4j.protocol import Py4JError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from pyspark.sql.streaming import DataStreamReader
 
 from profile_lib.errors import InputError, wrong_keys
 
+Reader = TypeVar("Reader", DataFrameReader, DataStreamReader)
 CORRUPT = "_corrupt_record"
 UNREADABLE = {  # what the JVM says → what it means
     "EOFException": "the file ends too early: it was cut off while it was written or copied",
@@ -97,24 +100,65 @@ def read_input(spark: SparkSession, mapping: SourceMapping, name: str, path: str
     """One input as it is: text columns from CSV and JSON lines, typed ones from the others."""
     given = mapping.inputs[name]
     reader = spark.read
+    if given.format == "jsonl" and given.columns:
+        reader = reader.schema(_declared(given.columns))
+    with readable(f"{mapping.name}.{name}", path):
+        frame = _reader(reader, given).load(path)
+        if given.format == "jsonl" and set(frame.columns) == {CORRUPT}:
+            raise InputError(f"{path}: no line is JSON; the mapping says {name} is JSON lines")
+        return _wanted(frame, given)
+
+
+def _wanted(frame: DataFrame, given: Input) -> DataFrame:
+    return frame if given.where is None else frame.where(given.where)
+
+
+def _reader(reader: Reader, given: Input) -> Reader:
     if given.format == "jsonl":
-        if given.columns:
-            fields = {**given.columns, CORRUPT: "string"}
-            reader = reader.schema(", ".join(f"`{n}` {t}" for n, t in fields.items()))
         reader = reader.option("primitivesAsString", True)
     if given.format == "csv":
         reader = reader.option("header", True).option("escape", '"')
-    with readable(f"{mapping.name}.{name}", path):
-        format = {"jsonl": "json"}.get(given.format, given.format)
-        frame = reader.format(format).load(path)
-        if given.format == "jsonl" and set(frame.columns) == {CORRUPT}:
-            raise InputError(f"{path}: no line is JSON; the mapping says {name} is JSON lines")
-        return frame if given.where is None else frame.where(given.where)
+    return reader.format({"jsonl": "json"}.get(given.format, given.format))
+
+
+def _declared(columns: Mapping[str, str]) -> str:
+    fields = {**columns, CORRUPT: "string"}
+    return ", ".join(f"`{n}` {t}" for n, t in fields.items())
+
+
+def stream_input(
+    spark: SparkSession, mapping: SourceMapping, path: str, kafka: Mapping[str, str] | None
+) -> DataFrame:
+    """The events input as it arrives: files that are new in `path`, or the JSON values of a Kafka
+    topic, as Spark's options in `kafka` name it.
+
+    Raises InputError where the values' columns are not given by the mapping.
+    """
+    given = mapping.inputs["events"]
+    if kafka is None:
+        schema = read_input(spark, mapping, "events", path).schema
+        if given.format == "jsonl" and CORRUPT not in schema.names:
+            schema = T.StructType([*schema, T.StructField(CORRUPT, T.StringType())])
+        return _wanted(_reader(spark.readStream.schema(schema), given).load(path), given)
+    if not given.columns:
+        raise InputError(
+            f"{mapping.name}.inputs.events: no columns; the values of a Kafka topic are read by "
+            "those that the mapping gives: columns: {name: type}"
+        )
+    messages = spark.readStream.format("kafka").options(**kafka).load()
+    options = {"columnNameOfCorruptRecord": CORRUPT}
+    value = F.from_json(F.col("value").cast("string"), _declared(given.columns), options)
+    return _wanted(messages.select(value.alias("value")).select("value.*"), given)
 
 
 def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
+    """All that the events input holds, as `map_events` puts it."""
+    return map_events(read_input(spark, mapping, "events", paths["events"]), mapping, paths)
+
+
+def map_events(frame: DataFrame, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
     """The events input with its lookups, and every mapped column under the contract's name."""
-    frame = read_input(spark, mapping, "events", paths["events"])
+    spark = frame.sparkSession
     for lookup in mapping.lookups:
         other = read_input(spark, mapping, lookup.input, paths[lookup.input])
         check_columns(other, [*lookup.by, *lookup.columns], mapping.name, lookup.input)
