@@ -24,8 +24,7 @@ from jobs import build_sessions, ingest_events, simulate_events
 from profile_lib.config import Settings, load_settings
 from profile_lib.events.sessions import build_sessions as cut_sessions
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import known_events
-from profile_lib.profiles.refresh import refresh_cutoffs
+from profile_lib.features.known import known_now
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import (
@@ -149,8 +148,7 @@ def by_duckdb(source: str, target: str, gap: timedelta) -> None:
 
 def all_behaviour(store: Store, settings: Settings) -> None:
     """Behaviour of every user as of the last event, as a refresh computes it."""
-    events = store.read(EVENTS)
-    known = known_events(events, refresh_cutoffs(events))
+    known = known_now(store.read(EVENTS))
     frame = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
     store.replace(BEHAVIOUR, frame)
 

@@ -1,20 +1,22 @@
 """What the jobs that compute profiles share: the model that serves, and profiles by it."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 
 from jobs.fitting import tracker_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
-from profile_lib.features.inputs import model_inputs
-from profile_lib.features.tokens import add_tokens
+from profile_lib.features.inputs import add_inputs
+from profile_lib.features.tokens import tokenizer
 from profile_lib.inference.runtimes import check_runtime
 from profile_lib.inference.udf import Counts, add_predictions
 from profile_lib.model.checkpoint import About, check_model
-from profile_lib.profiles.build import Head, build_profiles
+from profile_lib.profiles.build import Head, add_guesses, profile_facts
 from profile_lib.profiles.standing import definition_of
 
 
@@ -23,6 +25,7 @@ class Served(NamedTuple):
 
     folder: str
     about: About
+    tokenize: Callable[[str], Column]  # a text column by its name → TOKENS
 
     def definition(self, settings: Settings) -> str:
         """A hash of all that says what a profile by it is."""
@@ -34,60 +37,74 @@ class Served(NamedTuple):
         return definition_of(self.about.model_version, rules)
 
 
-def served_model(settings: Settings) -> Served:
+def served_model(settings: Settings, job: str = "refresh_profiles") -> Served:
     """The model by its name, or the one that an alias names, copied to the shared work folder.
+
+    Each `job` has a copy of its own, so that none takes it away under another.
 
     Raises InputError where there is none, a file of it is missing or was changed, or it cannot run
     as the settings want.
     """
-    folder = _model_folder(settings)
+    folder = _model_folder(settings, job)
     about = check_model(folder)
     check_runtime(settings.refresh.runtime, folder)
-    return Served(folder, about)
+    return Served(folder, about, tokenizer(folder, about.spec.max_tokens))
 
 
-def _model_folder(settings: Settings) -> str:
+def _model_folder(settings: Settings, job: str) -> str:
     alias, name = settings.refresh.alias, settings.training.name
     if alias is None:
         return f"{settings.paths.models}/{name}"
     tracker = tracker_of(settings)
     if tracker.uri is None:
         raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
-    folder = Path(settings.paths.work) / f"served_{name}"
+    folder = Path(settings.paths.work) / f"{job}_{name}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return tracker.fetch(name, alias, str(folder))
 
 
+def facts_of(
+    behaviour: DataFrame, users: DataFrame, settings: Settings, events_version: Column
+) -> DataFrame:
+    """What is known of users by their behaviour, and what the model is to read of them."""
+    return profile_facts(
+        add_inputs(behaviour, settings.examples.max_text_events),
+        users,
+        events_version=events_version,
+        user_buckets=settings.refresh.user_buckets,
+    )
+
+
 def profiles_of(
-    behaviour: DataFrame,
-    users: DataFrame,
+    facts: DataFrame,
     settings: Settings,
     model: Served,
-    events_version: int,
     counts: Counts,
+    seconds: float | None = None,
 ) -> DataFrame:
-    """The profiles of users whose behaviour is known, as the model sees them."""
-    given, spec = settings.refresh, model.about.spec
-    inputs = model_inputs(behaviour, settings.examples.max_text_events)
-    predictions = add_predictions(
-        add_tokens(inputs, model.folder, spec.max_tokens),
+    """The facts with what the model guesses.
+
+    With `seconds`, those for whom that time is too short await the model's guesses.
+    """
+    given, about = settings.refresh, model.about
+    read = facts.select("*", "awaits.*", F.col("as_of_ts").alias("cutoff_ts"))
+    predicted = add_predictions(
+        read.withColumn("tokens", model.tokenize("text")).select("*", "tokens.*"),
         model.folder,
-        categories=[(c.name, c.values) for c in spec.categories],
-        model_version=model.about.model_version,
+        categories=[(c.name, c.values) for c in about.spec.categories],
+        model_version=about.model_version,
         runtime=given.runtime,
         batch_tokens=given.batch_tokens,
         max_events=settings.examples.max_text_events,
         n_reasons=given.n_reasons,
         counts=counts,
-    ).select("user_id", "prediction")
-    return build_profiles(
-        behaviour.join(predictions, "user_id"),
-        users,
-        [Head(task.name, task.kind, task.classes) for task in spec.tasks],
-        model_version=model.about.model_version,
-        events_version=events_version,
+        seconds=seconds,
+    )
+    return add_guesses(
+        predicted,
+        [Head(task.name, task.kind, task.classes) for task in about.spec.tasks],
+        model_version=about.model_version,
         n_reasons=given.n_reasons,
         n_next_categories=given.n_next_categories,
-        user_buckets=given.user_buckets,
     )

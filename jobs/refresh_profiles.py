@@ -7,14 +7,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.profiling import Served, profiles_of, served_model
+from jobs.profiling import Served, facts_of, profiles_of, served_model
 from jobs.record_history import record_history
 from profile_lib.config import Settings
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.changed import users_of_changed_items
-from profile_lib.features.known import known_events
+from profile_lib.features.known import known_now
 from profile_lib.inference.udf import Counts
-from profile_lib.profiles.refresh import GUARD, add_gone, refresh_cutoffs, users_in
+from profile_lib.profiles.refresh import GUARD, add_gone, users_in
 from profile_lib.profiles.standing import (
     Standing,
     Versions,
@@ -112,15 +112,12 @@ class Refresh:
         self._note(range(self.n_buckets))
 
     def _behaviour(self, users: DataFrame) -> DataFrame:
-        """For the model, and for the profile."""
-        events = self.events.join(users, "user_id", "left_semi")
-        known = known_events(events, refresh_cutoffs(events))
+        known = known_now(self.events.join(users, "user_id", "left_semi"))
         return build_behaviour(known, self.items, **self.settings.behaviour_rules())
 
     def _profiles(self, behaviour: DataFrame) -> DataFrame:
-        return profiles_of(
-            behaviour, self.users, self.settings, self.model, self.now.events, self.counts
-        )
+        facts = facts_of(behaviour, self.users, self.settings, F.lit(self.now.events))
+        return profiles_of(facts, self.settings, self.model, self.counts)
 
     def _changed(self, since: Versions) -> DataFrame | None:
         """user_id of all whom a change of the tables concerns, maybe twice; None where the tables

@@ -1,5 +1,6 @@
 """A source frame in, the condition and the clauses of its MERGE out."""
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import and_
 
@@ -28,15 +29,31 @@ def matching(table: Table, source: DataFrame) -> Column:
     return reduce(and_, equal)
 
 
+def deletions(table: Table, rows: DataFrame) -> DataFrame:
+    """The source of an upsert that takes out rows that hold the table's keys and partitions.
+
+    What else the rows do not hold of the table's columns is null.
+    """
+    nulls = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
+    return rows.withColumns(nulls).select(*table.names(), F.lit(True).alias(IS_DELETED))
+
+
 def clauses(  # type: ignore[no-untyped-def]  # delta has no stubs here
-    merge, table: Table, *, update: bool, deletes: bool, guard: str | None
+    merge,
+    table: Table,
+    *,
+    update: bool,
+    deletes: bool,
+    guard: str | None,
+    keep: Mapping[str, str],
 ):
     """`merge` with what becomes of rows that match, where `guard` holds, and of new ones."""
     values = {c: f"source.{c}" for c in table.names()}
+    kept = {c: f"CASE WHEN {when} THEN target.{c} ELSE source.{c} END" for c, when in keep.items()}
     if deletes:
         goes = f"source.{IS_DELETED}" if guard is None else f"source.{IS_DELETED} AND ({guard})"
         merge = merge.whenMatchedDelete(goes)
     if update:
-        merge = merge.whenMatchedUpdate(guard, set=values)
+        merge = merge.whenMatchedUpdate(guard, set=values | kept)
     stays = f"NOT source.{IS_DELETED}" if deletes else None
     return merge.whenNotMatchedInsert(condition=stays, values=values)

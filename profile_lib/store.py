@@ -1,6 +1,6 @@
 """The only code that touches tables: reads, replaces and merges the declared Delta tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +33,17 @@ class Store:
     ) -> None:
         self.spark = spark
         self.tries, self.first_wait_seconds = tries, first_wait_seconds
+        self._shaped: set[str] | None = None  # tables that are not looked at again
         self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
+
+    def for_batches(self, spark: SparkSession) -> "Store":
+        """The same tables by the session of a stream's batches.
+
+        Only the first write to a table looks whether it has the declared shape.
+        """
+        store = Store(spark, self.root, self.tries, self.first_wait_seconds)
+        store._shaped = set()
+        return store
 
     def path(self, table: Table) -> str:
         """Where the table lies."""
@@ -89,6 +99,10 @@ class Store:
         feed = read_changes(self.spark, path, after_version + 1, last)
         return None if feed is None else as_declared(feed, table, path, *CHANGE_COLUMNS)
 
+    def mend(self, table: Table) -> None:
+        """Give the table the optional columns and the properties that it lacks, if any."""
+        self._commit(table, lambda: None)
+
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
         """Put `frame` in place of the rows that `where` selects, or of all; whole or not at all.
 
@@ -108,13 +122,19 @@ class Store:
         self._commit(table, lambda: writer.save(self.path(table)))
 
     def upsert(
-        self, table: Table, frame: DataFrame, update: bool = True, guard: str | None = None
+        self,
+        table: Table,
+        frame: DataFrame,
+        update: bool = True,
+        guard: str | None = None,
+        keep: Mapping[str, str] | None = None,
     ) -> None:
         """MERGE by key: new rows in, rows that are there updated (unless `update` is False).
 
         Rows of the source whose column `is_deleted` is true are taken out. With `guard`, an SQL
-        condition on `source` and `target`, a row that is there is changed only where it holds. The
-        source must hold one row a key; it is computed once and kept while it is merged. Raises
+        condition on `source` and `target`, a row that is there is changed only where it holds.
+        `keep` names columns and when, by such a condition, a row that is there keeps its value.
+        The source must hold one row a key; it is computed once and kept while it is merged. Raises
         InputError where the frame breaks the contract.
         """
         deletes = IS_DELETED in frame.columns
@@ -131,7 +151,9 @@ class Store:
 
             def write() -> None:
                 merge = self._delta(table).alias("target").merge(source.alias("source"), on)
-                clauses(merge, table, update=update, deletes=deletes, guard=guard).execute()
+                clauses(
+                    merge, table, update=update, deletes=deletes, guard=guard, keep=keep or {}
+                ).execute()
 
             self._commit(table, write)
 
@@ -176,8 +198,13 @@ class Store:
 
     def _commit(self, table: Table, write: Callable[[], None], may_replace: bool = False) -> None:
         def prepare_and_write() -> None:
+            if self._shaped is not None and table.name in self._shaped:
+                write()
+                return
             with prepared(self.spark, table, self.path(table), may_replace):
                 write()
+            if self._shaped is not None:
+                self._shaped.add(table.name)
 
         wait = self.first_wait_seconds
         commit(table, prepare_and_write, tries=self.tries, first_wait_seconds=wait)

@@ -399,6 +399,21 @@ REASON = T.StructType(
     ]
 )
 
+# What the model reads of a user.
+AWAITED = T.StructType(
+    [
+        T.StructField("text", STRING),
+        T.StructField("numeric", T.ArrayType(DOUBLE)),
+        T.StructField("top_category", STRING),
+        T.StructField("is_returning", BOOLEAN),
+        *[T.StructField(name, STRING) for name in ORIGINS],
+    ]
+)
+# What the model says, the other columns of a profile are facts.
+GUESSES = (
+    "inferred", "interest_vector", "propensities", "expected", "likely", "next_categories",
+    "reasons", "model_version",
+)  # fmt: skip
 USER_PROFILES = Table(
     "user_profiles",
     "Who a user is, what they like and what they will do next",
@@ -410,6 +425,9 @@ USER_PROFILES = Table(
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("user_bucket", INT, "hash bucket of user_id, in every MERGE condition"),
+        optional(
+            "awaits", AWAITED, "what the model is to read, while the guesses are of earlier events"
+        ),
         required("declared", T.MapType(STRING, STRING), "what the user or the source declares"),
         required(
             "inferred", T.MapType(STRING, GUESS), "attributes the model infers, with confidence"

@@ -89,6 +89,15 @@ def test_a_guard_keeps_what_is_there_and_lets_new_rows_in(written, rows):
     assert notes(written) == [("a", 0, 4), ("d", 0, 1)]
 
 
+def test_a_row_that_is_there_keeps_a_column_where_it_is_to(written, rows):
+    changes = rows(NOTES.schema, ("a", 0, 7), ("d", 0, 9), ("e", 0, 1))
+    written.upsert(NOTES, changes, keep={"n": "source.n > 5"})
+    assert notes(written)[0] == ("a", 0, 3)
+    assert ("d", 0, 9) in notes(written)  # new
+    written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 5)), keep={"n": "source.n > 5"})
+    assert notes(written)[0] == ("a", 0, 5)
+
+
 def test_an_upsert_reads_no_file_of_another_partition(store, rows):
     store.replace(NOTES, rows(NOTES.schema, ("a", 0, 1), ("b", 1, 2)))
     shutil.rmtree(Path(store.path(NOTES)) / "user_bucket=1")

@@ -1,6 +1,6 @@
 """Events and cutoffs in, what was known at each cutoff out: the one place where time is cut."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.tables import ORIGINS
@@ -9,6 +9,18 @@ COLUMNS = (
     "event_ts", "event_id", "event_type", "item_id", "query", "text", "rating", "price",
     "quantity", "dwell_seconds", "order_id", "step", *ORIGINS,
 )  # fmt: skip
+
+
+def known_now(events: DataFrame) -> DataFrame:
+    """Each event with COLUMNS at the one cutoff of its user where all is known: `cutoff_ts` is
+    just after the last thing that happened or arrived.
+
+    What is computed as of then stays true while nothing new is known: it needs no refresh for time
+    passing.
+    """
+    last = F.max(F.greatest("event_ts", "ingest_ts")).over(Window.partitionBy("user_id"))
+    cutoff = last + F.expr("INTERVAL 1 MICROSECOND")
+    return events.select("user_id", *COLUMNS, cutoff.alias("cutoff_ts"))
 
 
 def known_events(events: DataFrame, cutoffs: DataFrame) -> DataFrame:

@@ -1,10 +1,10 @@
 """Texts in, token ids out: each distinct text is tokenized once, in Arrow batches."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from tokenizers import Tokenizer
@@ -20,7 +20,14 @@ TOKENS = T.StructType(
 
 
 def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
-    """`frame` with `token_ids` and `n_tokens` of its column `text`.
+    """`frame` with `token_ids` and `n_tokens` of its column `text`; each text is tokenized once."""
+    tokens = tokenizer(encoder, max_tokens)("text")
+    distinct = frame.select("text").distinct().withColumn("tokens", tokens)
+    return frame.join(distinct.select("text", "tokens.*"), "text")
+
+
+def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
+    """A function of a text column, by its name, to a column of TOKENS.
 
     `encoder` is a folder or hub name with a tokenizer. Ids are cut at `max_tokens` and padded to
     it with the padding id, so that all arrays have one length; `n_tokens` is the true length.
@@ -28,8 +35,8 @@ def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
 
     from transformers import AutoTokenizer  # heavy, and of no use to the workers
 
-    tokenizer = AutoTokenizer.from_pretrained(encoder)
-    as_json, padding_id = tokenizer.backend_tokenizer.to_str(), tokenizer.pad_token_id
+    saved = AutoTokenizer.from_pretrained(encoder)
+    as_json, padding_id = saved.backend_tokenizer.to_str(), saved.pad_token_id
 
     @F.pandas_udf(TOKENS)  # type: ignore[call-overload]
     def tokenize(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
@@ -47,5 +54,4 @@ def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
                 }
             )
 
-    distinct = frame.select("text").distinct().withColumn("tokens", tokenize("text"))
-    return frame.join(distinct.select("text", "tokens.*"), "text")
+    return tokenize

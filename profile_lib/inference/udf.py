@@ -1,6 +1,8 @@
 """Frames in, frames with a column `prediction` out: the predictor as an iterator pandas UDF."""
 
 import gc
+import math
+import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from profile_lib.positions import with_codes
 from profile_lib.prefetch import Prefetched
 from profile_lib.workers import settle
 
+AT_ONCE = 32  # rows between two looks at the clock: some passes of the encoder
 TASKS_A_CORE = 4  # so many parts of the rows, so that no core waits long for the last one
 FLOATS = T.ArrayType(T.FloatType())
 PREDICTION = T.StructType(
@@ -38,15 +41,16 @@ class Counts(NamedTuple):
     texts: Any
     tokens: Any
     padding: Any
+    left: Any  # rows for which there was no time
 
     @classmethod
     def on(cls, context: SparkContext) -> "Counts":
         """All at zero."""
         return cls(*[context.accumulator(0) for _ in cls._fields])
 
-    def add(self, loads: int, before: Work, after: Work) -> None:
+    def add(self, loads: int, before: Work, after: Work, left: int) -> None:
         """What one task has done."""
-        done = (loads, *(b - a for a, b in zip(before, after, strict=True)))
+        done = (loads, *(b - a for a, b in zip(before, after, strict=True)), left)
         for counter, more in zip(self, done, strict=True):
             counter.add(more)
 
@@ -69,6 +73,7 @@ def add_predictions(
     max_events: int,
     n_reasons: int,
     counts: Counts,
+    seconds: float | None = None,
 ) -> DataFrame:
     """`frame` with `prediction` of its `token_ids`, `n_tokens` and `numeric`; null where they are.
 
@@ -77,6 +82,8 @@ def add_predictions(
     Rows are brought together by text and sorted by length first, so that equal texts meet and are
     encoded once, and near lengths share a forward pass. While a batch is predicted, a thread
     makes arrays of the next. A task computes on as many threads as it has cores, or on its GPU.
+    With `seconds`, each core predicts for about so long from when its model is loaded, what is
+    known of the longest by `cutoff_ts` first, and rows that are left stay null.
     """
 
     @F.pandas_udf(PREDICTION)  # type: ignore[call-overload]
@@ -89,12 +96,18 @@ def add_predictions(
             folder, model_version, runtime, task_device(), task_threads(), batch_tokens, max_events
         )
         loads, before = _predictor.cache_info().misses - loaded, predictor.done
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        left = 0
         for rows in Prefetched(to_rows(*batch) for batch in batches):
-            yield predict_rows(predictor, rows, n_reasons)
-        counts.add(loads, before, predictor.done)
+            predicted = predict_until(end, predictor, rows, n_reasons)
+            left += int(rows.is_known.sum() - predicted["vector"].notna().sum())
+            yield predicted
+        counts.add(loads, before, predictor.done, left)
 
-    n_parts = frame.sparkSession.sparkContext.defaultParallelism * TASKS_A_CORE
-    together = frame.repartition(n_parts, "text").sortWithinPartitions("n_tokens", "text")
+    n_parts = frame.sparkSession.sparkContext.defaultParallelism
+    n_parts *= TASKS_A_CORE if seconds is None else 1  # a task has all of its core's time
+    order = ["n_tokens", "text"] if seconds is None else ["cutoff_ts"]
+    together = frame.repartition(n_parts, "text").sortWithinPartitions(*order)
     numeric = F.when(F.col("numeric").isNotNull(), with_codes(F.col("numeric"), categories))
     return together.withColumn("prediction", predict("token_ids", "n_tokens", numeric))
 
@@ -125,13 +138,24 @@ class Rows(NamedTuple):
     n_tokens: np.ndarray
     numeric: np.ndarray
 
+    @classmethod
+    def none(cls, n: int) -> "Rows":
+        """Of `n` rows none known."""
+        ids, numbers = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32)
+        return cls(np.zeros(n, bool), ids, np.zeros(0, np.int64), numbers)
+
+    def part(self, start: int, end: int) -> "Rows":
+        """Those from place `start` until `end`."""
+        first, last = (int(self.is_known[:place].sum()) for place in (start, end))
+        arrays = (array[first:last] for array in self[1:])
+        return Rows(self.is_known[start:end], *arrays)
+
 
 def to_rows(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> Rows:
     """The columns of an Arrow batch as arrays; a row is known where none of them is null."""
     known = (token_ids.notna() & n_tokens.notna() & numeric.notna()).to_numpy()
     if not known.any():
-        none = np.zeros((0, 0))
-        return Rows(known, none.astype(np.int32), np.zeros(0, np.int64), none.astype(np.float32))
+        return Rows.none(len(known))
     return Rows(
         known,
         np.stack(token_ids[known].to_list()).astype(np.int32, copy=False),
@@ -140,10 +164,25 @@ def to_rows(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> Ro
     )
 
 
+def predict_until(end: float, predictor: Predictor, rows: Rows, n_reasons: int) -> pd.DataFrame:
+    """One Arrow batch predicted in order, AT_ONCE rows at a time; what is not begun before `end`,
+    a moment of time.monotonic, stays null."""
+    if end == math.inf:
+        return predict_rows(predictor, rows, n_reasons)
+    parts, taken = [], 0
+    while taken < len(rows.is_known) and time.monotonic() < end:
+        parts.append(predict_rows(predictor, rows.part(taken, taken + AT_ONCE), n_reasons))
+        taken += AT_ONCE
+    left = Rows.none(max(0, len(rows.is_known) - taken))
+    return pd.concat([*parts, predict_rows(predictor, left, n_reasons)], ignore_index=True)
+
+
 def predict_rows(predictor: Predictor, rows: Rows, n_reasons: int) -> pd.DataFrame:
     """One Arrow batch of rows predicted, in order; a row that is not known stays null."""
     known = rows.is_known
-    out = pd.DataFrame(index=range(len(known)), columns=PREDICTION.names, dtype=object)
+    # None and not NaN, which Arrow takes for a number in place of a list.
+    nothing = dict.fromkeys(PREDICTION.names, [None] * len(known))
+    out = pd.DataFrame(nothing, dtype=object)
     if known.any():
         found = predictor.predict(rows.token_ids, rows.n_tokens, rows.numeric)
         for name, values in _columns(found, n_reasons).items():

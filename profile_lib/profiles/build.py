@@ -1,14 +1,16 @@
-"""Behaviour, declared facts and predictions in, profiles out: what a profile is."""
+"""Behaviour and declared facts in, profiles without guesses out; with predictions, whole ones."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from profile_lib.tables import REASON, USER_PROFILES, user_bucket
+from profile_lib.tables import GUESSES, REASON, USER_PROFILES, user_bucket
 
 PROFILE_VERSION = 3  # raise it with any change of what is computed here: all are refreshed then
+FACTS = [name for name in USER_PROFILES.names() if name not in GUESSES]
 NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
 
 
@@ -25,45 +27,62 @@ class Head(NamedTuple):
         return len(self.classes) or 1
 
 
-def build_profiles(
+def profile_facts(
+    behaviour: DataFrame, users: DataFrame, *, events_version: Column, user_buckets: int
+) -> DataFrame:
+    """Of each row of `behaviour`, with what the model reads, the columns FACTS of its profile."""
+    declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
+    told = users.withColumn("declared_region", declared_region).drop("region")
+    joined = behaviour.join(told, "user_id", "left")
+    columns = {
+        "user_bucket": user_bucket(user_buckets),
+        "declared": _declared(),
+        "purchasing_power": F.coalesce("bought_price_level", "price_level"),
+        "sentiment": (F.col("rating") - 3) / 2,
+        "segment": segment(),
+        "as_of_ts": F.col("cutoff_ts"),
+        "events_version": events_version.cast("long"),
+        "profile_version": F.lit(PROFILE_VERSION),
+    }
+    return joined.withColumns(columns).select(*FACTS)
+
+
+def add_guesses(
     predicted: DataFrame,
-    users: DataFrame,
     heads: Sequence[Head],
     *,
     model_version: str,
-    events_version: int,
     n_reasons: int,
     n_next_categories: int,
-    user_buckets: int,
 ) -> DataFrame:
-    """One profile a row of `predicted`: behaviour's columns and the column `prediction`."""
+    """Profiles of FACTS and a `prediction`; where it is null they await it, and guess nothing."""
     answers = F.col("prediction.answers")
     slices, start = {}, 1
     for head in heads:
         slices[head.name] = F.slice(answers, start, head.width)
         start += head.width
-    declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
-    told = users.withColumn("declared_region", declared_region).drop("region")
-    joined = predicted.join(told, "user_id", "left")
-    columns = {
-        "user_bucket": user_bucket(user_buckets),
-        "declared": _declared(),
+    guesses = {
         "inferred": _inferred(heads, slices),
         "interest_vector": F.col("prediction.vector"),
-        "purchasing_power": F.coalesce("bought_price_level", "price_level"),
         "propensities": _numbers(heads, slices, "binary"),
         "expected": _numbers(heads, slices, "regression"),
         "likely": _likely(heads, slices),
         "next_categories": _next_categories(heads, slices, n_next_categories),
-        "sentiment": (F.col("rating") - 3) / 2,
-        "segment": segment(),
         "reasons": _reasons(heads, n_reasons),
-        "as_of_ts": F.col("cutoff_ts"),
-        "events_version": F.lit(events_version).cast("long"),
-        "profile_version": F.lit(PROFILE_VERSION),
-        "model_version": F.lit(model_version),
     }
-    return joined.withColumns(columns).select(*USER_PROFILES.names())
+    is_known, types = F.col("prediction.vector").isNotNull(), USER_PROFILES.schema
+    columns = {
+        name: F.when(is_known, guess).otherwise(_nothing(types[name].dataType))
+        for name, guess in guesses.items()
+    }
+    columns["awaits"] = F.when(~is_known, F.col("awaits"))
+    columns["model_version"] = F.lit(model_version)
+    return predicted.withColumns(columns).select(*USER_PROFILES.names())
+
+
+def _nothing(type: T.DataType) -> Column:
+    empty = F.create_map() if isinstance(type, T.MapType) else F.array()
+    return empty.cast(type)
 
 
 def segment() -> Column:

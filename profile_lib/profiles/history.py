@@ -8,7 +8,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.merge import IS_DELETED
+from profile_lib.merge import deletions
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
 UPSERT, DELETE = "upsert", "delete"  # what a commit did to a profile
@@ -46,14 +46,7 @@ def expired(history: DataFrame, horizon: datetime) -> DataFrame:
     Each user's newest row until `horizon` stays: it holds beyond it.
     """
     before = history.where(F.col("valid_from_ts") <= F.lit(horizon))
-    old = _newest_first(before).where("place > 1")
-    keys = ("user_id", "change_version", "valid_from_ts", "valid_from_date", "change_type")
-    nulls = [
-        F.lit(None).cast(c.type).alias(c.name)
-        for c in USER_PROFILES_HISTORY.columns
-        if c.name not in keys
-    ]
-    return old.select(*keys, *nulls, F.lit(True).alias(IS_DELETED))
+    return deletions(USER_PROFILES_HISTORY, _newest_first(before).where("place > 1"))
 
 
 def profile_as_of(history: DataFrame, user_id: str, ts: datetime) -> DataFrame:

@@ -9,17 +9,12 @@ from profile_lib.merge import IS_DELETED
 from profile_lib.tables import user_bucket
 
 KEYS = ["user_id", "user_bucket"]
-GUARD = "source.events_version >= target.events_version"  # a profile that knows more stays
-
-
-def refresh_cutoffs(events: DataFrame) -> DataFrame:
-    """(user_id, cutoff_ts): every user of the events as of just after the last thing known.
-
-    A profile as of the user's own last event stays true while nothing new is known: it needs no
-    refresh for time passing.
-    """
-    latest = F.greatest(F.max("event_ts"), F.max("ingest_ts")) + F.expr("INTERVAL 1 MICROSECOND")
-    return events.groupBy("user_id").agg(latest.alias("cutoff_ts"))
+# A profile that knows more stays, and of two that know the same the one that awaits no guess.
+GUARD = (
+    "source.events_version > target.events_version OR "
+    "(source.events_version = target.events_version AND "
+    "(source.awaits IS NULL OR target.awaits IS NOT NULL))"
+)
 
 
 def users_in(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:

@@ -11,7 +11,14 @@ from transformers import BertConfig
 from profile_lib.encoders import encoder_folder
 from profile_lib.inference.predictor import Predictor, Work
 from profile_lib.inference.runtimes import TorchRuntime
-from profile_lib.inference.udf import PREDICTION, Counts, add_predictions, predict_rows, to_rows
+from profile_lib.inference.udf import (
+    PREDICTION,
+    Counts,
+    add_predictions,
+    predict_rows,
+    predict_until,
+    to_rows,
+)
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ModelSpec, ProfileModel
 from profile_lib.model.tasks import CategorySpec, TaskSpec
@@ -155,6 +162,19 @@ def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
     np.testing.assert_allclose(found["vector"][0], alone.vectors[0], atol=1e-6)
     assert len(found["answers"][0]) == 1 + 3
     assert len(found["reason_events"][0]) == 2 * 2
+
+
+def test_what_is_not_begun_in_time_stays_null_in_its_place(predictor, monkeypatch):
+    ids = pd.Series([np.array(text_of([3, 4]) + [0] * 8, dtype=np.int32)] * 70)
+    ids[1] = None
+    rows = to_rows(ids, pd.Series([4] * 70), pd.Series([np.zeros(N_FEATURES)] * 70))
+    clock = iter([0.0, 1.0, 2.0])  # the third look comes after the end
+    monkeypatch.setattr("profile_lib.inference.udf.time.monotonic", lambda: next(clock))
+    found = predict_until(1.5, predictor, rows, 1)
+    assert found["vector"].notna().tolist() == [True, False] + [True] * 62 + [False] * 6
+    whole = predict_rows(predictor, rows, 1)
+    said, wanted = (np.stack(frame["answers"][2:64]) for frame in (found, whole))
+    np.testing.assert_allclose(said, wanted, atol=1e-6)
 
 
 def test_a_batch_without_rows_gives_none(predictor):

@@ -3,10 +3,12 @@
 from datetime import datetime
 
 import pytest
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from profile_lib.features.inputs import add_inputs
 from profile_lib.inference.udf import PREDICTION
-from profile_lib.profiles.build import Head, build_profiles
+from profile_lib.profiles.build import Head, add_guesses, profile_facts
 from profile_lib.profiles.card import profile_card
 from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
 
@@ -46,20 +48,28 @@ PREDICTED = (
 
 
 @pytest.fixture
-def profile(spark, rows):
+def facts(spark):
     unknown = {"LongType()": 0, "IntegerType()": 0, "DoubleType()": 0.0}
     row = [
         HISTORY.get(c.name, unknown.get(str(c.type)) if c.required else None)
         for c in BEHAVIOUR.columns
     ]
-    schema = T.StructType([*BEHAVIOUR.schema, T.StructField("prediction", PREDICTION)])
-    predicted = spark.createDataFrame([(*row, PREDICTED)], schema)
+    behaviour = spark.createDataFrame([row], BEHAVIOUR.schema)
     declared = ("ann", "25-34", None, "paris", None, {"kids": "2"}, at(1))
     users = spark.createDataFrame([declared], USERS.schema)
-    frame = build_profiles(
-        predicted, users, HEADS,
-        model_version="m-1", events_version=7, n_reasons=2, n_next_categories=2, user_buckets=4,
-    )  # fmt: skip
+    return profile_facts(add_inputs(behaviour, 20), users, events_version=F.lit(7), user_buckets=4)
+
+
+@pytest.fixture
+def profile(facts):
+    return whole(facts, PREDICTED)
+
+
+def whole(facts, prediction) -> dict:
+    """The profile with that prediction."""
+    schema = T.StructType([T.StructField("prediction", PREDICTION)])
+    predicted = facts.crossJoin(facts.sparkSession.createDataFrame([(prediction,)], schema))
+    frame = add_guesses(predicted, HEADS, model_version="m-1", n_reasons=2, n_next_categories=2)
     USER_PROFILES.conform(frame)
     return frame.first().asDict(recursive=True)
 
@@ -116,3 +126,11 @@ def test_values_and_what_is_more_likely_than_not_have_places_of_their_own(profil
         ("tees", 0.875), ("hats", 0.75)
     ]  # fmt: skip
     assert set(profile["propensities"]) == {"buys"}
+
+
+def test_facts_stand_where_nothing_is_guessed_yet(facts):
+    profile = whole(facts, None)
+    assert profile["segment"] == "filled cart"
+    assert (profile["propensities"], profile["interest_vector"], profile["reasons"]) == ({}, [], {})
+    assert profile["awaits"]["text"].startswith("likes bags")
+    assert whole(facts, PREDICTED)["awaits"] is None
