@@ -42,6 +42,7 @@ setup(
         "mlflow>=3,<4",
         "optuna>=4",
         "tensorboard>=2.18",
+        "prometheus-client>=0.20",
     ],
     extras_require={
         "petastorm": [  # what Petastorm imports; itself it is installed without dependencies

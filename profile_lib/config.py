@@ -350,6 +350,21 @@ class MaintainSettings(Section):
     least_hours: float = Field(ge=0)  # what streams and change feeds need
 
 
+class StreamSettings(Section):
+    """How events come into their users' profiles within seconds."""
+
+    source: Literal["events", "files", "kafka"]  # the table alone, or what is ingested into it
+    kafka: dict[str, str]  # Spark's options of the source kafka: brokers, topic, where to start
+    checkpoint: str  # a folder: how far the stream is, and each user's events
+    state_partitions: int = Field(gt=0)  # of that folder; another number needs another folder
+    trigger_seconds: float = Field(ge=0)  # a batch begins no sooner after the last
+    encoder_seconds: float = Field(ge=0)  # of each core a batch; who is left waits for the next
+    queue_at_once: int = Field(gt=0)  # of those who wait, the most that one batch takes up
+    max_lag_seconds: float = Field(gt=0)  # told where an event waits longer
+    report_seconds: float = Field(gt=0)
+    metrics_port: int | None  # of this machine, for Prometheus; null: none
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -372,6 +387,7 @@ class Settings(Section):
     refresh: RefreshSettings
     history: HistorySettings
     maintain: MaintainSettings
+    stream: StreamSettings
 
     def behaviour_rules(self) -> dict[str, Any]:
         """What behaviour is computed by: the same at training and at refresh."""

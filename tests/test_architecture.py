@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "prefetch": set(),
     "segments": set(),
     "workers": set(),
+    "progress": {"errors"},
     "spark": {"config"},
     "migration": {"errors", "tables"},
     "commits": {"errors", "tables"},

@@ -1,0 +1,85 @@
+"""What the queries of a stream share: how they start, and how they are watched."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming import StreamingQuery
+
+from profile_lib.config import StreamSettings
+from profile_lib.errors import InputError
+from profile_lib.progress import Progress
+
+LOOK_SECONDS = 1  # between two looks at the queries
+
+
+class Running(NamedTuple):
+    """A query, and what its batches refused: Spark tells their errors as text alone."""
+
+    query: StreamingQuery
+    refused: list[InputError]
+
+
+def start_query(
+    frame: DataFrame,
+    bring: Callable[[DataFrame, int], None],
+    name: str,
+    given: StreamSettings,
+    once: bool,
+) -> Running:
+    """A query that hands its batches to `bring`; it goes on where its part of the checkpoint says.
+
+    With `once` it ends when what is there is through.
+    """
+    refused: list[InputError] = []
+
+    def bring_or_refuse(batch: DataFrame, batch_id: int) -> None:
+        try:
+            bring(batch, batch_id)
+        except InputError as error:
+            refused.append(error)
+            raise
+
+    writer = frame.writeStream.foreachBatch(bring_or_refuse).outputMode("update")
+    writer = writer.option("checkpointLocation", f"{given.checkpoint}/{name}")
+    if once:
+        return Running(writer.trigger(availableNow=True).start(), refused)
+    every = f"{given.trigger_seconds} seconds"
+    return Running(writer.trigger(processingTime=every).start(), refused)
+
+
+def watch(running: Sequence[Running], progress: Progress, in_between: Callable[[], None]) -> None:
+    """Until a query ends: count the last one's batches, print a line a minute.
+
+    Then all are stopped. Raises InputError where a batch was refused, else what Spark says.
+    """
+    last, main = -1, running[-1].query
+    try:
+        while not any(_has_ended(*one) for one in running):
+            last = _count(main, progress, last)
+            in_between()
+            if (line := progress.report()) is not None:
+                print(f"stream_profiles: {line}", flush=True)
+        _count(main, progress, last)
+    finally:
+        for one in running:
+            one.query.stop()
+
+
+def _has_ended(query: StreamingQuery, refused: list[InputError]) -> bool:
+    try:
+        return bool(query.awaitTermination(LOOK_SECONDS))
+    except StreamingQueryException:
+        if refused:
+            raise refused[0] from None
+        raise
+
+
+def _count(query: StreamingQuery, progress: Progress, last: int) -> int:
+    """Tell `progress` of the batches after `last`; the last one."""
+    for batch in query.recentProgress:
+        if batch["batchId"] > last:
+            progress.batch(batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000)
+            last = batch["batchId"]
+    return last

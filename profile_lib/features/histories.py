@@ -1,0 +1,37 @@
+"""The change feed of events in, the whole history of each user that it touches out.
+
+Spark keeps each user's changes as the state of a stream; nothing reads the table of events again.
+"""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.features.known import COLUMNS
+
+CHANGE = ("_commit_version", "is_there", *COLUMNS, "ingest_ts")  # in the order of time
+
+
+def histories(feed: DataFrame) -> DataFrame:
+    """(user_id, changes, events_version, changed_ts): of each user all that was ever changed.
+
+    `events_version` and `changed_ts` tell the last commit that changed something of the user. A
+    set: what a stream is given twice is there once.
+    """
+    is_there = F.col("_change_type").isin("insert", "update_postimage")
+    change = F.struct(*[F.col(c) for c in CHANGE])
+    return (
+        feed.withColumn("is_there", is_there)
+        .groupBy("user_id")
+        .agg(
+            F.collect_set(change).alias("changes"),
+            F.max("_commit_version").alias("events_version"),
+            F.max("_commit_timestamp").alias("changed_ts"),
+        )
+    )
+
+
+def events_now(touched: DataFrame) -> DataFrame:
+    """The events of users with their `changes`, each as its last change left it."""
+    changes = touched.select("user_id", F.explode("changes").alias("change"))
+    last = changes.groupBy("user_id", "change.event_id").agg(F.max("change").alias("change"))
+    return last.where("change.is_there").select("user_id", "change.*")

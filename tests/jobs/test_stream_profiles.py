@@ -1,0 +1,228 @@
+"""A stream ends where a refresh of the same events does, whatever comes twice, late or between."""
+
+import json
+import shutil
+from contextlib import contextmanager
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from jobs import stream_profiles
+from jobs.profiling import served_model
+from jobs.refresh_profiles import Refresh
+from jobs.stream_profiles import Stream
+from jobs.streaming import watch
+from profile_lib.config import Settings, with_values
+from profile_lib.errors import InputError
+from profile_lib.progress import Progress
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, ITEMS, REJECTED_EVENTS, USER_PROFILES, USERS
+from tests.jobs.test_refresh_profiles import (
+    event,
+    frame,
+    new_shop,
+    profiles,
+    save_plain_model,
+    write,
+)
+from tests.shops import batches_of, write_batch
+from tests.test_whole_way import agree
+
+
+@pytest.fixture
+def shop(spark, tmp_path) -> tuple[Store, Settings]:
+    store, given = new_shop(spark, tmp_path)
+    write(store, [event(n, user, n, "view", "tee", 0) for n, user in enumerate(["ann", "bob"])])
+    return store, at(given, tmp_path / "checkpoint")
+
+
+def full(store: Store, given: Settings, folder: Path) -> dict[str, dict]:
+    """What a refresh into an empty table says of the same events, items and users."""
+    fresh = Store(store.spark, str(folder))
+    for table in (EVENTS, ITEMS, USERS):
+        fresh.append(table, store.read(table))
+    Refresh(fresh, given, served_model(given)).catch_up()
+    return profiles(fresh)
+
+
+def at(given: Settings, checkpoint: Path) -> Settings:
+    changes = {"stream.checkpoint": str(checkpoint), "stream.state_partitions": 1}
+    return with_values(given, changes)
+
+
+@contextmanager
+def streaming(store: Store, given: Settings):
+    """A stream that begins where a refresh ends, and its query."""
+    model = served_model(given)
+    refresh = Refresh(store, given, model)
+    refresh.catch_up()
+    progress = Progress(60, given.stream.max_lag_seconds)
+    stream = Stream(store, given, model, refresh.now.events, progress)
+    query = stream.start(once=False).query
+    try:
+        query.processAllAvailable()
+        yield stream, query
+    finally:
+        query.stop()
+
+
+def append(store: Store, *events: tuple) -> None:
+    """As a writer does who minds no key."""
+    frame(store, EVENTS, list(events)).write.format("delta").mode("append").save(store.path(EVENTS))
+
+
+def versions(store: Store) -> dict[str, int]:
+    rows = store.read(USER_PROFILES).select("user_id", "events_version").collect()
+    return dict(map(tuple, rows))
+
+
+def test_late_duplicated_corrected_and_deleted_events_end_in_what_a_full_refresh_says(
+    spark, tmp_path
+):
+    store, given = new_shop(spark, tmp_path)
+    shops = [batches_of(number, seed=number) for number in range(40)]
+    known = {}
+    write_batch(store, [next(shop) for shop in shops], known)
+    with streaming(store, at(given, tmp_path / "checkpoint")) as (_, query):
+        for together in islice(zip(*shops, strict=True), 2):
+            # Another catalogue alone reaches profiles by a refresh.
+            write_batch(store, [b._replace(items={}, users={}) for b in together], known)
+            query.processAllAvailable()
+    assert agree(profiles(store), full(store, given, tmp_path / "full"))
+
+
+def test_twice_in_a_batch_is_once_and_what_is_older_than_the_profile_takes_its_place(shop):
+    store, given = shop
+    twice = event(7, "ann", 50, "cart", "tee", 0)
+    with streaming(store, given) as (_, query):
+        before = versions(store)
+        append(store, twice, twice)
+        query.processAllAvailable()
+        append(store, event(8, "ann", -60, "purchase", "mug", 500))
+        query.processAllAvailable()
+    (ann,) = (p for p in profiles(store).values() if p["user_id"] == "ann")
+    assert [e["event_type"] for e in ann["recent"]] == ["cart", "view", "purchase"]
+    assert ann["n_orders"] == 1
+    assert versions(store) == before | {"ann": store.version(EVENTS)}  # nobody else was computed
+
+
+def test_two_streams_in_one_session_end_in_the_same_profiles(shop, tmp_path):
+    store, given = shop
+    store.tries = 8
+    other = at(given, tmp_path / "other")
+    with streaming(store, given) as (_, one), streaming(store, other) as (_, two):
+        for n, item in enumerate(["tee", "mug", "pen"]):
+            append(store, event(10 + n, "ann", 50 + n, "cart", item, 0))
+        for query in (one, two):
+            query.processAllAvailable()
+    ann = profiles(store)["ann"]
+    assert [e["item_id"] for e in ann["recent"]] == ["pen", "mug", "tee", "tee"]
+
+
+def test_a_stream_whose_checkpoint_was_reset_counts_nothing_twice(shop, tmp_path):
+    store, given = shop
+    with streaming(store, given) as (_, query):
+        append(store, event(7, "ann", 50, "cart", "tee", 0))
+        query.processAllAvailable()
+    written = store.version(USER_PROFILES)
+    shutil.rmtree(given.stream.checkpoint)
+    append(store, event(8, "bob", 60, "cart", "tee", 0))
+    with streaming(store, given) as (_, query):
+        assert store.version(USER_PROFILES) == written + 1  # the refresh's; the stream's is none
+        append(store, event(9, "bob", 70, "view", "mug", 0))
+        query.processAllAvailable()
+    assert {user: len(p["recent"]) for user, p in profiles(store).items()} == {"ann": 2, "bob": 3}
+
+
+def test_an_optimize_between_takes_nothing_away(shop, tmp_path):
+    store, given = shop
+    store.tries = 8
+    with streaming(store, given) as (_, query):
+        for n, item in enumerate(["tee", "mug", "pen"]):
+            append(store, event(10 + n, "ann", 50 + n, "cart", item, 0))
+            store.compact(USER_PROFILES, 2**20)
+            store.compact(EVENTS, 2**20)
+        query.processAllAvailable()
+    ann = profiles(store)["ann"]
+    assert [e["item_id"] for e in ann["recent"]] == ["pen", "mug", "tee", "tee"]
+
+
+def test_who_has_no_time_with_the_model_is_marked_keeps_the_old_guesses_and_is_next(shop, tmp_path):
+    store, given = shop
+    no_time = with_values(given, {"stream.encoder_seconds": 0.0})
+    with streaming(store, no_time) as (stream, query):
+        before = profiles(store)["ann"]
+        append(store, event(7, "ann", 50, "cart", "tee", 0), event(8, "eve", 1, "view", "tee", 0))
+        query.processAllAvailable()
+        after = profiles(store)
+        assert stream.n_waiting == 2
+        assert len(after["ann"]["recent"]) == 2
+        assert after["ann"]["awaits"]["text"] != ""
+        assert after["ann"]["propensities"] == before["propensities"] != {}
+        assert after["eve"]["propensities"] == {}
+        stream.settings = with_values(given, {"stream.queue_at_once": 1})
+        append(store, event(9, "bob", 51, "cart", "tee", 0))
+        query.processAllAvailable()
+        assert stream.n_waiting == 1  # eve knows of the least, and was taken up with bob
+        assert profiles(store)["ann"]["awaits"] is not None
+        stream.drain()
+        assert stream.n_waiting == 0
+    assert agree(profiles(store), full(store, given, tmp_path / "full"))
+
+
+def test_a_model_that_is_replaced_under_the_stream_is_refused(shop, tmp_path):
+    store, given = shop
+    model = served_model(given)
+    stream = Stream(store, given, model, store.version(EVENTS), Progress(60, 60))
+    save_plain_model(tmp_path / "models" / given.training.name, seed=1)
+    with pytest.raises(InputError, match=r"the model was replaced; start the stream again"):
+        watch([stream.start(once=True)], stream.progress, lambda: None)
+
+
+MAPPING = """
+name: clicks
+inputs: {events: {format: jsonl, columns: {id: string, who: string, at: string, what: string}}}
+columns: {event_id: id, user_id: who, event_ts: at, ingest_ts: at, event_type: what}
+kinds: {view: view, cart: cart}
+"""
+
+
+def test_a_poison_event_among_files_is_rejected_and_the_stream_goes_on(spark, tmp_path):
+    store, given = new_shop(spark, tmp_path)
+    (tmp_path / "clicks.yaml").write_text(MAPPING)
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    given = with_values(
+        at(given, tmp_path / "checkpoint"),
+        {
+            "stream.source": "files",
+            "ingest.mapping": str(tmp_path / "clicks.yaml"),
+            "ingest.inputs": {"events": str(landing)},
+        },
+    )
+
+    def land(name: str, *lines: str) -> None:
+        (tmp_path / name).write_text("\n".join(lines))
+        (tmp_path / name).rename(landing / name)  # whole or not at all
+
+    def click(number: int, what: str) -> str:
+        return json.dumps(
+            {"id": f"e{number}", "who": "ann", "at": f"2026-01-10 10:0{number}:00", "what": what}
+        )
+
+    land("1.json", click(1, "view"), '{"id": "torn', "garbage", click(2, "teleport"))
+    stream_profiles.run(store, given, None, once=True)
+    land("2.json", click(1, "view"), click(3, "cart"))
+    stream_profiles.run(store, given, None, once=True)
+    (ann,) = profiles(store).values()
+    assert [e["event_type"] for e in ann["recent"]] == ["cart", "view"]
+    reasons = {reason for row in store.read(REJECTED_EVENTS).collect() for reason in row["reasons"]}
+    assert {"user_id is null", "event_type without a mapping: teleport"} <= reasons
+
+
+def test_a_day_is_refused(shop):
+    store, given = shop
+    with pytest.raises(InputError, match="--date: a stream takes what comes"):
+        stream_profiles.run(store, given, date(2026, 1, 10))
