@@ -27,7 +27,8 @@ from transformers import AutoModel, AutoTokenizer
 from profile_lib.config import Settings, load_settings
 from profile_lib.inference.openvino_int8 import OpenvinoInt8
 from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.checkpoint import check_model, load_model
+from profile_lib.model.about import check_model
+from profile_lib.model.checkpoint import load_model
 from profile_lib.spark import kept, start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES

@@ -30,7 +30,8 @@ from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark import start_spark
 from profile_lib.store import Store

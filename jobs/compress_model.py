@@ -29,18 +29,20 @@ from jobs.fitting import (
     plan_of,
     prepare_snapshot,
     print_progress,
-    tracker_of,
 )
 from jobs.quantizing import check_quantization, make_int8
 from jobs.saving import save_fitted
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import About, load_model, read_about, save_model
+from profile_lib.model.about import About, read_about
+from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import HeadsLeft, most_important, n_pruned
+from profile_lib.model.pruning import most_important, n_pruned
 from profile_lib.model.smaller import pruned_of, spaced_layers, student_of
+from profile_lib.model.spec import HeadsLeft
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
+from profile_lib.tracking import Tracker
 from profile_lib.training.compression import (
     Compared,
     Table,
@@ -83,7 +85,10 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     check_quantization(given)
     about = read_about(f"{models}/{training.name}")
     check_teacher(about, given)
-    folder, tracker = Path(work) / f"train_{names[STUDENT]}", tracker_of(given)
+    folder, tracker = (
+        Path(work) / f"train_{names[STUDENT]}",
+        Tracker.of(given.tracking.model_dump()),
+    )
     with (
         only_training(names[STUDENT], models, work),
         only_training(names[PRUNED], models, work),

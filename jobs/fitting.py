@@ -16,7 +16,7 @@ from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.store import Store
 from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
-from profile_lib.tracking import Tracker, flat
+from profile_lib.tracking import flat
 from profile_lib.training.answers import LabelledTask
 from profile_lib.training.baselines import read_numbers
 from profile_lib.training.checkpoints import Checkpoints
@@ -46,13 +46,6 @@ class Fitted(NamedTuple):
     model: ProfileModel
     outcome: Outcome
     report: Report
-
-
-def tracker_of(settings: Settings) -> Tracker:
-    """Where the settings want trainings recorded. Raises InputError where a package is missing."""
-    tracker = Tracker(**settings.tracking.model_dump())
-    tracker.check()
-    return tracker
 
 
 def examples_until(store: Store, day: date | None) -> DataFrame:

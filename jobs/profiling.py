@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.fitting import tracker_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.inputs import add_inputs
 from profile_lib.features.tokens import tokenizer
-from profile_lib.inference.runtimes import check_runtime
+from profile_lib.inference.choice import check_runtime
 from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.checkpoint import About, check_model
+from profile_lib.model.about import About, check_model
 from profile_lib.profiles.build import Head, add_guesses, profile_facts
 from profile_lib.profiles.standing import definition_of
+from profile_lib.tracking import Tracker
 
 
 class Served(NamedTuple):
@@ -55,7 +55,7 @@ def _model_folder(settings: Settings, job: str) -> str:
     alias, name = settings.refresh.alias, settings.training.name
     if alias is None:
         return f"{settings.paths.models}/{name}"
-    tracker = tracker_of(settings)
+    tracker = Tracker.of(settings.tracking.model_dump())
     if tracker.uri is None:
         raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
     folder = Path(settings.paths.work) / f"{job}_{name}"

@@ -9,12 +9,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.fitting import NAMES, tracker_of
+from jobs.fitting import NAMES
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
 from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.checkpoint import read_about
+from profile_lib.model.about import read_about
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
@@ -31,7 +31,7 @@ def run(store: Store, settings: Settings, day: date | None, rollback: bool = Fal
     InputError where there is no store, no challenger or nothing to go back to, and where the
     models do not read these examples.
     """
-    tracker, name = tracker_of(settings), settings.training.name
+    tracker, name = Tracker.of(settings.tracking.model_dump()), settings.training.name
     if rollback:
         _roll_back(tracker, name)
         return

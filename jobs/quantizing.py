@@ -11,7 +11,7 @@ from jobs.fitting import Fitted, for_ranks, plan_of
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.inference.runtimes import run_by
-from profile_lib.model.checkpoint import WEIGHTS, sha256_of
+from profile_lib.model.about import WEIGHTS, sha256_of
 from profile_lib.model.quantized import DESCRIPTION, INT8, Int8About
 from profile_lib.training.evaluate import Report, measure_alone
 from profile_lib.training.fit import FITTED, FitJob

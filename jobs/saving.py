@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.fitting import Fitted
-from profile_lib.model.checkpoint import About, read_about, save_model
+from profile_lib.model.about import About, read_about
+from profile_lib.model.checkpoint import save_model
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import Report
 from profile_lib.training.folders import told_when_full

@@ -19,7 +19,7 @@ from profile_lib.features.histories import events_now, histories
 from profile_lib.features.known import known_now
 from profile_lib.inference.udf import Counts
 from profile_lib.merge import IS_DELETED, deletions
-from profile_lib.model.checkpoint import read_about
+from profile_lib.model.about import read_about
 from profile_lib.profiles.build import FACTS
 from profile_lib.profiles.refresh import GUARD
 from profile_lib.progress import Progress

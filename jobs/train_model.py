@@ -18,7 +18,6 @@ from jobs.fitting import (
     prepare_snapshot,
     prepare_start,
     print_progress,
-    tracker_of,
 )
 from jobs.quantizing import check_quantization, make_int8
 from jobs.saving import measures_of, save_fitted
@@ -26,6 +25,7 @@ from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
+from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import Report, report_lines
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.launch import check_division
@@ -44,7 +44,7 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     encoder = encoder_folder(settings.model.encoder)
     models, work = settings.paths.models, settings.paths.work
     folder = Path(work) / f"train_{given.name}"
-    tracker = tracker_of(settings)
+    tracker = Tracker.of(settings.tracking.model_dump())
     check_quantization(settings)
     with only_training(given.name, models, work), told_when_full(work):
         if resume:

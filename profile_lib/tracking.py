@@ -28,13 +28,17 @@ class Tracker:
     tensorboard: str | None
     wandb_project: str | None
 
-    def check(self) -> None:
-        """Raise InputError where a package is missing, before anything is trained."""
-        if self.wandb_project is not None and find_spec("wandb") is None:
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Tracker":
+        """As the settings want. Raises InputError where a package is missing, before anything is
+        trained."""
+        tracker = cls(**settings)
+        if tracker.wandb_project is not None and find_spec("wandb") is None:
             raise InputError(
                 "tracking.wandb_project: needs the package wandb; pip install wandb, or set it to "
                 "null"
             )
+        return tracker
 
     def record(
         self,

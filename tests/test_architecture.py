@@ -1,6 +1,8 @@
 """Who may import whom: stages meet at the tables and do not know each other."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,11 @@ ONE_FILE = {
     "petastorm": ("profile_lib/training/feed.py",),
     "mlflow": ("profile_lib/tracking.py", "profile_lib/inference/served.py"),
     "wandb": ("profile_lib/tracking.py",),
-    "openvino": ("profile_lib/inference/openvino_int8.py", "profile_lib/training/quantize.py"),
+    "openvino": (
+        "profile_lib/inference/openvino_int8.py",
+        "profile_lib/inference/choice.py",
+        "profile_lib/training/quantize.py",
+    ),
     "nncf": ("profile_lib/training/quantize.py",),
     "peft": ("profile_lib/training/adapters.py",),
 }
@@ -97,3 +103,14 @@ def test_each_heavy_engine_has_its_own_files(engine, homes):
         if any(name.split(".")[0] == engine for name in imported(path))
     }
     assert users == set(homes)
+
+
+@pytest.mark.parametrize("job", ["build_examples", "refresh_profiles", "stream_profiles"])
+def test_a_driver_that_does_not_train_starts_without_what_takes_seconds_to_import(job):
+    code = (
+        f"import sys, jobs.{job}; print(*{{'torch', 'transformers', 'sklearn'}} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

@@ -1,7 +1,9 @@
 """Texts in, token ids out: each distinct text is tokenized once, in Arrow batches."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -9,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from tokenizers import Tokenizer
 
+from profile_lib.errors import InputError
 from profile_lib.workers import settle
 
 TOKENS = T.StructType(
@@ -31,12 +34,12 @@ def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
 
     `encoder` is a folder or hub name with a tokenizer. Ids are cut at `max_tokens` and padded to
     it with the padding id, so that all arrays have one length; `n_tokens` is the true length.
+    Raises InputError where the tokenizer knows no padding.
     """
 
-    from transformers import AutoTokenizer  # heavy, and of no use to the workers
-
-    saved = AutoTokenizer.from_pretrained(encoder)
-    as_json, padding_id = saved.backend_tokenizer.to_str(), saved.pad_token_id
+    as_json, padding_id = _saved(encoder)
+    if padding_id is None:
+        raise InputError(f"{encoder}: its tokenizer names no padding token; wanted a BERT's")
 
     @F.pandas_udf(TOKENS)  # type: ignore[call-overload]
     def tokenize(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
@@ -55,3 +58,18 @@ def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
             )
 
     return tokenize
+
+
+def _saved(encoder: str) -> tuple[str, int | None]:
+    """A tokenizer as JSON, and its padding id."""
+    path = Path(encoder) / "tokenizer.json"
+    if path.is_file():  # all that is to be known, without the seconds that transformers takes
+        config = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8"))
+        token = config["pad_token"]
+        as_json = path.read_text(encoding="utf-8")
+        name = token["content"] if isinstance(token, dict) else token
+        return as_json, Tokenizer.from_str(as_json).token_to_id(name)
+    from transformers import AutoTokenizer
+
+    saved = AutoTokenizer.from_pretrained(encoder)
+    return saved.backend_tokenizer.to_str(), saved.pad_token_id

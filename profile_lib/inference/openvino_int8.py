@@ -32,8 +32,3 @@ class OpenvinoInt8:
         tokens = np.ascontiguousarray(token_ids, np.int64)
         found = self._request.infer([tokens, mask], share_inputs=True, share_outputs=True)
         return torch.from_numpy(found[0])
-
-
-def has_int8() -> bool:
-    """Whether this processor multiplies in int8, by OpenVINO's word."""
-    return "INT8" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from profile_lib.errors import InputError
-from profile_lib.inference.runtimes import Runtime, RuntimeName, load_runtime
+from profile_lib.inference.choice import RuntimeName
+from profile_lib.inference.runtimes import Runtime, choose_runtime, load_runtime
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
 
@@ -70,14 +71,15 @@ class Predictor:
 
         Raises InputError where it holds another version, or where the runtime cannot run.
         """
-        model, spec, about = load_model(folder)
+        name = choose_runtime(runtime, folder, device)
+        model, spec, about = load_model(folder, with_encoder=name != "openvino_int8")
         if about.model_version != model_version:
             raise InputError(
                 f"{folder}: holds {about.model_version}, wanted {model_version}; "
                 "the model was replaced during the refresh: run the refresh again"
             )
-        chosen = load_runtime(runtime, folder, model.to(device).eval(), device, threads)
-        return cls(model, chosen, spec.separator_id, batch_tokens, max_events)
+        encoder = load_runtime(name, folder, model.to(device).eval(), device, threads)
+        return cls(model, encoder, spec.separator_id, batch_tokens, max_events)
 
     def predict(
         self, token_ids: np.ndarray, n_tokens: np.ndarray, numeric: np.ndarray

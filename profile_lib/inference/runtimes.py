@@ -1,18 +1,15 @@
 """A model's folder in, what runs its encoder on this machine out: torch or OpenVINO."""
 
 import copy
-from importlib.util import find_spec
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from profile_lib.errors import InputError
+from profile_lib.inference.choice import RuntimeName, check_runtime, why_no_int8
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.quantized import read_int8
-
-RuntimeName = Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]
 
 
 class Runtime(Protocol):
@@ -57,40 +54,35 @@ def run_by(runtime: Runtime, model: ProfileModel) -> ProfileModel:
     return made
 
 
-def load_runtime(
-    wanted: RuntimeName, folder: str, model: ProfileModel, device: torch.device, threads: int
-) -> Runtime:
+def choose_runtime(wanted: RuntimeName, folder: str, device: torch.device) -> RuntimeName:
     """The runtime that is wanted or, by `auto`, the fastest that this machine and model allow.
 
-    Raises InputError where what is wanted cannot run here.
+    On a GPU bf16 where it has it; on a processor int8 where it and the model have it, else bf16,
+    else fp32. Raises InputError where what is wanted cannot run here.
     """
-    torch.set_num_threads(threads)
-    name = choose_runtime(folder, device) if wanted == "auto" else wanted
-    check_runtime(name, folder)
-    if name == "openvino_int8":
-        from profile_lib.inference.openvino_int8 import OpenvinoInt8
-
-        return OpenvinoInt8(folder, threads)
-    if name == "torch_bf16" and not has_bf16(device):
+    if wanted == "auto":
+        if device.type == "cpu" and why_no_int8(folder) is None:
+            return "openvino_int8"
+        return "torch_bf16" if has_bf16(device) else "torch_fp32"
+    check_runtime(wanted, folder)
+    if wanted == "torch_bf16" and not has_bf16(device):
         raise InputError(
             f"refresh.runtime: torch_bf16, but this {device.type} has no bf16; wanted auto or "
             "torch_fp32"
         )
+    return wanted
+
+
+def load_runtime(
+    name: RuntimeName, folder: str, model: ProfileModel, device: torch.device, threads: int
+) -> Runtime:
+    """What `choose_runtime` chose, on `threads` threads where it is a processor."""
+    torch.set_num_threads(threads)
+    if name == "openvino_int8":
+        from profile_lib.inference.openvino_int8 import OpenvinoInt8
+
+        return OpenvinoInt8(folder, threads)
     return TorchRuntime(model, device, name == "torch_bf16")
-
-
-def check_runtime(wanted: RuntimeName, folder: str) -> None:
-    """Raise InputError where int8 is wanted and the model in `folder` cannot run in it."""
-    if wanted == "openvino_int8" and (reason := why_no_int8(folder)) is not None:
-        raise InputError(f"refresh.runtime: openvino_int8, but {reason}")
-
-
-def choose_runtime(folder: str, device: torch.device) -> RuntimeName:
-    """On a GPU bf16 where it has it; on a processor int8 where it and the model have it, else
-    bf16, else fp32."""
-    if device.type == "cpu" and why_no_int8(folder) is None:
-        return "openvino_int8"
-    return "torch_bf16" if has_bf16(device) else "torch_fp32"
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -98,18 +90,3 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu._is_avx512_bf16_supported())
-
-
-def why_no_int8(folder: str) -> str | None:
-    """Why the model in `folder` does not run in int8 on this machine; None where it does."""
-    about = read_int8(folder)
-    if about is None:
-        return f"{folder} has no int8 encoder; train it with quantization.make true"
-    if not about.is_accepted:
-        lost = ", ".join(f"{n} {k:.4f}" for n, k in about.kept.items() if k < about.least)
-        return f"int8 keeps of fp32's test measures: {lost}; wanted {about.least} or more"
-    if find_spec("openvino") is None:
-        return "the package openvino is not installed; install the extra int8"
-    from profile_lib.inference.openvino_int8 import has_int8
-
-    return None if has_int8() else "this processor has no int8 instructions"

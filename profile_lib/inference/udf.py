@@ -5,21 +5,24 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from pyspark import SparkContext, TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.inference.predictor import Predictions, Predictor, Work
-from profile_lib.inference.runtimes import RuntimeName
+from profile_lib.inference.choice import RuntimeName
 from profile_lib.positions import with_codes
 from profile_lib.prefetch import Prefetched
 from profile_lib.workers import settle
+
+if TYPE_CHECKING:  # torch is for the workers: a driver starts sooner without it
+    import torch
+
+    from profile_lib.inference.predictor import Predictions, Predictor, Work
 
 AT_ONCE = 32  # rows between two looks at the clock: some passes of the encoder
 TASKS_A_CORE = 4  # so many parts of the rows, so that no core waits long for the last one
@@ -48,7 +51,7 @@ class Counts(NamedTuple):
         """All at zero."""
         return cls(*[context.accumulator(0) for _ in cls._fields])
 
-    def add(self, loads: int, before: Work, after: Work, left: int) -> None:
+    def add(self, loads: int, before: "Work", after: "Work", left: int) -> None:
         """What one task has done."""
         done = (loads, *(b - a for a, b in zip(before, after, strict=True)), left)
         for counter, more in zip(self, done, strict=True):
@@ -118,11 +121,13 @@ def task_threads() -> int:
     return 1 if task is None else task.cpus()
 
 
-def task_device() -> torch.device:
+def task_device() -> "torch.device":
     """The GPU that Spark gave to the task that asks, else the first there is, else the processor.
 
     With `spark.task.resource.gpu.amount` 1 each task, and so each Python worker, has its own.
     """
+    import torch
+
     if not torch.cuda.is_available():
         return torch.device("cpu")
     task = TaskContext.get()
@@ -164,7 +169,7 @@ def to_rows(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> Ro
     )
 
 
-def predict_until(end: float, predictor: Predictor, rows: Rows, n_reasons: int) -> pd.DataFrame:
+def predict_until(end: float, predictor: "Predictor", rows: Rows, n_reasons: int) -> pd.DataFrame:
     """One Arrow batch predicted in order, AT_ONCE rows at a time; what is not begun before `end`,
     a moment of time.monotonic, stays null."""
     if end == math.inf:
@@ -177,7 +182,7 @@ def predict_until(end: float, predictor: Predictor, rows: Rows, n_reasons: int) 
     return pd.concat([*parts, predict_rows(predictor, left, n_reasons)], ignore_index=True)
 
 
-def predict_rows(predictor: Predictor, rows: Rows, n_reasons: int) -> pd.DataFrame:
+def predict_rows(predictor: "Predictor", rows: Rows, n_reasons: int) -> pd.DataFrame:
     """One Arrow batch of rows predicted, in order; a row that is not known stays null."""
     known = rows.is_known
     # None and not NaN, which Arrow takes for a number in place of a list.
@@ -190,7 +195,7 @@ def predict_rows(predictor: Predictor, rows: Rows, n_reasons: int) -> pd.DataFra
     return out
 
 
-def _columns(found: Predictions, n_reasons: int) -> dict[str, np.ndarray]:
+def _columns(found: "Predictions", n_reasons: int) -> dict[str, np.ndarray]:
     n = len(found.vectors)
     tops = [
         np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :n_reasons]
@@ -212,12 +217,14 @@ def _predictor(
     folder: str,
     model_version: str,
     runtime: RuntimeName,
-    device: torch.device,
+    device: "torch.device",
     threads: int,
     batch_tokens: int,
     max_events: int,
-) -> Predictor:
+) -> "Predictor":
     """Loaded once a Python worker, which serves many tasks, and anew for another version."""
+    from profile_lib.inference.predictor import Predictor
+
     gc.unfreeze()  # what is left of an earlier one may go
     return Predictor.load(
         folder,

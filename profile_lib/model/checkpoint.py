@@ -1,31 +1,26 @@
 """A model to and from a folder: safetensors, never pickle; written whole or not at all."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
 
-from profile_lib.errors import InputError, wrong_keys
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.about import (
+    ABOUT,
+    WEIGHTS,
+    About,
+    check_file,
+    read_about,
+    sha256_of,
+    version_of,
+)
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 
-WEIGHTS, ABOUT = "model.safetensors", "model.json"
-
-
-class About(BaseModel):
-    """What model.json tells of a model."""
-
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
-    model_version: str  # the folder's name and a hash of spec and weights
-    files: dict[str, str]  # path below the folder → its SHA-256, of all but this description
-    spec: ModelSpec
-    metrics: dict[str, Any]
-    table_versions: dict[str, int]  # of the tables it was trained from
+ENCODER = "bert."  # its weights' names begin so
 
 
 def save_model(
@@ -42,6 +37,8 @@ def save_model(
 
     Everything is written to a sibling, which then takes the folder's place.
     """
+    from transformers import AutoTokenizer  # heavy, and who loads a model needs none
+
     spec, target = model.spec, Path(folder)
     fresh = target.with_name(target.name + ".writing")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -55,7 +52,7 @@ def save_model(
         shutil.copytree(source, fresh / name)
     written = _checksums(fresh)
     about = About(
-        model_version=f"{target.name}-{_version(written[WEIGHTS], spec)}",
+        model_version=f"{target.name}-{version_of(written[WEIGHTS], spec)}",
         files=written,
         spec=spec,
         metrics=dict(metrics),
@@ -66,76 +63,22 @@ def save_model(
     return about
 
 
-def read_about(folder: str) -> About:
-    """What a model's folder says of itself, without its weights.
-
-    Raises InputError where there is no model or its model.json is not one.
-    """
-    path = Path(folder) / ABOUT
-    if not path.is_file():
-        raise InputError(f"{folder}: no {ABOUT}; run train_model first, or name its folder")
-    try:
-        return About.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise InputError(f"{path}: not a model's description: {wrong_keys(error)}") from error
-
-
-def check_model(folder: str) -> About:
-    """What a model's folder says of itself, once every file of it is as it was saved.
-
-    Raises InputError where one is missing or was changed, the description itself among them.
-    """
-    about = read_about(folder)
-    for name in sorted(about.files):
-        _check_file(folder, name, about)
-    named = about.model_version.rpartition("-")[2]
-    if (found := _version(about.files.get(WEIGHTS, ""), about.spec)) != named:
-        raise InputError(
-            f"{folder}: {ABOUT} tells of version {named}, but what it describes is {found}: it was "
-            "changed after training; train the model again, or fetch it again"
-        )
-    return about
-
-
-def load_model(folder: str) -> tuple[ProfileModel, ModelSpec, About]:
-    """The model as it was saved, in evaluation mode.
+def load_model(folder: str, *, with_encoder: bool = True) -> tuple[ProfileModel, ModelSpec, About]:
+    """The model as it was saved, in evaluation mode; its encoder may be left where it is.
 
     Raises InputError where a file is missing or the weights are not those that were saved.
     """
     about = read_about(folder)
-    _check_file(folder, WEIGHTS, about)
-    model = ProfileModel(about.spec)
-    model.load_state_dict(load_file(Path(folder) / WEIGHTS))
+    check_file(folder, WEIGHTS, about)
+    model, weights = ProfileModel(about.spec, with_encoder=with_encoder), Path(folder) / WEIGHTS
+    of_all = load_file(weights).items()
+    model.load_state_dict({k: v for k, v in of_all if with_encoder or not k.startswith(ENCODER)})
     return model.eval(), about.spec, about
-
-
-def _check_file(folder: str, name: str, about: About) -> None:
-    path = Path(folder) / name
-    if not path.is_file():
-        raise InputError(f"{folder}: no {name}; the folder is not whole, train the model again")
-    wanted, found = about.files.get(name, "none"), sha256_of(path)
-    if found != wanted:
-        raise InputError(
-            f"{path}: sha256 {found[:12]}…, {ABOUT} says {wanted[:12]}…: "
-            "the file was changed after training; train the model again"
-        )
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
-
-
-def _version(weights: str, spec: ModelSpec) -> str:
-    """A hash of the weights' checksum and the spec."""
-    told = spec.model_dump_json(exclude_defaults=True)  # a later version may know more fields
-    return hashlib.sha256((weights + told).encode()).hexdigest()[:12]
-
-
-def sha256_of(path: Path) -> str:
-    """The checksum of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _swap(fresh: Path, target: Path) -> None:

@@ -1,49 +1,18 @@
 """Token ids and numbers in, the interest vector and logits out; knows no table and no Spark."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
-from transformers.cache_utils import DynamicCache
-from transformers.utils import logging
 
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
 from profile_lib.model.numbers import Numbers
-from profile_lib.model.pruning import HeadsLeft, drop_heads
-from profile_lib.model.tasks import CategorySpec, TaskSpec
+from profile_lib.model.pruning import drop_heads
+from profile_lib.model.spec import ModelSpec
 
-
-class ModelSpec(BaseModel):
-    """Everything a model is built from, but its weights."""
-
-    model_config = ConfigDict(frozen=True)
-    tasks: tuple[TaskSpec, ...]
-    numeric: tuple[str, ...]  # names of the numeric features, in order
-    categories: tuple[CategorySpec, ...] = ()  # their positions stand behind the numbers
-    numeric_bins: int
-    numeric_hidden: int
-    joined_size: int
-    dropout: float
-    max_tokens: int
-    separator_id: int  # the token that ends an event in the text
-    bert: dict[str, Any] | None  # a BertConfig as a dictionary; None: numbers alone, no text
-    prefix_tokens: int = 0  # tuned keys and values before every text, in each layer
-    heads_left: HeadsLeft | None = None  # None: all heads of every layer
-
-    @property
-    def heads(self) -> HeadsLeft:
-        """The encoder's attention heads that are left of each layer."""
-        if self.heads_left is not None or self.bert is None:
-            return self.heads_left or ()
-        return (tuple(range(self.bert["num_attention_heads"])),) * self.bert["num_hidden_layers"]
-
-    @property
-    def pad_id(self) -> int:
-        """The token behind the last one of a short text."""
-        return int((self.bert or {}).get("pad_token_id") or 0)
+if TYPE_CHECKING:  # takes longer to import than torch, and is of no use where another runs it
+    from transformers import BertConfig, BertModel
 
 
 class Output(NamedTuple):
@@ -57,14 +26,17 @@ class Output(NamedTuple):
 class ProfileModel(nn.Module):
     """A BERT encoder over the behaviour text, joined with the numeric features; or these alone."""
 
-    bert: BertModel | None
+    bert: "BertModel | None"
     prefix: nn.Parameter | None
 
-    def __init__(self, spec: ModelSpec, bert: BertModel | None = None):
+    def __init__(
+        self, spec: ModelSpec, bert: "BertModel | None" = None, *, with_encoder: bool = True
+    ):
+        """Without its encoder it takes up what another runtime makes of the texts."""
         super().__init__()
         self.spec = spec
-        if bert is None and spec.bert is not None:
-            bert = BertModel(BertConfig.from_dict(spec.bert), add_pooling_layer=False)
+        if bert is None and spec.bert is not None and with_encoder:
+            bert = _new_bert(spec.bert)
             if spec.heads_left is not None:
                 drop_heads(bert, spec.heads_left)
         self.bert = bert
@@ -78,13 +50,13 @@ class ProfileModel(nn.Module):
             tuple(len(category.values) for category in spec.categories),
         )
         outputs = {task.name: task.n_outputs for task in spec.tasks}
-        hidden_size = None if bert is None else int(bert.config.hidden_size)
+        hidden_size = None if spec.bert is None else int(spec.bert["hidden_size"])
         self.heads = Heads(hidden_size, spec.joined_size, outputs, spec.dropout)
 
     @property
     def has_text(self) -> bool:
         """Whether it reads the behaviour text, or the numbers alone."""
-        return self.bert is not None
+        return self.spec.bert is not None
 
     def encode(self, token_ids: Tensor, n_tokens: Tensor) -> Tensor:
         """(B, T) ids of which `n_tokens` (B,) count → the last hidden states (B, T, H)."""
@@ -92,6 +64,8 @@ class ProfileModel(nn.Module):
         mask = _is_token(token_ids.shape[1], n_tokens).long()
         if self.prefix is None:
             return self.bert(input_ids=token_ids, attention_mask=mask).last_hidden_state
+        from transformers.cache_utils import DynamicCache
+
         n, before = len(token_ids), DynamicCache()
         for layer, of_all_heads in enumerate(self.prefix):
             keys, values = of_all_heads[:, list(self.spec.heads[layer])]
@@ -129,7 +103,13 @@ class ProfileModel(nn.Module):
         return Output(vector, logits, hidden)
 
 
-def _prefix(config: BertConfig, n_tokens: int) -> nn.Parameter | None:
+def _new_bert(config: dict[str, Any]) -> "BertModel":
+    from transformers import BertConfig, BertModel
+
+    return BertModel(BertConfig.from_dict(config), add_pooling_layer=False)
+
+
+def _prefix(config: "BertConfig", n_tokens: int) -> nn.Parameter | None:
     """Keys and values, (layers, 2, heads, n_tokens, H / heads), that stand before every text
     (Li & Liang, Prefix-Tuning, 2021)."""
     if n_tokens == 0:
@@ -141,13 +121,16 @@ def _prefix(config: BertConfig, n_tokens: int) -> nn.Parameter | None:
 
 def load_encoder(
     folder: str, layers: int | None, max_tokens: int, dropout: float | None = None
-) -> BertModel:
+) -> "BertModel":
     """A pretrained encoder, of which the lowest `layers` are kept (None: all).
 
     `dropout` takes the place of its own, where given.
 
     Raises InputError where it has fewer layers or reads shorter texts than asked.
     """
+    from transformers import BertModel
+    from transformers.utils import logging
+
     logging.set_verbosity_error()  # what is not taken of a checkpoint, its pooler, is no news
     logging.disable_progress_bar()
     changed: dict[str, Any] = {}

@@ -7,18 +7,19 @@ tuple of tuples, and stands in a model's spec: it says of what shape the layers 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import BertModel
 
 from profile_lib.errors import InputError
+from profile_lib.model.spec import HeadsLeft
 
-HeadsLeft = tuple[tuple[int, ...], ...]  # of each layer
+if TYPE_CHECKING:
+    from transformers import BertModel
 
 
-def drop_heads(bert: BertModel, heads_left: HeadsLeft) -> None:
+def drop_heads(bert: "BertModel", heads_left: HeadsLeft) -> None:
     """Leave each layer of `bert` room for so many heads only: query, key and value lose rows, the
     dense layer behind them loses columns. Their weights are drawn anew: load others."""
     for block, heads in zip(attention_blocks(bert), heads_left, strict=True):
@@ -30,7 +31,7 @@ def drop_heads(bert: BertModel, heads_left: HeadsLeft) -> None:
         attention.num_attention_heads, attention.all_head_size = len(heads), size
 
 
-def heads_of(bert: BertModel) -> list[int]:
+def heads_of(bert: "BertModel") -> list[int]:
     """How many heads each layer has."""
     return [block.self.num_attention_heads for block in attention_blocks(bert)]
 
@@ -41,7 +42,7 @@ def attention_blocks(bert: Any) -> list[Any]:
 
 
 @contextmanager
-def head_masks(bert: BertModel, n_rows: int) -> Iterator[list[Tensor]]:
+def head_masks(bert: "BertModel", n_rows: int) -> Iterator[list[Tensor]]:
     """While the body runs, what each head says of each row counts as often as a mask tells.
 
     The masks, (n_rows, heads) a layer, are all 1 and take gradients.

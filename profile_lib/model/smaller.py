@@ -13,7 +13,8 @@ from torch import Tensor
 
 from profile_lib.errors import InputError
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import HeadsLeft, attention_blocks
+from profile_lib.model.pruning import attention_blocks
+from profile_lib.model.spec import HeadsLeft
 
 LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\.(.*)")
 

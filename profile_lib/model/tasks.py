@@ -1,10 +1,12 @@
 """What a model is asked and reads: the kinds of tasks with their labels, and categories."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 
@@ -48,7 +50,7 @@ class TaskSpec(BaseModel):
             self.kind, 1.0
         )
 
-    def answers(self, logits: Tensor) -> Tensor:
+    def answers(self, logits: "Tensor") -> "Tensor":
         """Logits (B,) or (B, C) → probabilities of the same shape, of a regression the value."""
         if self.kind == "regression":
             return logits * self.scale + self.center

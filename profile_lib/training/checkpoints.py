@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import sha256_of
+from profile_lib.model.about import sha256_of
 from profile_lib.training.folders import Folder, folder_at, told_when_full
 
 KEPT = 2  # the last one, and one more for whoever finds it broken

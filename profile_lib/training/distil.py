@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.augment import Augmenter
 from profile_lib.training.fit import FitJob

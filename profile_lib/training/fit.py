@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from profile_lib.model.checkpoint import WEIGHTS, load_model
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.about import WEIGHTS
+from profile_lib.model.checkpoint import load_model
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.adapters import choose_tuned, merge_adapters
 from profile_lib.training.augment import Augmenter

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedT
 from transformers.utils import logging
 
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import sha256_of
+from profile_lib.model.about import sha256_of
 from profile_lib.training.feed import Feed
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.loop import Loop, Tell

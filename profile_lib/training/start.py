@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from transformers import AutoTokenizer
 
-from profile_lib.model.encoder import ModelSpec, ProfileModel, load_encoder
+from profile_lib.model.encoder import ProfileModel, load_encoder
 from profile_lib.model.numbers import NumberStatistics
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec
 from profile_lib.training.snapshot import Snapshot
 

@@ -82,3 +82,15 @@ def test_token_arrays_have_one_length_and_keep_their_true_one(rows):
     assert found[1].token_ids == [101] + [view] * 6 + [102]
     assert found[2].token_ids == found[0].token_ids
     assert [row.n_tokens for row in found] == [5, 8, 5, 2]
+
+
+def test_tokens_are_those_of_transformers(rows):
+    from transformers import AutoTokenizer
+
+    texts = ["View BLUE mug 19.90", "买 蓝色 杯子", "café | straße [SEP] x", "", "a " * 40]
+    frame = rows("id int, text string", *enumerate(texts))
+    found = add_tokens(frame, encoder_folder("default"), 16).orderBy("id").collect()
+    saved = AutoTokenizer.from_pretrained(encoder_folder("default"))
+    wanted = saved(texts, truncation=True, max_length=16, padding="max_length")
+    assert [row.token_ids for row in found] == wanted["input_ids"]
+    assert [row.n_tokens for row in found] == [sum(mask) for mask in wanted["attention_mask"]]

@@ -20,7 +20,8 @@ from profile_lib.inference.udf import (
     to_rows,
 )
 from profile_lib.model.checkpoint import save_model
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 CLS, SEP = 1, 2

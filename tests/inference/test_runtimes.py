@@ -8,9 +8,10 @@ import torch
 
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
-from profile_lib.inference.runtimes import load_runtime, run_by
+from profile_lib.inference.runtimes import choose_runtime, load_runtime, run_by
 from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.checkpoint import About, check_model, save_model
+from profile_lib.model.about import About, check_model
+from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.quantized import DESCRIPTION, INT8, Int8About
 from profile_lib.training.quantize import quantize_encoder
@@ -73,18 +74,18 @@ def test_a_model_run_by_a_runtime_is_measured_like_any_other(saved, model):
 
 
 def test_auto_is_int8_where_it_was_accepted_and_no_int8_where_it_was_not(saved, model, tmp_path):
-    assert load_runtime("auto", str(saved), model, CPU, threads=1).name == "openvino_int8"
+    assert choose_runtime("auto", str(saved), CPU) == "openvino_int8"
     quantize_encoder(model, TEXTS, tmp_path / INT8)
     save(model, tmp_path, is_accepted=False)
     refused = str(tmp_path / "m")
-    assert load_runtime("auto", refused, model, CPU, threads=1).name.startswith("torch_")
+    assert choose_runtime("auto", refused, CPU).startswith("torch_")
     with pytest.raises(InputError, match=r"int8 keeps .* buys pr_auc 0.9900; wanted 0.995"):
-        load_runtime("openvino_int8", refused, model, CPU, threads=1)
+        choose_runtime("openvino_int8", refused, CPU)
 
 
-def test_int8_that_was_never_made_is_told(model, tmp_path):
+def test_int8_that_was_never_made_is_told(tmp_path):
     with pytest.raises(InputError, match="no int8 encoder; train it with quantization.make true"):
-        load_runtime("openvino_int8", str(tmp_path), model, CPU, threads=1)
+        choose_runtime("openvino_int8", str(tmp_path), CPU)
 
 
 def test_a_changed_int8_graph_is_found(saved):
@@ -101,7 +102,7 @@ def test_a_changed_int8_graph_is_found(saved):
 def test_bf16_is_near_fp32_or_refused_by_a_processor_without_it(saved, model):
     if not torch.cpu._is_avx512_bf16_supported():
         with pytest.raises(InputError, match="this cpu has no bf16; wanted auto or torch_fp32"):
-            load_runtime("torch_bf16", str(saved), model, CPU, threads=1)
+            choose_runtime("torch_bf16", str(saved), CPU)
         return
     found = load_runtime("torch_bf16", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
     plain = load_runtime("torch_fp32", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)

@@ -12,7 +12,8 @@ from jobs.compress_model import compress_settings
 from jobs.fitting import NAMES
 from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import load_model, read_about
+from profile_lib.model.about import read_about
+from profile_lib.model.checkpoint import load_model
 from profile_lib.model.pruning import heads_of
 from profile_lib.store import Store
 from profile_lib.training.distil import as_taught

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from jobs import promote_model, train_model
-from jobs.fitting import tracker_of
 from jobs.profiling import served_model
 from profile_lib import tracking
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import load_model, read_about
+from profile_lib.model.about import read_about
+from profile_lib.model.checkpoint import load_model
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
@@ -57,7 +57,7 @@ def settings(tmp_path_factory):
 def tracked(store, settings) -> tuple[Settings, Tracker]:
     """A model that has learned next to nothing, as the first champion."""
     given = settings("training.head_lr=1e-6")
-    tracker = tracker_of(given)
+    tracker = Tracker.of(given.tracking.model_dump())
     assert tracker.version_of("shop", CHAMPION) is None
     train_model.run(store, given, None)
     promote_model.run(store, given, None)

@@ -15,7 +15,8 @@ from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.merge import IS_DELETED
 from profile_lib.model.checkpoint import save_model
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
 from profile_lib.tables import (

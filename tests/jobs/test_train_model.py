@@ -14,7 +14,8 @@ from jobs import train_model
 from jobs.quantizing import shares_kept
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import check_model, load_model
+from profile_lib.model.about import check_model
+from profile_lib.model.checkpoint import load_model
 from profile_lib.model.quantized import read_int8
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES

@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import BertConfig, BertTokenizer
 
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 
 BERT = BertConfig(

@@ -8,7 +8,8 @@ import torch
 from transformers import AutoTokenizer
 
 from profile_lib.errors import InputError
-from profile_lib.model.checkpoint import check_model, load_model, read_about, save_model
+from profile_lib.model.about import check_model, read_about
+from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.numbers import NumberStatistics
 
 IDS, N_TOKENS = torch.tensor([[2, 5, 3]]), torch.tensor([3])

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model, save_model
-from profile_lib.model.encoder import ModelSpec, ProfileModel
+from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.pruning import head_masks, heads_of, most_important
 from profile_lib.model.smaller import pruned_of, student_of
+from profile_lib.model.spec import ModelSpec
 from tests.worlds import tiny_spec
 
 IDS, N_TOKENS = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]]), torch.tensor([4, 3])

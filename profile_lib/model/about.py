@@ -1,0 +1,79 @@
+"""What a model's folder says of itself, and whether it is as it was saved; needs no torch."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from profile_lib.errors import InputError, wrong_keys
+from profile_lib.model.spec import ModelSpec
+
+WEIGHTS, ABOUT = "model.safetensors", "model.json"
+
+
+class About(BaseModel):
+    """What model.json tells of a model."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_version: str  # the folder's name and a hash of spec and weights
+    files: dict[str, str]  # path below the folder → its SHA-256, of all but this description
+    spec: ModelSpec
+    metrics: dict[str, Any]
+    table_versions: dict[str, int]  # of the tables it was trained from
+
+
+def read_about(folder: str) -> About:
+    """What a model's folder says of itself, without its weights.
+
+    Raises InputError where there is no model or its model.json is not one.
+    """
+    path = Path(folder) / ABOUT
+    if not path.is_file():
+        raise InputError(f"{folder}: no {ABOUT}; run train_model first, or name its folder")
+    try:
+        return About.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise InputError(f"{path}: not a model's description: {wrong_keys(error)}") from error
+
+
+def check_model(folder: str) -> About:
+    """What a model's folder says of itself, once every file of it is as it was saved.
+
+    Raises InputError where one is missing or was changed, the description itself among them.
+    """
+    about = read_about(folder)
+    for name in sorted(about.files):
+        check_file(folder, name, about)
+    named = about.model_version.rpartition("-")[2]
+    if (found := version_of(about.files.get(WEIGHTS, ""), about.spec)) != named:
+        raise InputError(
+            f"{folder}: {ABOUT} tells of version {named}, but what it describes is {found}: it was "
+            "changed after training; train the model again, or fetch it again"
+        )
+    return about
+
+
+def check_file(folder: str, name: str, about: About) -> None:
+    """Raise InputError where a file of a model is missing or is not the one that was saved."""
+    path = Path(folder) / name
+    if not path.is_file():
+        raise InputError(f"{folder}: no {name}; the folder is not whole, train the model again")
+    wanted, found = about.files.get(name, "none"), sha256_of(path)
+    if found != wanted:
+        raise InputError(
+            f"{path}: sha256 {found[:12]}…, {ABOUT} says {wanted[:12]}…: "
+            "the file was changed after training; train the model again"
+        )
+
+
+def version_of(weights: str, spec: ModelSpec) -> str:
+    """A hash of the weights' checksum and the spec."""
+    told = spec.model_dump_json(exclude_defaults=True)  # a later version may know more fields
+    return hashlib.sha256((weights + told).encode()).hexdigest()[:12]
+
+
+def sha256_of(path: Path) -> str:
+    """The checksum of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
