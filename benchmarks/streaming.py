@@ -1,0 +1,224 @@
+"""How soon an event is in its user's profile, and whether a stream slows down with time.
+
+    python benchmarks/streaming.py rate --events-per-second 100 --minutes 10 --folder FOLDER
+    python benchmarks/streaming.py drift --batches 1000 --folder FOLDER
+
+Reads events, items and users of the settings' tables and the model (run the jobs up to train_model
+first), works on copies of so many users in FOLDER, which it deletes afterwards, and writes each
+part into benchmarks/results/streaming.json.
+
+The real job runs; a thread beside it appends a second's events each second, by Spark, which takes
+its share of the cores. An event counts from the tick at which it is handed over, kept or not, until
+the commit of user_profiles that holds it. `rate`: percentiles of that. `drift`: the mean seconds of
+the last hundred batches beside those of the first after a warm-up, few events each.
+"""
+
+import argparse
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from measure import PeakMemory, save, spread
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+from refresh import scratch
+
+from jobs import stream_profiles
+from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.spark import start_spark
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
+
+KINDS = {"view": 0.8, "cart": 0.15, "purchase": 0.05}
+SKEW = 0.5  # of users by their rank, as Zipf has it; with 1 a few would be bots
+WARM_SECONDS, WARM_BATCHES, SOME_BATCHES = 60, 50, 100
+WANTED = {"p95_seconds": 3.0, "last_to_first": 1.10}
+IS_OVER = Callable[[StreamingQuery, float], bool]  # by the query, and the seconds of writing
+
+
+class Writer(threading.Thread):
+    """Appends events as users make them, from when the stream has begun until `is_over`."""
+
+    def __init__(self, store: Store, a_second: int, seed: int, is_over: IS_OVER) -> None:
+        super().__init__(daemon=True)
+        users = store.read(EVENTS).select("user_id").distinct().orderBy("user_id")
+        self.users = np.array([r[0] for r in users.collect()])
+        self.items = np.array([r[0] for r in store.read(ITEMS).select("item_id").collect()])
+        self.store, self.a_second, self.is_over = store, a_second, is_over
+        self.rng = np.random.default_rng(seed)
+        weights = 1 / np.arange(1, len(self.users) + 1) ** SKEW
+        self.weights = weights / weights.sum()
+        self.n, self.commit_seconds = 0, list[float]()
+        self.batches = list[Any]()  # the query's progress
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Write, and stop the stream when all is through."""
+        spark = self.store.spark
+        while not (active := spark.streams.active) or active[0].lastProgress is None:
+            time.sleep(0.2)
+        query = active[0]
+        try:
+            self._write(query)
+            query.processAllAvailable()
+            progress = query.recentProgress[1:]  # without the batch of all that was there
+            self.batches = [p for p in progress if p["numInputRows"]]
+        except Exception as error:  # noqa: BLE001 - told by the main thread
+            self.error = error
+        query.stop()
+
+    def _write(self, query: StreamingQuery) -> None:
+        self.began, tick = time.time(), 0
+        while not self.is_over(query, time.time() - self.began):
+            due = int(time.time() - self.began) + 1  # a writer that is late has several to write
+            rows = pd.concat([self._events(number) for number in range(tick, due)])
+            tick, began = due, time.time()
+            frame = self.store.spark.createDataFrame(rows, EVENTS.schema).coalesce(1)
+            frame.write.format("delta").mode("append").save(self.store.path(EVENTS))
+            self.commit_seconds.append(time.time() - began)
+            time.sleep(max(0.0, self.began + tick - time.time()))
+
+    def _events(self, tick: int) -> pd.DataFrame:
+        now, n = datetime.fromtimestamp(self.began + tick, UTC), self.a_second
+        told = {
+            "event_id": [f"streamed {self.n + number}" for number in range(n)],
+            "user_id": self.rng.choice(self.users, n, p=self.weights),
+            "event_ts": now, "event_date": now.date(), "ingest_ts": now,
+            "event_type": self.rng.choice(list(KINDS), n, p=list(KINDS.values())),
+            "item_id": self.rng.choice(self.items, n), "price": 9.0, "source": "benchmark",
+        }  # fmt: skip
+        self.n += n
+        return pd.DataFrame(told).reindex(columns=EVENTS.names()).astype(object)
+
+
+def streamed(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]:
+    """Run the job until the writer stops it; what each batch and commit took."""
+    store.spark.conf.set("spark.sql.streaming.numRecentProgressUpdates", "100000")
+    with PeakMemory(os.getpid()) as memory:
+        writer.start()
+        stream_profiles.run(store, settings, None)
+        writer.join()
+    if writer.error is not None:
+        raise writer.error
+    seconds = [p["durationMs"]["triggerExecution"] / 1000 for p in writer.batches]
+    return {
+        "users": len(writer.users),
+        "events": writer.n,
+        "events_a_second": writer.a_second,
+        "batch_seconds": spread(seconds),
+        "writer_commit_seconds": spread(writer.commit_seconds),
+        "peak_gib": round(memory.gib, 2),
+    }
+
+
+def rate(store: Store, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
+    """Percentiles of event-to-visible at so many events a second."""
+    writer = Writer(
+        store, given.events_per_second, given.seed, lambda _, s: s >= given.minutes * 60
+    )
+    told = streamed(store, settings, writer)
+    seconds = until_visible(store, writer.began)
+    warm = seconds[seconds["at"] >= min(WARM_SECONDS, given.minutes * 60 / 2)]
+    last = seconds[seconds["at"] >= given.minutes * 60 - WARM_SECONDS]
+    return told | {
+        "minutes": given.minutes,
+        "event_to_visible_seconds": percentiles(warm["seconds"]),
+        "in_the_last_minute": percentiles(last["seconds"]),
+        "never_visible": int(seconds["seconds"].isna().sum()),
+        "wanted_p95_seconds": WANTED["p95_seconds"],
+    }
+
+
+def drift(store: Store, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
+    """Whether batches take longer in the end than after a warm-up, few events each."""
+
+    def is_over(query: StreamingQuery, _: float) -> bool:
+        return query.lastProgress["batchId"] >= given.batches + WARM_BATCHES
+
+    writer = Writer(store, given.events_per_second, given.seed, is_over)
+    told = streamed(store, settings, writer)
+    seconds = [p["durationMs"]["triggerExecution"] / 1000 for p in writer.batches]
+    warm = seconds[WARM_BATCHES:]
+    some = min(SOME_BATCHES, len(warm) // 2)
+    first, last = np.mean(warm[:some]), np.mean(warm[-some:])
+    return told | {
+        "batches": len(warm),
+        "batches_compared": some,
+        "first_seconds": round(float(first), 3),
+        "last_seconds": round(float(last), 3),
+        "last_to_first": round(float(last / first), 3),
+        "wanted_last_to_first": WANTED["last_to_first"],
+    }
+
+
+def until_visible(store: Store, began: float) -> pd.DataFrame:
+    """Of each streamed event `at`, the second at which it came, and how many `seconds` later the
+    commit was made that first shows a profile as of after it; null where none does."""
+    changed = store.changes(USER_PROFILES, 0)
+    if changed is None:
+        raise SystemExit("the change feed of user_profiles does not reach back")
+    is_new = F.col("_change_type").isin("insert", "update_postimage")
+    by_moment = changed.where(is_new).groupBy("user_id", "as_of_ts")
+    shown = by_moment.agg(F.min("_commit_timestamp").alias("shown_ts")).toPandas()
+    came = store.read(EVENTS).where("source = 'benchmark'").select("user_id", "ingest_ts")
+    both = pd.merge_asof(
+        came.toPandas().sort_values("ingest_ts"),
+        shown.sort_values("as_of_ts"),
+        left_on="ingest_ts", right_on="as_of_ts", by="user_id",
+        direction="forward", allow_exact_matches=False,
+    )  # fmt: skip
+    start = pd.Timestamp(began, unit="s")
+    return pd.DataFrame(
+        {
+            "at": (both["ingest_ts"] - start).dt.total_seconds(),
+            "seconds": (both["shown_ts"] - both["ingest_ts"]).dt.total_seconds(),
+        }
+    )
+
+
+def percentiles(seconds: pd.Series) -> dict[str, Any]:
+    """p50, p95, p99 and the most; an event that was never shown counts as never."""
+    known = seconds.fillna(np.inf)
+    named = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return {name: round(float(known.quantile(q, "higher")), 2) for name, q in named.items()}
+
+
+PARTS = {"rate": rate, "drift": drift}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--config", default="conf/ga.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    parser.add_argument("--folder", required=True, help="where the copies are written")
+    parser.add_argument("--users", type=int, default=20_000, help="who are known before")
+    parser.add_argument("--events-per-second", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=10, help="of writing, for `rate`")
+    parser.add_argument("--batches", type=int, default=1000, help="for `drift`")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    settings = load_settings(given.config, given.set)
+    folder = Path(given.folder) / "streaming_benchmark"
+    settings = with_values(settings, {"stream.checkpoint": str(folder / "checkpoint")})
+    spark = start_spark(settings.spark, "benchmark")
+    source = Store(spark, settings.paths.tables)
+    known = source.read(EVENTS)
+    some = known.select("user_id").distinct().orderBy(F.xxhash64("user_id")).limit(given.users)
+    with scratch(source, folder, known.join(some, "user_id", "left_semi")) as store:
+        result = PARTS[given.part](store, settings, given)
+        waiting = store.read(USER_PROFILES).agg(F.avg(F.col("awaits").isNotNull().cast("int")))
+        result["share_that_awaits_the_model_at_the_end"] = waiting.collect()[0][0]
+    part = given.part if given.part == "drift" else f"{given.events_per_second} events a second"
+    save("streaming", part, {"runtime": settings.refresh.runtime, "seed": given.seed} | result)
+
+
+if __name__ == "__main__":
+    main()
