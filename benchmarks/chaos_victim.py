@@ -1,0 +1,63 @@
+"""The stream of profiles, and beside it a refresh whenever the file `ask` is there.
+
+Not run by hand: `chaos.py` starts it and kills it. It lies with its checkpoint in one folder. What
+a refresh does not show on disk by itself it tells by files in `signs`.
+"""
+
+import os
+import threading
+import time
+import traceback
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+
+from jobs import stream_profiles
+from jobs.command import main
+from jobs.profiling import served_model
+from jobs.refresh_profiles import Refresh
+from profile_lib.config import Settings
+from profile_lib.store import Store
+
+
+def told(folder: Path, phase: str) -> None:
+    """Leave a sign."""
+    (folder / "signs").mkdir(exist_ok=True)
+    (folder / "signs" / f"{time.time_ns()}.{phase}").touch()
+
+
+class Told(Refresh):
+    """A refresh that tells when it begins to compute."""
+
+    def compute(self, users: DataFrame) -> None:
+        """As it does, with a sign before."""
+        told(Path(self.settings.stream.checkpoint).parent, "computing")
+        super().compute(users)
+
+
+def refreshes(store: Store, settings: Settings) -> None:
+    """Refresh as often as asked; where that fails, the process ends as a failed job does."""
+    folder = Path(settings.stream.checkpoint).parent
+    ask, model = folder / "ask", served_model(settings)
+    try:
+        while True:
+            if ask.is_file():
+                told(folder, "reading")
+                Told(store, settings, model).catch_up()
+                ask.unlink()
+            time.sleep(0.05)
+    finally:  # never by itself
+        traceback.print_exc()
+        os._exit(1)
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """The job, and the refreshes in a session of their own."""
+    other = store.for_batches(store.spark.newSession())
+    threading.Thread(target=refreshes, args=(other, settings), daemon=True).start()
+    stream_profiles.run(store, settings, day)
+
+
+if __name__ == "__main__":
+    main("chaos_victim", run, __doc__)

@@ -1,0 +1,40 @@
+"""The textbook's stream: foreachBatch, and a MERGE that adds a batch's counts to a table's.
+
+Not run by hand: `chaos.py` starts it and kills it. As the documentation of Delta shows it, with the
+counter that its readers make of it, and without `txnAppId` and `txnVersion`.
+"""
+
+from datetime import date
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.command import main
+from profile_lib.config import Settings
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS
+
+
+def run(store: Store, settings: Settings, _: date | None) -> None:
+    """Count the events of each user, as they come, into the table `counts`."""
+    counts = str(Path(store.root) / "counts")
+
+    def add(batch: DataFrame, _: int) -> None:
+        source = batch.groupBy("user_id").agg(F.count("*").alias("n_events"))
+        merge = (
+            DeltaTable.forPath(batch.sparkSession, counts)
+            .alias("target")
+            .merge(source.alias("source"), "target.user_id = source.user_id")
+        )
+        merge = merge.whenMatchedUpdate(set={"n_events": "target.n_events + source.n_events"})
+        merge.whenNotMatchedInsertAll().execute()
+
+    reader = store.spark.readStream.format("delta").option("skipChangeCommits", "true")
+    writer = reader.load(store.path(EVENTS)).writeStream.foreachBatch(add)
+    writer.option("checkpointLocation", settings.stream.checkpoint).start().awaitTermination()
+
+
+if __name__ == "__main__":
+    main("textbook", run, __doc__)
