@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from profile_lib.errors import InputError, wrong_keys
 
+SPARK_CONF = "spark.conf."  # what follows is one name, and its value a text
+
 
 class Section(BaseModel):
     """A part of the settings: every key is wanted, no other is taken."""
@@ -449,12 +451,16 @@ def _set(values: dict[str, Any], override: str) -> None:
     key, is_set, text = override.partition("=")
     if not is_set or not key.rpartition(".")[2]:
         raise InputError(f"--set {override}: wanted section.key=value")
-    put_value(values, key, yaml.safe_load(text), f"--set {override}")
+    value = text if key.startswith(SPARK_CONF) else yaml.safe_load(text)
+    put_value(values, key, value, f"--set {override}")
 
 
 def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Set `section.key` in nested `values`. Raises InputError at `where` if a section is none."""
-    *sections, last = key.split(".")
+    if key.startswith(SPARK_CONF):
+        sections, last = SPARK_CONF.split(".")[:-1], key.removeprefix(SPARK_CONF)
+    else:
+        *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):

@@ -28,6 +28,13 @@ def test_a_file_changes_its_base_and_set_changes_both():
     assert settings.spark.conf["spark.ui.enabled"] == "false"
 
 
+def test_sparks_own_settings_are_set_by_their_whole_names():
+    given = ["spark.conf.spark.driver.memory=8g", "spark.conf.spark.ui.enabled=true"]
+    conf = load_settings(DEMO, given).spark.conf
+    assert conf["spark.driver.memory"] == "8g"
+    assert conf["spark.ui.enabled"] == "true"
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [
