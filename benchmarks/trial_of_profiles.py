@@ -10,9 +10,9 @@ from jobs.profiling import served_model
 from jobs.refresh_profiles import Refresh
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
-from tests.jobs.test_refresh_profiles import profiles, save_plain_model
+from tests.agreement import agree
 from tests.shops import Batch, batches_of, write_batch
-from tests.test_whole_way import agree
+from tests.small_shop import profiles, save_plain_model
 
 SHOPS = 12  # of four users each
 

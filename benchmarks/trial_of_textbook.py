@@ -5,7 +5,7 @@ from collections import Counter
 from benchmarks.kills import PARTS, Sign
 from benchmarks.trials import PHASES, Kill, Trial
 from profile_lib.tables import EVENTS
-from tests.jobs.test_refresh_profiles import event, frame
+from tests.small_shop import event, frame
 
 USERS = 48
 

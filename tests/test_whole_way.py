@@ -22,6 +22,7 @@ from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, SESSIONS, USER_PROFILES, Table
+from tests.agreement import agree
 from tests.worlds import tiny_shop
 
 ROOT = Path(__file__).parents[1]
@@ -78,20 +79,6 @@ def content(store: Store, table: Table) -> list[dict[str, object]]:
     """The rows, in order of their key."""
     rows = store.read(table).orderBy(*table.key).collect()
     return [row.asDict(recursive=True) for row in rows]
-
-
-def agree(found: object, wanted: object) -> bool:
-    """Whether all is equal, floats to a millionth or five digits: sums of another order, and texts
-    that share another pass, differ in the last ones."""
-    if isinstance(wanted, float):
-        return found == pytest.approx(wanted, rel=1e-5, abs=1e-6, nan_ok=True)
-    if isinstance(wanted, dict):
-        same = isinstance(found, dict) and found.keys() == wanted.keys()
-        return same and all(agree(found[key], wanted[key]) for key in wanted)
-    if isinstance(wanted, list):
-        same = isinstance(found, list) and len(found) == len(wanted)
-        return same and all(map(agree, found, wanted))
-    return found == wanted
 
 
 @pytest.mark.parametrize("by_day", [False, True], ids=["all", "a day"])

@@ -1,52 +1,20 @@
 """Incremental refreshes end where a full one does, write nothing for nothing, and go on."""
 
-from datetime import timedelta
-from pathlib import Path
-
 import pytest
-import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame
 
 from jobs import refresh_profiles
 from profile_lib.config import Settings, with_values
-from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
-from profile_lib.merge import IS_DELETED
-from profile_lib.model.checkpoint import save_model
-from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.spec import ModelSpec
-from profile_lib.model.tasks import TaskSpec
 from profile_lib.store import Store
-from profile_lib.tables import (
-    EVENTS,
-    ITEMS,
-    NUMERIC_FEATURES,
-    PROFILE_REFRESHES,
-    TABLES,
-    USER_PROFILES,
-    USERS,
-)
-from tests.shops import START, batches_of, write_batch
-from tests.test_whole_way import agree
+from profile_lib.tables import EVENTS, PROFILE_REFRESHES, TABLES, USER_PROFILES
+from tests.agreement import agree
+from tests.shops import batches_of, write_batch
+from tests.small_shop import MOVED, event, frame, new_shop, profiles, save_plain_model, write
 from tests.worlds import dev_settings
 
 SHOPS, BATCHES = 200, 3
-MOVED = "events_version"  # tells when a profile was computed, not what it says
-TITLES = {"mug": "blue mug", "tee": "blue tee", "pen": "red pen"}
-
-
-def save_plain_model(folder: Path, seed: int = 0) -> None:
-    """A model of the numbers alone."""
-    torch.manual_seed(seed)
-    spec = ModelSpec(
-        tasks=(TaskSpec(name="buys", kind="binary"),),
-        numeric=tuple(c.name for c in NUMERIC_FEATURES), numeric_bins=2, numeric_hidden=4,
-        joined_size=4, dropout=0.0, max_tokens=8, separator_id=102, bert=None,
-    )  # fmt: skip
-    model = ProfileModel(spec).eval()
-    save_model(str(folder), model, encoder_folder("default"), {}, {})
 
 
 @pytest.fixture
@@ -54,70 +22,19 @@ def shop(spark, tmp_path) -> tuple[Store, Settings]:
     return new_shop(spark, tmp_path)
 
 
-def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
-    given = dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_a_chunk=2")
-    save_plain_model(folder / "models" / given.training.name)
-    store = Store(spark, str(folder / "tables"))
-    catalogue(store, 0)
-    store.upsert(USERS, frame(store, USERS, []))
-    store.append(USERS, frame(store, USERS, [("ann", None, "f", None, None, {}, START)]))
-    return store, given
-
-
-def frame(store: Store, table, rows: list[tuple]) -> DataFrame:
-    return store.spark.createDataFrame(rows, table.schema)
-
-
-def catalogue(store: Store, version: int) -> None:
-    """Items whose mug is called and priced otherwise from one version to the next."""
-    rows = [
-        (item, f"{title} {version}" if item == "mug" else title, "things", "acme", 1.0,
-         (version % 3) / 4 if item == "mug" else 0.5, title.split())
-        for item, title in TITLES.items()
-    ]  # fmt: skip
-    store.upsert(ITEMS, frame(store, ITEMS, rows))
-
-
-def event(number: int, user: str, minute: int, kind: str, item: str | None, late: int) -> tuple:
-    ts = START + timedelta(minutes=minute)
-    values = {
-        "event_id": f"e{number}", "user_id": user, "event_ts": ts, "event_date": ts.date(),
-        "event_type": kind, "item_id": item if kind != "search" else None,
-        "query": "blue teapots" if kind == "search" else None, "price": 2.5, "source": "s",
-        "ingest_ts": ts + timedelta(minutes=late),
-    }  # fmt: skip
-    return tuple(values.get(name) for name in EVENTS.names())
-
-
-def write(store: Store, events: list[tuple], deleted: bool = False) -> None:
-    from pyspark.sql import functions as F
-
-    rows = frame(store, EVENTS, events).withColumn(IS_DELETED, F.lit(deleted))
-    store.upsert(EVENTS, rows)
-
-
-def profiles(store: Store) -> dict[str, dict]:
-    rows = [r.asDict(recursive=True) for r in store.read(USER_PROFILES).collect()]
-    assert len({r["user_id"] for r in rows}) == len(rows)
-    return {r["user_id"]: {k: v for k, v in r.items() if k != MOVED} for r in rows}
-
-
-def test_only_those_of_whom_something_changed_are_computed_again(shop):
-    store, given = shop
-    write(store, [event(n, user, n, "view", "tee", 0) for n, user in enumerate(["ann", "bob"])])
-    refresh_profiles.run(store, given, None)
+def test_only_those_of_whom_something_changed_are_computed_again(refreshed):
+    store, given = refreshed
     first = store.version(EVENTS)
+    known = profiles(store)
     write(store, [event(9, "ann", 50, "cart", "tee", 0)])
     refresh_profiles.run(store, given, None)
     rows = {r["user_id"]: r[MOVED] for r in store.read(USER_PROFILES).collect()}
-    assert rows == {"ann": store.version(EVENTS), "bob": first}
+    assert rows == dict.fromkeys(known, first) | {"ann": store.version(EVENTS)}
     assert profiles(store)["ann"]["recent"][0]["event_type"] == "cart"
 
 
-def test_where_nothing_is_new_nothing_is_written(shop):
-    store, given = shop
-    write(store, [event(0, "ann", 0, "view", "tee", 0)])
-    refresh_profiles.run(store, given, None)
+def test_where_nothing_is_new_nothing_is_written(refreshed):
+    store, given = refreshed
     tables = [table for table in TABLES if store.exists(table)]
     before = [store.version(table) for table in tables]
     refresh_profiles.run(store, given, None)
@@ -128,22 +45,18 @@ def test_where_nothing_is_new_nothing_is_written(shop):
     assert moved == {EVENTS.name, PROFILE_REFRESHES.name}
 
 
-def test_a_user_without_events_has_no_profile_any_more(shop):
-    store, given = shop
-    both = [event(0, "ann", 0, "view", "tee", 0), event(1, "bob", 0, "view", "tee", 0)]
-    write(store, both)
+def test_a_user_without_events_has_no_profile_any_more(refreshed):
+    store, given = refreshed
+    known = set(profiles(store))
+    write(store, [event(101, "bob", 1, "view", "tee", 0)], deleted=True)
     refresh_profiles.run(store, given, None)
-    write(store, both[1:], deleted=True)
-    refresh_profiles.run(store, given, None)
-    assert set(profiles(store)) == {"ann"}
+    assert set(profiles(store)) == known - {"bob"}
 
 
 def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
-    shop, monkeypatch, tmp_path, capsys
+    refreshed, monkeypatch, tmp_path, capsys
 ):
-    store, given = shop
-    write(store, [event(n, f"u{n}", n, "view", "tee", 0) for n in range(12)])
-    refresh_profiles.run(store, given, None)
+    store, given = refreshed
     old = {r["model_version"] for r in store.read(USER_PROFILES).collect()}
     save_plain_model(tmp_path / "models" / given.training.name, seed=1)
     given = with_values(given, {"refresh.buckets_a_chunk": 1})
@@ -166,10 +79,8 @@ def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
     assert {r["model_version"] for r in store.read(USER_PROFILES).collect()} == {half[0]}
 
 
-def test_another_number_of_buckets_leaves_every_user_one_profile(shop, tmp_path):
-    store, given = shop
-    write(store, [event(n, f"u{n}", n, "view", "tee", 0) for n in range(12)])
-    refresh_profiles.run(store, given, None)
+def test_another_number_of_buckets_leaves_every_user_one_profile(refreshed, tmp_path):
+    store, _ = refreshed
     more = dev_settings(tmp_path, "refresh.user_buckets=5", "refresh.buckets_a_chunk=5")
     refresh_profiles.run(store, more, None)
     assert len(profiles(store)) == 12
@@ -178,18 +89,17 @@ def test_another_number_of_buckets_leaves_every_user_one_profile(shop, tmp_path)
     assert {p["user_bucket"] for p in profiles(store).values()} == {0}
 
 
-def test_a_feed_that_does_not_reach_back_computes_all(shop):
-    store, given = shop
-    write(store, [event(0, "ann", 0, "view", "tee", 0)])
-    refresh_profiles.run(store, given, None)
+def test_a_feed_that_does_not_reach_back_computes_all(refreshed):
+    store, given = refreshed
+    known = set(profiles(store))
     path = store.path(EVENTS)
     store.spark.sql(
         f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES (delta.enableChangeDataFeed=false)"
     )
-    new = frame(store, EVENTS, [event(1, "bob", 1, "view", "tee", 0)])
+    new = frame(store, EVENTS, [event(1, "eve", 1, "view", "tee", 0)])
     new.write.format("delta").mode("append").save(path)
     refresh_profiles.run(store, given, None)
-    assert set(profiles(store)) == {"ann", "bob"}
+    assert set(profiles(store)) == known | {"eve"}
 
 
 def test_a_table_of_an_older_shape_is_refused_with_the_command_and_rebuilt_by_it(shop):
