@@ -150,7 +150,9 @@ class Stream:
         known = known_now(events_now(new))
         rules = self.settings.behaviour_rules()
         behaviour = build_behaviour(known, store.read(ITEMS), **rules)
-        behaviour = behaviour.join(new.select("user_id", "events_version"), "user_id")
+        # An inner join may end before it has read all of one side; Spark then ends the workers that
+        # make it, and others load the model.
+        behaviour = behaviour.join(new.select("user_id", "events_version"), "user_id", "left")
         return facts_of(behaviour, store.read(USERS), self.settings, F.col("events_version"))
 
     def _queued(self, store: Store, besides: DataFrame | None = None) -> DataFrame:

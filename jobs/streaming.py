@@ -49,8 +49,9 @@ def start_query(
     return Running(writer.trigger(processingTime=every).start(), refused)
 
 
-def watch(running: Sequence[Running], progress: Progress, in_between: Callable[[], None]) -> None:
-    """Until a query ends: count the last one's batches, print a line a minute.
+def watch(running: Sequence[Running], progress: Progress, when_idle: Callable[[], None]) -> None:
+    """Until a query ends: count the last one's batches, print a line a minute; `when_idle` may run
+    while it waits for data.
 
     Then all are stopped. Raises InputError where a batch was refused, else what Spark says.
     """
@@ -58,7 +59,8 @@ def watch(running: Sequence[Running], progress: Progress, in_between: Callable[[
     try:
         while not any(_has_ended(*one) for one in running):
             last = _count(main, progress, last)
-            in_between()
+            if _is_idle(main):
+                when_idle()
             if (line := progress.report()) is not None:
                 print(f"stream_profiles: {line}", flush=True)
         _count(main, progress, last)
@@ -74,6 +76,11 @@ def _has_ended(query: StreamingQuery, refused: list[InputError]) -> bool:
         if refused:
             raise refused[0] from None
         raise
+
+
+def _is_idle(query: StreamingQuery) -> bool:
+    status = query.status
+    return not (status["isTriggerActive"] or status["isDataAvailable"])
 
 
 def _count(query: StreamingQuery, progress: Progress, last: int) -> int:
