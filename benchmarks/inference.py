@@ -37,7 +37,7 @@ REPEATS = 5
 TEXTS = 2000
 LONG = 128  # tokens that the textbook pads to
 WANTED = {"textbook": 6.0, "bare_int8_loop": 0.85, "padding": 0.08}
-ROWS = (10_000, 1_000_000)
+ROWS = (10_000, 100_000, 1_000_000)
 DIFFERENT = 2000  # texts among these rows
 
 
