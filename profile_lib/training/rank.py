@@ -15,7 +15,6 @@ from profile_lib.training.augment import Augmenter
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.feed import Feed
 from profile_lib.training.loop import Tell
-from profile_lib.training.near import find_near
 from profile_lib.training.plan import Plan
 from profile_lib.training.predict import Predictions
 from profile_lib.training.ranks import Ranks
@@ -81,6 +80,8 @@ class RankJob(ABC):
         """What changes the training texts, if anything does."""
         if not self.plan.augmentation.is_on:
             return None
+        from profile_lib.training.near import find_near  # scikit-learn, which few ranks need
+
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
         later = int(tokenizer.vocab.get("later", -1))  # the last word of every pause
         vectors = bert.get_input_embeddings().weight.detach().cpu().numpy().astype(np.float64)
