@@ -112,6 +112,8 @@ def _nothing(kind: T.DataType) -> Column:
         return F.lit(empty[type(kind)]).cast(kind)
     if isinstance(kind, T.TimestampType):
         return F.timestamp_seconds(F.lit(1_700_000_000))
+    if isinstance(kind, T.StructType):
+        return F.lit(None).cast(kind)
     return (F.create_map() if isinstance(kind, T.MapType) else F.array()).cast(kind)
 
 
