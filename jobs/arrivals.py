@@ -24,10 +24,9 @@ def start_arrivals(store: Store, settings: Settings, once: bool) -> Running:
     check_paths(mapping, given.inputs)
     kafka = settings.stream.kafka if settings.stream.source == "kafka" else None
 
-    def bring(batch: DataFrame, _: int) -> None:
+    def bring(store: Store, batch: DataFrame, _: int) -> None:
         if not batch.isEmpty():
-            mapped = map_events(batch, mapping, given.inputs)
-            ingest(store.for_batches(batch.sparkSession), mapping, given, key, mapped)
+            ingest(store, mapping, given, key, map_events(batch, mapping, given.inputs))
 
     arrived = stream_input(store.spark, mapping, given.inputs["events"], kafka)
-    return start_query(arrived, bring, "arrivals", settings.stream, once)
+    return start_query(store, arrived, bring, "arrivals", settings.stream, once)

@@ -86,7 +86,6 @@ class Stream:
         self.known_until, self.progress = known_until, progress
         self.counts = Counts.on(store.spark.sparkContext)
         self.n_waiting = 1  # at least: an earlier stream may have left some
-        self._of_batches: Store | None = None
         self._one_batch = Lock()
 
     def start(self, once: bool) -> Running:
@@ -97,14 +96,11 @@ class Stream:
         feed = reader.option("maxFilesPerTrigger", EVERYTHING).load(self.store.path(EVENTS))
         partitions = {"spark.sql.shuffle.partitions": str(given.state_partitions)}
         with session_conf(spark, STATE | partitions):
-            return start_query(histories(feed), self.bring, "profiles", given, once)
+            return start_query(self.store, histories(feed), self.bring, "profiles", given, once)
 
-    def bring(self, batch: DataFrame, batch_id: int) -> None:
+    def bring(self, store: Store, batch: DataFrame, batch_id: int) -> None:
         """Write the profiles of a batch's users as they are now, and of who awaits the model."""
         self._check_model()
-        if self._of_batches is None:  # they all have one session
-            self._of_batches = self.store.for_batches(batch.sparkSession)
-        store = self._of_batches
         with self._one_batch, kept(batch) as batch:
             new = batch.where(F.col("events_version") > self.known_until)
             until, oldest, may_be_gone = new.agg(

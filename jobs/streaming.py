@@ -10,6 +10,7 @@ from pyspark.sql.streaming import StreamingQuery
 from profile_lib.config import StreamSettings
 from profile_lib.errors import InputError
 from profile_lib.progress import Progress
+from profile_lib.store import Store
 
 LOOK_SECONDS = 1  # between two looks at the queries
 
@@ -22,21 +23,26 @@ class Running(NamedTuple):
 
 
 def start_query(
+    store: Store,
     frame: DataFrame,
-    bring: Callable[[DataFrame, int], None],
+    bring: Callable[[Store, DataFrame, int], None],
     name: str,
     given: StreamSettings,
     once: bool,
 ) -> Running:
     """A query that hands its batches to `bring`; it goes on where its part of the checkpoint says.
 
-    With `once` it ends when what is there is through.
+    They come with `store` by their session, which all batches share. With `once` the query ends
+    when what is there is through.
     """
     refused: list[InputError] = []
+    of_batches: Store | None = None
 
     def bring_or_refuse(batch: DataFrame, batch_id: int) -> None:
+        nonlocal of_batches
+        of_batches = of_batches or store.for_batches(batch.sparkSession)
         try:
-            bring(batch, batch_id)
+            bring(of_batches, batch, batch_id)
         except InputError as error:
             refused.append(error)
             raise
