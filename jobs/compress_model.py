@@ -85,10 +85,8 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     check_quantization(given)
     about = read_about(f"{models}/{training.name}")
     check_teacher(about, given)
-    folder, tracker = (
-        Path(work) / f"train_{names[STUDENT]}",
-        Tracker.of(given.tracking.model_dump()),
-    )
+    folder = Path(work) / f"train_{names[STUDENT]}"
+    tracker = Tracker.of(given.tracking.model_dump())
     with (
         only_training(names[STUDENT], models, work),
         only_training(names[PRUNED], models, work),
