@@ -62,14 +62,19 @@ def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
 
 def _saved(encoder: str) -> tuple[str, int | None]:
     """A tokenizer as JSON, and its padding id."""
-    path = Path(encoder) / "tokenizer.json"
-    if path.is_file():  # all that is to be known, without the seconds that transformers takes
-        config = json.loads((path.parent / "tokenizer_config.json").read_text(encoding="utf-8"))
-        token = config["pad_token"]
+    path, padding = Path(encoder) / "tokenizer.json", _padding_token(Path(encoder))
+    if path.is_file() and padding is not None:  # without the seconds that transformers takes
         as_json = path.read_text(encoding="utf-8")
-        name = token["content"] if isinstance(token, dict) else token
-        return as_json, Tokenizer.from_str(as_json).token_to_id(name)
+        return as_json, Tokenizer.from_str(as_json).token_to_id(padding)
     from transformers import AutoTokenizer
 
     saved = AutoTokenizer.from_pretrained(encoder)
     return saved.backend_tokenizer.to_str(), saved.pad_token_id
+
+
+def _padding_token(folder: Path) -> str | None:
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return None
+    token = json.loads(path.read_text(encoding="utf-8")).get("pad_token")
+    return token["content"] if isinstance(token, dict) else token

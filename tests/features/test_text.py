@@ -1,6 +1,9 @@
 """What the encoder is given to read."""
 
+import json
+import shutil
 from datetime import datetime
+from pathlib import Path
 
 from pyspark.sql import functions as F
 
@@ -94,3 +97,14 @@ def test_tokens_are_those_of_transformers(rows):
     wanted = saved(texts, truncation=True, max_length=16, padding="max_length")
     assert [row.token_ids for row in found] == wanted["input_ids"]
     assert [row.n_tokens for row in found] == [sum(mask) for mask in wanted["attention_mask"]]
+
+
+def test_a_tokenizer_whose_padding_is_told_elsewhere_is_read_by_transformers(rows, tmp_path):
+    whole = Path(encoder_folder("default"))
+    config = json.loads((whole / "tokenizer_config.json").read_text())
+    assert config.pop("pad_token") == "[PAD]"
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    for name in ("tokenizer.json", "vocab.txt", "config.json"):
+        shutil.copy(whole / name, tmp_path)
+    found = add_tokens(rows("text string", ("view blue mug",)), str(tmp_path), 8).collect()
+    assert found[0].token_ids == [101, 3193, 2630, 14757, 102, 0, 0, 0]
