@@ -1,8 +1,9 @@
 """The main job's figures: make demo, GA from files to profiles, featurizing beside DuckDB.
 
-    python benchmarks/main_job.py demo ga featurize
+    python benchmarks/main_job.py demo ga featurize [--keep FOLDER]
 
-Prints each part and writes it into benchmarks/results/main_job.json with date and cores.
+GA's tables and model stay in FOLDER, where it is given: other benchmarks go on from
+them. Prints each part and writes it into benchmarks/results/main_job.json with date and cores.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,8 @@ def demo(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def ga(arguments: argparse.Namespace) -> dict[str, Any]:
     """August and September from files to the profile of every user seen."""
-    with tempfile.TemporaryDirectory() as folder:
+    kept = arguments.keep
+    with nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
         settings, overrides = at(folder, "conf/ga.yaml")
         log = Path(folder) / "log"
         measured: dict[str, Any] = run_measured(run_all("conf/ga.yaml", overrides), log)
@@ -219,6 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--millions", type=int, nargs="+", default=[1, 4, 9, 16])
+    parser.add_argument("--keep", help="an empty folder for GA's tables and model")
     arguments = parser.parse_args()
     for part in arguments.parts:
         save("main_job", part, PARTS[part](arguments))
