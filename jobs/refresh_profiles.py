@@ -1,6 +1,6 @@
 """events, items, users and a model → user_profiles: of whom something changed, or of all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame
@@ -10,6 +10,7 @@ from jobs.command import main
 from jobs.profiling import Served, facts_of, profiles_of, served_model
 from jobs.record_history import record_history
 from profile_lib.config import Settings
+from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.changed import users_of_changed_items
 from profile_lib.features.known import known_now
@@ -20,6 +21,7 @@ from profile_lib.profiles.standing import (
     Versions,
     buckets_behind,
     buckets_to_compute,
+    noted,
 )
 from profile_lib.spark import kept
 from profile_lib.store import Store
@@ -48,6 +50,7 @@ def run(store: Store, settings: Settings, day: date | None, rebuild: bool = Fals
         if rebuild:
             refresh.rebuild()
         elif day is not None:
+            refresh.check_tables()
             arrived = refresh.events.where(F.to_date("ingest_ts") == F.lit(day))
             refresh.compute(arrived.select("user_id").distinct())
         else:
@@ -68,12 +71,19 @@ class Refresh:
         self.users = store.read(USERS, self.now.users)
         self.definition = model.definition(settings)
         self.n_buckets = settings.refresh.user_buckets
-        self.standing = self._standing()
+        self.table_ids = " ".join(store.table_id(table) for table in (EVENTS, ITEMS, USERS))
+        if not store.exists(USER_PROFILES) and store.exists(PROFILE_REFRESHES):  # moved away
+            self._write_notes({})
+        self.standing = self._noted()
         self.counts = Counts.on(store.spark.sparkContext)
         self.n_users = 0
 
     def catch_up(self) -> None:
-        """Compute what is missing or changed of every bucket, and note how far each is."""
+        """Compute what is missing or changed of every bucket, and note how far each is.
+
+        Raises InputError as `check_tables` does.
+        """
+        self.check_tables()
         whole = buckets_to_compute(self.standing, self.definition, self.n_buckets)
         others = sorted(set(range(self.n_buckets)) - set(whole))
         for versions, buckets in buckets_behind(self.standing, others, self.now).items():
@@ -90,6 +100,19 @@ class Refresh:
             self.compute(users_in(both, chunk, self.n_buckets))
             self._note(chunk)
             print(f"  {first + len(chunk)} of {len(whole)} buckets computed whole", flush=True)
+
+    def check_tables(self) -> None:
+        """Raise InputError where the profiles are of tables that others took the place of.
+
+        Their versions say nothing of these: which profile knows more, nor what changed since.
+        """
+        notes = self.store.read_or_empty(PROFILE_REFRESHES)
+        others = notes.where(F.col("table_ids") != F.lit(self.table_ids))
+        if not others.isEmpty():
+            raise InputError(
+                f"{self.store.root}: events, items or users were made anew since user_profiles was "
+                "computed of them; run python jobs/refresh_profiles.py --config FILE --rebuild"
+            )
 
     def compute(self, users: DataFrame) -> None:
         """Compute the profiles of (user_id), and take out those of users without events."""
@@ -135,20 +158,19 @@ class Refresh:
         before = self.store.read(ITEMS, since.items)
         return changed.union(users_of_changed_items(self.events, before, self.items))
 
-    def _standing(self) -> dict[int, Standing]:
-        if not self.store.exists(USER_PROFILES):
-            return {}
-        noted = self.store.read_or_empty(PROFILE_REFRESHES).collect()  # one row a bucket
-        return {bucket: Standing(by, Versions(*at)) for bucket, by, *at in noted}
-
     def _note(self, buckets: Sequence[int]) -> None:
-        """Write how far all buckets are, now that these are here.
+        """Write how far these buckets are."""
+        here = dict.fromkeys(buckets, Standing(self.definition, self.now))
+        self.standing = noted(self.standing, self._noted(), here, self.n_buckets)
+        self._write_notes(self.standing)
 
-        Not by MERGE: it takes longer. What another refresh noted meanwhile is lost with it, and
-        then computed once more.
-        """
-        self.standing |= {bucket: Standing(self.definition, self.now) for bucket in buckets}
-        rows = [(bucket, by, *at) for bucket, (by, at) in sorted(self.standing.items())]
+    def _noted(self) -> dict[int, Standing]:
+        notes = self.store.read_or_empty(PROFILE_REFRESHES).drop("table_ids")
+        return {bucket: Standing(by, Versions(*at)) for bucket, by, *at in notes.collect()}
+
+    def _write_notes(self, standing: Mapping[int, Standing]) -> None:
+        """One row a bucket, not by MERGE, which takes longer."""
+        rows = [(bucket, by, *at, self.table_ids) for bucket, (by, at) in sorted(standing.items())]
         frame = self.store.spark.createDataFrame(rows, PROFILE_REFRESHES.schema)
         self.store.replace(PROFILE_REFRESHES, frame.coalesce(1))
 

@@ -52,9 +52,10 @@ def _is_cleaned(spark: SparkSession, path: str, first: int) -> bool:
     taken_before = F.when(
         F.col("operation") == "VACUUM START", F.unix_millis("timestamp") - retention
     )
+    delta = DeltaTable.forPath(spark, path)
+    last = delta.history(1).collect()[0]["version"]
     found = (
-        DeltaTable.forPath(spark, path)
-        .history()
+        delta.history(max(last - first + 1, 1))
         .where(F.col("version") >= first)
         .agg(
             F.min("version").alias("version"),

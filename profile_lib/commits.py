@@ -11,10 +11,15 @@ from pyspark.errors import PySparkException
 from profile_lib.errors import InputError
 from profile_lib.tables import Table
 
+
+class OutrunError(InputError):
+    """A write that lost against another one as often as it was tried."""
+
+
 # Delta's, by the end of their names: Python's classes, Java's in Py4J's text, a platform's own.
 CONFLICT = re.compile(
     r"(Concurrent(?:Append|DeleteRead|DeleteDelete|Transaction|Write)|MetadataChanged|"
-    r"ProtocolChanged|DeltaConcurrentModification)Exception"
+    r"ProtocolChanged|DeltaConcurrentModification)Exception|DELTA_TABLE_ALREADY_EXISTS"
 )
 
 
@@ -24,7 +29,7 @@ def commit(
     """Run `write`, which is whole or not at all, until no other writer has come first.
 
     Between tries it waits twice as long each time, give or take a half, so that two writers part.
-    Raises InputError after so many `tries`, and where Delta refuses the rows.
+    Raises OutrunError after so many `tries`, and InputError where Delta refuses the rows.
     """
     for number in range(1, tries + 1):
         try:
@@ -34,7 +39,7 @@ def commit(
             if conflict is None:
                 raise _told(table, str(error)) or error from error
             if number == tries:
-                raise InputError(
+                raise OutrunError(
                     f"{table.name}: another writer came first {tries} times, last a "
                     f"{conflict.group()}; nothing was written: run this again when the other is "
                     "done, or raise store.tries"

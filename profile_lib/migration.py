@@ -17,18 +17,19 @@ from profile_lib.tables import Table, TableColumn, differences
 @contextmanager
 def prepared(
     spark: SparkSession, table: Table, path: str, may_replace: bool = False
-) -> Iterator[None]:
-    """At `path` a table of the declared shape, for a write in the body.
+) -> Iterator[bool]:
+    """At `path` a table of the declared shape, for a write in the body; whether it is a new one.
 
-    It is created, or gets the optional columns and the properties that it lacks. One that this
-    does not mend is made anew with `may_replace`, and is the old one again where the body fails.
+    It is created, by one of those who try at once, or gets the optional columns and the properties
+    that it lacks. One that this does not mend is made anew with `may_replace`, and is the old one
+    again where the body fails.
     Raises InputError where it is neither.
     """
     from delta.tables import DeltaTable
 
     if not DeltaTable.isDeltaTable(spark, path):
-        _create(DeltaTable.createIfNotExists(spark), table, path)
-        yield
+        _create(DeltaTable.create(spark), table, path)
+        yield True
         return
     delta = DeltaTable.forPath(spark, path)
     try:
@@ -37,12 +38,12 @@ def prepared(
         if not may_replace:
             raise
     else:
-        yield
+        yield False
         return
     before = delta.history(1).collect()[0]["version"]
     _create(DeltaTable.replace(spark), table, path)
     try:
-        yield
+        yield False
     except BaseException:
         delta.restoreToVersion(before)
         raise

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.change_feed import CHANGE_COLUMNS, read_changes, without_changes
-from profile_lib.commits import commit
+from profile_lib.commits import OutrunError, commit
 from profile_lib.errors import InputError
 from profile_lib.merge import IS_DELETED, clauses, matching
 from profile_lib.migration import as_declared, prepared
@@ -76,9 +76,14 @@ class Store:
         assert history is not None
         return int(history["version"])
 
+    def table_id(self, table: Table) -> str:
+        """What tells the table from another one that is made in its place."""
+        return str(self._delta(table).detail().select("id").collect()[0][0])
+
     def committed_at(self, table: Table, version: int) -> datetime:
         """When a version that is kept was committed."""
-        commits = self._delta(table).history().where(F.col("version") == version)
+        back = self.version(table) - version + 1
+        commits = self._delta(table).history(back).where(F.col("version") == version)
         micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
         return datetime.fromtimestamp(micros / 1e6, UTC)
 
@@ -141,8 +146,8 @@ class Store:
         conformed = table.conform(frame.drop(IS_DELETED))
         if not self.exists(table):  # nothing to compare with
             new = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if deletes else conformed
-            self.append(table, new)
-            return
+            if self._begin(table, new):
+                return
         source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
         with kept(source) as source:
             if not source.count():  # all of it at once, where isEmpty goes part by part
@@ -193,8 +198,29 @@ class Store:
         delta, before = self._delta(table), self.version(table)
         with session_conf(self.spark, VACUUM):
             delta.vacuum(keep_hours)
-        ended = delta.history().where(f"version > {before} AND operation = 'VACUUM END'")
+        since = delta.history(self.version(table) - before)
+        ended = since.where(f"version > {before} AND operation = 'VACUUM END'")
         return int(ended.select("operationMetrics.numDeletedFiles").collect()[0][0])
+
+    def _begin(self, table: Table, rows: DataFrame) -> bool:
+        """Write the first rows of a table that is not there; False where another came first.
+
+        Appended, the rows of two who begin at once would all be there: this way of writing minds
+        what has come since.
+        """
+        writer = table.conform(rows).write.format("delta").mode("overwrite")
+
+        def write() -> None:
+            with prepared(self.spark, table, self.path(table)) as is_new:
+                if not is_new:
+                    raise OutrunError(table.name)
+                writer.save(self.path(table))
+
+        try:
+            commit(table, write, tries=1, first_wait_seconds=0)
+        except OutrunError:
+            return False
+        return True
 
     def _commit(self, table: Table, write: Callable[[], None], may_replace: bool = False) -> None:
         def prepare_and_write() -> None:

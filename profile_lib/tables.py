@@ -125,7 +125,8 @@ def _count_columns(suffix: str, of: str) -> Iterable[TableColumn]:
 
 
 INGESTED_ANEW = (
-    "move {path} away and run python jobs/ingest_events.py --config FILE on all that ever came"
+    "move {path} away, run python jobs/ingest_events.py --config FILE on all that ever came, then "
+    "refresh_profiles with --rebuild"
 )
 
 
@@ -484,6 +485,7 @@ PROFILE_REFRESHES = Table(
         required("events_version", LONG, "Delta version of events that its profiles know"),
         required("items_version", LONG, "Delta version of items that its profiles know"),
         required("users_version", LONG, "Delta version of users that its profiles know"),
+        optional("table_ids", STRING, "Delta's ids of these three tables"),
     ),
 )
 

@@ -91,8 +91,8 @@ def test_a_table_that_lacks_a_required_column_is_refused_with_what_to_do(store, 
     path = store.path(IDENTITY)
     assert str(told.value) == (
         f"identity: the table at {path} has an older shape: missing ['source'], wrong type "
-        f"['raw_id: int, declared string']; move {path} away and run python jobs/ingest_events.py "
-        "--config FILE on all that ever came"
+        f"['raw_id: int, declared string']; move {path} away, run python jobs/ingest_events.py "
+        "--config FILE on all that ever came, then refresh_profiles with --rebuild"
     )
     assert store.spark.read.format("delta").load(path).columns == ["user_id", "raw_id"]
 

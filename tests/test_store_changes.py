@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.store import Store
+from profile_lib.tables import Table
 from tests.worlds import NOTES
 
 CHANGE = "user_id string, user_bucket int, n long, is_deleted boolean"
@@ -29,13 +31,20 @@ def told(feed: DataFrame | None) -> list[tuple[object, ...]]:
     return sorted(tuple(row) for row in columns.collect())
 
 
+@pytest.fixture(scope="module")
+def three_versions(spark, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    store = Store(spark, str(folder))
+    store.replace(NOTES, spark.createDataFrame([("a", 0, 1), ("b", 1, 2)], NOTES.schema))
+    store.upsert(NOTES, spark.createDataFrame([("a", 0, 3), ("c", 0, 4)], NOTES.schema))
+    store.upsert(NOTES, spark.createDataFrame([("b", 1, None, True)], CHANGE))
+    return folder
+
+
 @pytest.fixture
-def written(store, rows):
+def written(spark, three_versions, tmp_path) -> Store:
     """Versions 1 (two rows), 2 (one updated, one inserted) and 3 (one deleted)."""
-    store.replace(NOTES, rows(NOTES.schema, ("a", 0, 1), ("b", 1, 2)))
-    store.upsert(NOTES, rows(NOTES.schema, ("a", 0, 3), ("c", 0, 4)))
-    store.upsert(NOTES, rows(CHANGE, ("b", 1, None, True)))
-    return store
+    return Store(spark, shutil.copytree(three_versions, tmp_path / "tables").as_posix())
 
 
 def test_changes_are_those_after_a_version(written):
@@ -117,6 +126,37 @@ def test_the_source_of_an_upsert_is_computed_once(written, spark, rows):
     written.upsert(NOTES, source.mapInPandas(counted, CHANGE))
     assert notes(written) == [("a", 0, 7), ("b", 1, 8)]
     assert n_computed.value == 3
+
+
+def test_of_two_who_write_a_table_first_neither_takes_the_others_rows_nor_doubles_them(store, rows):
+    """Both find no table, and compute until the other has begun as well."""
+    begun = threading.Barrier(2, timeout=60)
+    failed: list[Exception] = []
+
+    def write(name: str, user: str) -> None:
+        both = rows(NOTES.schema, ("a", 0, 1), (user, 0, 2))
+        own = Store(store.spark, store.root, tries=8, first_wait_seconds=0.1)
+        exists = own.exists
+
+        def exists_not_yet(table: Table) -> bool:
+            found = exists(table)
+            if not found:
+                begun.wait()
+            return found
+
+        own.exists = exists_not_yet
+        try:
+            own.upsert(NOTES, both)
+        except (InputError, PySparkException) as error:
+            failed.append(error)
+
+    writers = [threading.Thread(target=write, args=pair) for pair in (("one", "b"), ("two", "c"))]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failed
+    assert notes(store) == [("a", 0, 1), ("b", 0, 2), ("c", 0, 2)]
 
 
 FLAT = replace(NOTES, partition_by=())  # all in one file, for which writers compete

@@ -9,11 +9,15 @@ from profile_lib.merge import IS_DELETED
 from profile_lib.tables import user_bucket
 
 KEYS = ["user_id", "user_bucket"]
-# A profile that knows more stays, and of two that know the same the one that awaits no guess.
+# A profile that knows more stays. Of two that know the same a refresh's takes the other's place, as
+# it may be of a newer model, but a stream's only where the other awaits the model.
+MORE = "source.events_version > target.events_version"
 GUARD = (
-    "source.events_version > target.events_version OR "
-    "(source.events_version = target.events_version AND "
+    f"{MORE} OR (source.events_version = target.events_version AND "
     "(source.awaits IS NULL OR target.awaits IS NOT NULL))"
+)
+STREAM_GUARD = (
+    f"{MORE} OR (source.events_version = target.events_version AND target.awaits IS NOT NULL)"
 )
 
 

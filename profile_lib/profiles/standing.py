@@ -49,6 +49,35 @@ def buckets_to_compute(
     ]
 
 
+def noted(
+    seen: Mapping[int, Standing],
+    found: Mapping[int, Standing],
+    here: Mapping[int, Standing],
+    n_buckets: int,
+) -> dict[int, Standing]:
+    """What is to be noted of all buckets, now that some are `here`: never more than is true.
+
+    What is `found` is not what was `seen` where another refresh has noted the bucket meanwhile:
+    rows of either may lie in it, so that the lower versions hold, and none of two definitions.
+
+    >>> one, two, three = (Standing("d", Versions(n, n, 1)) for n in (1, 2, 3))
+    >>> noted({0: one, 1: one}, {0: one, 1: two}, {0: three, 1: three}, 2) == {0: three, 1: two}
+    True
+    >>> noted({}, {0: one._replace(definition="e"), 7: one}, {0: three}, 2)
+    {}
+    """
+    now = {bucket: at for bucket, at in found.items() if bucket < n_buckets}
+    for bucket, own in here.items():
+        other = found.get(bucket)
+        if other == seen.get(bucket):
+            now[bucket] = own
+        elif other is not None and other.definition == own.definition:
+            now[bucket] = own._replace(versions=Versions(*map(min, own.versions, other.versions)))
+        else:
+            now.pop(bucket, None)
+    return now
+
+
 def buckets_behind(
     standing: Mapping[int, Standing], buckets: Iterable[int], now: Versions
 ) -> dict[Versions, list[int]]:

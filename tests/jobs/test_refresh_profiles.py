@@ -1,10 +1,14 @@
 """Incremental refreshes end where a full one does, write nothing for nothing, and go on."""
 
+import shutil
+
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from jobs import refresh_profiles
+from jobs.profiling import served_model
+from jobs.refresh_profiles import Refresh
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.store import Store
@@ -22,14 +26,20 @@ def shop(spark, tmp_path) -> tuple[Store, Settings]:
     return new_shop(spark, tmp_path)
 
 
-def test_only_those_of_whom_something_changed_are_computed_again(refreshed):
+def refresh(store: Store, given: Settings) -> None:
+    """As the job does it, but for the history."""
+    Refresh(store, given, served_model(given)).catch_up()
+
+
+def test_only_those_of_whom_something_changed_are_computed_and_who_has_no_events_goes(refreshed):
     store, given = refreshed
     first = store.version(EVENTS)
     known = profiles(store)
     write(store, [event(9, "ann", 50, "cart", "tee", 0)])
-    refresh_profiles.run(store, given, None)
+    write(store, [event(101, "bob", 1, "view", "tee", 0)], deleted=True)
+    refresh(store, given)
     rows = {r["user_id"]: r[MOVED] for r in store.read(USER_PROFILES).collect()}
-    assert rows == dict.fromkeys(known, first) | {"ann": store.version(EVENTS)}
+    assert rows == dict.fromkeys(known.keys() - {"bob"}, first) | {"ann": store.version(EVENTS)}
     assert profiles(store)["ann"]["recent"][0]["event_type"] == "cart"
 
 
@@ -43,14 +53,6 @@ def test_where_nothing_is_new_nothing_is_written(refreshed):
     refresh_profiles.run(store, given, None)
     moved = {t.name for t, b in zip(tables, before, strict=True) if store.version(t) != b}
     assert moved == {EVENTS.name, PROFILE_REFRESHES.name}
-
-
-def test_a_user_without_events_has_no_profile_any_more(refreshed):
-    store, given = refreshed
-    known = set(profiles(store))
-    write(store, [event(101, "bob", 1, "view", "tee", 0)], deleted=True)
-    refresh_profiles.run(store, given, None)
-    assert set(profiles(store)) == known - {"bob"}
 
 
 def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
@@ -81,12 +83,13 @@ def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
 
 def test_another_number_of_buckets_leaves_every_user_one_profile(refreshed, tmp_path):
     store, _ = refreshed
-    more = dev_settings(tmp_path, "refresh.user_buckets=5", "refresh.buckets_a_chunk=5")
-    refresh_profiles.run(store, more, None)
-    assert len(profiles(store)) == 12
     fewer = dev_settings(tmp_path, "refresh.user_buckets=1")
-    refresh_profiles.run(store, fewer, None)
+    refresh(store, fewer)
     assert {p["user_bucket"] for p in profiles(store).values()} == {0}
+    more = dev_settings(tmp_path, "refresh.user_buckets=2", "refresh.buckets_a_chunk=2")
+    refresh(store, more)  # as it was before
+    assert len(profiles(store)) == 12
+    assert {p["user_bucket"] for p in profiles(store).values()} == {0, 1}
 
 
 def test_a_feed_that_does_not_reach_back_computes_all(refreshed):
@@ -98,8 +101,31 @@ def test_a_feed_that_does_not_reach_back_computes_all(refreshed):
     )
     new = frame(store, EVENTS, [event(1, "eve", 1, "view", "tee", 0)])
     new.write.format("delta").mode("append").save(path)
-    refresh_profiles.run(store, given, None)
+    refresh(store, given)
     assert set(profiles(store)) == known | {"eve"}
+
+
+def test_tables_made_anew_are_told_and_a_rebuild_takes_them(refreshed):
+    """Their versions begin anew, so that no profile would be seen to know more."""
+    store, given = refreshed
+    events = [event(200, "ann", 90, "cart", "mug", 0), event(201, "eve", 1, "view", "tee", 0)]
+    shutil.rmtree(store.path(EVENTS))
+    write(store, events)
+    with pytest.raises(InputError, match="events, items or users were made anew .* --rebuild"):
+        refresh(store, given)
+    refresh_profiles.run(store, given, None, rebuild=True)
+    assert set(profiles(store)) == {"ann", "eve"}
+    version = store.version(USER_PROFILES)
+    refresh(store, given)
+    assert store.version(USER_PROFILES) == version
+
+
+def test_profiles_that_were_moved_away_are_computed_all_though_their_notes_are_there(refreshed):
+    store, given = refreshed
+    known = profiles(store)
+    shutil.rmtree(store.path(USER_PROFILES))
+    refresh(store, with_values(given, {"refresh.buckets_a_chunk": 1}))
+    assert agree(profiles(store), known)
 
 
 def test_a_table_of_an_older_shape_is_refused_with_the_command_and_rebuilt_by_it(shop):
@@ -123,9 +149,9 @@ def test_any_sequence_of_batches_ends_in_what_a_full_refresh_says(spark, tmp_pat
     shops, known = [batches_of(number, seed) for number, seed in enumerate(seeds)], {}
     for _ in range(BATCHES):
         write_batch(store, [next(shop) for shop in shops], known)
-        refresh_profiles.run(store, given, None)
+        refresh(store, given)
     found = by_shop(profiles(store))
-    refresh_profiles.run(store, given, None, rebuild=True)
+    Refresh(store, given, served_model(given)).rebuild()
     wanted = by_shop(profiles(store))
     assert len(wanted) > 0.9 * SHOPS
     assert [shop for shop in found | wanted if not agree(found.get(shop), wanted.get(shop))] == []
