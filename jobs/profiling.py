@@ -14,7 +14,7 @@ from profile_lib.features.inputs import add_inputs
 from profile_lib.features.tokens import tokenizer
 from profile_lib.inference.choice import check_runtime
 from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.about import About, check_model
+from profile_lib.model.about import About, check_model, read_about
 from profile_lib.profiles.build import Head, add_guesses, profile_facts
 from profile_lib.profiles.standing import definition_of
 from profile_lib.tracking import Tracker
@@ -24,6 +24,7 @@ class Served(NamedTuple):
     """The model that serves: where it lies, and what it says of itself."""
 
     folder: str
+    version: str  # as `serving_version` tells it
     about: About
     tokenize: Callable[[str], Column]  # a text column by its name → TOKENS
 
@@ -45,23 +46,40 @@ def served_model(settings: Settings, job: str = "refresh_profiles") -> Served:
     Raises InputError where there is none, a file of it is missing or was changed, or it cannot run
     as the settings want.
     """
+    version = serving_version(settings)
     folder = _model_folder(settings, job)
     about = check_model(folder)
     check_runtime(settings.refresh.runtime, folder)
-    return Served(folder, about, tokenizer(folder, about.spec.max_tokens))
+    return Served(folder, version, about, tokenizer(folder, about.spec.max_tokens))
+
+
+def serving_version(settings: Settings) -> str:
+    """Which model is to serve now: by its folder, or in the registry where an alias names it.
+
+    Raises InputError where there is none.
+    """
+    alias, name = settings.refresh.alias, settings.training.name
+    if alias is None:
+        return read_about(f"{settings.paths.models}/{name}").model_version
+    return _tracker(settings).served_version(name, alias)
 
 
 def _model_folder(settings: Settings, job: str) -> str:
     alias, name = settings.refresh.alias, settings.training.name
     if alias is None:
         return f"{settings.paths.models}/{name}"
-    tracker = Tracker.of(settings.tracking.model_dump())
-    if tracker.uri is None:
-        raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
     folder = Path(settings.paths.work) / f"{job}_{name}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return tracker.fetch(name, alias, str(folder))
+    return _tracker(settings).fetch(name, alias, str(folder))
+
+
+def _tracker(settings: Settings) -> Tracker:
+    tracker = Tracker.of(settings.tracking.model_dump())
+    if tracker.uri is None:
+        alias = settings.refresh.alias
+        raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
+    return tracker
 
 
 def facts_of(

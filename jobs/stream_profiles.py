@@ -1,6 +1,7 @@
 """events, as they come → user_profiles, within seconds and exactly once."""
 
 import time
+from contextlib import ExitStack
 from datetime import date
 from threading import Lock
 
@@ -9,7 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.arrivals import start_arrivals
 from jobs.command import main
-from jobs.profiling import Served, facts_of, profiles_of, served_model
+from jobs.profiling import Served, facts_of, profiles_of, served_model, serving_version
 from jobs.refresh_profiles import Refresh
 from jobs.streaming import Running, start_query, watch
 from profile_lib.config import Settings
@@ -19,9 +20,8 @@ from profile_lib.features.histories import events_now, histories
 from profile_lib.features.known import known_now
 from profile_lib.inference.udf import Counts
 from profile_lib.merge import IS_DELETED, deletions
-from profile_lib.model.about import read_about
 from profile_lib.profiles.build import FACTS
-from profile_lib.profiles.refresh import GUARD
+from profile_lib.profiles.refresh import STREAM_GUARD
 from profile_lib.progress import Progress
 from profile_lib.spark import kept, session_conf
 from profile_lib.store import Store
@@ -52,18 +52,23 @@ def run(store: Store, settings: Settings, day: date | None, once: bool = False) 
         raise InputError("--date: a stream takes what comes; for a day, run refresh_profiles")
     given, running = settings.stream, list[Running]()
     progress = Progress(given.report_seconds, given.max_lag_seconds)
-    if given.source != "events":
-        running.append(start_arrivals(store, settings, once))
-        if once:
-            watch(running, progress, lambda: None)
-            running = []
-    model = served_model(settings, "stream_profiles")
-    refresh = Refresh(store, settings, model)
-    refresh.catch_up()
-    if given.metrics_port is not None:
-        progress.serve(given.metrics_port)
-    stream = Stream(store, settings, model, refresh.now.events, progress)
-    watch([*running, stream.start(once)], progress, lambda: None if once else stream.drain())
+    with ExitStack() as begun:
+        if given.metrics_port is not None:
+            begun.enter_context(progress.serving(given.metrics_port))
+        if given.source != "events":
+            for table in (EVENTS, ITEMS, USERS):  # a shop may begin with its stream
+                store.mend(table)
+            arrivals = start_arrivals(store, settings, once)
+            begun.callback(arrivals.query.stop)
+            if once:
+                watch([arrivals], progress, lambda: None)
+            else:
+                running.append(arrivals)
+        model = served_model(settings, "stream_profiles")
+        refresh = Refresh(store, settings, model)
+        refresh.catch_up()
+        stream = Stream(store, settings, model, refresh.now.events, progress)
+        watch([*running, stream.start(once)], progress, lambda: None if once else stream.drain())
 
 
 class Stream:
@@ -121,16 +126,17 @@ class Stream:
         """Let the model catch up with who awaits it, where no batch runs."""
         if self.n_waiting and self._one_batch.acquire(blocking=False):
             try:
+                self._check_model()
                 self._write(self.store, self._queued(self.store))
             finally:
                 self._one_batch.release()
 
     def _check_model(self) -> None:
-        folder, version = self.model.folder, self.model.about.model_version
-        if (found := read_about(folder).model_version) != version:
+        found, version = serving_version(self.settings), self.model.version
+        if found != version:
             raise InputError(
-                f"{folder}: holds {found}, the stream serves {version}: the model was replaced; "
-                "start the stream again"
+                f"{self.model.folder}: the stream serves {version}, but {found} is to serve now: "
+                "the model was replaced; start the stream again"
             )
 
     def _changed(self, store: Store, new: DataFrame, until: int) -> DataFrame:
@@ -153,7 +159,7 @@ class Stream:
 
     def _queued(self, store: Store, besides: DataFrame | None = None) -> DataFrame:
         """The facts of who awaits the model for the longest."""
-        waiting = store.read(USER_PROFILES).where(WAITS).select(*FACTS)
+        waiting = store.read_or_empty(USER_PROFILES).where(WAITS).select(*FACTS)
         if besides is not None:
             waiting = waiting.join(besides.select("user_id"), "user_id", "left_anti")
         return waiting.orderBy("as_of_ts").limit(self.settings.stream.queue_at_once)
@@ -170,9 +176,9 @@ class Stream:
         if gone is not None:
             rows = rows.withColumn(IS_DELETED, F.lit(False))
             rows = rows.unionByName(deletions(USER_PROFILES, gone))
-        store.upsert(USER_PROFILES, rows, guard=GUARD, keep=KEEP)
+        store.upsert(USER_PROFILES, rows, guard=STREAM_GUARD, keep=KEEP)
         if self.n_waiting:  # more than were taken up, maybe
-            self.n_waiting = store.read(USER_PROFILES).where(WAITS).count()
+            self.n_waiting = store.read_or_empty(USER_PROFILES).where(WAITS).count()
         else:
             self.n_waiting = self.counts.left.value - left
         self.progress.waiting.set(self.n_waiting)

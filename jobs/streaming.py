@@ -10,9 +10,11 @@ from pyspark.sql.streaming import StreamingQuery
 from profile_lib.config import StreamSettings
 from profile_lib.errors import InputError
 from profile_lib.progress import Progress
+from profile_lib.spark import session_conf
 from profile_lib.store import Store
 
 LOOK_SECONDS = 1  # between two looks at the queries
+POLLING = {"spark.sql.streaming.pollingDelay": "200ms"}  # 10 ms would take all of a core to look
 
 
 class Running(NamedTuple):
@@ -49,10 +51,10 @@ def start_query(
 
     writer = frame.writeStream.foreachBatch(bring_or_refuse).outputMode("update")
     writer = writer.option("checkpointLocation", f"{given.checkpoint}/{name}")
-    if once:
-        return Running(writer.trigger(availableNow=True).start(), refused)
     every = f"{given.trigger_seconds} seconds"
-    return Running(writer.trigger(processingTime=every).start(), refused)
+    writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=every)
+    with session_conf(store.spark, POLLING):
+        return Running(writer.start(), refused)
 
 
 def watch(running: Sequence[Running], progress: Progress, when_idle: Callable[[], None]) -> None:
@@ -85,14 +87,17 @@ def _has_ended(query: StreamingQuery, refused: list[InputError]) -> bool:
 
 
 def _is_idle(query: StreamingQuery) -> bool:
-    status = query.status
-    return not (status["isTriggerActive"] or status["isDataAvailable"])
+    """Whether its last look at the source found nothing; it is looking nearly all the time."""
+    return query.lastProgress is not None and not query.status["isDataAvailable"]
 
 
 def _count(query: StreamingQuery, progress: Progress, last: int) -> int:
-    """Tell `progress` of the batches after `last`; the last one."""
+    """Tell `progress` of the batches after `last`; the last one.
+
+    A query that idles tells of the batch to come before it has run.
+    """
     for batch in query.recentProgress:
-        if batch["batchId"] > last:
+        if batch["batchId"] > last and "addBatch" in batch["durationMs"]:
             progress.batch(batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000)
             last = batch["batchId"]
     return last

@@ -1,9 +1,8 @@
 """What a stream does in, a line a minute and Prometheus' metrics out."""
 
 import time
-from collections.abc import Callable
-from threading import Thread
-from wsgiref.simple_server import WSGIServer
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -42,15 +41,22 @@ class Progress:
     def _begin(self) -> None:
         self._since, self._events, self._batches, self._seconds = self.clock(), 0, 0, 0.0
 
-    def serve(self, port: int) -> tuple[WSGIServer, Thread]:
-        """Answer Prometheus on this machine's loopback at `port`; the server, and its thread.
+    @contextmanager
+    def serving(self, port: int) -> Iterator[None]:
+        """Answer Prometheus on this machine's loopback at `port` while the body runs.
 
         Raises InputError where the port is taken.
         """
         try:
-            return start_http_server(port, addr="127.0.0.1", registry=self.registry)
+            server, thread = start_http_server(port, addr="127.0.0.1", registry=self.registry)
         except OSError as error:
             raise InputError(f"stream.metrics_port: {port}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
     def batch(self, events: int, seconds: float) -> None:
         """Count a batch that is done."""

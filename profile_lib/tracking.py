@@ -146,6 +146,16 @@ class Tracker:
         else:
             client.set_registered_model_alias(name, alias, version)
 
+    def served_version(self, name: str, alias: str) -> str:
+        """The version that an alias names. Raises InputError where it names none."""
+        version = self.version_of(name, alias)
+        if version is None:
+            raise InputError(
+                f"{self.uri}: no version of {name} is its {alias}; train_model registers the "
+                "challenger, promote_model makes it the champion"
+            )
+        return version
+
     def fetch(self, name: str, alias: str, folder: str) -> str:
         """Copy the model folder of an alias into `folder`; return the path of the copy.
 
@@ -153,13 +163,7 @@ class Tracker:
         """
         import mlflow
 
-        version = self.version_of(name, alias)
-        if version is None:
-            raise InputError(
-                f"{self.uri}: no version of {name} is its {alias}; train_model registers the "
-                "challenger, promote_model makes it the champion"
-            )
-        uri = f"models:/{name}/{version}"
+        uri = f"models:/{name}/{self.served_version(name, alias)}"
         path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         return str(next((path / "artifacts").iterdir()))
 

@@ -3,6 +3,9 @@
 import socket
 from urllib.request import urlopen
 
+import pytest
+
+from profile_lib.errors import InputError
 from profile_lib.progress import Progress
 
 
@@ -38,14 +41,15 @@ def test_prometheus_reads_the_metrics_on_loopback():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     progress = Progress(60, 10)
-    stop, thread = progress.serve(port)
-    progress.batch(events=5, seconds=2.5)
-    progress.tell_lag(3.0)
-    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        told = answer.read().decode()
-    stop.shutdown()
-    stop.server_close()
-    thread.join()
+    with progress.serving(port):
+        progress.batch(events=5, seconds=2.5)
+        progress.tell_lag(3.0)
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            told = answer.read().decode()
+        with pytest.raises(InputError, match=rf"metrics_port: {port}: Address already in use"):
+            progress.serving(port).__enter__()
+    with progress.serving(port):  # free again
+        pass
     lines = set(told.splitlines())
     assert {
         "profiles_stream_events_total 5.0",

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from jobs import stream_profiles
 from jobs.profiling import served_model
@@ -18,7 +20,15 @@ from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.progress import Progress
 from profile_lib.store import Store
-from profile_lib.tables import EVENTS, ITEMS, REJECTED_EVENTS, USER_PROFILES, USERS
+from profile_lib.tables import (
+    AWAITED,
+    EVENTS,
+    ITEMS,
+    NUMERIC_FEATURES,
+    REJECTED_EVENTS,
+    USER_PROFILES,
+    USERS,
+)
 from tests.agreement import agree
 from tests.shops import batches_of, write_batch
 from tests.small_shop import (
@@ -27,7 +37,9 @@ from tests.small_shop import (
     new_shop,
     profiles,
     save_plain_model,
+    shop_settings,
 )
+from tests.worlds import dev_settings
 
 
 @pytest.fixture
@@ -91,12 +103,15 @@ def test_late_duplicated_corrected_and_deleted_events_end_in_what_a_full_refresh
     assert agree(profiles(store), full(store, given, tmp_path / "full"))
 
 
-def test_twice_in_a_batch_is_once_and_what_is_older_than_the_profile_takes_its_place(shop):
+def test_twice_in_a_batch_is_once_and_what_is_older_takes_its_place_with_an_optimize_between(shop):
     store, given = shop
+    store.tries = 8
     twice = event(7, "ann", 50, "cart", "tee", 0)
     with streaming(store, given) as (_, query):
         before = versions(store)
         append(store, twice, twice)
+        store.compact(USER_PROFILES, 2**20)
+        store.compact(EVENTS, 2**20)
         query.processAllAvailable()
         append(store, event(8, "ann", -60, "purchase", "mug", 500))
         query.processAllAvailable()
@@ -110,9 +125,9 @@ def test_two_streams_in_one_session_end_in_the_same_profiles(shop, tmp_path):
     store, given = shop
     store.tries = 8
     other = at(given, tmp_path / "other")
+    items = enumerate(["tee", "mug", "pen"])
     with streaming(store, given) as (_, one), streaming(store, other) as (_, two):
-        for n, item in enumerate(["tee", "mug", "pen"]):
-            append(store, event(10 + n, "ann", 50 + n, "cart", item, 0))
+        append(store, *(event(10 + n, "ann", 50 + n, "cart", item, 0) for n, item in items))
         for query in (one, two):
             query.processAllAvailable()
     ann = profiles(store)["ann"]
@@ -133,19 +148,6 @@ def test_a_stream_whose_checkpoint_was_reset_counts_nothing_twice(shop, tmp_path
         query.processAllAvailable()
     n_recent = {user: len(p["recent"]) for user, p in profiles(store).items()}
     assert n_recent == dict.fromkeys(n_recent, 1) | {"ann": 2, "bob": 3}
-
-
-def test_an_optimize_between_takes_nothing_away(shop, tmp_path):
-    store, given = shop
-    store.tries = 8
-    with streaming(store, given) as (_, query):
-        for n, item in enumerate(["tee", "mug", "pen"]):
-            append(store, event(10 + n, "ann", 50 + n, "cart", item, 0))
-            store.compact(USER_PROFILES, 2**20)
-            store.compact(EVENTS, 2**20)
-        query.processAllAvailable()
-    ann = profiles(store)["ann"]
-    assert [e["item_id"] for e in ann["recent"]] == ["pen", "mug", "tee", "tee"]
 
 
 def test_who_has_no_time_with_the_model_is_marked_keeps_the_old_guesses_and_is_next(shop, tmp_path):
@@ -173,7 +175,36 @@ def test_who_has_no_time_with_the_model_is_marked_keeps_the_old_guesses_and_is_n
                 query.stop()
 
         watch([Running(query, [])], stream.progress, catch_up)  # no data comes any more
+    counted = stream.progress.registry.get_sample_value
+    assert counted("profiles_stream_events_total") == 12 + 2 + 1
+    assert counted("profiles_stream_batch_seconds_count") == 3
     assert agree(profiles(store), full(store, given, tmp_path / "full"))
+
+
+def test_what_a_refresh_has_said_of_the_same_events_is_not_put_back(shop, tmp_path):
+    """The facts of who awaits the model are those of before: a newer model said more since."""
+    store, given = shop
+    model = served_model(given)
+    stream = Stream(store, given, model, store.version(EVENTS), Progress(60, 60))
+    store.upsert(USER_PROFILES, waiting(store, "ann", "bob"))
+    queued = stream._queued(store).localCheckpoint()
+    through = waiting(store, "ann").withColumn("awaits", F.lit(None).cast(AWAITED))
+    store.upsert(USER_PROFILES, through)
+    refreshed = profiles(store)["ann"]
+    stream._write(store, queued.withColumn("n_orders", F.lit(9).cast("long")))
+    found = profiles(store)
+    assert found["ann"] == refreshed
+    assert (found["bob"]["n_orders"], found["bob"]["awaits"]) == (9, None)
+
+
+def waiting(store: Store, *users: str) -> DataFrame:
+    """The profiles of users as they are, marked."""
+    numeric = F.array([F.lit(0.0)] * len(NUMERIC_FEATURES))
+    told = {"text": F.lit("view blue tee"), "numeric": numeric}
+    mark = F.struct(
+        *[told.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name) for f in AWAITED.fields]
+    )
+    return store.read(USER_PROFILES).where(F.col("user_id").isin(*users)).withColumn("awaits", mark)
 
 
 def test_a_model_that_is_replaced_under_the_stream_is_refused(shop, tmp_path):
@@ -193,8 +224,11 @@ kinds: {view: view, cart: cart}
 """
 
 
-def test_a_poison_event_among_files_is_rejected_and_the_stream_goes_on(spark, tmp_path):
-    store, given = new_shop(spark, tmp_path)
+def test_a_shop_begins_with_its_stream_where_a_poison_event_is_rejected_and_it_goes_on(
+    store, tmp_path
+):
+    given = shop_settings(tmp_path)
+    save_plain_model(tmp_path / "models" / given.training.name)
     (tmp_path / "clicks.yaml").write_text(MAPPING)
     landing = tmp_path / "landing"
     landing.mkdir()
@@ -219,6 +253,7 @@ def test_a_poison_event_among_files_is_rejected_and_the_stream_goes_on(spark, tm
     land("1.json", click(1, "view"), '{"id": "torn', "garbage", click(2, "teleport"))
     stream_profiles.run(store, given, None, once=True)
     land("2.json", click(1, "view"), click(3, "cart"))
+    given = with_values(given, {"stream.metrics_port": 0})
     stream_profiles.run(store, given, None, once=True)
     (ann,) = profiles(store).values()
     assert [e["event_type"] for e in ann["recent"]] == ["cart", "view"]
@@ -226,7 +261,7 @@ def test_a_poison_event_among_files_is_rejected_and_the_stream_goes_on(spark, tm
     assert {"user_id is null", "event_type without a mapping: teleport"} <= reasons
 
 
-def test_a_day_is_refused(shop):
-    store, given = shop
+def test_a_day_is_refused(store, tmp_path):
+    given = dev_settings(tmp_path)
     with pytest.raises(InputError, match="--date: a stream takes what comes"):
         stream_profiles.run(store, given, date(2026, 1, 10))
