@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date
 
+from pyspark.errors import PySparkException
+
 from profile_lib.config import load_settings
 from profile_lib.errors import InputError
-from profile_lib.spark import start_spark
+from profile_lib.spark import refused_by_worker, start_spark
 from profile_lib.store import Store
 
 Run = Callable[..., object]  # (store, settings, day), and each flag by its name
@@ -42,6 +44,10 @@ def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None
         run(store, settings, arguments.date, **chosen)
     except InputError as error:
         sys.exit(f"{name}: {error}")
+    except PySparkException as error:
+        if (told := refused_by_worker(error)) is None:
+            raise
+        sys.exit(f"{name}: {told}")
     print(f"{name}: done in {time.monotonic() - began:.1f} s")
 
 

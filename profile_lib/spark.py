@@ -1,14 +1,17 @@
 """Starts Spark, or joins the session that is there: laptop, spark-submit or Databricks."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pyspark import StorageLevel
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.config import SparkSettings
+from profile_lib.errors import InputError
 
 
 def start_spark(settings: SparkSettings, app: str) -> SparkSession:
@@ -61,6 +64,15 @@ def session_conf(spark: SparkSession, values: Mapping[str, object]) -> Iterator[
                 spark.conf.unset(key)
             else:
                 spark.conf.set(key, value)
+
+
+def refused_by_worker(error: PySparkException) -> str | None:
+    """What an InputError said that a Python worker ended with, None where there was none.
+
+    Spark tells it as the last line of a traceback within its own error.
+    """
+    said = re.search(rf"^.*\b{InputError.__name__}: (.*)$", str(error), re.MULTILINE)
+    return None if said is None else said[1]
 
 
 def _submitted_conf() -> set[str]:
