@@ -1,7 +1,7 @@
 """Files of any source, by a mapping → events, items, users, identity and rejected_events."""
 
 import os
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,6 +11,7 @@ from profile_lib.config import IngestSettings, Settings
 from profile_lib.errors import InputError
 from profile_lib.events.batch import (
     SEEN,
+    Extent,
     extent,
     impossible_rates,
     keep_first,
@@ -77,7 +78,7 @@ def clean(
     mapped = mapped.withColumn("raw_id", F.when(raw_id != "", raw_id))
     mapped = mapped.withColumn("user_id", pseudonym(F.col("raw_id"), key))
     mapped = mapped.withColumn("event_id", event_id(mapped, mapping.name))
-    latest = midnight((day or date.today()).isoformat()) + timedelta(days=1)
+    latest = midnight((day or datetime.now(UTC).date()).isoformat()) + timedelta(days=1)
     if day is None and given.latest is not None:
         latest = midnight(given.latest)
     cleaned = clean_events(
@@ -129,7 +130,7 @@ def write(
     good = cleaned.where(F.size("reasons") == 0)
     write_users(store, mapping, given, key, good)
     write_items(store, mapping, given, good)
-    write_events(store, good, back)
+    write_events(store, good, back, found)
 
 
 def write_users(
@@ -157,8 +158,15 @@ def write_items(
     store.upsert(ITEMS, items.join(changed, "item_id", "left_semi"))
 
 
-def write_events(store: Store, good: DataFrame, back: DataFrame | None) -> None:
-    """What is new in, what was taken back out."""
+def write_events(store: Store, good: DataFrame, back: DataFrame | None, found: Extent) -> None:
+    """What is new in, what was taken back out.
+
+    An event that is there stays as it is, also where it comes again as of the day before or after.
+    """
+    if store.exists(EVENTS):
+        around = F.date_sub(F.lit(found.first), 1), F.date_add(F.lit(found.last), 1)
+        near = store.read(EVENTS).where(F.col("event_date").between(*around)).select("event_id")
+        good = good.join(near, "event_id", "left_anti")
     changes = good.select(*EVENTS.names(), F.lit(False).alias(IS_DELETED))
     if back is not None:
         gone = back.select(*EVENTS.names(), F.lit(True).alias(IS_DELETED))
