@@ -31,6 +31,8 @@ def run(store: Store, settings: Settings, day: date | None, rollback: bool = Fal
     InputError where there is no store, no challenger or nothing to go back to, and where the
     models do not read these examples.
     """
+    if day is not None:
+        raise InputError("--date: promote_model compares on all test examples; leave it out")
     tracker, name = Tracker.of(settings.tracking.model_dump()), settings.training.name
     if rollback:
         _roll_back(tracker, name)

@@ -16,7 +16,9 @@ from profile_lib.store import Store
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
-    """Write the whole shop anew; what `day` is asked for makes no difference."""
+    """Write the whole shop anew. Raises InputError where a day is given."""
+    if day is not None:
+        raise InputError("--date: a simulated shop is written whole; leave it out")
     given = settings.simulate
     if given.n_items < len(CATEGORIES):
         raise InputError(

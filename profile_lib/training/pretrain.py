@@ -101,7 +101,7 @@ def new_encoder(tokenizer: PreTrainedTokenizerBase, shape: dict[str, Any], seed:
     if shape["hidden_size"] % shape["num_attention_heads"]:
         raise InputError(
             f"pretrain.hidden_size: {shape['hidden_size']} is no multiple of "
-            f"pretrain.attention_heads, {shape['num_attention_heads']}"
+            f"pretrain.num_attention_heads, {shape['num_attention_heads']}"
         )
     torch.manual_seed(seed)
     config = BertConfig(

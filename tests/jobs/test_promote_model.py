@@ -1,6 +1,8 @@
 """Trainings recorded in a real MLflow store, and the better of two models in service."""
 
 import json
+import shutil
+from datetime import date
 from pathlib import Path
 
 import mlflow
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from jobs import promote_model, train_model
-from jobs.profiling import served_model
+from jobs.profiling import served_model, serving_version
 from profile_lib import tracking
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
@@ -64,6 +66,21 @@ def tracked(store, settings) -> tuple[Settings, Tracker]:
     return given, tracker
 
 
+@pytest.fixture(scope="module")
+def first(tracked, tmp_path_factory) -> Path:
+    """A copy of that model's folder."""
+    folder = tmp_path_factory.mktemp("first") / "shop"
+    return Path(shutil.copytree(f"{tracked[0].paths.models}/shop", folder))
+
+
+def record(tracker: Tracker, model: Path) -> None:
+    """Tell of a model as its training does."""
+    report, training = (
+        json.loads((model / f"{name}.json").read_text()) for name in ("report", "training")
+    )
+    tracker.record("shop", {}, training["epochs"], training["curve"], report, str(model))
+
+
 def test_the_first_model_serves_unasked_and_promoting_it_again_changes_nothing(
     store, tracked, capsys
 ):
@@ -111,7 +128,7 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
 
 
 def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_undone(
-    store, settings, tracked, capsys
+    store, settings, tracked, first, capsys
 ):
     _, tracker = tracked
     better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
@@ -120,22 +137,25 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     assert tracker.version_of("shop", CHAMPION) == "2"
     assert "version 2 leads version 1 by +0." in capsys.readouterr().out
     served = settings("refresh.alias=champion")
-    about = served_model(served).about
-    assert about.model_version == read_about(f"{served.paths.models}/shop").model_version
+    model = served_model(served)
+    assert model.version == serving_version(served) == "2"
+    assert model.about.model_version == read_about(f"{served.paths.models}/shop").model_version
 
-    worse = settings("training.head_lr=1e-6", "training.seed=14")
-    train_model.run(store, worse, None)
-    promote_model.run(store, worse, None)
+    record(tracker, first)  # the one that has learned next to nothing
+    promote_model.run(store, better, None)
+    assert tracker.version_of("shop", CHALLENGER) == "3"
     assert tracker.version_of("shop", CHAMPION) == "2"
     assert "not beyond chance, it stays the challenger" in capsys.readouterr().out
 
-    promote_model.run(store, worse, None, rollback=True)
-    assert tracker.version_of("shop", CHAMPION) == "1"
+    promote_model.run(store, better, None, rollback=True)
+    assert tracker.version_of("shop", CHAMPION) == serving_version(served) == "1"
     with pytest.raises(InputError, match="shop has had no champion before this one"):
-        promote_model.run(store, worse, None, rollback=True)
+        promote_model.run(store, better, None, rollback=True)
 
 
 def test_what_cannot_be_compared_is_told(store, settings):
+    with pytest.raises(InputError, match="--date: promote_model compares on all test examples"):
+        promote_model.run(store, settings(), date(2026, 1, 1))
     with pytest.raises(InputError, match="tracking.uri: null; wanted MLflow's store"):
         promote_model.run(store, settings("tracking.uri=null"), None)
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
@@ -152,24 +172,24 @@ def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, setting
                  f"training.head_lr={rate}", "training.numeric_epochs=4")
         for rate in ("1e-6", "1e-2")
     )  # fmt: skip
-    for given in (worse, better):
-        train_model.run(store, given, None)
-        promote_model.run(store, given, None)
-    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
     train_model.run(store, worse, None)
-    unknown = with_values(worse, {"promote.task": "small"})
+    promote_model.run(store, worse, None)
+    train_model.run(store, better, None)
+    unknown = with_values(better, {"promote.task": "small"})
     with pytest.raises(InputError, match="promote.task: small; model.tasks has only big"):
         promote_model.run(store, unknown, None)
+    promote_model.run(store, better, None)
+    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
 
 
 def test_weights_and_biases_are_written_without_a_network_where_asked(
-    store, settings, tmp_path, monkeypatch
+    store, settings, first, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_SILENT", "true")
-    given = settings("training.name=biased", "tracking.wandb_project=shop")
-    train_model.run(store, given, None)
+    given = settings("tracking.uri=null", "tracking.wandb_project=shop")
+    record(Tracker.of(given.tracking.model_dump()), first)
     assert list(tmp_path.rglob("run-*.wandb"))
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="wandb_project: needs the package wandb; pip install"):

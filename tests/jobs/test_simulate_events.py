@@ -1,5 +1,7 @@
 """The job writes raw events and users as a source would, and the truth beside them."""
 
+from datetime import date
+
 import pytest
 
 from jobs.simulate_events import run
@@ -45,7 +47,9 @@ def test_parquet_holds_the_same_columns_as_json(spark, store, tmp_path):
     assert {"event_id", "uid", "time", "received", "action", "item"} <= set(events.columns)
 
 
-def test_a_shop_with_fewer_items_than_categories_is_refused(store, tmp_path):
+def test_a_shop_with_fewer_items_than_categories_and_a_day_are_refused(store, tmp_path):
+    with pytest.raises(InputError, match="--date: a simulated shop is written whole"):
+        run(store, settings(tmp_path), date(2026, 1, 1))
     with pytest.raises(InputError, match=r"simulate\.n_items: 11; wanted 12 or more"):
         run(store, settings(tmp_path, "simulate.n_items=11"), None)
     assert not (tmp_path / "raw").exists()
