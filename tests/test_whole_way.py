@@ -1,6 +1,5 @@
 """The whole way on a tiny shop: locally, by the notebook, and on a real standalone cluster."""
 
-import io
 import os
 import runpy
 import socket
@@ -8,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import matplotlib
@@ -16,9 +14,9 @@ import pyspark
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import build_behaviour, build_examples, compress_model, refresh_profiles
-from jobs.run_all import Progress, run_stages, stages_for, summarise
-from profile_lib.config import Settings, load_settings, with_values
+from jobs import build_behaviour, build_examples, train_model
+from jobs.run_all import Progress, run_stages, summarise
+from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, SESSIONS, USER_PROFILES, Table
@@ -26,6 +24,7 @@ from tests.agreement import agree
 from tests.worlds import tiny_shop
 
 ROOT = Path(__file__).parents[1]
+BRIEF = "-XX:TieredStopAtLevel=1"  # over before the second compiler pays
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 
 
@@ -47,32 +46,51 @@ def assert_whole(store: Store) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(spark, tmp_path_factory) -> tuple[Store, Settings, str]:
-    """A tiny shop after the whole way, which failed once on the way, and what it printed."""
-    settings = load_settings(tiny_shop(tmp_path_factory.mktemp("shop")))
-    store = Store(spark, settings.paths.tables)
+def shop(spark, tmp_path_factory) -> tuple[Store, Settings]:
+    """A tiny shop as the notebook leaves it, by two ranks."""
+    matplotlib.use("Agg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROFILE_CONFIG", tiny_shop(tmp_path_factory.mktemp("shop")))
+        left = runpy.run_path(str(ROOT / "notebooks" / "01_from_clicks_to_profiles.py"))
+    return left["store"], left["settings"]
+
+
+def test_the_notebook_walks_the_whole_way(shop):
+    assert_whole(shop[0])
+
+
+def test_the_summary_tells_of_the_tables_the_model_and_three_users(shop, capsys):
+    summarise(*shop)
+    told = capsys.readouterr().out
+    assert "user_profiles" in told
+    assert "gradient_boosting" in told
+    assert told.count("Profile ") == 3
+
+
+def test_stages_go_on_after_a_failure_and_a_training_from_its_last_checkpoint(
+    tmp_path, capsys, monkeypatch
+):
+    settings = load_settings(tiny_shop(tmp_path))
+    done: list[object] = []
+
+    def work(*_: object, resume: bool = False) -> None:
+        done.append("resumed" if resume else "begun")
 
     def fail(*_: object) -> None:
         raise InputError("the disk is full")
 
-    stages = stages_for(settings)
-    broken = [*stages[:4], ("build_examples", fail, None)]
+    def progress(fingerprint: str = "x") -> Progress:
+        return Progress(settings.paths.work, fingerprint)
+
+    stages = [("build_examples", work, None), ("train_model", work, None)]
     with pytest.raises(InputError, match="the disk is full"):
-        run_stages(store, settings, Progress(settings.paths.work, "x"), broken)
-    told = io.StringIO()
-    with redirect_stdout(told):
-        run_stages(store, settings, Progress(settings.paths.work, "x"), stages)
-        summarise(store, settings)
-    return store, settings, told.getvalue()
-
-
-def test_the_whole_way_runs_locally_goes_on_after_a_failure_and_tells_a_summary(shop):
-    store, settings, told = shop
-    assert told.count("done before, skipped") == 4
-    assert_whole(store)
-    assert told.count("Profile ") == 3
-    assert "user_profiles" in told
-    assert not Progress(settings.paths.work, "x").done
+        run_stages(None, settings, progress(), [stages[0], ("train_model", fail, None)])
+    assert (progress().done, progress("other settings").done) == (["build_examples"], [])
+    monkeypatch.setattr(train_model, "has_begun", lambda given: given is settings)
+    run_stages(None, settings, progress(), stages)
+    assert done == ["begun", "resumed"]
+    assert capsys.readouterr().out.count("done before, skipped") == 1
+    assert not progress().done
 
 
 def content(store: Store, table: Table) -> list[dict[str, object]]:
@@ -81,36 +99,15 @@ def content(store: Store, table: Table) -> list[dict[str, object]]:
     return [row.asDict(recursive=True) for row in rows]
 
 
-@pytest.mark.parametrize("by_day", [False, True], ids=["all", "a day"])
-def test_a_job_run_twice_leaves_the_same_table(shop, by_day):
-    store, settings, _ = shop
+def test_a_job_run_twice_leaves_the_same_table(shop):
+    store, settings = shop
     last = store.read(BEHAVIOUR).agg(F.to_date(F.max("cutoff_ts"))).first()[0]
-    jobs = {BEHAVIOUR: build_behaviour, EXAMPLES: build_examples, USER_PROFILES: refresh_profiles}
+    jobs = {BEHAVIOUR: build_behaviour, EXAMPLES: build_examples}
     for table, job in jobs.items():
         before = content(store, table)
-        job.run(store, settings, last if by_day else None)
-        assert agree(content(store, table), before), table.name
-
-
-def test_a_student_and_a_pruned_model_refresh_the_profiles_as_well(shop):
-    store, settings, _ = shop
-    small = {"student_layers": 1, "pruned_share": 0.25, "importance_rows": 100, "epochs": 1,
-             "speed_rows": 50, "speed_repeats": 1}  # fmt: skip
-    changes = {f"compress.{key}": value for key, value in small.items()}
-    given = with_values(settings, {**changes, "training.ranks": 1})
-    compress_model.run(store, given, None)
-    for name in (given.compress.student_name, given.compress.pruned_name):
-        refresh_profiles.run(store, with_values(given, {"training.name": name}), None)
-        assert_whole(store)
-        versions = store.read(USER_PROFILES).select("model_version").distinct().collect()
-        assert [row[0].startswith(f"{name}-") for row in versions] == [True]
-
-
-def test_the_notebook_walks_the_same_way(spark, tmp_path, monkeypatch):
-    matplotlib.use("Agg")
-    monkeypatch.setenv("PROFILE_CONFIG", tiny_shop(tmp_path))
-    left = runpy.run_path(str(ROOT / "notebooks" / "01_from_clicks_to_profiles.py"))
-    assert_whole(left["store"])
+        for day in (None, last):
+            job.run(store, settings, day)
+            assert agree(content(store, table), before), (table.name, day)
 
 
 @pytest.fixture
@@ -164,6 +161,8 @@ def test_the_whole_way_runs_by_spark_submit_on_a_standalone_cluster(spark, clust
         "spark.driver.bindAddress": bind,
         "spark.driver.memory": "1g",
         "spark.executor.memory": "1g",
+        "spark.driver.extraJavaOptions": BRIEF,
+        "spark.executor.extraJavaOptions": BRIEF,
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     }

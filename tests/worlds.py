@@ -85,9 +85,10 @@ def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
 
 
 def dev_settings(folder: Path, *changes: str) -> Settings:
-    """conf/dev.yaml with work and models in `folder`, under the changes."""
+    """conf/dev.yaml with work and models in `folder` and quick reports, under the changes."""
     paths = (f"paths.work={folder}/work", f"paths.models={folder}/models")
-    return load_settings(str(CONF / "dev.yaml"), [*paths, *changes])
+    quick = ("training.baseline_rows=200", "training.bootstrap_resamples=5")
+    return load_settings(str(CONF / "dev.yaml"), [*paths, *quick, *changes])
 
 
 def example_rows(n: int, **columns: Any) -> pd.DataFrame:

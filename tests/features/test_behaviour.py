@@ -27,7 +27,7 @@ def event(user: str, ts: datetime, kind: str, item: str | None = None, **more: o
     return identity | when | {"event_type": kind, "item_id": item, "source": "s"} | more
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def behaviour(spark):
     """Behaviour of events at cutoffs, as dictionaries by user and cutoff."""
 
@@ -65,8 +65,13 @@ ANNS = [
 NOON = ("ann", at(12))
 
 
-def test_every_number_of_a_known_history(behaviour):
-    found = behaviour(ANNS, NOON)[NOON]
+@pytest.fixture(scope="module")
+def anns(behaviour) -> dict:
+    """What was known of Ann at noon."""
+    return behaviour(ANNS, NOON)[NOON]
+
+
+def test_every_number_of_a_known_history(anns):
     expected = {
         "last_event_ts": at(9.3),
         "n_events": 9, "n_sessions": 3, "n_orders": 1, "order_value": 21.0,
@@ -88,7 +93,7 @@ def test_every_number_of_a_known_history(behaviour):
         "referrers": {}, "systems": {"linux": 1}, "browsers": {"firefox": 1},
         "active_hours": [0] * 9 + [9] + [0] * 14,
     }  # fmt: skip
-    assert {name: found[name] for name in expected} == expected
+    assert {name: anns[name] for name in expected} == expected
 
 
 def test_how_near_an_order_the_user_came_is_counted_by_page_and_by_depth(behaviour):
@@ -160,8 +165,8 @@ def test_words_of_items_and_queries_weigh_by_tf_idf_as_scikit_learn_has_it_to_a_
     assert found == {name: pytest.approx(weight) for name, weight in expected.items()}
 
 
-def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour):
-    found = behaviour(ANNS, NOON)[NOON]["recent"]
+def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour, anns):
+    found = anns["recent"]
     assert [(e["event_type"], e["item_id"], e["text"]) for e in found] == [
         ("page", None, "basket"),
         ("uncart", "mug", None),
@@ -174,10 +179,10 @@ def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour):
     assert [e["event_ts"] for e in behaviour(repeated, NOON)[NOON]["recent"]] == [at(9.2)]
 
 
-def test_what_happens_or_arrives_at_or_after_the_cutoff_is_not_known(behaviour):
+def test_what_happens_or_arrives_at_or_after_the_cutoff_is_not_known(behaviour, anns):
     late = event("ann", at(11), "purchase", "tee", price=20.0) | {"ingest_ts": at(12)}
     future = event("ann", at(12), "purchase", "tee", price=20.0)
-    assert behaviour([*ANNS, late, future], NOON) == behaviour(ANNS, NOON)
+    assert behaviour([*ANNS, late, future], NOON) == {NOON: anns}
 
 
 def test_an_event_that_is_not_known_yet_bridges_no_gap(behaviour):

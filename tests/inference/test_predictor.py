@@ -21,6 +21,7 @@ from profile_lib.inference.udf import (
 )
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.smaller import pruned_of, student_of
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
@@ -76,10 +77,7 @@ def arrays(texts: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 words = st.lists(st.integers(min_value=2, max_value=19), min_size=0, max_size=10)
 
 
-@settings(max_examples=25, deadline=None)
-@given(texts=st.lists(words.map(text_of), min_size=1, max_size=30))
-def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
-    model = tiny_model()
+def assert_as_alone(model: ProfileModel, texts: list[list[int]]) -> None:
     ids, lengths, numbers = arrays(texts)
     found = predictor_of(model).predict(ids, lengths, numbers)
     for i, text in enumerate(texts):
@@ -95,6 +93,21 @@ def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
             alone.logits["next_category"].softmax(-1)[0].detach(),
             atol=1e-5,
         )
+
+
+@settings(max_examples=25, deadline=None)
+@given(texts=st.lists(words.map(text_of), min_size=1, max_size=30))
+def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
+    assert_as_alone(tiny_model(), texts)
+
+
+@pytest.mark.parametrize(
+    "made_smaller",
+    [lambda model: student_of(model, 1), lambda model: pruned_of(model, ((0,), (0, 1)))],
+    ids=["fewer layers", "fewer heads"],
+)
+def test_so_it_is_with_a_model_made_smaller(model, made_smaller):
+    assert_as_alone(made_smaller(model), [text_of([2 + i] * (1 + i % 8)) for i in range(12)])
 
 
 def test_equal_texts_are_encoded_once(predictor, model, monkeypatch):

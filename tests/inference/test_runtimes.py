@@ -1,5 +1,6 @@
 """An encoder in int8 says nearly what fp32 says, and serves only where it was judged good."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_a_model_run_by_a_runtime_is_measured_like_any_other(saved, model):
 
 def test_auto_is_int8_where_it_was_accepted_and_no_int8_where_it_was_not(saved, model, tmp_path):
     assert choose_runtime("auto", str(saved), CPU) == "openvino_int8"
-    quantize_encoder(model, TEXTS, tmp_path / INT8)
+    shutil.copytree(saved.parent / INT8, tmp_path / INT8)
     save(model, tmp_path, is_accepted=False)
     refused = str(tmp_path / "m")
     assert choose_runtime("auto", refused, CPU).startswith("torch_")

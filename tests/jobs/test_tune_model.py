@@ -10,11 +10,13 @@ import yaml
 from pyspark.sql import functions as F
 
 from jobs import tune_model
+from jobs.fitting import Fitted
 from profile_lib.config import Settings, with_values
-from profile_lib.errors import InputError
+from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.training.snapshot import Snapshot
 from tests.worlds import dev_settings, example_rows, examples_store
 
 NAMES = [column.name for column in NUMERIC_FEATURES]
@@ -48,6 +50,31 @@ def settings(tmp_path_factory):
     return make
 
 
+@pytest.fixture
+def untrained(monkeypatch, tmp_path):
+    """Two windows, and trainings that lose the less the higher their rate, up to no number."""
+
+    def fit(spark, given, folder, snapshot, tell, *, alone):
+        rate = given.training.head_lr
+        if rate > 1:
+            raise DivergedError("training: the loss is nan")
+        return Fitted(None, None, {"buys": {"model": {"log_loss": 1 / rate, "roc_auc": 0.5}}})
+
+    def windows(*_):
+        return [load(tmp_path / f"window_{n}") for n in range(2)]
+
+    def load(folder: Path) -> Snapshot:
+        (folder / "snapshot").mkdir(parents=True, exist_ok=True)
+        return Snapshot(
+            folder=str(folder / "snapshot"), rows={}, positives=0, files={}, tasks=(),
+            categories=(), max_tokens=8,
+        )  # fmt: skip
+
+    monkeypatch.setattr(tune_model, "write_windows", windows)
+    monkeypatch.setattr(tune_model, "prepare_start", lambda *_: None)
+    monkeypatch.setattr(tune_model, "fit", fit)
+
+
 SPACE = "tune.space={training.head_lr: {choices: [1.0e-6, 1.0e-2]}}"
 
 
@@ -55,14 +82,17 @@ def trials(settings: Settings) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=settings.tune.name, storage=settings.tune.storage).trials
 
 
-def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(store, settings, capsys):
-    first = settings(SPACE, "tune.trials=2")
+def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(
+    store, settings, tmp_path, capsys
+):
+    kept = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
+    first = settings(SPACE, "tune.trials=2", *kept)
     tune_model.run(store, first, None)
     study = tune_model.open_study(first)
     broken = study.ask(  # as a crash in the middle of a trial leaves it
         {"training.head_lr": optuna.distributions.CategoricalDistribution([1.0e-6, 1.0e-2])}
     )
-    tune_model.run(store, settings(SPACE, "tune.trials=4"), None)
+    tune_model.run(store, settings(SPACE, "tune.trials=4", *kept), None)
     found = trials(first)
     states = [t.state.name for t in found]
     assert states[broken.number] == "FAIL"
@@ -73,12 +103,14 @@ def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(store,
     assert best == {"training": {"head_lr": 1.0e-2}}
     assert with_values(first, {"training.head_lr": 1.0e-2}).training.head_lr == 1.0e-2
     assert "search: log_loss" in capsys.readouterr().out
+    checkpoints = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("step-*")}
+    assert checkpoints == {"tune_search/window_0", "tune_search/window_1"}
     n = len(found)
     tune_model.run(store, settings(SPACE, "tune.trials=4"), None)
     assert len(trials(first)) == n
 
 
-def test_a_trial_worse_than_the_median_is_given_up(store, settings):
+def test_a_trial_worse_than_the_median_is_given_up(store, settings, untrained):
     given = settings(SPACE, "tune.name=median", "tune.trials=4")
     study = tune_model.open_study(given)
     for rate in (1.0e-2, 1.0e-2, 1.0e-2, 1.0e-6):
@@ -114,7 +146,9 @@ def test_windows_reach_further_one_after_the_other_and_know_nothing_of_what_is_l
     assert spans[-1][2] < frame.where("split = 'test'").agg(F.min("cutoff_ts")).head()[0]
 
 
-def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(store, settings):
+def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(
+    store, settings, untrained
+):
     odd = settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
     with pytest.raises(InputError, match=r"training\.speed: training\.speed: no such key"):
         tune_model.run(store, odd, None)
@@ -125,22 +159,19 @@ def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(store,
 
 
 def test_a_draw_whose_loss_is_no_number_is_given_up_and_the_search_goes_on(
-    store, settings, tmp_path, capsys
+    store, settings, untrained, capsys
 ):
     wild = "tune.space={training.head_lr: {choices: [1.0e+30, 1.0e-2]}}"
-    given = settings(wild, "tune.name=wild", "tune.trials=3", "training.checkpoint_steps=1",
-                     f"training.checkpoint_path={tmp_path.as_uri()}")  # fmt: skip
+    given = settings(wild, "tune.name=wild", "tune.trials=3")
     study = tune_model.open_study(given)
     for rate in (1.0e-2, 1.0e30, 1.0e-2):
         study.enqueue_trial({"training.head_lr": rate})
     tune_model.run(store, given, None)
     assert [t.state.name for t in trials(given)] == ["COMPLETE", "PRUNED", "COMPLETE"]
     assert "trial 1 is given up: training: the " in capsys.readouterr().out
-    checkpoints = sorted(p.parent.relative_to(tmp_path) for p in tmp_path.rglob("step-*"))
-    assert {str(p) for p in checkpoints} == {"tune_wild/window_0", "tune_wild/window_1"}
 
 
-def test_a_search_that_goes_on_draws_anew_and_refuses_another_measure(store, settings):
+def test_a_search_that_goes_on_draws_anew_and_refuses_another_measure(store, settings, untrained):
     space = "tune.space={training.head_lr: {low: 1.0e-4, high: 1.0e-2}}"
     for trials_in_all in (2, 4):
         given = settings(space, "tune.name=again", f"tune.trials={trials_in_all}")

@@ -47,7 +47,7 @@ PREDICTED = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def facts(spark):
     unknown = {"LongType()": 0, "IntegerType()": 0, "DoubleType()": 0.0}
     row = [
@@ -60,7 +60,7 @@ def facts(spark):
     return profile_facts(add_inputs(behaviour, 20), users, events_version=F.lit(7), user_buckets=4)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def profile(facts):
     return whole(facts, PREDICTED)
 

@@ -26,21 +26,19 @@ def told(frame) -> list[tuple[object, ...]]:
     return sorted(tuple(row) for row in rows)
 
 
-@pytest.fixture
-def history(rows):
+@pytest.fixture(scope="module")
+def history(spark):
     """Ann in versions 1, 2 and 4, gone in 5; Bob in version 1 alone."""
-    return history_of_changes(
-        rows(
-            f"struct<{FEED}>",
-            change("ann", 0, "insert", 1),
-            change("bob", 0, "insert", 1),
-            change("ann", 0, "update_preimage", 2),
-            change("ann", 1, "update_postimage", 2),
-            change("ann", 1, "delete", 4),  # a commit that writes all anew
-            change("ann", 2, "insert", 4),
-            change("ann", 2, "delete", 5),
-        )
-    )
+    feed = [
+        change("ann", 0, "insert", 1),
+        change("bob", 0, "insert", 1),
+        change("ann", 0, "update_preimage", 2),
+        change("ann", 1, "update_postimage", 2),
+        change("ann", 1, "delete", 4),  # a commit that writes all anew
+        change("ann", 2, "insert", 4),
+        change("ann", 2, "delete", 5),
+    ]
+    return history_of_changes(spark.createDataFrame(feed, f"struct<{FEED}>")).localCheckpoint()
 
 
 def test_a_commit_gives_a_user_one_row(history):

@@ -10,7 +10,7 @@ from profile_lib.errors import InputError
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.smaller import student_of
 from profile_lib.model.tasks import CategorySpec, TaskSpec
-from profile_lib.training.batches import Batch
+from profile_lib.training.batches import Batch, split
 from profile_lib.training.distil import Distilled, Teaching, as_taught, soft_sums
 from profile_lib.training.loop import Loop
 from profile_lib.training.plan import Plan
@@ -105,6 +105,20 @@ def test_labels_teacher_and_distance_are_parts_of_their_own_over_the_rows_that_h
     of_labels, of_teacher = [7.0, 8.0, 16.0, 4.0], [10.0, 10.0, 20.0, 10.0]
     assert objective.totals(given()).tolist() == [*of_labels, *of_teacher, 10.0]
     assert [(s.name, s.with_text, s.epochs) for s in objective.stages] == [("distil", True, 3)]
+
+
+def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
+    teacher, objective = world()
+    student, (stage,) = student_of(teacher, 1), objective.stages
+    parts = [
+        {name: torch.from_numpy(column) for name, column in part.items()}
+        for part in split(a_batch(), 2)
+    ]
+    whole, halves = (
+        sum(objective.sums(student, of, stage) for of in each) for each in ([given()], parts)
+    )
+    torch.testing.assert_close(halves, whole)
+    assert sum(objective.totals(of) for of in parts).tolist() == objective.totals(given()).tolist()
 
 
 def test_a_copy_of_the_teacher_has_nothing_left_to_learn_from_it_but_a_student_has():

@@ -1,6 +1,7 @@
 """The loop alone, fed from memory: no Spark, no Petastorm, no Horovod."""
 
 from dataclasses import replace
+from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -227,7 +228,10 @@ def test_a_validation_that_is_not_a_number_is_no_best_epoch():
         looped(Memory(), [0.5, np.nan])
 
 
-def test_a_compiled_encoder_learns_as_it_is_written():
+def test_a_compiled_encoder_learns_as_it_is_written(monkeypatch):
+    """Traced as for the default backend, whose C++ would take long to build."""
+    traced = partialmethod(torch.nn.Module.compile, backend="aot_eager")
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
     plan = replace(PLAN, numeric_epochs=0)
     curves = []
     for is_compiled in (False, True):
