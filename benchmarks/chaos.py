@@ -7,7 +7,8 @@ and refreshes run in a process of their own. Of it the driver, the JVM or a Pyth
 the moment a phase shows on disk, or a little later; it is started again, more events come, and all
 profiles are compared, cell by cell, with those of a refresh into an empty table. The textbook's
 stream (`textbook.py`), whose counts are set right after each fault, is killed by the same rules.
-Writes benchmarks/results/chaos.json. A kill takes a minute or more.
+Writes benchmarks/results/chaos.json, an entry a seed: many kills may be spread over several runs. A
+kill takes a minute or more.
 """
 
 import argparse
@@ -127,7 +128,7 @@ def main(arguments: argparse.Namespace) -> None:
                     outcomes.append(outcome)
                     print(len(outcomes), outcome, flush=True)
         finally:  # broken off after an hour, it tells what it has
-            save("chaos", trial.__name__.lower(), {"seed": arguments.seed} | summary(outcomes))
+            save("chaos", f"{trial.__name__.lower()}, seed {arguments.seed}", summary(outcomes))
 
 
 if __name__ == "__main__":
