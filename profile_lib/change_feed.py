@@ -38,6 +38,12 @@ def without_changes(frame: DataFrame) -> DataFrame:
     return frame.limit(0).withColumns(nulls)
 
 
+def commits_since(delta, version: int) -> DataFrame:  # type: ignore[no-untyped-def]  # no stubs
+    """The history of a table from a version on; the commits before, maybe many, are not read."""
+    last = delta.history(1).collect()[0]["version"]
+    return delta.history(max(last - version + 1, 1)).where(F.col("version") >= version)
+
+
 def _is_cleaned(spark: SparkSession, path: str, first: int) -> bool:
     """Whether the log begins after `first`, or a VACUUM took files that were young when it came.
 
@@ -52,11 +58,8 @@ def _is_cleaned(spark: SparkSession, path: str, first: int) -> bool:
     taken_before = F.when(
         F.col("operation") == "VACUUM START", F.unix_millis("timestamp") - retention
     )
-    delta = DeltaTable.forPath(spark, path)
-    last = delta.history(1).collect()[0]["version"]
     found = (
-        delta.history(max(last - first + 1, 1))
-        .where(F.col("version") >= first)
+        commits_since(DeltaTable.forPath(spark, path), first)
         .agg(
             F.min("version").alias("version"),
             F.min(F.unix_millis("timestamp")).alias("millis"),

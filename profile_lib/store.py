@@ -8,9 +8,9 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.change_feed import CHANGE_COLUMNS, read_changes, without_changes
-from profile_lib.commits import OutrunError, commit
-from profile_lib.errors import InputError
+from profile_lib.change_feed import CHANGE_COLUMNS, commits_since, read_changes, without_changes
+from profile_lib.commits import commit
+from profile_lib.errors import InputError, OutrunError
 from profile_lib.merge import IS_DELETED, clauses, matching
 from profile_lib.migration import as_declared, prepared
 from profile_lib.spark import kept, session_conf
@@ -82,8 +82,7 @@ class Store:
 
     def committed_at(self, table: Table, version: int) -> datetime:
         """When a version that is kept was committed."""
-        back = self.version(table) - version + 1
-        commits = self._delta(table).history(back).where(F.col("version") == version)
+        commits = commits_since(self._delta(table), version).where(F.col("version") == version)
         micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
         return datetime.fromtimestamp(micros / 1e6, UTC)
 
@@ -198,8 +197,7 @@ class Store:
         delta, before = self._delta(table), self.version(table)
         with session_conf(self.spark, VACUUM):
             delta.vacuum(keep_hours)
-        since = delta.history(self.version(table) - before)
-        ended = since.where(f"version > {before} AND operation = 'VACUUM END'")
+        ended = commits_since(delta, before + 1).where("operation = 'VACUUM END'")
         return int(ended.select("operationMetrics.numDeletedFiles").collect()[0][0])
 
     def _begin(self, table: Table, rows: DataFrame) -> bool:
