@@ -1,5 +1,6 @@
 """Small worlds for tests: a tiny encoder, and settings of a tiny shop."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from profile_lib.tables import (
     optional,
     required,
 )
+from profile_lib.training.plan import Plan
 
 CONF = Path(__file__).parents[1] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
@@ -189,6 +191,21 @@ def tiny_spec(**changes: Any) -> ModelSpec:
         bert=bert.to_dict(),
     )  # fmt: skip
     return spec.model_copy(update=changes)
+
+
+def tiny_plan(**changes: Any) -> Plan:
+    """A training of an epoch."""
+    given: dict[str, Any] = {
+        "seed": 1, "epochs": 1, "numeric_epochs": 0, "batch_size": 4, "numeric_batch_size": 4,
+        "encoder_lr": 1e-3, "head_lr": 1e-2, "numbers_lr": 0.0, "weight_decay": 0.0,
+        "warmup_share": 0.1, "max_grad_norm": 1.0, "negatives_kept": 1.0, "progress_steps": 2,
+    }  # fmt: skip
+    return Plan(**given | changes)
+
+
+def curve_of(model: Path) -> list[float]:
+    """The loss of each step of a model's training."""
+    return json.loads((model / "training.json").read_text(encoding="utf-8"))["curve"]
 
 
 def profile(user_id: str, **told: Any) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from profile_lib.model.checkpoint import load_model
 from profile_lib.model.pruning import heads_of
 from profile_lib.model.quantized import INT8
 from tests.small_shop import save_plain_model
-from tests.worlds import CONF
+from tests.worlds import CONF, curve_of
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +36,6 @@ def compressed(colours, settings, alone) -> Path:
     """The folder of all three models."""
     compress_model.run(colours, settings("compress.negatives_kept=0.8"), None)
     return alone.parent
-
-
-def curve(model: Path) -> list[float]:
-    return json.loads((model / "training.json").read_text())["curve"]
 
 
 def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_are_whole(compressed):
@@ -127,7 +123,7 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
     compress_model.run(colours, given, None, resume=True)
     assert f"resumed at step {int(before.name.removeprefix('step-'))}" in capsys.readouterr().out
     for kind in ("student", "pruned"):
-        assert curve(compressed / f"{kind}_again") == curve(compressed / kind)
+        assert curve_of(compressed / f"{kind}_again") == curve_of(compressed / kind)
 
 
 @pytest.mark.parametrize(

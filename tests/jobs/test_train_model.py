@@ -24,6 +24,7 @@ from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.training.loop import Tell
 from profile_lib.training.rank import START, Outcome
 from profile_lib.training.snapshot import load_snapshot
+from tests.worlds import curve_of
 
 NAMES = [column.name for column in NUMERIC_FEATURES]
 
@@ -34,10 +35,6 @@ def fitted(store: Store, given: Settings, tell: Tell = print_progress) -> Outcom
     shutil.copytree(source / START, own / START)
     snapshot = load_snapshot(str(source / "snapshot"))
     return fit(store.spark, given, own, snapshot, tell, alone=True).outcome
-
-
-def curve(model: Path) -> list[float]:
-    return json.loads((model / "training.json").read_text())["curve"]
 
 
 # Horovod's own thread ends with an error when the ranks do.
@@ -58,7 +55,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
     killer.join(1)
     assert not killer.is_alive()
     assert len(killed.curve) > 100
-    np.testing.assert_allclose(killed.curve, curve(alone), atol=1e-4)
+    np.testing.assert_allclose(killed.curve, curve_of(alone), atol=1e-4)
     lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
     resumed_at = next(e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e)
     assert step - 20 <= resumed_at
@@ -104,7 +101,7 @@ def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
     with pytest.raises(InputError, match="of another run: window was 256, is 128. Train without"):
         train_model.run(colours, other, None, resume=True)
     train_model.run(colours, broken(), None, resume=True)
-    assert curve(model) == curve(alone)
+    assert curve_of(model) == curve_of(alone)
 
 
 @contextmanager
@@ -148,7 +145,7 @@ def test_torch_ranks_too_give_that_curve_with_checkpoints_on_a_hadoop_file_syste
         f"training.checkpoint_path={(tmp_path / 'remote').as_uri()}",
     )  # fmt: skip
     found = fitted(colours, given).curve
-    np.testing.assert_allclose(found, curve(alone), atol=1e-4)
+    np.testing.assert_allclose(found, curve_of(alone), atol=1e-4)
     kept = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
     assert f"step-{len(found):09d}" in kept
     assert len(kept) == 2

@@ -13,10 +13,9 @@ from profile_lib.model.tasks import CategorySpec, TaskSpec
 from profile_lib.training.batches import Batch, split
 from profile_lib.training.distil import Distilled, Teaching, as_taught, soft_sums
 from profile_lib.training.loop import Loop
-from profile_lib.training.plan import Plan
 from profile_lib.training.ranks import Alone
 from profile_lib.training.snapshot import Snapshot
-from tests.worlds import tiny_spec
+from tests.worlds import tiny_plan, tiny_spec
 
 TASKS = (
     TaskSpec(name="buys", kind="binary"),
@@ -24,11 +23,7 @@ TASKS = (
     TaskSpec(name="seeks", kind="multilabel", classes=("red", "green")),
     TaskSpec(name="spend", kind="regression", center=10.0, scale=5.0),
 )
-PLAN = Plan(
-    seed=1, epochs=3, numeric_epochs=2, batch_size=4, numeric_batch_size=4, encoder_lr=1e-2,
-    head_lr=1e-2, numbers_lr=1e-2, weight_decay=0.0, warmup_share=0.1, max_grad_norm=1.0,
-    negatives_kept=1.0, progress_steps=2,
-)  # fmt: skip
+PLAN = tiny_plan(epochs=3, encoder_lr=1e-2, numbers_lr=1e-2)
 NAN = float("nan")
 
 

@@ -10,15 +10,11 @@ from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.fit import FitJob
 from profile_lib.training.launch import check_division, train
 from profile_lib.training.messages import PROGRESS, following, reason, run_told
-from profile_lib.training.plan import Plan
 from profile_lib.training.ranks import Alone
 from profile_lib.training.snapshot import Snapshot
+from tests.worlds import tiny_plan
 
-PLAN = Plan(
-    seed=1, epochs=1, numeric_epochs=0, batch_size=30, numeric_batch_size=30, encoder_lr=1e-3,
-    head_lr=1e-2, numbers_lr=0.0, weight_decay=0.0, warmup_share=0.1, max_grad_norm=1.0,
-    negatives_kept=1.0, progress_steps=2,
-)  # fmt: skip
+PLAN = tiny_plan(batch_size=30, numeric_batch_size=30)
 OPTIONS = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=1.0, stall_seconds=60)
 
 

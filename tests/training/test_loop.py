@@ -17,16 +17,12 @@ from profile_lib.training.adapters import choose_tuned
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.loop import Loop
 from profile_lib.training.objectives import Supervised
-from profile_lib.training.plan import Plan, Stage, Tuning
+from profile_lib.training.plan import Stage, Tuning
 from profile_lib.training.ranks import Alone
-from tests.worlds import tiny_spec
+from tests.worlds import tiny_plan, tiny_spec
 
 SPEC = tiny_spec()
-PLAN = Plan(
-    seed=1, epochs=1, numeric_epochs=2, batch_size=4, numeric_batch_size=4, encoder_lr=1e-3,
-    head_lr=1e-2, numbers_lr=0.0, weight_decay=0.0, warmup_share=0.1, max_grad_norm=1.0,
-    negatives_kept=1.0, progress_steps=2, tuning=Tuning("top", top_layers=1),
-)  # fmt: skip
+PLAN = tiny_plan(numeric_epochs=2, tuning=Tuning("top", top_layers=1))
 TEXT = Stage("text", True, 1, 4, 1.0)
 
 

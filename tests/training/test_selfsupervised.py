@@ -5,16 +5,12 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from profile_lib.training.batches import split
-from profile_lib.training.plan import Plan, Tuning
 from profile_lib.training.selfsupervised import IGNORED, Masking, SelfSupervised
+from tests.worlds import tiny_plan
 
 CLS, SEP, MASK, N_WORDS = 2, 3, 4, 50
 MASKING = Masking(share=0.4, mask_id=MASK, special_ids=(CLS, SEP, MASK), n_words=N_WORDS)
-PLAN = Plan(
-    seed=1, epochs=1, numeric_epochs=0, batch_size=8, numeric_batch_size=8, encoder_lr=1e-3,
-    head_lr=1e-3, numbers_lr=0.0, weight_decay=0.0, warmup_share=0.0, max_grad_norm=1.0,
-    negatives_kept=1.0, progress_steps=1, tuning=Tuning("all"),
-)  # fmt: skip
+PLAN = tiny_plan()
 
 
 def a_batch(n: int = 8) -> dict[str, np.ndarray]:
