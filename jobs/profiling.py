@@ -47,7 +47,7 @@ def served_model(settings: Settings, job: str = "refresh_profiles") -> Served:
     as the settings want.
     """
     version = serving_version(settings)
-    folder = _model_folder(settings, job)
+    folder = _model_folder(settings, job, version)
     about = check_model(folder)
     check_runtime(settings.refresh.runtime, folder)
     return Served(folder, version, about, tokenizer(folder, about.spec.max_tokens))
@@ -64,14 +64,14 @@ def serving_version(settings: Settings) -> str:
     return _tracker(settings).served_version(name, alias)
 
 
-def _model_folder(settings: Settings, job: str) -> str:
-    alias, name = settings.refresh.alias, settings.training.name
-    if alias is None:
+def _model_folder(settings: Settings, job: str, version: str) -> str:
+    name = settings.training.name
+    if settings.refresh.alias is None:
         return f"{settings.paths.models}/{name}"
     folder = Path(settings.paths.work) / f"{job}_{name}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return _tracker(settings).fetch(name, alias, str(folder))
+    return _tracker(settings).fetch(name, version, str(folder))
 
 
 def _tracker(settings: Settings) -> Tracker:

@@ -1,5 +1,6 @@
 """examples, challenger and champion → the champion: the better one on the test slice serves."""
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,7 +48,7 @@ def run(store: Store, settings: Settings, day: date | None, rollback: bool = Fal
     if champion == challenger:
         print(f"{name}: version {champion} is the champion already")
         return
-    low, high = _lead(store, settings, tracker)
+    low, high = _lead(store, settings, tracker, {CHAMPION: champion, CHALLENGER: challenger})
     told = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.measure}"
     if low <= 0:
         print(f"{name}: version {challenger} {told}: not beyond chance, it stays the challenger")
@@ -66,7 +67,9 @@ def _roll_back(tracker: Tracker, name: str) -> None:
     print(f"{name}: version {before} is the champion again")
 
 
-def _lead(store: Store, settings: Settings, tracker: Tracker) -> tuple[float, float]:
+def _lead(
+    store: Store, settings: Settings, tracker: Tracker, versions: Mapping[str, str]
+) -> tuple[float, float]:
     """The challenger's lead on the test examples: its 95 % interval by bootstrap over users."""
     given, task = settings.training, _task(settings)
     examples = store.read(EXAMPLES).where("split = 'test'").where(task.answer.isNotNull())
@@ -75,10 +78,10 @@ def _lead(store: Store, settings: Settings, tracker: Tracker) -> tuple[float, fl
     sample = examples.where(draw < min(1.0, given.evaluation_rows / max(n, 1)))
     with TemporaryDirectory(dir=settings.paths.work) as scratch:
         ways = {}
-        for alias in (CHAMPION, CHALLENGER):
+        for alias, version in versions.items():
             folder = Path(scratch) / alias
             folder.mkdir()
-            fetched = tracker.fetch(settings.training.name, alias, str(folder))
+            fetched = tracker.fetch(settings.training.name, version, str(folder))
             ways[alias] = _answers(sample, fetched, task, settings)
     (users, labels, champion), (_, _, challenger) = ways[CHAMPION], ways[CHALLENGER]
     compared = {"model": challenger, CHAMPION: champion}

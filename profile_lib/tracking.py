@@ -156,14 +156,12 @@ class Tracker:
             )
         return version
 
-    def fetch(self, name: str, alias: str, folder: str) -> str:
-        """Copy the model folder of an alias into `folder`; return the path of the copy.
-
-        Raises InputError where the alias names no version.
-        """
+    def fetch(self, name: str, version: str, folder: str) -> str:
+        """Copy the model folder of a version into `folder`; return the path of the copy."""
         import mlflow
 
-        uri = f"models:/{name}/{self.served_version(name, alias)}"
+        self.client()  # which tells mlflow of the store
+        uri = f"models:/{name}/{version}"
         path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         return str(next((path / "artifacts").iterdir()))
 

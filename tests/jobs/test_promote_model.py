@@ -110,7 +110,7 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     given, tracker = tracked
     tracker.client()
     served = mlflow.pyfunc.load_model("models:/shop/1")
-    folder = tracker.fetch("shop", CHAMPION, str(tmp_path))
+    folder = tracker.fetch("shop", "1", str(tmp_path))
     model, spec, _ = load_model(folder)
     numeric = np.random.default_rng(0).poisson(1.0, (3, len(NAMES))).astype(float)
     device = np.full((3, len(spec.categories)), np.nan)
