@@ -8,13 +8,8 @@ from collections.abc import Callable
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, OutrunError
 from profile_lib.tables import Table
-
-
-class OutrunError(InputError):
-    """A write that lost against another one as often as it was tried."""
-
 
 # Delta's, by the end of their names: Python's classes, Java's in Py4J's text, a platform's own.
 CONFLICT = re.compile(

@@ -11,6 +11,10 @@ class DivergedError(InputError):
     """A training whose loss is no number any more: its settings are bad, not its place or data."""
 
 
+class OutrunError(InputError):
+    """A write that lost against another one as often as it was tried."""
+
+
 def wrong_keys(error: ValidationError) -> str:
     """Each key of a document that is wrong, with what was found there and what was wanted."""
     told = []
