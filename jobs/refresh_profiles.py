@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from jobs.command import main
@@ -74,7 +74,9 @@ class Refresh:
         self.table_ids = " ".join(store.table_id(table) for table in (EVENTS, ITEMS, USERS))
         if not store.exists(USER_PROFILES) and store.exists(PROFILE_REFRESHES):  # moved away
             self._write_notes({})
-        self.standing = self._noted()
+        notes = self._notes()
+        self.standing = standing_of(notes)
+        self.computed_of = {row["table_ids"] for row in notes} - {None}
         self.counts = Counts.on(store.spark.sparkContext)
         self.n_users = 0
 
@@ -106,9 +108,7 @@ class Refresh:
 
         Their versions say nothing of these: which profile knows more, nor what changed since.
         """
-        notes = self.store.read_or_empty(PROFILE_REFRESHES)
-        others = notes.where(F.col("table_ids") != F.lit(self.table_ids))
-        if not others.isEmpty():
+        if self.computed_of - {self.table_ids}:
             raise InputError(
                 f"{self.store.root}: events, items or users were made anew since user_profiles was "
                 "computed of them; run python jobs/refresh_profiles.py --config FILE --rebuild"
@@ -161,18 +161,23 @@ class Refresh:
     def _note(self, buckets: Sequence[int]) -> None:
         """Write how far these buckets are."""
         here = dict.fromkeys(buckets, Standing(self.definition, self.now))
-        self.standing = noted(self.standing, self._noted(), here, self.n_buckets)
+        found = standing_of(self._notes())
+        self.standing = noted(self.standing, found, here, self.n_buckets)
         self._write_notes(self.standing)
 
-    def _noted(self) -> dict[int, Standing]:
-        notes = self.store.read_or_empty(PROFILE_REFRESHES).drop("table_ids")
-        return {bucket: Standing(by, Versions(*at)) for bucket, by, *at in notes.collect()}
+    def _notes(self) -> list[Row]:
+        return self.store.read_or_empty(PROFILE_REFRESHES).collect()  # one row a bucket
 
     def _write_notes(self, standing: Mapping[int, Standing]) -> None:
         """One row a bucket, not by MERGE, which takes longer."""
         rows = [(bucket, by, *at, self.table_ids) for bucket, (by, at) in sorted(standing.items())]
         frame = self.store.spark.createDataFrame(rows, PROFILE_REFRESHES.schema)
         self.store.replace(PROFILE_REFRESHES, frame.coalesce(1))
+
+
+def standing_of(notes: Sequence[Row]) -> dict[int, Standing]:
+    """bucket → what PROFILE_REFRESHES says of it."""
+    return {bucket: Standing(by, Versions(*at)) for bucket, by, *at, _ in notes}
 
 
 if __name__ == "__main__":

@@ -11,14 +11,9 @@ from profile_lib.tables import user_bucket
 KEYS = ["user_id", "user_bucket"]
 # A profile that knows more stays. Of two that know the same a refresh's takes the other's place, as
 # it may be of a newer model, but a stream's only where the other awaits the model.
-MORE = "source.events_version > target.events_version"
-GUARD = (
-    f"{MORE} OR (source.events_version = target.events_version AND "
-    "(source.awaits IS NULL OR target.awaits IS NOT NULL))"
-)
-STREAM_GUARD = (
-    f"{MORE} OR (source.events_version = target.events_version AND target.awaits IS NOT NULL)"
-)
+MORE, SAME = (f"source.events_version {than} target.events_version" for than in (">", "="))
+GUARD = f"{MORE} OR ({SAME} AND (source.awaits IS NULL OR target.awaits IS NOT NULL))"
+STREAM_GUARD = f"{MORE} OR ({SAME} AND target.awaits IS NOT NULL)"
 
 
 def users_in(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:
