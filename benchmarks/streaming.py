@@ -1,23 +1,24 @@
 """How soon an event is in its user's profile, and whether a stream slows down with time.
 
     python benchmarks/streaming.py rate --events-per-second 100 --minutes 10 --folder FOLDER
-    python benchmarks/streaming.py drift --batches 1000 --folder FOLDER
+    python benchmarks/streaming.py drift --batches 1000 --users 2000 --folder FOLDER
 
 Reads events, items and users of the settings' tables and the model (run the jobs up to train_model
 first), works on copies of so many users in FOLDER, which it deletes afterwards, and writes each
 part into benchmarks/results/streaming.json.
 
-The real job runs; a thread beside it appends a second's events each second, by Spark, which takes
-its share of the cores. An event counts from the tick at which it is handed over, kept or not, until
-the commit of user_profiles that holds it. `rate`: percentiles of that. `drift`: the mean seconds of
-the last hundred batches beside those of the first after a warm-up, few events each.
+The real job runs; a thread beside it appends events by Spark, which takes its share of the cores.
+`rate`: a second's events each second. An event counts from the tick at which it is handed over,
+kept or not, until the commit of user_profiles that holds it; the percentiles of that. `drift`: as
+many events whenever a batch is through; the mean seconds of the last hundred batches beside those
+of the first after a warm-up.
 """
 
 import argparse
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,43 @@ KINDS = {"view": 0.8, "cart": 0.15, "purchase": 0.05}
 SKEW = 0.5  # of users by their rank, as Zipf has it; with 1 a few would be bots
 WARM_SECONDS, WARM_BATCHES, SOME_BATCHES = 60, 50, 100
 WANTED = {"p95_seconds": 3.0, "last_to_first": 1.10}
-IS_OVER = Callable[[StreamingQuery, float], bool]  # by the query, and the seconds of writing
+Moments = Callable[[StreamingQuery], Iterator[list[float]]]  # those that are to be written next
+
+
+def each_second(minutes: float) -> Moments:
+    """So long; a writer that is late has several to write."""
+
+    def moments(_query: StreamingQuery) -> Iterator[list[float]]:
+        began, tick = time.time(), 0
+        while (seconds := time.time() - began) < minutes * 60:
+            due = int(seconds) + 1
+            yield [began + number for number in range(tick, due)]
+            tick = due
+            time.sleep(max(0.0, began + tick - time.time()))
+
+    return moments
+
+
+def each_batch(n: int) -> Moments:
+    """So often, each when the batch before is through."""
+
+    def moments(query: StreamingQuery) -> Iterator[list[float]]:
+        for _ in range(n):
+            yield [time.time()]
+            query.processAllAvailable()
+
+    return moments
 
 
 class Writer(threading.Thread):
-    """Appends events as users make them, from when the stream has begun until `is_over`."""
+    """Appends `n_events` a moment, as users make them, from when the stream has begun."""
 
-    def __init__(self, store: Store, a_second: int, seed: int, is_over: IS_OVER) -> None:
+    def __init__(self, store: Store, n_events: int, seed: int, moments: Moments) -> None:
         super().__init__(daemon=True)
         users = store.read(EVENTS).select("user_id").distinct().orderBy("user_id")
         self.users = np.array([r[0] for r in users.collect()])
         self.items = np.array([r[0] for r in store.read(ITEMS).select("item_id").collect()])
-        self.store, self.a_second, self.is_over = store, a_second, is_over
+        self.store, self.n_events, self.moments = store, n_events, moments
         self.rng = np.random.default_rng(seed)
         weights = 1 / np.arange(1, len(self.users) + 1) ** SKEW
         self.weights = weights / weights.sum()
@@ -74,18 +100,15 @@ class Writer(threading.Thread):
         query.stop()
 
     def _write(self, query: StreamingQuery) -> None:
-        self.began, tick = time.time(), 0
-        while not self.is_over(query, time.time() - self.began):
-            due = int(time.time() - self.began) + 1  # a writer that is late has several to write
-            rows = pd.concat([self._events(number) for number in range(tick, due)])
-            tick, began = due, time.time()
+        self.began = time.time()
+        for moments in self.moments(query):
+            rows, began = pd.concat([self._events(moment) for moment in moments]), time.time()
             frame = self.store.spark.createDataFrame(rows, EVENTS.schema).coalesce(1)
             frame.write.format("delta").mode("append").save(self.store.path(EVENTS))
             self.commit_seconds.append(time.time() - began)
-            time.sleep(max(0.0, self.began + tick - time.time()))
 
-    def _events(self, tick: int) -> pd.DataFrame:
-        now, n = datetime.fromtimestamp(self.began + tick, UTC), self.a_second
+    def _events(self, moment: float) -> pd.DataFrame:
+        now, n = datetime.fromtimestamp(moment, UTC), self.n_events
         told = {
             "event_id": [f"streamed {self.n + number}" for number in range(n)],
             "user_id": self.rng.choice(self.users, n, p=self.weights),
@@ -110,7 +133,6 @@ def streamed(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]
     return {
         "users": len(writer.users),
         "events": writer.n,
-        "events_a_second": writer.a_second,
         "batch_seconds": spread(seconds),
         "writer_commit_seconds": spread(writer.commit_seconds),
         "peak_gib": round(memory.gib, 2),
@@ -119,15 +141,14 @@ def streamed(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]
 
 def rate(store: Store, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     """Percentiles of event-to-visible at so many events a second."""
-    writer = Writer(
-        store, given.events_per_second, given.seed, lambda _, s: s >= given.minutes * 60
-    )
+    writer = Writer(store, given.events_per_second, given.seed, each_second(given.minutes))
     told = streamed(store, settings, writer)
     seconds = until_visible(store, writer.began)
     warm = seconds[seconds["at"] >= min(WARM_SECONDS, given.minutes * 60 / 2)]
     last = seconds[seconds["at"] >= given.minutes * 60 - WARM_SECONDS]
     return told | {
         "minutes": given.minutes,
+        "events_a_second": given.events_per_second,
         "event_to_visible_seconds": percentiles(warm["seconds"]),
         "in_the_last_minute": percentiles(last["seconds"]),
         "never_visible": int(seconds["seconds"].isna().sum()),
@@ -137,11 +158,8 @@ def rate(store: Store, settings: Settings, given: argparse.Namespace) -> dict[st
 
 def drift(store: Store, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     """Whether batches take longer in the end than after a warm-up, few events each."""
-
-    def is_over(query: StreamingQuery, _: float) -> bool:
-        return query.lastProgress["batchId"] >= given.batches + WARM_BATCHES
-
-    writer = Writer(store, given.events_per_second, given.seed, is_over)
+    batches = each_batch(given.batches + WARM_BATCHES)
+    writer = Writer(store, given.events_per_batch, given.seed, batches)
     told = streamed(store, settings, writer)
     seconds = [p["durationMs"]["triggerExecution"] / 1000 for p in writer.batches]
     warm = seconds[WARM_BATCHES:]
@@ -149,6 +167,7 @@ def drift(store: Store, settings: Settings, given: argparse.Namespace) -> dict[s
     first, last = np.mean(warm[:some]), np.mean(warm[-some:])
     return told | {
         "batches": len(warm),
+        "events_a_batch": given.events_per_batch,
         "batches_compared": some,
         "first_seconds": round(float(first), 3),
         "last_seconds": round(float(last), 3),
@@ -200,8 +219,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--folder", required=True, help="where the copies are written")
     parser.add_argument("--users", type=int, default=20_000, help="who are known before")
-    parser.add_argument("--events-per-second", type=int, default=100)
+    parser.add_argument("--events-per-second", type=int, default=100, help="for `rate`")
     parser.add_argument("--minutes", type=float, default=10, help="of writing, for `rate`")
+    parser.add_argument("--events-per-batch", type=int, default=20, help="for `drift`")
     parser.add_argument("--batches", type=int, default=1000, help="for `drift`")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
