@@ -1,5 +1,6 @@
 """A source frame in, the condition and the clauses of its MERGE out."""
 
+import math
 from collections.abc import Mapping
 from functools import reduce
 from operator import and_
@@ -11,6 +12,9 @@ from profile_lib.tables import Table
 
 IS_DELETED = "is_deleted"  # a boolean column of an upsert's source: True takes the row out
 FEW = 1_000  # as many partitions are named in a condition; planning it stays a matter of moments
+SHIFT, BITS_A_ROW = 6, 32
+WORD = 2**SHIFT  # bits
+MOST_WORDS = 8_192  # of a sieve; they stand in the commit's account of itself, 160 KB at most
 
 
 def matching(table: Table, source: DataFrame) -> Column:
@@ -27,6 +31,33 @@ def matching(table: Table, source: DataFrame) -> Column:
         if len(values) <= FEW:
             equal.append(F.col(f"target.{name}").isin(values))
     return reduce(and_, equal)
+
+
+def sieve(table: Table, source: DataFrame, n_rows: int) -> Column | None:
+    """A condition on `target` that holds for every key in `source` and for few others.
+
+    MERGE keeps all of its source in the join, new rows too, so Spark shuffles the target: whole
+    rows of every file where there is a change feed. What this holds back is not shuffled. It is a
+    Bloom filter of one hash (Bloom 1970) in words of a literal array, 32 bits a row or what there
+    is room for. None where `n_rows` are too few to be worth it or too many to be held apart, or
+    where MERGE reads all rows anyway to write them again.
+    """
+    n_words = min(MOST_WORDS, 2 ** math.ceil(math.log2(max(n_rows * BITS_A_ROW / WORD, 1))))
+    if not table.deletion_vectors or not FEW <= n_rows <= n_words * WORD / 2:
+        return None
+
+    def place(side: str) -> tuple[Column, Column]:  # a word, and a bit of it
+        keys = [F.col(f"{side}{c}") for c in table.key]
+        number = F.pmod(F.xxhash64(*keys), F.lit(n_words * WORD)).cast("int")
+        return F.shiftright(number, SHIFT), F.pmod(number, F.lit(WORD))
+
+    word, bit = place("")
+    marks = F.bit_or(F.call_function("shiftleft", F.lit(1).cast("bigint"), bit))
+    found = source.groupBy(word.alias("word")).agg(marks.alias("marks")).collect()
+    words = {row["word"]: row["marks"] for row in found}
+    told = F.lit(",".join(str(words.get(number, 0)) for number in range(n_words)))
+    word, bit = place("target.")
+    return F.bit_get(F.get(F.split(told, ",").cast("array<bigint>"), word), bit) == 1
 
 
 def deletions(table: Table, rows: DataFrame) -> DataFrame:

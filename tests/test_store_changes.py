@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
+from profile_lib.merge import sieve
 from profile_lib.store import Store
 from profile_lib.tables import Table
 from tests.worlds import NOTES
@@ -112,6 +113,29 @@ def test_an_upsert_reads_no_file_of_another_partition(store, rows):
     shutil.rmtree(Path(store.path(NOTES)) / "user_bucket=1")
     store.upsert(NOTES, rows(NOTES.schema, ("a", 0, 3), ("c", 0, 4)))
     assert sorted(store.read(NOTES).where("user_bucket = 0").toPandas()["n"]) == [3, 4]
+
+
+def test_a_sieve_holds_every_key_of_the_source_and_few_others(spark):
+    keys = spark.range(50_000).selectExpr("concat('user ', id) user_id")
+    source = keys.limit(2_000)
+    holds = sieve(NOTES, source, 2_000)
+    assert source.alias("target").where(holds).count() == 2_000
+    assert keys.alias("target").where(holds).count() < 2_000 + 0.05 * 48_000
+
+
+def test_there_is_no_sieve_where_it_would_save_nothing(spark):
+    source = spark.createDataFrame([("a",)], "user_id string")
+    assert sieve(NOTES, source, 999) is None
+    assert sieve(NOTES, source, 300_000) is None  # most bits would be set
+    assert sieve(replace(NOTES, deletion_vectors=False), source, 2_000) is None
+
+
+def test_an_upsert_of_many_rows_changes_those_alone(store):
+    user = ["lpad(id, 4, '0') user_id", "0 user_bucket"]
+    store.replace(NOTES, store.spark.range(3_000).selectExpr(*user, "id n"))
+    store.upsert(NOTES, store.spark.range(2_000, 4_000).selectExpr(*user, "-id n"))
+    wanted = [(f"{id:04d}", 0, id if id < 2_000 else -id) for id in range(4_000)]
+    assert notes(store) == wanted
 
 
 def test_the_source_of_an_upsert_is_computed_once(written, spark, rows):
