@@ -206,8 +206,10 @@ def ours(frame: DataFrame, settings: Settings, runtime: str, counts: Counts) -> 
 
 
 def memory(settings: Settings) -> dict[str, Any]:
-    """Peak memory of the Python workers, at few rows and at a hundred times as many."""
+    """Peak memory of the Python workers, at few rows and at ten and a hundred times as many."""
     spark = start_spark(settings.spark, "benchmark")
+    counts = Counts.on(spark.sparkContext)
+    write(ours(distinct_texts(spark, settings, 100), settings, "auto", counts))  # starts workers
     peaks = {}
     for rows in ROWS:
         texts = distinct_texts(spark, settings, DIFFERENT)
@@ -217,8 +219,8 @@ def memory(settings: Settings) -> dict[str, Any]:
                 p for p in psutil.Process().children(recursive=True)
                 if "pyspark.daemon" in " ".join(p.cmdline()) and not is_below(p)
             ]  # fmt: skip
-            with PeakMemory(daemon.pid) as peak:
-                write(ours(frame, settings, "auto", Counts.on(spark.sparkContext)))
+            with PeakMemory(daemon.pid, every_seconds=1) as peak:
+                write(ours(frame, settings, "auto", counts))
             peaks[str(n)] = round(peak.gib, 2)
             print(n, peak.gib, flush=True)
     return {"peak_gib_of_workers_by_rows": peaks}
