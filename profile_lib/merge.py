@@ -11,26 +11,30 @@ from pyspark.sql import functions as F
 from profile_lib.tables import Table
 
 IS_DELETED = "is_deleted"  # a boolean column of an upsert's source: True takes the row out
-FEW = 1_000  # as many partitions are named in a condition; planning it stays a matter of moments
+FEW = 1_000  # as many partitions are named in a condition: planning it stays a matter of moments
+MANY = 1_000  # as many rows are worth a sieve
 SHIFT, BITS_A_ROW = 6, 32
 WORD = 2**SHIFT  # bits
 MOST_WORDS = 8_192  # of a sieve; they stand in the commit's account of itself, 160 KB at most
 
 
-def matching(table: Table, source: DataFrame) -> Column:
-    """The condition that a row of `source` and one of `target` are the same: by key.
+def matching(table: Table, source: DataFrame, n_rows: int) -> Column:
+    """The condition that a row of `source`, which has `n_rows`, and one of `target` are the same.
 
-    The partition columns stand in it, and the source's values of each as literals, where they are
-    few: Delta then reads no file of another partition, nor minds who else writes there.
+    By key. The partition columns stand in it, and the source's values of each as literals, where
+    they are few: Delta then reads no file of another partition, nor minds who else writes there.
+    So does a `sieve`, where it saves something.
     """
-    equal = [
+    holds = [
         F.col(f"target.{c}") == F.col(f"source.{c}") for c in (*table.partition_by, *table.key)
     ]
     for name in table.partition_by:
         values = [row[0] for row in source.select(name).distinct().limit(FEW + 1).collect()]
         if len(values) <= FEW:
-            equal.append(F.col(f"target.{name}").isin(values))
-    return reduce(and_, equal)
+            holds.append(F.col(f"target.{name}").isin(values))
+    if (few_others := sieve(table, source, n_rows)) is not None:
+        holds.append(few_others)
+    return reduce(and_, holds)
 
 
 def sieve(table: Table, source: DataFrame, n_rows: int) -> Column | None:
@@ -43,7 +47,7 @@ def sieve(table: Table, source: DataFrame, n_rows: int) -> Column | None:
     where MERGE reads all rows anyway to write them again.
     """
     n_words = min(MOST_WORDS, 2 ** math.ceil(math.log2(max(n_rows * BITS_A_ROW / WORD, 1))))
-    if not table.deletion_vectors or not FEW <= n_rows <= n_words * WORD / 2:
+    if not table.deletion_vectors or not MANY <= n_rows <= n_words * WORD / 2:
         return None
 
     def place(side: str) -> tuple[Column, Column]:  # a word, and a bit of it

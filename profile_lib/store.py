@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from profile_lib.change_feed import CHANGE_COLUMNS, commits_since, read_changes, without_changes
 from profile_lib.commits import commit
 from profile_lib.errors import InputError, OutrunError
-from profile_lib.merge import IS_DELETED, clauses, matching, sieve
+from profile_lib.merge import IS_DELETED, clauses, matching
 from profile_lib.migration import as_declared, prepared
 from profile_lib.spark import kept, session_conf
 from profile_lib.tables import Table
@@ -152,8 +152,7 @@ class Store:
             n_rows = source.count()  # all of it at once, where isEmpty goes part by part
             if not n_rows:
                 return  # nor a commit
-            on, holds_back = matching(table, source), sieve(table, source, n_rows)
-            on = on if holds_back is None else on & holds_back
+            on = matching(table, source, n_rows)
 
             def write() -> None:
                 merge = self._delta(table).alias("target").merge(source.alias("source"), on)

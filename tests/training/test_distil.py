@@ -23,7 +23,7 @@ TASKS = (
     TaskSpec(name="seeks", kind="multilabel", classes=("red", "green")),
     TaskSpec(name="spend", kind="regression", center=10.0, scale=5.0),
 )
-PLAN = tiny_plan(epochs=3, encoder_lr=1e-2, numbers_lr=1e-2)
+PLAN = tiny_plan(epochs=3, numeric_epochs=2, encoder_lr=1e-2, numbers_lr=1e-2)
 NAN = float("nan")
 
 
