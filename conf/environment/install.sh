@@ -26,11 +26,20 @@ check_prerequisites() {
     [ "$missing" -eq 0 ] || fail "install what is missing, then run the same command again; nothing was downloaded"
 }
 
+link_nccl() { # $1: the environment's bin folder, $2: where to put torch's NCCL as a linker finds it
+    local package
+    package=$("$1/python" -c 'import nvidia.nccl; print(*nvidia.nccl.__path__)' 2>/dev/null) || return 1
+    mkdir "$2/lib"
+    ln -s "$package/include" "$2/include"
+    ln -s "$package/lib/libnccl.so.2" "$2/lib/libnccl.so"
+}
+
 install_horovod() { # $1: the environment's bin folder
-    local gpu=()
-    if command -v nvcc >/dev/null && ldconfig -p 2>/dev/null | grep -q libnccl; then
-        gpu=(HOROVOD_GPU_OPERATIONS=NCCL)
-        say "building Horovod $horovod_version with NCCL and Gloo"
+    local gpu nccl
+    nccl=$(mktemp -d)
+    if command -v nvcc >/dev/null && link_nccl "$1" "$nccl"; then
+        gpu=(HOROVOD_GPU_OPERATIONS=NCCL HOROVOD_NCCL_LINK=SHARED HOROVOD_NCCL_HOME="$nccl")
+        say "building Horovod $horovod_version with torch's NCCL and Gloo"
     else
         gpu=(HOROVOD_CPU_OPERATIONS=GLOO)
         say "building Horovod $horovod_version with Gloo (4 to 8 minutes on 2 cores, then cached)"
@@ -39,6 +48,7 @@ install_horovod() { # $1: the environment's bin folder
         HOROVOD_WITH_PYTORCH=1 HOROVOD_WITHOUT_TENSORFLOW=1 HOROVOD_WITHOUT_MXNET=1 \
         HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 "${gpu[@]}" \
         "$1/uv" pip install --python "$1/python" --no-build-isolation --no-deps "horovod==$horovod_version"
+    rm -r "$nccl"
 }
 
 install_jars() { # Delta's jars go beside Spark's own, so that every Spark started from here finds them
