@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
+from profile_lib.errors import InputError
 from profile_lib.model.tasks import label_columns
 from profile_lib.training.augment import Augmenter
 from profile_lib.training.checkpoints import Checkpoints
@@ -92,8 +93,19 @@ class RankJob(ABC):
 
 
 def device_of(ranks: Ranks) -> torch.device:
-    """The GPU that is this rank's, or the processor."""
-    return torch.device(f"cuda:{ranks.local_rank}" if torch.cuda.is_available() else "cpu")
+    """The GPU that is this rank's, or the processor.
+
+    Raises InputError where a machine has GPUs, but fewer than ranks: NCCL refuses to share one.
+    """
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if ranks.local_rank >= (n := torch.cuda.device_count()):
+        raise InputError(
+            f"training.ranks: {ranks.size}, of which this machine got {ranks.local_rank + 1} or "
+            f"more, but it has {n} GPUs and each rank takes one; set training.ranks to the number "
+            "of GPUs"
+        )
+    return torch.device("cuda", ranks.local_rank)
 
 
 def silent(entry: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+import torch
 
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.training import launch
@@ -10,6 +11,7 @@ from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.fit import FitJob
 from profile_lib.training.launch import check_division, train
 from profile_lib.training.messages import PROGRESS, following, reason, run_told
+from profile_lib.training.rank import device_of
 from profile_lib.training.ranks import Alone
 from profile_lib.training.snapshot import Snapshot
 from tests.worlds import tiny_plan
@@ -43,6 +45,16 @@ def test_a_missing_horovod_is_told_with_the_way_to_get_it(spark, tmp_path, monke
 def test_one_process_cannot_be_two_ranks(spark, tmp_path):
     with pytest.raises(InputError, match="ranks: 2, but training.launcher in_process is one"):
         trained(spark, tmp_path, 2, "in_process")
+
+
+def test_a_rank_without_a_gpu_of_its_own_is_refused_where_there_are_some(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    ranks = Alone()
+    assert device_of(ranks) == torch.device("cuda:0")
+    ranks.size, ranks.local_rank = 2, 1
+    with pytest.raises(InputError, match=r"training.ranks: 2, .* it has 1 GPUs and each rank"):
+        device_of(ranks)
 
 
 class Losing:
