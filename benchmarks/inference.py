@@ -25,7 +25,6 @@ from pyspark.sql import types as T
 from transformers import AutoModel, AutoTokenizer
 
 from profile_lib.config import Settings, load_settings
-from profile_lib.inference.openvino_int8 import OpenvinoInt8
 from profile_lib.inference.udf import Counts, add_predictions
 from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
@@ -172,6 +171,8 @@ def bare_loop(
     folder: str, settings: Settings, arrays: pd.DataFrame, threads: int
 ) -> Callable[[], object]:
     """OpenVINO's int8 encoder alone over sorted, trimmed passes in this process."""
+    from profile_lib.inference.openvino_int8 import OpenvinoInt8
+
     runtime = OpenvinoInt8(folder, threads)
     ids = np.stack(arrays["token_ids"].to_list()).astype(np.int64)
     lengths = arrays["n_tokens"].to_numpy(np.int64)

@@ -1,6 +1,6 @@
-"""How fast training is: against Hugging Face's Trainer, Petastorm's rows, other ranks, on a GPU.
+"""How fast training is: against Hugging Face's Trainer, Petastorm's rows, other ranks.
 
-    python benchmarks/training.py trainer ranks loader gpu --config conf/ga.yaml
+    python benchmarks/training.py trainer ranks loader --config conf/ga.yaml
 
 Reads the table `examples` of the settings (run the jobs up to build_examples first), and writes
 each part into benchmarks/results/training.json with date, cores and the spread of its repeats.
@@ -12,7 +12,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,27 +22,20 @@ import torch.distributed as dist
 from measure import save, spread
 from pyspark.sql import functions as F
 from torch.optim import AdamW
-from transformers import BertConfig
 
 from jobs.fitting import hadoop_conf, plan_of, prepare_snapshot, prepare_start
 from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.spec import ModelSpec
-from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.batches import Batch
 from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.feed import read_shard
 from profile_lib.training.fit import FitJob
-from profile_lib.training.launch import train
-from profile_lib.training.loop import Loop
+from profile_lib.training.launch import LauncherName, launcher_of
 from profile_lib.training.objectives import Supervised
-from profile_lib.training.plan import Plan
 from profile_lib.training.rank import START
 from profile_lib.training.ranks import Alone
 
@@ -58,7 +50,6 @@ WHOLE = {  # all of the encoder, one pass with the text
     "training.negatives_kept": 1.0, "training.batch_size": 32, "training.progress_steps": 1,
     "training.checkpoint_steps": None, "training.evaluation_rows": 64,
 }  # fmt: skip
-H200_BF16 = 989e12  # operations a second, dense
 WANTED = {"trainer": 2.0, "ranks": 0.95, "ddp": 1.0, "loader": 20.0, "data_wait": 0.02}
 
 
@@ -95,19 +86,12 @@ class Prepared:
             hadoop_conf(self.spark),
         )  # fmt: skip
 
-    def rate(self, launcher: str, n_ranks: int, threads: int) -> dict[str, float]:
+    def rate(self, launcher: LauncherName, n_ranks: int, threads: int) -> dict[str, float]:
         """Examples a second of the pass, and the share of the time waiting for data."""
-        given, told = self.settings.training, []
+        given, told = self.settings.training, list[dict[str, Any]]()
         options = HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds)
         job = self.job(n_ranks, threads)
-
-        def tell(entry: dict[str, Any]) -> None:
-            told.append(entry)
-
-        train(
-            self.spark, job, n_ranks, tell,
-            launcher=launcher, options=options, retries=0,  # type: ignore[arg-type]
-        )  # fmt: skip
+        launcher_of(launcher, self.spark, options).run(job, n_ranks, told.append)
         speeds = {e["step"]: e["examples_a_second"] for e in told if "step" in e}
         last, size = max(speeds), given.batch_size
         seconds = last * size / speeds[last] - SETTLED * size / speeds[SETTLED]
@@ -122,7 +106,7 @@ class Prepared:
 def prepared(
     arguments: argparse.Namespace, folder: str, n_rows: int = ROWS, max_tokens: int | None = None
 ) -> Prepared:
-    """What every part but the GPU's begins with."""
+    """What every part begins with."""
     settings = with_values(load_settings(arguments.config), WHOLE)
     return Prepared(settings, Path(folder) / "train", n_rows, max_tokens)
 
@@ -328,83 +312,6 @@ def loader(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def gpu(arguments: argparse.Namespace) -> dict[str, Any]:
-    """BERT-base's shape at length 128 on one GPU: examples a second, share of its bf16 peak."""
-    if not torch.cuda.is_available():
-        raise SystemExit("gpu: torch finds none here")
-    shape = BertConfig()
-    spec = ModelSpec(
-        tasks=(TaskSpec(name="buys", kind="binary"),), numeric=("n",), numeric_bins=2,
-        numeric_hidden=64, joined_size=128, dropout=0.1, max_tokens=128, separator_id=102,
-        bert=shape.to_dict(),
-    )  # fmt: skip
-    plan = Plan(
-        seed=1, epochs=1, numeric_epochs=0, batch_size=256, numeric_batch_size=256,
-        encoder_lr=2e-5, head_lr=1e-3, numbers_lr=1e-4, weight_decay=0.01, warmup_share=0.1,
-        max_grad_norm=1.0, negatives_kept=1.0, progress_steps=10_000,
-    )  # fmt: skip
-    speeds: dict[str, list[float]] = {"plain": [], "compiled": []}
-    waits: list[float] = []
-    for _ in range(REPEATS):
-        for name in speeds:
-            told: list[dict[str, Any]] = []
-            chosen = replace(plan, compile=name == "compiled", progress_steps=100)
-            objective = Supervised(spec.tasks, (1.0,), chosen, None)
-            loop = Loop(
-                ProfileModel(spec), objective, chosen, Alone(), torch.device("cuda:0"), told.append
-            )
-            loop.fit(Synthetic(256 * 200, 128), lambda with_text: {"loss": 1.0})
-            steps = [entry for entry in told if "step" in entry]
-            first, last = steps[0], steps[-1]
-            # from the hundredth step on: before it kernels are chosen and compiled
-            n = 256 * (last["step"] - first["step"])
-            seconds = 256 * last["step"] / last["examples_a_second"]
-            seconds -= 256 * first["step"] / first["examples_a_second"]
-            speeds[name].append(n / seconds)
-            waits.append(next(entry["data_wait"] for entry in told if "data_wait" in entry))
-    parameters = sum(p.numel() for n, p in ProfileModel(spec).bert.named_parameters()
-                     if "embeddings" not in n)  # type: ignore[union-attr]  # fmt: skip
-    attention = 2 * shape.num_hidden_layers * 128 * shape.hidden_size
-    operations = 128 * (6 * parameters + 6 * attention)
-    best = max(spread(values)["median"] for values in speeds.values())
-    return {
-        "device": torch.cuda.get_device_name(0),
-        **{f"{name}_a_second": spread(values) for name, values in speeds.items()},
-        "share_of_bf16_peak": round(best * operations / H200_BF16, 3),
-        "peak_assumed": H200_BF16,
-        "data_wait": spread(waits),
-        "wanted_a_second": 6000,
-    }
-
-
-class Synthetic:
-    """Rows of one length, drawn anew for each batch."""
-
-    folder = "synthetic"
-
-    def __init__(self, rows: int, length: int) -> None:
-        self.rows, self.rows_read, self.length = rows, rows, length
-
-    def expected_rows(self, kept: float) -> int:
-        """All of them."""
-        return self.rows
-
-    def batches(
-        self, size: int, seed: tuple[int, ...], *, with_text: bool, kept: float = 1.0
-    ) -> Iterator[Batch]:
-        """Batches of `size` rows."""
-        rng = np.random.default_rng(seed)
-        for _ in range(self.rows // size):
-            yield {
-                "token_ids": rng.integers(1000, 30000, (size, self.length)),
-                "n_tokens": np.full(size, self.length),
-                "numeric": rng.normal(size=(size, 1)).astype(np.float32),
-                "labels": rng.integers(0, 2, (size, 1)).astype(np.float32),
-                "weight": np.ones(size, np.float32),
-                "row_hash": rng.integers(0, 2**62, size),
-            }
-
-
 def consuming(items: Iterator[Any]) -> float:
     """Seconds until there are no more."""
     began = time.monotonic()
@@ -413,7 +320,7 @@ def consuming(items: Iterator[Any]) -> float:
     return time.monotonic() - began
 
 
-PARTS = {part.__name__: part for part in (trainer, ranks, loader, gpu)}
+PARTS = {part.__name__: part for part in (trainer, ranks, loader)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
