@@ -1,5 +1,6 @@
 """The int8 encoder beside a model's weights, run by OpenVINO: the only code that runs it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ from torch import Tensor
 
 from profile_lib.model.quantized import GRAPH, INT8
 
+# oneDNN compiles for each number of tokens that a pass has, 6 MB a number, and keeps a thousand of
+# what it made, some four a number. Of a tenth of that the lengths of one batch push each other out.
+KEPT = 256
+
 
 class OpenvinoInt8:
     """The quantized encoder on `threads` threads of this processor."""
@@ -17,7 +22,9 @@ class OpenvinoInt8:
     device = torch.device("cpu")
 
     def __init__(self, folder: str, threads: int):
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT))  # for all models
         options = {
+            "CPU_RUNTIME_CACHE_CAPACITY": KEPT,
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # each process would pin itself to the same first cores
             "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8
