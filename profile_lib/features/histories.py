@@ -30,7 +30,7 @@ def histories(feed: DataFrame) -> DataFrame:
     )
     # A batch is read in many places of one plan, where Spark knows it again as what was kept only
     # if it is not partitioned by a column: else each of them computes and commits the state anew,
-    # and a snapshot of it that is uploaded meanwhile is broken.
+    # and a snapshot of it that is uploaded meanwhile may break.
     return found.withColumn("user_id", F.concat("user_id", F.lit("")))
 
 
