@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from profile_lib.training.loop import Tell
 from profile_lib.training.messages import listening, run_told
-from profile_lib.training.rank import Outcome, RankJob
+from profile_lib.training.rank import Outcome, RankJob, device_of
 
 BUCKET = 8 << 20  # values that are summed together
 
@@ -44,7 +44,7 @@ class TorchRanks:
         dist.init_process_group("nccl" if has_gpu else "gloo", timeout=stall)
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.local_rank = self.rank % max(1, torch.cuda.device_count())
-        self.device = torch.device(f"cuda:{self.local_rank}" if has_gpu else "cpu")
+        self.device = device_of(self)
 
     def share(self, model: nn.Module) -> None:
         """Broadcast rank 0's parameters and buffers."""
