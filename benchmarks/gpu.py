@@ -130,7 +130,8 @@ class Synthetic:
 def ranks(settings: Settings, folder: Path) -> dict[str, Any]:
     """Ranks by Horovod and by torch over NCCL, one a GPU, against one rank without either."""
     n = torch.cuda.device_count()
-    given = with_values(settings, WHOLE | {"training.batch_size": 256 * n, "training.shards": n})
+    sizes = dict.fromkeys(("training.batch_size", "training.numeric_batch_size"), 256 * n)
+    given = with_values(settings, WHOLE | sizes | {"training.shards": n})
     launchers: dict[LauncherName, int] = {"in_process": 1, "horovod": n, "torch": n}
     found: dict[str, list[float]] = {name: [] for name in launchers}
     with tempfile.TemporaryDirectory(dir=folder) as scratch_folder:

@@ -34,7 +34,7 @@ from profile_lib.tables import EXAMPLES
 from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.feed import read_shard
 from profile_lib.training.fit import FitJob
-from profile_lib.training.launch import LauncherName, launcher_of
+from profile_lib.training.launch import LauncherName, check_division, check_slots, launcher_of
 from profile_lib.training.objectives import Supervised
 from profile_lib.training.rank import START
 from profile_lib.training.ranks import Alone
@@ -91,6 +91,8 @@ class Prepared:
         given, told = self.settings.training, list[dict[str, Any]]()
         options = HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds)
         job = self.job(n_ranks, threads)
+        check_division(job.plan.batch_size, job.plan.numeric_batch_size, job.shards, n_ranks)
+        check_slots(self.spark, n_ranks)
         launcher_of(launcher, self.spark, options).run(job, n_ranks, told.append)
         speeds = {e["step"]: e["examples_a_second"] for e in told if "step" in e}
         last, size = max(speeds), given.batch_size
