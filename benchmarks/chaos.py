@@ -47,7 +47,7 @@ def kills_for(trial: type[Trial], rng: Generator) -> Iterator[Kill]:
     while True:
         for number in rng.permutation(len(all_of_them)):
             part, work, phase = all_of_them[number]
-            beside = work == "stream" and bool(rng.random() < BESIDE)
+            beside = work == "stream" and bool(rng.random() < BESIDE) and "refresh" in trial.works
             delay = rng.uniform(0, LASTS[phase])
             yield Kill(part, rng.random(), work, phase, delay, beside)
 
