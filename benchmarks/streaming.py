@@ -39,6 +39,7 @@ from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
 KINDS = {"view": 0.8, "cart": 0.15, "purchase": 0.05}
 SKEW = 0.5  # of users by their rank, as Zipf has it; with 1 a few would be bots
 WARM_SECONDS, WARM_BATCHES, SOME_BATCHES = 60, 50, 100
+NOTE_EACH = 20  # moments; Spark forgets a query's progress after a hundred batches
 WANTED = {"p95_seconds": 3.0, "last_to_first": 1.10}
 Moments = Callable[[StreamingQuery], Iterator[list[float]]]  # those that are to be written next
 
@@ -81,7 +82,7 @@ class Writer(threading.Thread):
         weights = 1 / np.arange(1, len(self.users) + 1) ** SKEW
         self.weights = weights / weights.sum()
         self.n, self.commit_seconds = 0, list[float]()
-        self.batches = list[Any]()  # the query's progress
+        self.progress = dict[int, Any]()  # of the query's batches with rows
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -93,19 +94,31 @@ class Writer(threading.Thread):
         try:
             self._write(query)
             query.processAllAvailable()
-            progress = query.recentProgress[1:]  # without the batch of all that was there
-            self.batches = [p for p in progress if p["numInputRows"]]
+            self._note(query)
         except Exception as error:  # noqa: BLE001 - told by the main thread
             self.error = error
         query.stop()
 
     def _write(self, query: StreamingQuery) -> None:
         self.began = time.time()
-        for moments in self.moments(query):
+        for number, moments in enumerate(self.moments(query)):
+            if number % NOTE_EACH == 0:
+                self._note(query)
             rows, began = pd.concat([self._events(moment) for moment in moments]), time.time()
             frame = self.store.spark.createDataFrame(rows, EVENTS.schema).coalesce(1)
             frame.write.format("delta").mode("append").save(self.store.path(EVENTS))
             self.commit_seconds.append(time.time() - began)
+
+    def _note(self, query: StreamingQuery) -> None:
+        """Remember the batches that the query still tells of, but that of all that was there."""
+        for told in query.recentProgress:
+            if told["batchId"] > 0 and told["numInputRows"]:
+                self.progress[told["batchId"]] = told
+
+    def batch_seconds(self) -> list[float]:
+        """How long each batch took, in order."""
+        told = [self.progress[number] for number in sorted(self.progress)]
+        return [batch["durationMs"]["triggerExecution"] / 1000 for batch in told]
 
     def _events(self, moment: float) -> pd.DataFrame:
         now, n = datetime.fromtimestamp(moment, UTC), self.n_events
@@ -122,18 +135,16 @@ class Writer(threading.Thread):
 
 def streamed(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]:
     """Run the job until the writer stops it; what each batch and commit took."""
-    store.spark.conf.set("spark.sql.streaming.numRecentProgressUpdates", "100000")
     with PeakMemory(os.getpid()) as memory:
         writer.start()
         stream_profiles.run(store, settings, None)
         writer.join()
     if writer.error is not None:
         raise writer.error
-    seconds = [p["durationMs"]["triggerExecution"] / 1000 for p in writer.batches]
     return {
         "users": len(writer.users),
         "events": writer.n,
-        "batch_seconds": spread(seconds),
+        "batch_seconds": spread(writer.batch_seconds()),
         "writer_commit_seconds": spread(writer.commit_seconds),
         "peak_gib": round(memory.gib, 2),
     }
@@ -161,8 +172,7 @@ def drift(store: Store, settings: Settings, given: argparse.Namespace) -> dict[s
     batches = each_batch(given.batches + WARM_BATCHES)
     writer = Writer(store, given.events_per_batch, given.seed, batches)
     told = streamed(store, settings, writer)
-    seconds = [p["durationMs"]["triggerExecution"] / 1000 for p in writer.batches]
-    warm = seconds[WARM_BATCHES:]
+    warm = writer.batch_seconds()[WARM_BATCHES:]
     some = min(SOME_BATCHES, len(warm) // 2)
     first, last = np.mean(warm[:some]), np.mean(warm[-some:])
     return told | {

@@ -19,6 +19,7 @@ from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.histories import events_now, histories
 from profile_lib.features.known import known_now
 from profile_lib.inference.udf import Counts
+from profile_lib.maintenance import MIB
 from profile_lib.merge import IS_DELETED, deletions
 from profile_lib.profiles.build import FACTS
 from profile_lib.profiles.refresh import STREAM_GUARD
@@ -38,7 +39,6 @@ STATE = {
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     ),
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-    "spark.databricks.delta.autoCompact.enabled": "true",  # the small files of many batches
 }
 
 
@@ -91,6 +91,7 @@ class Stream:
         self.known_until, self.progress = known_until, progress
         self.counts = Counts.on(store.spark.sparkContext)
         self.n_waiting = 1  # at least: an earlier stream may have left some
+        self.n_fragments = 0  # commits since files were written together
         self._one_batch = Lock()
 
     def start(self, once: bool) -> Running:
@@ -182,6 +183,18 @@ class Stream:
         else:
             self.n_waiting = self.counts.left.value - left
         self.progress.waiting.set(self.n_waiting)
+        self._compact(store)
+
+    def _compact(self, store: Store) -> None:
+        """Write the files of the last batches together, once there are many.
+
+        Delta's own autoCompact has no such measure: in a table that it has not seen grow from its
+        first commit on it may do so after every one.
+        """
+        self.n_fragments += 1
+        if self.n_fragments >= self.settings.stream.compact_batches:
+            store.compact(USER_PROFILES, self.settings.stream.compact_mib * MIB)
+            self.n_fragments = 0
 
 
 if __name__ == "__main__":

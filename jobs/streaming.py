@@ -63,12 +63,14 @@ def watch(running: Sequence[Running], progress: Progress, when_idle: Callable[[]
 
     Then all are stopped. Raises InputError where a batch was refused, else what Spark says.
     """
-    last, main = -1, running[-1].query
+    last, seen, main = -1, None, running[-1].query
     try:
         while not any(_has_ended(*one) for one in running):
-            last = _count(main, progress, last)
-            if _is_idle(main):
-                when_idle()
+            if (told := main.lastProgress) is not None:
+                if told["timestamp"] != seen:  # all of them are much to read at every look
+                    last, seen = _count(main, progress, last), told["timestamp"]
+                if not main.status["isDataAvailable"]:  # in the last look at the source
+                    when_idle()
             if (line := progress.report()) is not None:
                 print(f"stream_profiles: {line}", flush=True)
         _count(main, progress, last)
@@ -84,11 +86,6 @@ def _has_ended(query: StreamingQuery, refused: list[InputError]) -> bool:
         if refused:
             raise refused[0] from None
         raise
-
-
-def _is_idle(query: StreamingQuery) -> bool:
-    """Whether its last look at the source found nothing; it is looking nearly all the time."""
-    return query.lastProgress is not None and not query.status["isDataAvailable"]
 
 
 def _count(query: StreamingQuery, progress: Progress, last: int) -> int:

@@ -121,13 +121,15 @@ def test_twice_in_a_batch_is_once_and_what_is_older_takes_its_place_with_an_opti
     assert versions(store) == before | {"ann": store.version(EVENTS)}  # nobody else was computed
 
 
-def test_a_users_state_is_computed_once_a_batch_however_often_the_batch_is_read(shop):
+def test_a_batch_computes_a_users_state_once_and_leaves_no_more_files_than_it_is_to(shop):
     store, given = shop
-    with streaming(store, with_values(given, {"stream.state_partitions": 2})) as (_, query):
+    changes = {"stream.state_partitions": 2, "stream.compact_batches": 1}
+    with streaming(store, with_values(given, changes)) as (_, query):
         append(store, *(event(10, user, 50, "cart", "tee", 0) for user in ("ann", "bob")))
         query.processAllAvailable()
     (batch,) = (told for told in query.recentProgress[1:] if told["numInputRows"])
     assert [state["numRowsUpdated"] for state in batch["stateOperators"]] == [2]
+    assert store.files(USER_PROFILES).count() == given.refresh.user_buckets
 
 
 def test_two_streams_in_one_session_end_in_the_same_profiles(shop, tmp_path):
