@@ -120,8 +120,9 @@ class Stream:
             if self.n_waiting:
                 facts = facts.unionByName(self._queued(store, new))
             self._write(store, facts, self._gone(new) if may_be_gone else None)
-        if oldest is not None:
-            self.progress.tell_lag(time.time() - oldest / 1e6)
+            if oldest is not None:
+                self.progress.tell_lag(time.time() - oldest / 1e6)
+            self._compact(store)  # once the profiles are there to be seen
 
     def drain(self) -> None:
         """Let the model catch up with who awaits it, where no batch runs."""
@@ -129,6 +130,7 @@ class Stream:
             try:
                 self._check_model()
                 self._write(self.store, self._queued(self.store))
+                self._compact(self.store)
             finally:
                 self._one_batch.release()
 
@@ -183,7 +185,6 @@ class Stream:
         else:
             self.n_waiting = self.counts.left.value - left
         self.progress.waiting.set(self.n_waiting)
-        self._compact(store)
 
     def _compact(self, store: Store) -> None:
         """Write the files of the last batches together, once there are many.

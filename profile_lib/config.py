@@ -363,7 +363,7 @@ class StreamSettings(Section):
     encoder_seconds: float = Field(ge=0)  # of each core a batch; who is left waits for the next
     queue_at_once: int = Field(gt=0)  # of those who wait, the most that one batch takes up
     compact_batches: int = Field(gt=0)  # between two times that their files are written together
-    compact_mib: int = Field(gt=0)  # larger files stay as they are
+    compact_mib: int = Field(gt=0)  # larger files stay, unless many of their rows changed
     max_lag_seconds: float = Field(gt=0)  # told where an event waits longer
     report_seconds: float = Field(gt=0)
     metrics_port: int | None  # of this machine, for Prometheus; null: none
