@@ -78,6 +78,7 @@ def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
             "inputs": {"events": raw, "users": str(folder / "raw" / "users")},
         },
         "model": {"encoder": tiny_encoder(folder / "encoder")},
+        "training": {"baseline_rows": 200, "bootstrap_resamples": 5},
     }
     for section, change in changes.items():
         values[section] = values.get(section, {}) | change
