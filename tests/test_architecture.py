@@ -13,6 +13,8 @@ MAY_IMPORT = {
     "tables": {"errors"},
     "config": {"errors"},
     "metrics": set(),
+    "ranks": {"metrics"},
+    "ranks_spark": set(),
     "encoders": {"errors"},
     "timeline": set(),
     "positions": set(),
