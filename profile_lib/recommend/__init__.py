@@ -1,0 +1,1 @@
+"""What profiles are for: which items a user may want next, from where, and why."""

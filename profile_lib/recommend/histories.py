@@ -1,0 +1,114 @@
+"""Events and the catalogue's numbers in; out of each user the items met, in the order of time.
+
+Sources are fitted on these frames and asked with these arrays, on a cluster and for one user alike.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from scipy import sparse
+
+from profile_lib.segments import Floats, Longs, Segments, as_lists, changes
+
+HISTORY = (
+    "user_id string, items array<int>, weights array<float>, seconds array<long>, "
+    "is_bought array<boolean>"
+)
+PURCHASE = "purchase"
+
+
+def number_items(items: DataFrame) -> DataFrame:
+    """(item_id, item): numbers from 0 in the order of the ids."""
+    ids = (
+        items.select("item_id").distinct().sort("item_id").toPandas()["item_id"]
+    )  # grows with items
+    numbered = list(enumerate(ids))
+    return items.sparkSession.createDataFrame(numbered, "item int, item_id string")
+
+
+def histories(
+    events: DataFrame, items: DataFrame, weights: Mapping[str, float], most: int
+) -> DataFrame:
+    """A row a user who met an item: HISTORY, oldest first, the last `most` steps.
+
+    `weights` tells of each kind of event how much it says for its item; kinds that it lacks say
+    nothing. What a user does with one item in a row is a step, of the greatest of the weights, at
+    the last of the moments. Items that are not numbered in `items` (item_id, item) are left out.
+    """
+    says = F.create_map(*[F.lit(part) for pair in weights.items() for part in pair])
+    act = F.struct(
+        F.unix_seconds("event_ts").alias("second"),
+        "item",
+        F.try_element_at(says, F.col("event_type")).cast("float").alias("weight"),
+        (F.col("event_type") == PURCHASE).alias("is_bought"),
+    )
+    acts = events.where(F.col("event_type").isin(*weights)).join(F.broadcast(items), "item_id")
+    of_user = acts.groupBy("user_id").agg(F.array_sort(F.collect_list(act)).alias("acts"))
+
+    def steps(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield _steps(batch, most)
+
+    return of_user.mapInArrow(steps, HISTORY)
+
+
+def _steps(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
+    lists = batch["acts"]
+    acts, of = lists.flatten(), lists.value_parent_indices().to_numpy()
+    item = acts.field("item").to_numpy()
+    begins = changes(of, item)
+    starts = np.flatnonzero(begins)
+    ends = np.append(starts[1:], len(of)) - 1
+    weight = acts.field("weight").to_numpy()
+    bought = acts.field("is_bought").to_numpy(zero_copy_only=False)
+    columns = {
+        "items": item[starts],
+        "weights": np.maximum.reduceat(weight, starts) if len(starts) else weight[:0],
+        "seconds": acts.field("second").to_numpy()[ends],
+        "is_bought": np.logical_or.reduceat(bought, starts) if len(starts) else bought[:0],
+    }
+    user = of[starts]
+    left = Segments(user, batch.num_rows).end[user] - np.arange(len(user))  # from 1, the last
+    kept = left <= most
+    lengths = np.bincount(user[kept], minlength=batch.num_rows)
+    lists_of = [as_lists(lengths, pa.array(values[kept])) for values in columns.values()]
+    return pa.RecordBatch.from_arrays([batch["user_id"], *lists_of], ["user_id", *columns])
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The steps of n users side by side, those of a user in the order of time.
+
+    `of`, `items`, `weights`, `seconds`, `is_bought`: (m,), `of` from 0 to n - 1.
+    """
+
+    n: int
+    of: Longs
+    items: Longs
+    weights: Floats
+    seconds: Longs
+    is_bought: np.ndarray
+
+    @classmethod
+    def of_batch(cls, batch: pa.RecordBatch) -> "Histories":
+        """Of an Arrow batch with HISTORY's columns."""
+        arrays = [
+            batch[name].flatten().to_numpy(zero_copy_only=False)
+            for name in ("items", "weights", "seconds", "is_bought")
+        ]
+        return cls(batch.num_rows, batch["items"].value_parent_indices().to_numpy(), *arrays)
+
+    @cached_property
+    def steps_ago(self) -> Longs:
+        """(m,): 0 for a user's last step, 1 for the one before it."""
+        return Segments(self.of, self.n).end[self.of] - 1 - np.arange(len(self.of))
+
+    def matrix(self, values: Floats, n_items: int) -> sparse.csr_array:
+        """(n, n_items): the values of each user's steps, summed by item."""
+        shape = (self.n, n_items)
+        return sparse.csr_array((values, (self.of, self.items)), shape=shape, dtype=np.float32)
