@@ -105,6 +105,21 @@ class Predictor:
                 self._finish(by_event, text_of_row[part], numeric[rows[part]], rows[part], out)
         return out
 
+    def pool(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> np.ndarray:
+        """(n, H) float32: the means of the last hidden states of texts (n, T), without numbers.
+
+        Raises InputError where the model reads no text.
+        """
+        bert = self.model.spec.bert
+        if bert is None:
+            raise InputError("this model reads no text, so that texts have no vectors: model.text")
+        texts, out = _Texts(token_ids), np.zeros((len(n_tokens), bert["hidden_size"]), np.float32)
+        for pack, by_event in self._encoded(token_ids, n_tokens, texts):
+            pooled = by_event.sum(1).cpu().numpy()
+            for place, text in enumerate(pack):
+                out[texts.rows[text]] = pooled[place]
+        return out
+
     def _encoded(
         self, token_ids: np.ndarray, n_tokens: np.ndarray, texts: "_Texts"
     ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:

@@ -94,11 +94,11 @@ def add_predictions(
         batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]],
     ) -> Iterator[pd.DataFrame]:
         settle()
-        loaded = _predictor.cache_info().misses
-        predictor = _predictor(
+        loaded = loaded_predictor.cache_info().misses
+        predictor = loaded_predictor(
             folder, model_version, runtime, task_device(), task_threads(), batch_tokens, max_events
         )
-        loads, before = _predictor.cache_info().misses - loaded, predictor.done
+        loads, before = loaded_predictor.cache_info().misses - loaded, predictor.done
         end = math.inf if seconds is None else time.monotonic() + seconds
         left = 0
         for rows in Prefetched(to_rows(*batch) for batch in batches):
@@ -213,7 +213,7 @@ def _columns(found: "Predictions", n_reasons: int) -> dict[str, np.ndarray]:
 
 
 @lru_cache(maxsize=1)
-def _predictor(
+def loaded_predictor(
     folder: str,
     model_version: str,
     runtime: RuntimeName,

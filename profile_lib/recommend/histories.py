@@ -15,10 +15,9 @@ from scipy import sparse
 
 from profile_lib.segments import Floats, Longs, Segments, as_lists, changes
 
-HISTORY = (
-    "user_id string, items array<int>, weights array<float>, seconds array<long>, "
-    "is_bought array<boolean>"
-)
+STEPS = "items array<int>, weights array<float>, seconds array<long>, is_bought array<boolean>"
+USERS = {"user_id": "string"}
+CUTOFFS = USERS | {"cutoff_ts": "timestamp"}
 PURCHASE = "purchase"
 
 
@@ -32,9 +31,14 @@ def number_items(items: DataFrame) -> DataFrame:
 
 
 def histories(
-    events: DataFrame, items: DataFrame, weights: Mapping[str, float], most: int
+    events: DataFrame,
+    items: DataFrame,
+    weights: Mapping[str, float],
+    most: int,
+    by: Mapping[str, str] = USERS,
 ) -> DataFrame:
-    """A row a user who met an item: HISTORY, oldest first, the last `most` steps.
+    """A row a user who met an item, or what else the events are grouped `by` (columns and their
+    types): these columns and STEPS, oldest first, the last `most` steps.
 
     `weights` tells of each kind of event how much it says for its item; kinds that it lacks say
     nothing. What a user does with one item in a row is a step, of the greatest of the weights, at
@@ -48,13 +52,14 @@ def histories(
         (F.col("event_type") == PURCHASE).alias("is_bought"),
     )
     acts = events.where(F.col("event_type").isin(*weights)).join(F.broadcast(items), "item_id")
-    of_user = acts.groupBy("user_id").agg(F.array_sort(F.collect_list(act)).alias("acts"))
+    of_user = acts.groupBy(*by).agg(F.array_sort(F.collect_list(act)).alias("acts"))
 
     def steps(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield _steps(batch, most)
 
-    return of_user.mapInArrow(steps, HISTORY)
+    keys = ", ".join(f"{name} {kind}" for name, kind in by.items())
+    return of_user.mapInArrow(steps, f"{keys}, {STEPS}")
 
 
 def _steps(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
@@ -77,7 +82,8 @@ def _steps(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
     kept = left <= most
     lengths = np.bincount(user[kept], minlength=batch.num_rows)
     lists_of = [as_lists(lengths, pa.array(values[kept])) for values in columns.values()]
-    return pa.RecordBatch.from_arrays([batch["user_id"], *lists_of], ["user_id", *columns])
+    keys = batch.drop_columns("acts")
+    return pa.RecordBatch.from_arrays([*keys.columns, *lists_of], [*keys.schema.names, *columns])
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Histories:
 
     @classmethod
     def of_batch(cls, batch: pa.RecordBatch) -> "Histories":
-        """Of an Arrow batch with HISTORY's columns."""
+        """Of an Arrow batch with the columns of STEPS."""
         arrays = [
             batch[name].flatten().to_numpy(zero_copy_only=False)
             for name in ("items", "weights", "seconds", "is_bought")
@@ -107,6 +113,14 @@ class Histories:
     def steps_ago(self) -> Longs:
         """(m,): 0 for a user's last step, 1 for the one before it."""
         return Segments(self.of, self.n).end[self.of] - 1 - np.arange(len(self.of))
+
+    def of_users(self, user: Longs) -> tuple[Longs, Longs]:
+        """(p,) and (p,): the steps of each of the users (m,), one user after the other: at which
+        place of `user` a step's user stands, and the step."""
+        first = np.searchsorted(self.of, user)
+        n = np.searchsorted(self.of, user, side="right") - first
+        place = np.repeat(np.arange(len(user)), n)
+        return place, np.arange(len(place)) - np.repeat(np.cumsum(n) - n - first, n)
 
     def matrix(self, values: Floats, n_items: int) -> sparse.csr_array:
         """(n, n_items): the values of each user's steps, summed by item."""

@@ -165,6 +165,16 @@ def test_effects_of_the_events_are_slope_times_their_part_of_the_text(predictor,
     np.testing.assert_allclose(effects, expected, atol=1e-6)
 
 
+def test_a_text_alone_is_the_mean_of_its_hidden_states(predictor, model):
+    ids, lengths, _ = arrays([text_of([5, 6, 7]), text_of([8]), text_of([5, 6, 7])])
+    with torch.no_grad():
+        tokens, n = torch.from_numpy(ids).long(), torch.from_numpy(lengths)
+        wanted = model.pool(model.encode(tokens, n), n).numpy()
+    found = predictor.pool(ids, lengths)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert (found[0] == found[2]).all()
+
+
 def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
     ids, lengths, numbers = arrays([text_of([5]), text_of([6]), text_of([7])])
     token_ids = pd.Series([ids[0], None, ids[2]])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import jaccard_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from profile_lib.recommend.histories import HISTORY
+from profile_lib.recommend.histories import STEPS
 from profile_lib.recommend.neighbours import item_neighbours
 
 COUNTED = {"window": 100, "gap_power": 0.0, "backward": 1.0, "shrink": 0.0, "most": 100}
@@ -19,7 +19,9 @@ def history(*items: int) -> tuple[object, ...]:
 
 
 def found(spark, histories, **rules):
-    frame = spark.createDataFrame([history(*items) for items in histories], HISTORY)
+    frame = spark.createDataFrame(
+        [history(*items) for items in histories], f"user_id string, {STEPS}"
+    )
     frame = item_neighbours(frame, **rules)
     return {(r["item"], r["neighbour"]): r["weight"] for r in frame.collect()}
 

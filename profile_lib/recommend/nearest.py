@@ -1,0 +1,75 @@
+"""Items whose vectors are near a user's: the profile's interest vector, or factors of a matrix."""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from scipy import sparse
+
+from profile_lib.errors import InputError
+from profile_lib.recommend.interest import mapped
+from profile_lib.recommend.sources import NOTHING, Asked
+from profile_lib.recommend.top import best
+from profile_lib.segments import Floats, Longs
+
+NEIGHBOURS, BUILT_WITH, SEARCHED_WITH = 32, 200, 128  # of a graph of vectors: see `index_of`
+
+
+def index_of(vectors: Floats, exact_below: int) -> faiss.Index:
+    """Finds the greatest inner products with `vectors`, (n, d): all of them below so many vectors,
+    else through a graph (Malkov & Yashunin 2018), built by one thread and so the same every time.
+
+    Raises InputError where a vector holds what is no number.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if not np.isfinite(vectors).all():
+        broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        raise InputError(
+            f"vectors of items: {len(broken):,} of {len(vectors):,} hold what is no number, the "
+            f"first that of item {broken[0]}; encode the items again with the model that serves"
+        )
+    size = vectors.shape[1]
+    if len(vectors) < exact_below:
+        index = faiss.IndexFlatIP(size)
+    else:
+        index = faiss.IndexHNSWFlat(size, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction, index.hnsw.efSearch = BUILT_WITH, SEARCHED_WITH
+    index.add(vectors)
+    return index
+
+
+@dataclass(frozen=True)
+class InterestNearItems:
+    """`index` holds the vectors of the items' texts, of length 1; `weights` takes interest vectors
+    among them (`interest.py`)."""
+
+    index: faiss.Index
+    weights: Floats
+
+    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+        """The cosine of interest and item; nothing where a user has no interest vector."""
+        known = np.flatnonzero(np.isfinite(asked.vectors).all(axis=1))
+        wanted = mapped(asked.vectors[known], self.weights)
+        shape = (asked.histories.n, self.index.ntotal)
+        if not len(known):
+            return sparse.csr_array(shape, dtype=np.float32)
+        score, item = self.index.search(wanted, min(k, self.index.ntotal))
+        found = item >= 0  # a graph may end before it has found k
+        user = np.repeat(known, item.shape[1]).reshape(item.shape)
+        pairs = (score[found], (user[found], item[found]))
+        return best(sparse.csr_array(pairs, shape=shape), k)
+
+    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+        """No single item: the whole interest."""
+        return np.full(len(user), NOTHING)
+
+
+def saved_index(index: faiss.Index) -> np.ndarray:
+    """As bytes, uint8."""
+    return faiss.serialize_index(index)
+
+
+def load_index(saved: np.ndarray) -> faiss.Index:
+    """From its bytes; it searches on one thread, as Spark's tasks and servers fill the cores."""
+    faiss.omp_set_num_threads(1)
+    return faiss.deserialize_index(saved)

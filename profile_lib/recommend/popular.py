@@ -1,0 +1,90 @@
+"""What is in demand, and where demand rises: by context, for users of whom little is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from scipy import sparse
+
+from profile_lib.recommend.sources import NOTHING, Asked
+from profile_lib.recommend.top import best
+from profile_lib.segments import Longs
+
+EVERYWHERE = "everywhere"
+DAY = 86400
+
+
+def demand(
+    events: DataFrame,
+    items: DataFrame,
+    contexts: Sequence[str],
+    weights: Mapping[str, float],
+    now: int,
+    half_life_days: float,
+    short_half_life_days: float,
+) -> DataFrame:
+    """(context, value, item, demand, recent): what the events say for each item (item_id, item),
+    in each value of each context, a column of events, and everywhere.
+
+    What an event says (`weights`, by kind) halves with each `half_life_days` before the second
+    `now`; in `recent` with each `short_half_life_days`.
+    """
+    says = F.create_map(*[F.lit(part) for pair in weights.items() for part in pair])
+    days = (F.lit(now) - F.unix_seconds("event_ts")) / DAY
+    weight = F.try_element_at(says, F.col("event_type"))
+    places = [F.struct(F.lit(c).alias("context"), F.col(c).alias("value")) for c in contexts]
+    places.append(F.struct(F.lit(EVERYWHERE).alias("context"), F.lit(EVERYWHERE).alias("value")))
+    met = (
+        events.where(F.col("event_type").isin(*weights) & (days >= 0))
+        .join(F.broadcast(items), "item_id")
+        .select(
+            "item",
+            (weight * F.exp2(-days / half_life_days)).alias("demand"),
+            (weight * F.exp2(-days / short_half_life_days)).alias("recent"),
+            F.explode(F.array(*places)).alias("at"),
+        )
+    )
+    return (
+        met.select("at.context", "at.value", "item", "demand", "recent")
+        .where("value is not null")
+        .groupBy("context", "value", "item")
+        .agg(F.sum("demand").alias("demand"), F.sum("recent").alias("recent"))
+    )
+
+
+def rise(demand: np.ndarray, recent: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """By how many standard deviations of a count demand of late is above what it was: (n,), not
+    below 0. `expected`: (n,), the share of all
+    demand there that is recent."""
+    usual = np.maximum(demand * expected, 1e-9)
+    return np.maximum(recent - usual, 0) / np.sqrt(usual + 1)
+
+
+@dataclass(frozen=True)
+class Popular:
+    """`shares`: (n_values + 1, n_items), of each value of each context how demand falls on items,
+    everywhere in the last row; `first`: (c,), of each context the row of its first value;
+    `trust`: (n_values + 1,), from 0 to 1, how much the value's own row counts, the rest is
+    everywhere's."""
+
+    shares: sparse.csr_array
+    first: Longs
+    trust: np.ndarray
+
+    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+        """The mean over the contexts that are known of a user."""
+        mixes, of_user = np.unique(asked.contexts, axis=0, return_inverse=True)
+        mix, context = np.nonzero(mixes != NOTHING)
+        row = self.first[context] + mixes[mix, context]
+        counts = self.trust[row] / np.maximum(np.bincount(mix, minlength=len(mixes)), 1)[mix]
+        parts = sparse.lil_array((len(mixes), self.shares.shape[0]), dtype=np.float32)
+        parts[mix, row] = counts
+        everywhere = 1 - np.bincount(mix, counts, len(mixes))
+        parts[:, [-1]] = everywhere[:, None]
+        return sparse.csr_array(best(parts.tocsr() @ self.shares, k)[of_user.ravel()])
+
+    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+        """No item: the context."""
+        return np.full(len(user), NOTHING)

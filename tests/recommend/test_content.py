@@ -1,0 +1,30 @@
+"""Items near each other by their texts."""
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from profile_lib.recommend.content import near_by_vector, shortened
+
+NAN = np.nan
+
+
+def test_short_vectors_are_the_principal_components_at_length_one():
+    vectors = np.random.default_rng(3).normal(size=(50, 6)) * [5, 3, 2, 1, 1, 1] + 7
+    wanted = PCA(2).fit_transform(vectors)
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.abs(shortened(vectors, 2)), np.abs(wanted), atol=1e-5)
+
+
+def test_a_vector_that_is_no_number_stays_so_and_does_not_spoil_the_others():
+    found = shortened(np.array([[1.0, 0], [3.0, 0], [NAN, 0]]), 1)
+    np.testing.assert_allclose(found, [[-1], [1], [NAN]])
+
+
+def test_of_each_item_the_nearest_others(spark):
+    vectors = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0]], np.float32)
+    found = near_by_vector(spark, vectors, most=1, exact_below=100).collect()
+    assert sorted((r.item, r.neighbour, round(r.weight, 6)) for r in found) == [
+        (0, 1, 0.8),
+        (1, 0, 0.8),
+        (2, 1, 0.6),
+    ]  # nobody is near the last one

@@ -1,0 +1,106 @@
+"""Lists: what is hidden, what is offered, and who spoke for what."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import sparse
+
+from profile_lib.recommend.catalogue import Catalogue
+from profile_lib.recommend.recommender import Recommender, Rules
+from profile_lib.recommend.sources import NOTHING
+from tests.recommend.asked import asked
+
+SHOE, BOOT, HAT, CAP, GLOVE = range(5)
+RULES = Rules(
+    k=3, a_source=10, hide_met=True, hide_bought=True, again=("buy again",), relevance=1.0,
+    considered=5,
+)  # fmt: skip
+
+
+class Says:
+    """A source that says what it is told to."""
+
+    def __init__(self, table, because=NOTHING):
+        self.table, self.reason = np.array(table, np.float32), because
+
+    def scores(self, asked, k):
+        return sparse.csr_array(self.table)
+
+    def because(self, asked, user, item):
+        return np.full(len(user), self.reason)
+
+
+def catalogue(**changes):
+    columns = {
+        "item_id": ["shoe", "boot", "hat", "cap", "glove"],
+        "title": ["Red shoe", "Boot", "Hat", "Cap", None],
+        "category": ["feet", "feet", "head", "head", None],
+        "brand": ["x", "y", "x", None, None],
+        "price": [10.0, 20.0, 5.0, 4.0, None],
+        "price_level": [0.0, 0.5, 0.5, 0.0, None],
+        "demand": [5.0, 4.0, 3.0, 2.0, 0.0],
+        "is_offered": [True] * 5,
+        "vector": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]],
+    }
+    return Catalogue(pa.table(columns | changes))
+
+
+def recommender(sources, rules=RULES, **changes):
+    def score(asked, pairs):
+        return np.nan_to_num(pairs.scores).sum(axis=1)
+
+    return Recommender(sources, catalogue(**changes), score, rules)
+
+
+def listed(lists, user=0):
+    return lists.item[lists.user == user].tolist()
+
+
+def test_what_was_met_is_hidden_unless_it_is_to_be_bought_again():
+    together = Says([[9, 8, 7, 0, 0], [9, 8, 7, 6, 5]], because=HAT)
+    again = Says([[0, 0, 0, 1, 0], [0, 0, 0, 0, 0]])
+    users = asked([HAT, CAP, SHOE], [])
+    lists = recommender({"bought together": together, "buy again": again}).recommend(users)
+    assert (listed(lists, 0), listed(lists, 1)) == ([BOOT, CAP], [SHOE, BOOT, HAT])
+    assert lists.rank.tolist() == [1, 2, 1, 2, 3]
+    assert lists.score.tolist() == [8, 1, 9, 8, 7]
+    assert lists.source.tolist() == [0, 1, 0, 0, 0]
+    assert lists.because.tolist() == [HAT, NOTHING, HAT, HAT, HAT]
+    assert lists.is_named.tolist() == [[True, False], [False, True]] + [[True, False]] * 3
+
+
+def test_what_was_only_seen_may_be_listed_where_only_bought_items_are_hidden():
+    rules = Rules(**{**vars(RULES), "hide_met": False})
+    says = {"popular": Says([[5, 4, 3, 0, 0]])}
+    users = asked([SHOE, BOOT], bought=[[0, 1]])
+    assert listed(recommender(says, rules).recommend(users)) == [SHOE, HAT]
+
+
+def test_what_is_not_offered_is_not_listed():
+    says = {"popular": Says([[5, 4, 3, 2, 1]])}
+    lists = recommender(says, is_offered=[False, True, True, False, True]).recommend(asked([]))
+    assert listed(lists) == [BOOT, HAT, GLOVE]
+
+
+def test_a_list_of_many_kinds_takes_the_next_kind_first():
+    rules = Rules(**{**vars(RULES), "relevance": 0.5})
+    says = {"popular": Says([[5.0, 4.9, 4.0, 3.9, 1.0]])}
+    assert listed(recommender(says, rules).recommend(asked([]))) == [SHOE, HAT, GLOVE]
+
+
+def test_of_nothing_nothing_is_listed():
+    says = {"popular": Says(np.zeros((0, 5)))}
+    lists = recommender(says).recommend(asked())
+    assert len(lists.user) == len(lists.item) == 0
+    says = {"popular": Says(np.zeros((2, 5)))}
+    assert len(recommender(says).recommend(asked([SHOE], [])).item) == 0
+
+
+@pytest.mark.parametrize("column", ["price_level", "title"])
+def test_a_catalogue_comes_back_from_its_folder(column, tmp_path):
+    catalogue().save(tmp_path)
+    found = Catalogue.load(tmp_path)
+    assert found.items.equals(catalogue().items)
+    assert found.number["hat"] == HAT
+    assert found.category.tolist() == [0, 0, 1, 1, -1]
+    np.testing.assert_array_equal(found.vectors, catalogue().vectors)

@@ -1,0 +1,159 @@
+"""What each source names, for worlds of a few items."""
+
+from datetime import datetime
+
+import faiss
+import numpy as np
+import pytest
+from scipy import sparse
+
+from profile_lib.errors import InputError
+from profile_lib.recommend.buy_again import BuyAgain, repeats
+from profile_lib.recommend.interest import unit
+from profile_lib.recommend.item_to_item import ItemToItem, similar_items
+from profile_lib.recommend.nearest import InterestNearItems, index_of
+from profile_lib.recommend.popular import Popular, demand, rise
+from profile_lib.recommend.sources import NOTHING
+from profile_lib.recommend.stored import load_sources, save_sources
+from profile_lib.recommend.user_to_user import UserToUser
+from tests.recommend.asked import DAY, asked
+
+A, B, C, D = range(4)
+SAME = np.array([[1, 0], [0, 1], [0, 0]], np.float32)  # an interest is where the items are
+
+
+def test_neighbours_of_the_last_item_count_most_and_it_is_the_reason():
+    near = similar_items(np.array([A, A, B]), np.array([C, D, D]), np.array([1.0, 0.5, 1.0]), 4)
+    source = ItemToItem(near, decay=0.5)
+    users = asked([A, B], [A], [])
+    assert source.scores(users, k=2).toarray().tolist() == [
+        [0, 0, 0.5, 1.25],
+        [0, 0, 1, 0.5],
+        [0, 0, 0, 0],
+    ]
+    assert source.scores(users, k=1).toarray()[0].tolist() == [0, 0, 0, 1.25]
+    because = source.because(users, np.array([0, 0, 1, 1]), np.array([D, C, D, B]))
+    assert because.tolist() == [B, A, A, NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "of_the_first", "of_the_second"),
+    [("cosine", 2 / 2, 1 / np.sqrt(2 * 3)), ("jaccard", 2 / 2, 1 / 4), ("pearson", 1.0, -1 / 3)],
+)
+def test_items_of_the_users_most_alike(similarity, of_the_first, of_the_second):
+    met = sparse.csr_array(np.array([[1, 1, 0, 0], [1, 0, 1, 1]], np.float32))
+    source = UserToUser(met, similarity, n_neighbours=2, decay=1.0)
+    users = asked([A, B])
+    found = source.scores(users, k=4).toarray()[0]
+    # The first of the two met both of the user's items, and the steps of both count.
+    first, second = 2 * of_the_first, of_the_second
+    if similarity == "pearson":
+        second = 0.0  # who is less alike than by chance is no neighbour
+    np.testing.assert_allclose(found, [first + second, first, second, second], rtol=1e-6)
+
+
+def test_a_user_who_met_what_neighbours_met_is_told_by_which_item():
+    met = sparse.csr_array(np.array([[1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 1, 0]], np.float32))
+    source = UserToUser(met, "cosine", n_neighbours=3, decay=1.0)
+    assert source.because(asked([B, A]), np.array([0, 0]), np.array([C, D])).tolist() == [
+        A,
+        NOTHING,
+    ]
+
+
+def test_items_near_an_interest_exactly_and_by_a_graph():
+    rng = np.random.default_rng(1)
+    vectors = unit(rng.normal(size=(500, 2)))
+    wanted = np.array([[1.0, 0.0], [np.nan, 0.0]])
+    users = asked([], [], vectors=wanted)
+    exact = InterestNearItems(index_of(vectors, exact_below=1000), SAME)
+    graph = InterestNearItems(index_of(vectors, exact_below=10), SAME)
+    assert isinstance(graph.index, faiss.IndexHNSWFlat)
+    best = np.sort(np.argsort(-vectors[:, 0])[:5])
+    for source in (exact, graph):
+        found = source.scores(users, k=5)
+        assert sorted(found[[0]].indices) == best.tolist()
+        assert found[[1]].nnz == 0  # no interest, no candidate
+
+
+def test_a_vector_that_is_no_number_is_told():
+    with pytest.raises(InputError, match="1 of 2 hold what is no number, the first that of item 1"):
+        index_of(np.array([[0.0, 1.0], [np.nan, 1.0]]), exact_below=10)
+
+
+def test_demand_halves_with_time_and_is_told_by_context(rows):
+    events = rows(
+        "user_id string, item_id string, event_type string, region string, event_ts timestamp",
+        *[("u", item, kind, region, at) for item, kind, region, at in [
+            ("a", "view", "North", _day(10)), ("a", "purchase", None, _day(8)),
+            ("a", "page", "North", _day(10)), ("b", "view", "North", _day(12)),
+        ]],
+    )  # fmt: skip
+    items = rows("item_id string, item int", ("a", A), ("b", B))
+    found = demand(
+        events, items, ["region"], {"view": 1.0, "purchase": 4.0}, 10 * DAY, 2.0, 1.0
+    ).collect()
+    assert {(r.context, r.value, r.item, r.demand, r.recent) for r in found} == {
+        ("everywhere", "everywhere", A, 1 + 4 / 2, 1 + 4 / 4),
+        ("region", "North", A, 1.0, 1.0),
+    }  # a page says nothing, and the twelfth day is still to come
+
+
+def test_the_place_counts_as_far_as_it_is_trusted():
+    shares = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 0], [0.5, 0.2, 0.3]], np.float32))
+    source = Popular(shares, first=np.array([0, 1]), trust=np.array([0.5, 1.0, 1.0]))
+    users = asked([], [], [], contexts=[[0, -1], [0, 0], [-1, -1]])
+    np.testing.assert_allclose(
+        source.scores(users, k=3).toarray(),
+        [[0.25, 0.6, 0.15], [0.625, 0.3, 0.075], [0.5, 0.2, 0.3]],
+        rtol=1e-6,
+    )  # half the first place, then a half of that beside a half of the second; everywhere
+
+
+def test_demand_rises_where_more_of_it_is_recent_than_usual():
+    found = rise(np.array([10.0, 10.0, 0.0]), np.array([9.0, 1.0, 0.0]), np.full(3, 0.5))
+    np.testing.assert_allclose(found, [4 / np.sqrt(6), 0, 0], atol=1e-6)
+
+
+def test_what_is_bought_again_and_after_how_many_days(rows):
+    purchases = rows(
+        "user_id string, item int, event_date date",
+        *[(user, item, _day(day).date()) for user, item, day in [
+            ("u", A, 1), ("u", A, 1), ("u", A, 11), ("v", A, 3), ("w", B, 5),
+        ]],
+    )  # fmt: skip
+    found = repeats(purchases, usual_share=0.1, usual_count=8.0).collect()
+    assert [(r.item, r.share, r.days) for r in found] == [(A, (1 + 0.8) / (2 + 8), 10.0)]
+
+
+def test_what_was_bought_comes_again_when_its_days_are_over():
+    source = BuyAgain(share=np.array([0.5, 0.5, 0.0, 0.1]), days=np.array([10.0, 10.0, 0.0, 10.0]))
+    users = asked(
+        [A, A, B, C, D], bought=[[1, 1, 1, 1, 0]], days_ago=[[30.0, 10.0, 5.0, 10.0, 10.0]]
+    )
+    found = source.scores(users, k=4).toarray()[0]
+    np.testing.assert_allclose(found, [0.5, 0.5 * 0.5 * np.exp(0.5), 0, 0], rtol=1e-6)
+
+
+def _day(day: int) -> datetime:
+    return datetime(1970, 1, 1 + day)
+
+
+def test_sources_come_back_from_a_folder_as_they_were(tmp_path):
+    rng = np.random.default_rng(2)
+    near = sparse.random_array((4, 4), density=0.5, rng=rng, format="csr", dtype=np.float32)
+    sources = {
+        "bought together": ItemToItem(near, decay=0.6),
+        "users like you": UserToUser(near, "cosine", n_neighbours=2, decay=0.9),
+        "your interest": InterestNearItems(index_of(unit(rng.normal(size=(4, 2))), 2), SAME),
+        "popular": Popular(near, np.array([0]), np.full(4, 0.5)),
+        "buy again": BuyAgain(np.full(4, 0.5), np.full(4, 7.0)),
+    }
+    users = asked([A, B], vectors=[[0.5, 2.0]], contexts=[[1]], bought=[[0, 1]], days_ago=[[9, 5]])
+    save_sources(tmp_path, sources)
+    loaded = load_sources(tmp_path)
+    assert list(loaded) == list(sources)
+    for name, source in sources.items():
+        found = loaded[name].scores(users, k=3).toarray()
+        assert found.any(), name
+        np.testing.assert_array_equal(found, source.scores(users, k=3).toarray(), name)
