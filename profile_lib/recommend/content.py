@@ -1,11 +1,13 @@
 """Vectors of items' texts in, short ones and the nearest items by text out."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from profile_lib.errors import InputError
 from profile_lib.recommend.interest import unit
 from profile_lib.recommend.nearest import index_of, load_index, saved_index
 from profile_lib.segments import Floats
@@ -13,23 +15,40 @@ from profile_lib.segments import Floats
 NEIGHBOURS = "item int, neighbour int, weight float"
 
 
-def shortened(vectors: Floats, size: int) -> Floats:
-    """(n, size) of length 1: the principal components of `vectors`, (n, H), with most variance.
+@dataclass(frozen=True)
+class TextSpace:
+    """Where texts of a shop lie among each other: `mean`, (H,), of an encoder's vectors of its
+    items, and `axes`, (H, d), their principal components of most variance.
 
-    What all items have in common, most of an encoder's vector (Mu & Viswanath 2018), is taken out
-    with the mean. A vector that is no number stays so, and a constant one is zeros.
+    The mean is what all items have in common, which is most of an encoder's vector (Mu & Viswanath
+    2018).
     """
-    is_known = np.isfinite(vectors).all(axis=1)
-    known = vectors[is_known].astype(np.float64)
-    centred = known - known.mean(axis=0) if len(known) else known
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    kept = axes[:, ::-1][:, :size]
-    # An axis and its opposite are as good: the one whose largest part is above 0 is taken.
-    kept = kept * np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
-    short = np.full((len(vectors), size), np.nan, np.float32)
-    short[is_known] = 0
-    short[np.ix_(is_known, np.arange(kept.shape[1]))] = unit(centred @ kept)
-    return short
+
+    mean: Floats
+    axes: Floats
+
+    @classmethod
+    def of(cls, vectors: Floats, size: int) -> "TextSpace":
+        """Of the items' vectors, (n, H); rows with what is no number are left out.
+
+        Raises InputError where there are none.
+        """
+        known = vectors[np.isfinite(vectors).all(axis=1)].astype(np.float64)
+        if not len(known):
+            raise InputError(
+                "items: none has a text with a vector, so that nothing tells which are alike; "
+                "ingest a catalogue with titles, or leave the sources by text out"
+            )
+        mean = known.mean(axis=0)
+        _, axes = np.linalg.eigh((known - mean).T @ (known - mean))
+        kept = axes[:, ::-1][:, :size]
+        # An axis and its opposite are as good: the one whose largest part is above 0 is taken.
+        kept = kept * np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
+        return cls(mean.astype(np.float32), kept.astype(np.float32))
+
+    def short(self, vectors: Floats) -> Floats:
+        """(n, d) of length 1, of vectors (n, H); rows with what is no number are NaN."""
+        return unit((vectors - self.mean) @ self.axes)
 
 
 def near_by_vector(spark: SparkSession, vectors: Floats, most: int, exact_below: int) -> DataFrame:

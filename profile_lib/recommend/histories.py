@@ -16,6 +16,7 @@ from scipy import sparse
 from profile_lib.segments import Floats, Longs, Segments, as_lists, changes
 
 STEPS = "items array<int>, weights array<float>, seconds array<long>, is_bought array<boolean>"
+LISTS = ("items", "weights", "seconds", "is_bought")
 USERS = {"user_id": "string"}
 CUTOFFS = USERS | {"cutoff_ts": "timestamp"}
 PURCHASE = "purchase"
@@ -65,25 +66,17 @@ def histories(
 def _steps(batch: pa.RecordBatch, most: int) -> pa.RecordBatch:
     lists = batch["acts"]
     acts, of = lists.flatten(), lists.value_parent_indices().to_numpy()
-    item = acts.field("item").to_numpy()
-    begins = changes(of, item)
-    starts = np.flatnonzero(begins)
-    ends = np.append(starts[1:], len(of)) - 1
-    weight = acts.field("weight").to_numpy()
-    bought = acts.field("is_bought").to_numpy(zero_copy_only=False)
-    columns = {
-        "items": item[starts],
-        "weights": np.maximum.reduceat(weight, starts) if len(starts) else weight[:0],
-        "seconds": acts.field("second").to_numpy()[ends],
-        "is_bought": np.logical_or.reduceat(bought, starts) if len(starts) else bought[:0],
-    }
-    user = of[starts]
-    left = Segments(user, batch.num_rows).end[user] - np.arange(len(user))  # from 1, the last
-    kept = left <= most
-    lengths = np.bincount(user[kept], minlength=batch.num_rows)
-    lists_of = [as_lists(lengths, pa.array(values[kept])) for values in columns.values()]
-    keys = batch.drop_columns("acts")
-    return pa.RecordBatch.from_arrays([*keys.columns, *lists_of], [*keys.schema.names, *columns])
+    second, item, weight, is_bought = (
+        acts.field(name).to_numpy(zero_copy_only=False)
+        for name in ("second", "item", "weight", "is_bought")
+    )
+    steps = merged(batch.num_rows, of, item, weight, second, is_bought)
+    kept = steps.steps_ago < most
+    lengths = np.bincount(steps.of[kept], minlength=steps.n)
+    columns = (steps.items, steps.weights, steps.seconds, steps.is_bought)
+    lists_of = [as_lists(lengths, pa.array(values[kept])) for values in columns]
+    keys = batch.select([name for name in batch.schema.names if name != "acts"])
+    return pa.RecordBatch.from_arrays([*keys.columns, *lists_of], [*keys.schema.names, *LISTS])
 
 
 @dataclass(frozen=True)
@@ -103,10 +96,7 @@ class Histories:
     @classmethod
     def of_batch(cls, batch: pa.RecordBatch) -> "Histories":
         """Of an Arrow batch with the columns of STEPS."""
-        arrays = [
-            batch[name].flatten().to_numpy(zero_copy_only=False)
-            for name in ("items", "weights", "seconds", "is_bought")
-        ]
+        arrays = [batch[name].flatten().to_numpy(zero_copy_only=False) for name in LISTS]
         return cls(batch.num_rows, batch["items"].value_parent_indices().to_numpy(), *arrays)
 
     @cached_property
@@ -126,3 +116,22 @@ class Histories:
         """(n, n_items): the values of each user's steps, summed by item."""
         shape = (self.n, n_items)
         return sparse.csr_array((values, (self.of, self.items)), shape=shape, dtype=np.float32)
+
+
+def merged(
+    n: int, of: Longs, item: Longs, weight: Floats, second: Longs, is_bought: np.ndarray
+) -> Histories:
+    """The steps of n users from what they did, (m,) each, user by user and oldest first: what is
+    done with one item in a row is one step, of the greatest weight, at the last moment."""
+    starts = np.flatnonzero(changes(of, item))
+    if not len(starts):
+        return Histories(n, of, item, weight, second, is_bought)
+    ends = np.append(starts[1:], len(of)) - 1
+    return Histories(
+        n,
+        of[starts],
+        item[starts],
+        np.maximum.reduceat(weight, starts),
+        second[ends],
+        np.logical_or.reduceat(is_bought, starts),
+    )

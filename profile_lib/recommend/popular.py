@@ -41,8 +41,8 @@ def demand(
         .join(F.broadcast(items), "item_id")
         .select(
             "item",
-            (weight * F.exp2(-days / half_life_days)).alias("demand"),
-            (weight * F.exp2(-days / short_half_life_days)).alias("recent"),
+            (weight * F.pow(F.lit(2.0), -days / half_life_days)).alias("demand"),
+            (weight * F.pow(F.lit(2.0), -days / short_half_life_days)).alias("recent"),
             F.explode(F.array(*places)).alias("at"),
         )
     )

@@ -1,9 +1,11 @@
 """Items near each other by their texts."""
 
 import numpy as np
+import pytest
 from sklearn.decomposition import PCA
 
-from profile_lib.recommend.content import near_by_vector, shortened
+from profile_lib.errors import InputError
+from profile_lib.recommend.content import TextSpace, near_by_vector
 
 NAN = np.nan
 
@@ -12,12 +14,18 @@ def test_short_vectors_are_the_principal_components_at_length_one():
     vectors = np.random.default_rng(3).normal(size=(50, 6)) * [5, 3, 2, 1, 1, 1] + 7
     wanted = PCA(2).fit_transform(vectors)
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
-    np.testing.assert_allclose(np.abs(shortened(vectors, 2)), np.abs(wanted), atol=1e-5)
+    found = TextSpace.of(vectors, 2).short(vectors)
+    np.testing.assert_allclose(np.abs(found), np.abs(wanted), atol=1e-5)
 
 
 def test_a_vector_that_is_no_number_stays_so_and_does_not_spoil_the_others():
-    found = shortened(np.array([[1.0, 0], [3.0, 0], [NAN, 0]]), 1)
-    np.testing.assert_allclose(found, [[-1], [1], [NAN]])
+    vectors = np.array([[1.0, 0], [3.0, 0], [NAN, 0]])
+    np.testing.assert_allclose(TextSpace.of(vectors, 1).short(vectors), [[-1], [1], [NAN]])
+
+
+def test_a_shop_without_a_text_is_told():
+    with pytest.raises(InputError, match="none has a text with a vector"):
+        TextSpace.of(np.full((2, 3), NAN), 1)
 
 
 def test_of_each_item_the_nearest_others(spark):

@@ -1,0 +1,43 @@
+"""What came after a cutoff, and what a ranking learns from."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from profile_lib.recommend.candidates import Candidates
+from profile_lib.recommend.outcomes import Wanted, labels, met_after
+
+
+def at(minute):
+    return datetime(2026, 1, 1, 0, minute)
+
+
+def test_what_is_met_within_the_horizon_in_the_order_of_meeting(rows):
+    cutoffs = rows(
+        "user_id string, cutoff_ts timestamp", ("ann", at(10)), ("ann", at(30)), ("bob", at(10))
+    )
+    events = rows(
+        "user_id string, event_ts timestamp, event_type string, item_id string",
+        ("ann", at(9), "view", "hat"), ("ann", at(10), "view", "shoe"),
+        ("ann", at(12), "view", "hat"), ("ann", at(13), "purchase", "shoe"),
+        ("ann", at(14), "page", "hat"), ("ann", at(30), "view", "sock"),
+    )  # fmt: skip
+    items = rows("item_id string, item int", ("hat", 0), ("shoe", 1))
+    found = met_after(cutoffs, events, items, ["view", "purchase"], timedelta(minutes=20))
+    assert [tuple(r) for r in found.collect()] == [("ann", at(10), [1, 0], [True, False])]
+
+
+def test_all_that_was_met_counts_and_some_others_stand_for_all():
+    n = 1000
+    user = np.repeat([0, 1, 2], n)
+    item = np.tile(np.arange(n), 3)
+    pairs = Candidates(("x",), user, item, np.ones((3 * n, 1), np.float32))
+    wanted = Wanted(np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([False, True, True]))
+    found = labels(pairs, wanted, negatives=100, seed=[1])
+    assert np.flatnonzero(found.is_met).tolist() == [5, 7]
+    assert np.flatnonzero(found.is_bought).tolist() == [7]
+    assert found.weight[[5, 7]].tolist() == [1, 1]
+    drawn = found.weight[:n] > 1
+    assert 70 < drawn.sum() < 130
+    np.testing.assert_allclose(found.weight[:n][drawn], (n - 2) / 100)
+    assert not found.weight[n:].any()  # the second user met nothing, the third no candidate
