@@ -26,7 +26,8 @@ def full_ranks(scores: Floats, user: Labels, item: Labels, gain: Floats) -> Floa
     at_or_above = np.count_nonzero(scores[user] >= own[:, None], axis=1)
     order = np.lexsort((gain, -own, user))
     nth = _number_within(user[order])
-    is_last = np.append((np.diff(user[order]) != 0) | (np.diff(own[order]) != 0), True)
+    u, o = user[order], own[order]
+    is_last = np.append((u[1:] != u[:-1]) | (o[1:] != o[:-1]), True)
     ends = np.flatnonzero(is_last)
     to_be_found = nth[ends[np.searchsorted(ends, np.arange(len(nth)))]]  # at this score or above
     rank = np.empty(len(own))
@@ -43,7 +44,7 @@ def by_user(user: Labels, rank: Floats, gain: Floats, k: int) -> dict[str, Float
     names, place = np.unique(user, return_inverse=True)
 
     def total(values: NDArray[np.generic]) -> Floats:
-        return np.bincount(place, values, len(names))
+        return np.bincount(place, values, len(names)).astype(np.float64)
 
     order, best = np.lexsort((rank, place)), np.lexsort((-gain, place))
     nth, nth_at_best = np.empty(len(rank)), np.empty(len(rank))

@@ -1,7 +1,18 @@
 """The measures of `ranks.py` on Spark: frames in, frames out, whatever the number of users."""
 
+from collections.abc import Iterable, Iterator
+from math import factorial
+
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+
+from profile_lib.metrics import Floats, interval
+
+SUMS = "total array<double>, n array<double>"
+# How likely a Poisson number of mean 1 is at most 0, 1, ...; more is less likely than 1e-12.
+AT_MOST = np.cumsum([np.exp(-1) / factorial(n) for n in range(15)])
 
 
 def found_in(lists: DataFrame, wanted: DataFrame) -> DataFrame:
@@ -68,3 +79,41 @@ def variety(lists: DataFrame, seen: DataFrame) -> DataFrame:
         (F.sum("bits") / n_shown).alias("novelty"),
         (placed_sum / (n_items * n_shown) - (n_items + 1) / n_items).alias("gini"),
     )
+
+
+def paired_interval(
+    ours: DataFrame, theirs: DataFrame, measure: str, *, n_resamples: int, seed: int
+) -> list[float] | None:
+    """The middle 95 % of the mean of ours less theirs over resamples of the users in both.
+
+    Each holds a row a user_id with the measure. A user comes as often as a Poisson draw of mean 1
+    says, which depends on user, resample and seed alone; see `metrics.bootstrap_weights`.
+    """
+    both = ours.select("user_id", F.col(measure).alias("ours")).join(
+        theirs.select("user_id", F.col(measure).alias("theirs")), "user_id"
+    )
+
+    def sums(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        total, n = np.zeros(n_resamples), np.zeros(n_resamples)
+        for batch in batches:
+            key, difference = (column.to_numpy() for column in batch.columns)
+            for resample in range(n_resamples):
+                times = _times(key.view(np.uint64), resample)
+                total[resample] += times @ difference
+                n[resample] += times.sum()
+        yield pa.RecordBatch.from_arrays([pa.array([total]), pa.array([n])], ["total", "n"])
+
+    key = F.xxhash64("user_id", F.lit(seed)).alias("key")
+    difference = (F.col("ours") - F.col("theirs")).alias("difference")
+    found = both.select(key, difference).mapInArrow(sums, SUMS).toPandas()  # a row a part
+    total, n = (sum(found[name], np.zeros(n_resamples)) for name in ("total", "n"))
+    return interval([float(t / w) for t, w in zip(total, n, strict=True) if w > 0])
+
+
+def _times(key: np.ndarray, resample: int) -> Floats:
+    """How often each user comes: the keys' bits mixed as SplitMix64 does (Steele et al. 2014)."""
+    bits = key + np.uint64(resample * 0x9E3779B97F4A7C15 % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
+    share = (bits ^ (bits >> np.uint64(31))) / 2.0**64
+    return np.searchsorted(AT_MOST, share, side="right").astype(np.float64)

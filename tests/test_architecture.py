@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "config": {"errors"},
     "metrics": set(),
     "ranks": {"metrics"},
-    "ranks_spark": set(),
+    "ranks_spark": {"metrics"},
     "encoders": {"errors"},
     "timeline": set(),
     "positions": set(),
@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "training": {"errors", "metrics", "model", "positions", "prefetch"},
     "inference": {"errors", "tables", "model", "positions", "prefetch", "workers"},
     "profiles": {"tables", "merge"},
+    "recommend": {"errors", "ranks", "segments"},
 }
 ONE_FILE = {
     "horovod": ("profile_lib/training/distribute.py",),

@@ -117,3 +117,19 @@ def test_spark_tells_the_same_variety(spark, listed, seed):
     seen = spark.createDataFrame(pd.DataFrame({"item_id": range(6), "n_seen": n_seen}))
     (row,) = ranks_spark.variety(lists, seen).collect()
     assert row.asDict() == pytest.approx(ranks.variety(np.array(listed), n_seen))
+
+
+def test_spark_resamples_users_as_numpy_does_however_they_are_parted(spark):
+    values = np.random.default_rng(0).normal(size=(400, 2))
+    values[:, 0] += 0.1
+    names = [f"u{number}" for number in range(400)]
+    ours, theirs = (
+        spark.createDataFrame(pd.DataFrame({"user_id": names, "ndcg": column}))
+        for column in values.T
+    )
+    rules = {"n_resamples": 2000, "seed": 1}
+    found = ranks_spark.paired_interval(ours, theirs.repartition(3), "ndcg", **rules)
+    assert found == pytest.approx(ranks.paired_interval(*values.T, 2000, seed=1), abs=0.02)
+    assert ranks_spark.paired_interval(ours.limit(0), theirs, "ndcg", **rules) is None
+    again = ranks_spark.paired_interval(ours.repartition(5), theirs, "ndcg", **rules)
+    assert again == pytest.approx(found)
