@@ -1,0 +1,54 @@
+"""Histories written as the items that users met, a step a second from 0 on, each of weight 1."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from profile_lib.recommend.histories import STEPS, Histories
+from profile_lib.recommend.protocols import by_histories
+from profile_lib.recommend.sources import Asked
+
+Walks = Sequence[Sequence[int]]
+TYPES = {
+    "items": pa.int32(),
+    "weights": pa.float32(),
+    "seconds": pa.int64(),
+    "is_bought": pa.bool_(),
+    "wanted": pa.int32(),
+    "gains": pa.float32(),
+}
+
+
+def walks_frame(spark: SparkSession, walks: Walks) -> DataFrame:
+    """Of users u0, u1, ..."""
+    rows = [(f"u{number}", *_lists(walk).values()) for number, walk in enumerate(walks)]
+    return spark.createDataFrame(rows, f"user_id string, {STEPS}")
+
+
+def walks_asked(walks: Walks) -> Asked:
+    """The same users, as a source is asked for them."""
+    return by_histories(Histories.of_batch(_batch([_lists(walk) for walk in walks])))
+
+
+def walks_split(walks: Walks) -> pa.RecordBatch:
+    """The same users, whose last steps are to be found."""
+    wanted = [{"wanted": [walk[-1]], "gains": [1.0]} for walk in walks]
+    past = [_lists(walk[:-1]) for walk in walks]
+    return _batch([a | b for a, b in zip(past, wanted, strict=True)])
+
+
+def _lists(walk: Sequence[int]) -> dict[str, list[object]]:
+    n = len(walk)
+    return {
+        "items": [int(item) for item in walk],
+        "weights": [1.0] * n,
+        "seconds": list(range(n)),
+        "is_bought": [False] * n,
+    }
+
+
+def _batch(lists: Sequence[dict[str, list[object]]]) -> pa.RecordBatch:
+    names = list(lists[0])
+    columns = [pa.array([of[n] for of in lists], pa.list_(TYPES[n])) for n in names]
+    return pa.RecordBatch.from_arrays(columns, names)
