@@ -55,7 +55,13 @@ def strongest_step(
     similarity to the candidate, (n_items, n_items), is greatest; NOTHING where none is above 0."""
     pair, step = steps.of_users(user)
     says = of_step[step] * np.asarray(similar[steps.items[step], item[pair]]).ravel()
-    best = np.full(len(user), NOTHING, dtype=np.int64)
+    return loudest_step(steps, len(user), pair, step, says)
+
+
+def loudest_step(steps: Histories, m: int, pair: Longs, step: Longs, says: Floats) -> Longs:
+    """(m,): for each of m pairs the item of that of its steps, as `of_users` gives them, which
+    `says` most, (p,); NOTHING where none says more than 0."""
+    best = np.full(m, NOTHING, dtype=np.int64)
     order = np.lexsort((-says, pair))
     order = order[says[order] > 0]
     of_pair, place = np.unique(pair[order], return_index=True)

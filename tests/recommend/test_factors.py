@@ -1,0 +1,63 @@
+"""A user's vector follows from the items' in closed form, as Spark's ALS had fitted it."""
+
+import numpy as np
+import pytest
+from pyspark.ml.recommendation import ALS
+
+from profile_lib.recommend import factors
+from profile_lib.recommend.factors import Factors, fit_factors
+from profile_lib.recommend.sources import NOTHING
+from tests.recommend.walks import walks_asked, walks_frame
+
+WALKS = [(0, 1, 2, 0), (0, 1), (3, 4), (3, 4, 5), (1, 2), (4, 5, 3)]
+DRAWN = Factors(np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32), 2.0, 0.1)
+
+
+def test_folded_in_vectors_are_those_of_the_fit(spark):
+    met = [(u, i, float(walk.count(i))) for u, walk in enumerate(WALKS) for i in set(walk)]
+    als = ALS(userCol="u", itemCol="i", ratingCol="r", implicitPrefs=True, rank=3, maxIter=4)
+    als = als.setAlpha(2.0).setRegParam(0.1).setSeed(1)
+    fitted = als.fit(spark.createDataFrame(met, "u int, i int, r float"))
+    users, items = (
+        np.array([r["features"] for r in frame.orderBy("id").collect()], np.float32)
+        for frame in (fitted.userFactors, fitted.itemFactors)
+    )
+    ours = Factors(items, alpha=2.0, l2=0.1).users(walks_asked(WALKS).histories)
+    assert ours == pytest.approx(users, abs=1e-4)
+
+
+def test_what_the_like_minded_met_comes_first(spark):
+    one, other = [(0, 1), (1, 2), (2, 0), (0, 1, 2)], [(3, 4), (4, 5), (5, 3), (3, 4, 5)]
+    frame = walks_frame(spark, [*one, *other] * 3)
+    source = fit_factors(frame, n_items=7, rank=2, iterations=5, alpha=2.0, l2=0.1, seed=1)
+    scores, of_nobody = source.all_scores(walks_asked([(0,), ()]))
+    assert scores[[1, 2]].min() > scores[[3, 4, 5]].max()
+    assert scores[6] == 0  # nobody met it
+    assert np.isneginf(of_nobody).all()
+    assert source.scores(walks_asked([(0,), ()]), 2).nonzero()[0].tolist() == [0, 0]
+
+
+def test_users_are_scored_alone_as_together(monkeypatch):
+    together = DRAWN.all_scores(walks_asked([*WALKS, ()]))
+    monkeypatch.setattr(factors, "CELLS_AT_ONCE", 1)
+    assert DRAWN.all_scores(walks_asked([*WALKS, ()])) == pytest.approx(together, abs=1e-5)
+    alone = np.vstack([DRAWN.all_scores(walks_asked([walk])) for walk in [*WALKS, ()]])
+    assert alone == pytest.approx(together, abs=1e-5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2**22])
+def test_a_score_is_the_sum_of_what_the_steps_add(monkeypatch, at_once):
+    monkeypatch.setattr(factors, "CELLS_AT_ONCE", at_once)
+    y, walk, item = DRAWN.items.astype(float), [0, 1, 2, 0], 5
+    weight = {i: 1 + 2.0 * walk.count(i) for i in walk}
+    squares = y.T @ y + sum((weight[i] - 1) * np.outer(y[i], y[i]) for i in set(walk))
+    squares += 0.1 * 3 * np.eye(3)
+    adds = {i: y[item] @ np.linalg.solve(squares, y[i]) * weight[i] for i in set(walk)}
+    asked = walks_asked([walk, ()])
+    assert DRAWN.all_scores(asked)[0, item] == pytest.approx(sum(adds.values()), abs=1e-5)
+    most = max(adds, key=adds.get)
+    assert adds[most] > 0
+    assert DRAWN.because(asked, np.array([0, 1]), np.array([item, item])).tolist() == [
+        most,
+        NOTHING,
+    ]
