@@ -1,0 +1,142 @@
+"""The last steps of users in, scores of all items as the next one out: a small transformer.
+
+SASRec (Kang & McAuley 2018): a causal transformer over the items met, scored against the items'
+own vectors. Trained in `sasrec_training.py`.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional
+
+from profile_lib.errors import InputError
+from profile_lib.recommend.histories import Histories
+from profile_lib.recommend.sources import NOTHING, Asked
+from profile_lib.recommend.top import best_of_all
+from profile_lib.segments import Floats, Longs
+
+WEIGHTS = "sasrec.safetensors"
+SPREAD = 0.02  # of the weights at first
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`longest`: how many of a user's last steps are read."""
+
+    n_items: int
+    longest: int
+    width: int
+    layers: int
+    heads: int
+    dropout: float
+
+
+class SASRec(nn.Module):
+    """A Source; in evaluation mode after it was loaded or fitted."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.items = nn.Embedding(shape.n_items, shape.width)
+        self.places = nn.Embedding(shape.longest, shape.width)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.blocks = nn.Sequential(*[Block(shape) for _ in range(shape.layers)])
+        self.norm = nn.LayerNorm(shape.width)
+        for weights in (p for p in self.parameters() if p.dim() > 1):
+            nn.init.normal_(weights, std=SPREAD)
+
+    def forward(self, items: Tensor) -> Tensor:
+        """(n, steps, width): what follows each step, of (n, steps) items, oldest first.
+
+        A step sees none after it, so what fills up a shorter row behind its steps changes nothing.
+        """
+        places = self.places.weight[: items.shape[1]]
+        return self.norm(self.blocks(self.dropout(self.items(items) + places)))
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """(m, n_items) of (m, width)."""
+        return vectors @ self.items.weight.T
+
+    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+        """How likely the item is the next one; nothing where a user has no steps."""
+        return best_of_all(self.all_scores(asked), k)
+
+    @torch.inference_mode()
+    def all_scores(self, asked: Asked) -> Floats:
+        """(n, n_items), minus infinity where a user has no steps."""
+        items, n_steps = last_steps(asked.histories, self.shape.longest)
+        known = np.flatnonzero(n_steps)
+        scores = np.full((len(items), self.shape.n_items), -np.inf, np.float32)
+        if len(known):
+            vectors = self(torch.from_numpy(items[known]).to(self.items.weight.device))
+            last = vectors[np.arange(len(known)), n_steps[known] - 1]
+            scores[known] = self.logits(last).cpu().numpy()
+        return scores
+
+    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+        """No single item: all of them in their order."""
+        return np.full(len(user), NOTHING)
+
+
+class Block(nn.Module):
+    """Attention and a layer of its own for each step, both after a norm (Xiong et al. 2020)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        width = shape.width
+        self.heads, self.dropout = shape.heads, nn.Dropout(shape.dropout)
+        self.before_attention, self.before_layer = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.read, self.write = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.layer = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), self.dropout, nn.Linear(4 * width, width)
+        )
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """(n, steps, width), of the same."""
+        steps = steps + self.dropout(self._attend(self.before_attention(steps)))
+        return steps + self.dropout(self.layer(self.before_layer(steps)))
+
+    def _attend(self, steps: Tensor) -> Tensor:
+        n, length, width = steps.shape
+        parts = self.read(steps).view(n, length, 3, self.heads, width // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        seen = functional.scaled_dot_product_attention(
+            query, key, value, is_causal=True, dropout_p=self.dropout.p * self.training
+        )
+        return self.write(seen.transpose(1, 2).reshape(n, length, width))
+
+
+def last_steps(steps: Histories, longest: int) -> tuple[Longs, Longs]:
+    """(n, most steps of one) items, each user's last `longest` at most, oldest first, filled up
+    with 0 behind; and how many there are of each, (n,)."""
+    kept = steps.steps_ago < longest
+    of, items = steps.of[kept], steps.items[kept]
+    n_steps = np.bincount(of, minlength=steps.n)
+    rows = np.zeros((steps.n, n_steps.max(initial=0)), np.int64)
+    rows[of, n_steps[of] - 1 - steps.steps_ago[kept]] = items
+    return rows, n_steps
+
+
+def save_sasrec(folder: str, model: SASRec) -> None:
+    """Write weights and shape to one file in `folder`."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, Path(folder) / WEIGHTS, {"shape": json.dumps(asdict(model.shape))})
+
+
+def load_sasrec(folder: str) -> SASRec:
+    """The model as it was saved. Raises InputError where there is none."""
+    path = Path(folder) / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{folder}: no {WEIGHTS}; wanted a trained model: train it first")
+    with safe_open(path, "pt") as file:
+        model = SASRec(Shape(**json.loads(file.metadata()["shape"])))
+        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    return model.eval()
