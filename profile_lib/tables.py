@@ -510,9 +510,110 @@ USER_PROFILES_HISTORY = Table(
     ),
 )
 
+# What a shown item is, by itself and by the request that it was shown in.
+SHOWN_COLUMNS: tuple[TableColumn, ...] = (
+    required("impression_id", STRING, "given by what showed it"),
+    required("request_id", STRING, "one for all slots of a list"),
+    required("user_id", STRING, "pseudonym"),
+    required("item_id", STRING, "the item"),
+    required("slot", INT, "place in the list, from 1"),
+    required("shown_ts", TIMESTAMP, "when it was shown, UTC"),
+    required("shown_date", DATE, "the UTC date of shown_ts"),
+    required("sources", STRINGS, "sources that proposed it"),
+    optional("segment", STRING, "of the user, when it was shown"),
+    optional("propensity", DOUBLE, "probability with which this item was shown in this slot"),
+    required("model_version", STRING, "the model that ranked it"),
+    optional("experiment", STRING, "name of the experiment that the request was a part of"),
+    optional("variant", STRING, "the user's arm of it"),
+    optional("query", STRING, "normalised search text, where it was a search"),
+    optional("channel", STRING, "as in events"),
+    optional("device", STRING, "as in events"),
+    optional("region", STRING, "as in events"),
+)
+
+IMPRESSIONS = Table(
+    "impressions",
+    "What was shown, one row an item in a slot of a list",
+    key=("impression_id",),
+    partition_by=("shown_date",),
+    cluster_by=("user_id",),
+    rebuild="move {path} away: what is shown from then on is logged anew",
+    columns=(*SHOWN_COLUMNS, required("ingest_ts", TIMESTAMP, "when it was known here, UTC")),
+)
+
+FEEDBACK = Table(
+    "feedback",
+    "What became of each item shown",
+    key=("impression_id",),
+    partition_by=("shown_date",),
+    cluster_by=("user_id",),
+    rebuild=_built_anew("record_feedback"),
+    deletion_vectors=True,
+    columns=(
+        *SHOWN_COLUMNS,
+        required("is_clicked", BOOLEAN, "whether a click is credited to it"),
+        required("is_carted", BOOLEAN, "whether the item was put in the cart for it"),
+        required("is_bought", BOOLEAN, "whether a purchase is credited to it"),
+        required("revenue", DOUBLE, "price times quantity over these purchases"),
+        optional("clicked_ts", TIMESTAMP, "time of the first click credited to it"),
+        required("is_complete", BOOLEAN, "whether the window for all this is known to be over"),
+    ),
+)
+
+
+def _measured(name: str, of: str) -> Iterable[TableColumn]:
+    yield optional(name, DOUBLE, of)
+    yield optional(f"{name}_low", DOUBLE, "lower end of its interval, null where users are alike")
+    yield optional(f"{name}_high", DOUBLE, "upper end of its interval, null where users are alike")
+
+
+FEEDBACK_MEASURES = Table(
+    "feedback_measures",
+    "How well what was shown on a day did, by slot, source, segment, model, …",
+    key=("shown_date", "dimension", "value"),
+    rebuild=_built_anew("record_feedback"),
+    columns=(
+        required("shown_date", DATE, "the day, of which items with complete feedback count"),
+        required("dimension", STRING, "column of feedback, or all"),
+        required("value", STRING, "value of the column, of each in a list; unknown where null"),
+        required("n_users", LONG, "users who were shown something"),
+        required("n_shown", LONG, "items shown"),
+        required("n_clicked", LONG, "of these clicked"),
+        required("n_bought", LONG, "of these bought, with a click or without"),
+        required("revenue", DOUBLE, "price times quantity over their purchases"),
+        *_measured("ctr", "share of the shown that was clicked"),
+        *_measured("cvr", "share of the clicked that was bought"),
+        *_measured("revenue_per_1000", "revenue per thousand shown"),
+    ),
+)
+
+EXPERIMENT_READOUTS = Table(
+    "experiment_readouts",
+    "What a look at an experiment told, valid however often one looks",
+    key=("as_of_date", "experiment", "variant", "measure"),
+    rebuild="move {path} away and run python jobs/record_feedback.py --config FILE",
+    columns=(
+        required("as_of_date", DATE, "the UTC date of the last that was known"),
+        required("experiment", STRING, "its name"),
+        required("variant", STRING, "the arm that is compared with the control"),
+        required("measure", STRING, "ctr, or revenue a user"),
+        required("n_users", LONG, "users in the arm"),
+        required("n_control", LONG, "users in the control"),
+        optional("value", DOUBLE, "the measure in the arm"),
+        optional("control_value", DOUBLE, "the measure in the control"),
+        optional("difference", DOUBLE, "value less control_value"),
+        optional("low", DOUBLE, "lower end of the difference's confidence sequence"),
+        optional("high", DOUBLE, "upper end of the difference's confidence sequence"),
+        optional("p_value", DOUBLE, "always valid: of no difference"),
+        required("mismatch_p", DOUBLE, "always valid: of users in arms by the shares wanted"),
+        required("verdict", STRING, "better, worse, open, early or mismatched"),
+    ),
+)
+
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
-    PROFILE_REFRESHES, USER_PROFILES_HISTORY,
+    PROFILE_REFRESHES, USER_PROFILES_HISTORY, IMPRESSIONS, FEEDBACK, FEEDBACK_MEASURES,
+    EXPERIMENT_READOUTS,
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "inference": {"errors", "tables", "model", "positions", "prefetch", "workers"},
     "profiles": {"tables", "merge"},
     "recommend": {"errors", "ranks", "segments"},
+    "feedback": {"errors", "metrics", "tables"},
 }
 ONE_FILE = {
     "horovod": ("profile_lib/training/distribute.py",),

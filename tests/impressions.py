@@ -1,0 +1,40 @@
+"""Impressions and events told in minutes since START, of one item unless another is named."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS
+
+START = datetime(2026, 1, 10, tzinfo=UTC)
+
+
+def shown(impression: str, user: str, minute: float, **values: Any) -> tuple:
+    """A row of the table `impressions`, known at once."""
+    ts = START + timedelta(minutes=minute)
+    told = {
+        "impression_id": impression, "request_id": f"r-{impression}", "user_id": user,
+        "item_id": "tee", "slot": 1, "shown_ts": ts, "shown_date": ts.date(),
+        "sources": ["popular"], "propensity": 0.5, "model_version": "m1", "ingest_ts": ts,
+    } | values  # fmt: skip
+    return tuple(told.get(name) for name in IMPRESSIONS.names())
+
+
+def act(user: str, minute: float, kind: str, item: str = "tee", **values: Any) -> tuple:
+    """A row of the table `events`, known at once."""
+    ts = START + timedelta(minutes=minute)
+    told = {
+        "event_id": f"{user}-{kind}-{minute}", "user_id": user, "event_ts": ts,
+        "event_date": ts.date(), "event_type": kind, "item_id": item, "price": 2.5, "source": "s",
+        "ingest_ts": ts,
+    } | values  # fmt: skip
+    return tuple(told.get(name) for name in EVENTS.names())
+
+
+def told(**values: Any) -> dict[str, Any]:
+    """A row of the table `feedback`, by name: nothing came of it, unless `values` say so."""
+    of_shown = dict(zip(IMPRESSIONS.names(), shown("i", "ann", 0), strict=True))
+    outcome = {
+        "is_clicked": False, "is_carted": False, "is_bought": False, "revenue": 0.0,
+        "clicked_ts": None, "is_complete": True,
+    }  # fmt: skip
+    return {name: (of_shown | outcome | values)[name] for name in FEEDBACK.names()}
