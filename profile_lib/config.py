@@ -343,6 +343,41 @@ class HistorySettings(Section):
     keep_days: float = Field(gt=0)
 
 
+class ExperimentSettings(Section):
+    """An experiment that is read out: its arms, and what would matter."""
+
+    control: str  # the arm that others are compared with
+    shares: dict[str, float]  # arm → share of the users
+    ctr_effect: float = Field(gt=0)  # the least difference of interest
+    revenue_effect: float = Field(gt=0)  # the same a user, in the shop's currency
+
+    @model_validator(mode="after")
+    def _divides_the_users(self) -> "ExperimentSettings":
+        if self.control not in self.shares or len(self.shares) < 2:
+            raise ValueError(f"wanted shares of {self.control!r}, the control, and of other arms")
+        if min(self.shares.values()) <= 0 or abs(sum(self.shares.values()) - 1) > 1e-9:
+            raise ValueError("wanted shares above 0 that add up to 1")
+        return self
+
+
+class FeedbackSettings(Section):
+    """How what was shown is joined to what came of it, and judged."""
+
+    window_hours: float = Field(gt=0)  # after it was shown; what comes later is not its outcome
+    click_types: list[Literal["click", "view"]]  # events that mean it was clicked
+    dimensions: list[str]  # columns of feedback by which measures are told apart
+    interval_share: float = Field(gt=0, lt=1)  # confidence of the measures' intervals
+    alpha: float = Field(gt=0, lt=1)  # of an experiment's false findings, over all looks
+    mismatch_alpha: float = Field(gt=0, lt=1)  # of false alarms that arms get the wrong users
+    least_users: int = Field(gt=1)  # an arm; with fewer nothing is found
+    experiments: dict[str, ExperimentSettings]  # by name
+
+    @property
+    def window(self) -> timedelta:
+        """How long after it was shown an item's outcomes count."""
+        return timedelta(hours=self.window_hours)
+
+
 class MaintainSettings(Section):
     """How the tables' files are kept few, and for how long those of earlier versions are."""
 
@@ -390,6 +425,7 @@ class Settings(Section):
     promote: PromoteSettings
     refresh: RefreshSettings
     history: HistorySettings
+    feedback: FeedbackSettings
     maintain: MaintainSettings
     stream: StreamSettings
 

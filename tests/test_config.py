@@ -85,3 +85,18 @@ def test_values_are_changed_by_their_keys_and_wrong_ones_are_told():
         with_values(settings, {"training.tuning.depth": 4})
     with pytest.raises(InputError, match="wanted text, numbers or both"):
         with_values(settings, {"model.text": False, "model.numbers": False})
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        ("{b: 0.5, c: 0.5}", "wanted shares of 'a', the control, and of other arms"),
+        ("{a: 1.0}", "wanted shares of 'a', the control, and of other arms"),
+        ("{a: 0.5, b: 0.4}", "wanted shares above 0 that add up to 1"),
+        ("{a: 1.0, b: 0.0}", "wanted shares above 0 that add up to 1"),
+    ],
+)
+def test_an_experiment_divides_its_users_among_the_control_and_others(shares, told):
+    experiment = f"{{control: a, shares: {shares}, ctr_effect: 0.01, revenue_effect: 1.0}}"
+    with pytest.raises(InputError, match=f"feedback.experiments.x: found .*{told}"):
+        load_settings(DEMO, [f"feedback.experiments={{x: {experiment}}}"])
