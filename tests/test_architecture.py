@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "profiles": {"tables", "merge"},
     "recommend": {"errors", "ranks", "segments"},
     "feedback": {"errors", "metrics", "tables"},
+    "segmentation": {"errors", "metrics", "segments", "workers"},
 }
 ONE_FILE = {
     "horovod": ("profile_lib/training/distribute.py",),
