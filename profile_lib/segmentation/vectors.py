@@ -1,0 +1,121 @@
+"""Interest vectors in; of each user the nearest centroid, or the score on a direction, out.
+
+A vector is scaled to length 1: its direction tells what a user likes, its length mostly how much
+is known. One that holds no number, or is 0 everywhere, is not usable: its user comes out nowhere.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.errors import InputError
+from profile_lib.segments import Flags, Floats, Longs
+from profile_lib.workers import settle
+
+VECTOR = "interest_vector"
+REFRESH = "run python jobs/refresh_profiles.py --config FILE, which computes all by one model"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Of a table of profiles: how many, up to when they know, and the model of their vectors."""
+
+    n_profiles: int
+    as_of: datetime
+    model_version: str
+
+
+def describe_vectors(profiles: DataFrame) -> Vectors:
+    """What the vectors are; a profile that awaits the model may have an empty one.
+
+    Raises InputError where no profile has a vector, or they are of several models or sizes: such
+    vectors cannot be compared.
+    """
+    size = F.nullif(F.size(VECTOR), F.lit(0))
+    versions = F.collect_set(F.when(size.isNotNull(), F.col("model_version")))
+    told = profiles.agg(F.count("*"), F.max("as_of_ts"), versions, F.collect_set(size))
+    n, as_of, models, sizes = told.collect()[0]
+    if not sizes:
+        raise InputError(f"user_profiles: none of {n:,} has an interest vector; {REFRESH}")
+    for what, found in (("models", models), ("sizes", sizes)):
+        if len(found) > 1:
+            raise InputError(
+                f"user_profiles: interest vectors of several {what}, {sorted(found)}, "
+                f"wanted one; {REFRESH}"
+            )
+    return Vectors(n, as_of, models[0])
+
+
+def unit(vectors: Floats) -> tuple[Flags, Floats]:
+    """Of (n, size) which rows are usable, (n,), and these scaled to length 1.
+
+    >>> unit(np.array([[3.0, 4.0], [np.nan, 1.0], [0.0, 0.0]]))
+    (array([ True, False, False]), array([[0.6, 0.8]]))
+    """
+    lengths = np.linalg.norm(vectors, axis=1)
+    is_usable = np.isfinite(lengths) & (lengths > 0)
+    return is_usable, vectors[is_usable] / lengths[is_usable, None]
+
+
+def sample(profiles: DataFrame, n: int, seed: int) -> Floats:
+    """(n or fewer, size): usable vectors, scaled, of users drawn by a hash of the seed.
+
+    Who is drawn stays so while no more users come before them: two runs see nearly the same ones.
+    """
+    drawn = profiles.where(F.size(VECTOR) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
+    found = drawn.select(VECTOR).limit(n).toPandas()[VECTOR]
+    if found.empty:
+        return np.zeros((0, 0))
+    return unit(np.stack(list(found)).astype(np.float64))[1]
+
+
+def nearest(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
+    """Of each of (n, size) the nearest of (k, size), and its margin over the next one.
+
+    The margin is the simplified silhouette (Hruschka et al. 2004): 1 less the distance to the
+    nearest by that to the next; 1 where there is no next.
+    """
+    squares = (vectors**2).sum(1)[:, None] + (centroids**2).sum(1) - 2 * vectors @ centroids.T
+    distances = np.sqrt(np.maximum(squares, 0))
+    cluster = distances.argmin(1).astype(np.int32)
+    if len(centroids) == 1:
+        return cluster, np.ones(len(vectors))
+    own, next_one = np.partition(distances, 1, axis=1)[:, :2].T
+    return cluster, 1 - own / np.maximum(next_one, np.finfo(float).tiny)
+
+
+def assign(profiles: DataFrame, centroids: Floats) -> DataFrame:
+    """(user_id, cluster, cluster_margin) of all users with a usable vector; clusters from 0."""
+    return _map_units(
+        profiles, "cluster int, cluster_margin double", lambda units: nearest(units, centroids)
+    )
+
+
+def score(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
+    """(user_id, score) of all users with a usable vector: by a logistic regression, 0 to 1."""
+
+    def scores(units: Floats) -> tuple[Floats]:
+        return (1 / (1 + np.exp(-(units @ weights + intercept))),)
+
+    return _map_units(profiles, "score double", scores)
+
+
+def _map_units(
+    profiles: DataFrame, columns: str, answer: Callable[[Floats], Sequence[np.ndarray]]
+) -> DataFrame:
+    def mapped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        settle()
+        for batch in batches:
+            flat = batch[VECTOR].flatten().to_numpy(zero_copy_only=False)
+            is_usable, units = unit(flat.reshape(batch.num_rows, -1).astype(np.float64))
+            users = batch["user_id"].filter(pa.array(is_usable))
+            yield pa.RecordBatch.from_arrays([users, *map(pa.array, answer(units))], names)
+
+    names = ["user_id", *[column.split()[0] for column in columns.split(", ")]]
+    known = profiles.where(F.size(VECTOR) > 0).select("user_id", VECTOR)
+    return known.mapInArrow(mapped, f"user_id string, {columns}")
