@@ -1,0 +1,98 @@
+"""A rule is a condition of columns, and can be nothing else."""
+
+import pytest
+
+from profile_lib.errors import InputError
+from profile_lib.segmentation.audience import check_rule, members, told_of
+from profile_lib.tables import USER_PROFILES, USER_SEGMENTS
+
+COLUMNS = USER_PROFILES.names() + USER_SEGMENTS.names()
+HERE = "segments.audiences.x"
+
+
+def refused(rule: str) -> str:
+    with pytest.raises(InputError) as error:
+        check_rule(rule, COLUMNS, HERE)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "propensities['buys'] >= 0.2 AND array_contains(next_categories.name, 'shoes') AND "
+        "price_level >= 0.7",
+        "RFM_SEGMENT IN ('Champions', 'Can''t Lose Them') AND NOT cluster_id <=> 3",
+        "map_from_entries(categories)['pets'] > 2 or declared.gender is null",
+        "last_event_ts >= timestamp '2026-01-01' - interval 7 days",
+        "case when n_orders - 1 > 2 then true else price_level / 2 between 0.1 and 1e-1 end",
+    ],
+)
+def test_a_condition_of_columns_is_a_rule(rule, spark):
+    check_rule(rule, COLUMNS, HERE)
+    profiles = spark.createDataFrame([], USER_PROFILES.schema)
+    segments = spark.createDataFrame([], USER_SEGMENTS.schema)
+    told = profiles.join(segments.drop("as_of_ts", "model_version"), "user_id")
+    assert members(told, rule, HERE).collect() == []
+
+
+def test_a_column_that_is_not_there_is_named_with_those_near_it():
+    assert refused("n_order > 1 and price_levl > 0.5") == (
+        "segments.audiences.x: user_profiles and user_segments have no column n_order; wanted "
+        "n_orders"
+    )
+
+
+def test_a_rule_without_a_column_is_refused():
+    assert "'1 = 1' names no column of user_profiles or user_segments" in refused("1 = 1")
+    assert "'true' names no column" in refused("true")
+    assert "'' names no column" in refused("")
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("reflect('java.lang.System', 'exit', user_id) = ''", "found the function reflect, wanted"),
+        ("user_id.java_method('a', 'b') = ''", "found the function java_method, wanted"),
+        ("java_method ('a', 'b') = user_id", "found the function java_method, wanted"),
+        ("n_orders > (select 1)", "no column select"),
+        ("exists (select user_id from identity)", "found the function exists"),
+        ("user_id in (select user_id from identity)", "no column select"),
+        ("user_id in (table identity)", "no column table"),
+        ("n_orders > 1; drop table x", "'; drop table x' at character 13 has no place in a rule"),
+        ("n_orders > 1 -- and so on", "'-- and so on' at character 14"),
+        ("n_orders > 1 /* and so on */", "'/* and so on */' at character 14"),
+        ("segment = 'a\\'", "at character 11"),
+        ("`user_id` = ''", "at character 1"),
+        ("n_orders > 1 or x -> x", "no column x"),
+    ],
+)
+def test_what_reads_other_tables_or_has_an_effect_is_refused(rule, told):
+    assert told in refused(rule)
+
+
+def test_where_a_rule_is_null_the_user_is_not_in(rows):
+    profiles = rows("user_id string, price_level double", ("a", 0.9), ("b", 0.1), ("c", None))
+    assert [r[0] for r in members(profiles, "price_level > 0.5", HERE).collect()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("n_orders + 1", r"'n_orders \+ 1' is bigint, wanted a condition, true or false"),
+        ("(n_orders > 1", r"'\(n_orders > 1' cannot be computed: .*[Ss]yntax error"),
+        ("size(n_orders) > 1", r"cannot be computed: \[DATATYPE_MISMATCH"),
+    ],
+)
+def test_a_rule_that_is_no_condition_is_told(rows, rule, told):
+    with pytest.raises(InputError, match=told):
+        members(rows("user_id string, n_orders long", ("a", 1)), rule, HERE)
+
+
+def test_a_rule_that_fails_on_the_rows_is_told(rows):
+    users = rows("user_id string, n_orders long", ("a", 0))
+    rule = "6 / n_orders > 1"
+    with (
+        pytest.raises(InputError, match=r"segments.audiences.x: '6 / n_orders > 1' cannot be"),
+        told_of(rule, HERE),
+    ):
+        members(users, rule, HERE).collect()
