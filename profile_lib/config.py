@@ -6,7 +6,7 @@ A file may name a `base` file whose values it changes; `--set a.b=c` changes bot
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -378,6 +378,41 @@ class FeedbackSettings(Section):
         return timedelta(hours=self.window_hours)
 
 
+Name = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # it becomes that of a folder and a file
+
+
+class LookalikeSettings(Section):
+    """Users most like those of a list."""
+
+    seeds: str  # a CSV file with a column user_id, of pseudonyms
+    n_users: int = Field(gt=0)  # how many are wanted, seeds not among them
+
+
+class SegmentSettings(Section):
+    """How users are put together."""
+
+    seed: int  # of the sample, the first centroids and the folds
+    min_clusters: int = Field(gt=1)
+    max_clusters: int
+    sample_users: int = Field(gt=0)  # that clusters and look-alikes are fitted to, at most
+    silhouette_users: int = Field(gt=0)  # of these, at most; each is compared with each
+    better_by: float = Field(ge=0)  # silhouette that another number of clusters must be ahead by
+    same_from: float = Field(gt=0, le=1)  # Jaccard of members from which a cluster keeps its id
+    prior_users: float = Field(gt=0)  # like all others, added to each cluster for its description
+    n_terms: int = Field(gt=0)  # of categories, brands and keywords each
+    audiences: dict[Name, str]  # Spark SQL over user_profiles and user_segments: whom it takes
+    lookalikes: dict[Name, LookalikeSettings]
+    export: str | None  # a folder for a CSV file of pseudonyms an audience; null: the table alone
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "SegmentSettings":
+        if self.max_clusters < self.min_clusters:
+            raise ValueError("wanted max_clusters of min_clusters or more")
+        if both := sorted(self.audiences.keys() & self.lookalikes.keys()):
+            raise ValueError(f"audiences and lookalikes share {both}; wanted other names")
+        return self
+
+
 class MaintainSettings(Section):
     """How the tables' files are kept few, and for how long those of earlier versions are."""
 
@@ -426,6 +461,7 @@ class Settings(Section):
     refresh: RefreshSettings
     history: HistorySettings
     feedback: FeedbackSettings
+    segments: SegmentSettings
     maintain: MaintainSettings
     stream: StreamSettings
 
