@@ -34,28 +34,31 @@ class Former:
     version: int
     mark: str | None  # what it was computed from
     segments: DataFrame
-    clusters: DataFrame  # those that are no more among them
-    alive: Sequence[Row]  # those that are
+    clusters: Sequence[Row]  # those that are no more among them
     first_new: int  # the lowest id that was never given
 
     @classmethod
     def of(cls, store: Store) -> "Former":
         """What the tables say of it: `user_segments` is what a run writes last."""
-        segments, clusters = (store.read_or_empty(t) for t in (USER_SEGMENTS, CLUSTERS))
-        runs = store.read_or_empty(CLUSTERINGS)
+        segments = store.read_or_empty(USER_SEGMENTS)
+        clusters = store.read_or_empty(CLUSTERS).orderBy("cluster_id").collect()  # few, ever
+        marks = dict(store.read_or_empty(CLUSTERINGS).select("version", "computed_from").collect())
         ends = F.max("clustering_version"), F.max("cluster_id")
         written, last_id = segments.agg(*ends).collect()[0]
-        marks = runs.where(F.col("version") == F.lit(written)).select("computed_from").collect()
-        version = written or runs.agg(F.max("version")).collect()[0][0] or 0
-        last_ids = (last_id, clusters.agg(F.max("cluster_id")).collect()[0][0])
-        clusters = clusters.where(F.col("first_version") <= version)
-        alive = clusters.where(F.col("last_version") >= version).orderBy("cluster_id").collect()
-        mark = marks[0][0] if marks and alive else None
-        return cls(version, mark, segments, clusters, alive, max(i or 0 for i in last_ids) + 1)
+        version = written or max(marks, default=0)
+        mark = marks.get(written) if clusters else None
+        last_id = max([last_id or 0, *(row["cluster_id"] for row in clusters)])
+        clusters = [row for row in clusters if row["first_version"] <= version]
+        return cls(version, mark, segments, clusters, last_id + 1)
+
+    @property
+    def alive(self) -> list[Row]:
+        """Its own clusters, also where a later run that was broken off has written of them."""
+        return [row for row in self.clusters if row["last_version"] >= self.version]
 
     @property
     def ids(self) -> list[int]:
-        """Of the clusters that are alive."""
+        """Of its own clusters."""
         return [row["cluster_id"] for row in self.alive]
 
     def centroids(self, model_version: str) -> Floats | None:
@@ -122,9 +125,9 @@ class ClusterRun:
             found, lasting, sizes, terms, vectors.model_version, first, self.version
         )
         run = clustering_row(found, lasting, vectors, sum(sizes.values()), self.version, self.mark)
-        spark = self.store.spark
-        gone = self.former.clusters.where(~F.col("cluster_id").isin(lasting.ids))
-        now = spark.createDataFrame(rows, CLUSTERS.schema)
-        self.store.replace(CLUSTERS, now.unionByName(gone.withColumn("is_retired", F.lit(True))))
-        self.store.upsert(CLUSTERINGS, spark.createDataFrame([run], CLUSTERINGS.schema))
+        spark, told = self.store.spark, (row.asDict() for row in self.former.clusters)
+        gone = [old | {"is_retired": True} for old in told if old["cluster_id"] not in lasting.ids]
+        self.store.replace(CLUSTERS, spark.createDataFrame([*rows, *gone], CLUSTERS.schema))
+        runs = spark.createDataFrame([run], CLUSTERINGS.schema)
+        self.store.replace(CLUSTERINGS, runs, where=f"version = {self.version}")
         print("\n".join(report(run, rows)), flush=True)

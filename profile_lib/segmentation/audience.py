@@ -26,7 +26,7 @@ FUNCTIONS = {
     "try_divide", "try_element_at", "upper", "year",
 }  # fmt: skip
 TOKEN = re.compile(
-    r"""(?P<space>\s+) | (?P<text>'[^'\\]*') | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
+    r"""(?P<space>\s+) | (?P<text>'[^'\\]*'|"[^"\\]*") | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
     | (?P<word>[^\W\d]\w*) | (?P<sign><=>|<>|!=|<=|>=|==|[=<>+*%()\[\],.]|-(?!-)|/(?!\*))""",
     re.VERBOSE,
 )
@@ -67,17 +67,18 @@ def _words(rule: str, where: str) -> Iterator[tuple[str, bool]]:
     place, before = 0, ""
     while place < len(rule):
         token = TOKEN.match(rule, place)
-        if token is None:
+        kind = token and token.lastgroup
+        # Spark joins two texts, so 'Can''t' would silently be Cant.
+        if token is None or (kind == "text" and before.endswith(("'", '"'))):
             raise InputError(
                 f"{where}: {rule[place : place + 20]!r} at character {place + 1} has no place in a "
-                "rule; wanted columns, numbers, texts in '' and operators"
+                "rule; wanted columns, numbers, operators and texts in '' or \"\""
             )
         place = token.end()
-        if token.lastgroup == "word":
-            is_called = rule[place:].lstrip().startswith("(")
-            if is_called or before != ".":
-                yield token[0], is_called
-        before = before if token.lastgroup == "space" else token[0]
+        is_called = kind in ("word", "text") and rule[place:].lstrip().startswith("(")
+        if is_called or (kind == "word" and before != "."):
+            yield token[0], is_called
+        before = before if kind == "space" else token[0]
 
 
 def members(frame: DataFrame, rule: str, where: str) -> DataFrame:

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 KINDS = ("categories", "brands", "keywords")
 NOTHING = "like all the others"
+UNKNOWN = "not known yet"  # stands among the categories for users who have none
 HIGHER = 1 + 1e-9  # a lift that is more than what is left of rounding
 
 
@@ -15,11 +16,11 @@ def distinctive_terms(
 ) -> DataFrame:
     """(cluster, kind, terms): of each of KINDS up to `n_terms` (name, share, lift), surest first.
 
-    A user has one vote a kind, parted among the names by their weight. `share` is a name's share of
-    the cluster's votes, `lift` that by its share of all; to both counts of the cluster
-    `prior_users` who vote like all are added, so that few users prove little. What lifts is ordered
-    by the z-score of its log-odds against the other clusters (Monroe, Colaresi & Quinn 2008): a
-    rare name may be there by chance. `clusters`: user_id, cluster.
+    A user has one vote a kind, parted among the names by their weight, or for none. `share` is a
+    name's share of the cluster's votes, `lift` that by its share of all; to both counts of the
+    cluster `prior_users` who vote like all are added, so that few users prove little. What lifts is
+    ordered by the z-score of its log-odds against the other clusters (Monroe, Colaresi & Quinn
+    2008): a rare name may be there by chance. `clusters`: user_id, cluster.
     """
     votes = F.concat(*[_votes(kind) for kind in KINDS])
     joined = profiles.join(clusters.select("user_id", "cluster"), "user_id")
@@ -45,7 +46,7 @@ def distinctive_terms(
     )
     surest = Window.partitionBy("cluster", "kind").orderBy(F.col("z").desc_nulls_last(), "name")
     best = (
-        measured.where(F.col("lift") > HIGHER)
+        measured.where((F.col("lift") > HIGHER) & F.col("name").isNotNull())
         .withColumn("place", F.row_number().over(surest))
         .where(F.col("place") <= n_terms)
     )
@@ -55,15 +56,13 @@ def distinctive_terms(
 
 
 def _votes(kind: str) -> Column:
+    def vote(name: Column, vote: Column) -> Column:
+        return F.struct(F.lit(kind).alias("kind"), name.alias("name"), vote.alias("vote"))
+
     weights = F.aggregate(kind, F.lit(0.0), lambda total, term: total + term["weight"])
-    return F.transform(
-        kind,
-        lambda term: F.struct(
-            F.lit(kind).alias("kind"),
-            term["name"].alias("name"),
-            F.try_divide(term["weight"], weights).alias("vote"),
-        ),
-    )
+    for_none = F.lit(UNKNOWN if kind == "categories" else None).cast("string")
+    parted = F.transform(kind, lambda x: vote(x["name"], F.try_divide(x["weight"], weights)))
+    return F.when(F.size(kind) > 0, parted).otherwise(F.array(vote(for_none, F.lit(1.0))))
 
 
 def sentence(terms: Mapping[str, Sequence[Row]]) -> str:

@@ -21,7 +21,7 @@ def refused(rule: str) -> str:
     [
         "propensities['buys'] >= 0.2 AND array_contains(next_categories.name, 'shoes') AND "
         "price_level >= 0.7",
-        "RFM_SEGMENT IN ('Champions', 'Can''t Lose Them') AND NOT cluster_id <=> 3",
+        "RFM_SEGMENT IN ('Champions', \"Can't Lose Them\") AND NOT cluster_id <=> 3",
         "map_from_entries(categories)['pets'] > 2 or declared.gender is null",
         "last_event_ts >= timestamp '2026-01-01' - interval 7 days",
         "case when n_orders - 1 > 2 then true else price_level / 2 between 0.1 and 1e-1 end",
@@ -63,6 +63,8 @@ def test_a_rule_without_a_column_is_refused():
         ("n_orders > 1 /* and so on */", "'/* and so on */' at character 14"),
         ("segment = 'a\\'", "at character 11"),
         ("`user_id` = ''", "at character 1"),
+        ("\"reflect\"('a', 'b') = user_id", 'found the function "reflect", wanted'),
+        ("rfm_segment = 'Can''t Lose Them'", "\"'t Lose Them'\" at character 20 has no place"),
         ("n_orders > 1 or x -> x", "no column x"),
     ],
 )

@@ -31,10 +31,26 @@ def test_each_user_has_one_vote_and_shares_are_drawn_to_those_of_all(rows):
     found = told(rows, users, prior_users=2.0, n_terms=5)
     # Pets: 1.75 of the 2 votes of cluster 0 and 2.25 of all 4; two users like all add 1.125.
     share = (1.75 + 1.125) / (2 + 2)
-    assert set(found) == {(0, "categories"), (1, "categories")}
-    assert names(found[0, "categories"]) == ["pets"]
+    assert {key: names(terms) for key, terms in found.items()} == {
+        (0, "categories"): ["pets"],
+        (0, "brands"): ["Whiskery"],
+        (1, "categories"): ["toys"],
+        (1, "keywords"): ["brick"],
+    }
     assert found[0, "categories"][0][1:] == pytest.approx((share, share / (2.25 / 4)))
-    assert names(found[1, "categories"]) == ["toys"]
+    # Whiskery: the vote of one of 2, beside one for none, and of all 4.
+    assert found[0, "brands"][0][1:] == pytest.approx(((1 + 0.5) / 4, (1 + 0.5) / 4 / (1 / 4)))
+
+
+def test_a_cluster_of_users_of_whom_no_interest_is_known_is_told_so(rows):
+    users = (
+        [(0, [], [], [])] * 9 + [(0, [("pets", 1.0)], [], [])] + [(1, [("pets", 1.0)], [], [])] * 5
+    )
+    found = told(rows, users, prior_users=1.0, n_terms=2)
+    assert {key: names(terms) for key, terms in found.items()} == {
+        (0, "categories"): ["not known yet"],
+        (1, "categories"): ["pets"],
+    }
 
 
 def test_a_common_word_is_surer_than_a_rare_one_of_higher_lift(rows):
