@@ -1,99 +1,138 @@
-"""Profiles, or examples, in; users as a recommender is asked for them out: frames, then arrays."""
+"""Profiles in, users as a recommender is asked for them out: Arrow batches, then arrays."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
 
 from profile_lib.recommend.histories import PURCHASE, Histories, merged
 from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats, Longs, ranks
 
 # What a ranker reads of a profile as it is.
 NUMBERS = (
     "n_sessions", "n_orders", "order_value", "price_level", "purchasing_power", "sentiment",
 )  # fmt: skip
-READ = ("recent", "vector", "numbers", "places", "joining", "now")
+# What a recommender may know items' demand by → the column of a profile that tells of it.
+CONTEXTS = {"channel": "channels", "device": "devices", "region": "regions"}
+READ = (
+    "recent", "interest_vector", "model_version", *NUMBERS, *CONTEXTS.values(), "as_of_ts",
+)  # fmt: skip
+COUNTED = pa.list_(pa.struct([("key", pa.string()), ("value", pa.int64())]))
 
 
-def to_ask(told: DataFrame, on: Sequence[str], contexts: Sequence[str]) -> DataFrame:
-    """The columns `on` and READ of rows that hold `recent`, `interest_vector`, NUMBERS, `joining`,
-    `now_ts` and, of each of the contexts, the value that holds for the row."""
-    acts = F.transform("recent", lambda e: F.struct(e["event_ts"], e["event_type"], e["item_id"]))
-    numbers = [F.coalesce(F.col(n).cast("float"), F.lit(math.nan)) for n in NUMBERS]
-    columns = (
-        F.filter(acts, lambda e: e["item_id"].isNotNull()),
-        F.when(F.size("interest_vector") > 0, F.col("interest_vector")),
-        F.array(*numbers),
-        F.array(*contexts).cast("array<string>"),
-        F.col("joining").cast("array<float>"),
-        F.unix_seconds("now_ts"),
-    )
-    named = [column.alias(name) for name, column in zip(READ, columns, strict=True)]
-    return told.select(*on, *named)
+@dataclass(frozen=True)
+class Texts:
+    """Texts that items are shown under, a search or a listing: `known`, and their vectors, (n, d).
 
+    Of a user it is that of the newest event of these `kinds`, where it lies at most `gap` seconds
+    before the newest of all: who has gone on to something else is not asked for by it any more.
+    """
 
-def most_frequent(counts: Column) -> Column:
-    """The key of the greatest value of a map, of equal ones the last by name; null of none."""
-    pairs = F.transform(
-        F.map_entries(counts), lambda e: F.struct(e["value"].alias("n"), e["key"].alias("name"))
-    )
-    return F.array_max(pairs)["name"]
+    known: pa.Array
+    vectors: Floats
+    kinds: Sequence[str]
+    gap: float
+
+    def of(self, texts: pa.Array) -> Floats:
+        """(n, d): the vectors of texts, NaN where one isn't known."""
+        at = position_in(texts, self.known)
+        out = np.full((len(at), self.vectors.shape[1]), np.nan, np.float32)
+        out[at >= 0] = self.vectors[at[at >= 0]]
+        return out
 
 
 @dataclass(frozen=True)
 class Reader:
-    """What turns Arrow batches of READ into arrays: the `items` by their numbers, what events of a
-    kind say (`weights`), the values known of each of the `contexts`, and the sizes of vectors."""
+    """What turns profiles into arrays: the `items` by their numbers, what events of a kind say
+    (`weights`), the values known of each of the `contexts`, the model whose interest vectors count
+    and their size, and the `texts` that items are shown under."""
 
     items: pa.Array
     weights: Mapping[str, float]
-    contexts: Sequence[Sequence[str]]
+    contexts: Mapping[str, Sequence[str]]
+    model_version: str
     interest: int
-    joining: int
+    texts: Texts
 
     def asked(self, batch: pa.RecordBatch) -> Asked:
-        """The rows of a batch, in its order."""
+        """The rows of a batch with the columns READ, in its order.
+
+        Interest vectors of another model than `model_version` lie elsewhere: they count as unknown.
+        """
+        recent = batch["recent"]
+        acts, of = recent.flatten(), recent.value_parent_indices().to_numpy().astype(np.int64)
+        second = _seconds(acts.field("event_ts"))
+        numbers = [
+            batch[name].cast(pa.float32()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+            for name in NUMBERS
+        ]
         return Asked(
-            self._histories(batch["recent"]),
-            as_rows(batch["vector"], self.interest),
-            as_rows(batch["numbers"], len(NUMBERS)),
-            as_rows(batch["joining"], self.joining),
+            self._histories(len(recent), of, acts, second),
+            self._vectors(batch),
+            np.stack(numbers, axis=1),
+            self._joining(len(recent), of, acts, second),
             self._contexts(batch),
-            batch["now"].to_numpy(),
+            _seconds(batch["as_of_ts"]),
         )
 
-    def _histories(self, recent: pa.ListArray) -> Histories:
-        acts, of = recent.flatten(), recent.value_parent_indices().to_numpy()
+    def _histories(self, n: int, of: Longs, acts: pa.StructArray, second: Longs) -> Histories:
         item = position_in(acts.field("item_id"), self.items)
-        kind = position_in(acts.field("event_type"), pa.array(list(self.weights)))
+        kind = position_in(acts.field("event_type"), pa.array(list(self.weights), pa.string()))
         oldest_first = np.lexsort((-np.arange(len(of)), of))
         chosen = oldest_first[((item >= 0) & (kind >= 0))[oldest_first]]
-        micros = acts.field("event_ts").cast(pa.timestamp("us", "UTC")).cast(pa.int64())
         is_bought = pc.equal(acts.field("event_type"), PURCHASE).to_numpy(zero_copy_only=False)
         weights = np.array(list(self.weights.values()), np.float32)
         return merged(
-            len(recent),
+            n,
             of[chosen],
             item[chosen],
             weights[kind[chosen]],
-            micros.to_numpy()[chosen] // 1_000_000,
-            is_bought[chosen],
+            second[chosen],
+            is_bought[chosen].astype(bool),
         )
 
+    def _vectors(self, batch: pa.RecordBatch) -> Floats:
+        lists = batch["interest_vector"]
+        size = pc.list_value_length(lists).fill_null(0).to_numpy()
+        is_known = (size == self.interest) & _is_equal(batch["model_version"], self.model_version)
+        out = np.full((len(lists), self.interest), np.nan, np.float32)
+        known = lists.filter(pa.array(is_known)).flatten().to_numpy(zero_copy_only=False)
+        out[is_known] = known.reshape(-1, self.interest)
+        return out
+
+    def _joining(self, n: int, of: Longs, acts: pa.StructArray, second: Longs) -> Floats:
+        newest = np.zeros(n, np.int64)
+        np.maximum.at(newest, of, second)
+        kind = position_in(acts.field("event_type"), pa.array(list(self.texts.kinds), pa.string()))
+        is_one = (kind >= 0) & (second >= newest[of] - self.texts.gap)
+        is_one &= acts.field("text").is_valid().to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(is_one)
+        users, first = np.unique(of[rows], return_index=True)  # newest first, as they come
+        out = np.full((n, self.texts.vectors.shape[1]), np.nan, np.float32)
+        out[users] = self.texts.of(acts.field("text").take(pa.array(rows[first])))
+        return out
+
     def _contexts(self, batch: pa.RecordBatch) -> Longs:
-        n, c = batch.num_rows, len(self.contexts)
-        places = batch["places"].flatten()
         values = [
-            position_in(places.take(pa.array(np.arange(n) * c + at)), pa.array(known, pa.string()))
-            for at, known in enumerate(self.contexts)
+            position_in(most_frequent(batch[CONTEXTS[name]]), pa.array(known, pa.string()))
+            for name, known in self.contexts.items()
         ]
-        return np.stack(values, axis=1) if values else np.zeros((n, 0), np.int64)
+        return np.stack(values, axis=1) if values else np.zeros((batch.num_rows, 0), np.int64)
+
+
+def most_frequent(counts: pa.MapArray) -> pa.Array:
+    """The key of the greatest value of each map, of equal ones the last by name; null of none."""
+    lists = counts.cast(COUNTED)
+    pairs, of = lists.flatten(), lists.value_parent_indices().to_numpy().astype(np.int64)
+    key = pairs.field(0)
+    order = np.lexsort((ranks(key), pairs.field(1).to_numpy(), of))
+    rows, end = np.unique(of[order][::-1], return_index=True)
+    place = np.full(len(lists), NOTHING, np.int64)
+    place[rows] = order[::-1][end]
+    return key.take(pa.array(place, mask=place == NOTHING))
 
 
 def position_in(values: pa.Array, known: pa.Array) -> Longs:
@@ -110,3 +149,13 @@ def as_rows(lists: pa.ListArray, size: int) -> Floats:
     known = lists.is_valid().to_numpy(zero_copy_only=False)
     out[known] = lists.flatten().to_numpy().reshape(int(known.sum()), size)
     return out
+
+
+def _seconds(moments: pa.TimestampArray) -> Longs:
+    micros = moments.cast(pa.timestamp("us", moments.type.tz)).cast(pa.int64())
+    return micros.to_numpy(zero_copy_only=False).astype(np.int64) // 1_000_000
+
+
+def _is_equal(values: pa.Array, value: str) -> np.ndarray:
+    equal = pc.equal(values, value).fill_null(False)
+    return equal.to_numpy(zero_copy_only=False)

@@ -15,8 +15,9 @@ from scipy import sparse
 from profile_lib import ranks
 from profile_lib.recommend.candidates import Candidates, candidates, met_before, scattered
 from profile_lib.recommend.histories import Histories
-from profile_lib.recommend.protocols import ScoreAll, Wanted, by_histories
+from profile_lib.recommend.protocols import ScoreAll, by_histories
 from profile_lib.recommend.sources import Asked, Source
+from profile_lib.recommend.wanted import Wanted
 from profile_lib.segments import Floats, Longs
 
 USERS_AT_ONCE = 256

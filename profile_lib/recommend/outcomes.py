@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.recommend.candidates import Candidates
 from profile_lib.recommend.histories import PURCHASE
+from profile_lib.recommend.wanted import BOUGHT, MET, Wanted
 from profile_lib.segments import Floats, Longs
 
 
@@ -21,9 +21,9 @@ def met_after(
     kinds: Sequence[str],
     horizon: timedelta,
 ) -> DataFrame:
-    """(user_id, cutoff_ts, wanted, wanted_bought) of each of the `cutoffs` (user_id, cutoff_ts)
-    after which the user met an item within the `horizon`: the numbers of these items in the order
-    in which they were met first, and whether each was bought.
+    """(user_id, cutoff_ts, wanted, gains) of each of the `cutoffs` (user_id, cutoff_ts) after which
+    the user met an item within the `horizon`: the numbers of these items in the order in which they
+    were met first, and of each the gain MET, or BOUGHT where it was bought.
 
     `items` holds item_id and item; only events of these `kinds` meet an item.
     """
@@ -33,35 +33,17 @@ def met_after(
         (F.col("event_ts") >= F.col("cutoff_ts")) & (F.col("event_ts") < until)
     )
     of_item = after.groupBy("user_id", "cutoff_ts", "item").agg(
-        F.min("event_ts").alias("at"), F.max(F.col("event_type") == PURCHASE).alias("is_bought")
+        F.min("event_ts").alias("at"),
+        F.max(F.when(F.col("event_type") == PURCHASE, BOUGHT).otherwise(MET)).alias("gain"),
     )
-    acts_of = F.array_sort(F.collect_list(F.struct("at", "item", "is_bought")))
+    acts_of = F.array_sort(F.collect_list(F.struct("at", "item", "gain")))
     found = of_item.groupBy("user_id", "cutoff_ts").agg(acts_of.alias("acts"))
     return found.select(
         "user_id",
         "cutoff_ts",
         F.col("acts.item").alias("wanted"),
-        F.col("acts.is_bought").alias("wanted_bought"),
+        F.col("acts.gain").cast("array<float>").alias("gains"),
     )
-
-
-class Wanted(NamedTuple):
-    """What n users met afterwards, (w,) each: the user, the item, and whether it was bought."""
-
-    user: Longs
-    item: Longs
-    is_bought: np.ndarray
-
-    @classmethod
-    def of_batch(cls, batch: pa.RecordBatch) -> "Wanted":
-        """Of an Arrow batch with the columns of `met_after`."""
-        lists = batch["wanted"]
-        bought = batch["wanted_bought"].flatten().to_numpy(zero_copy_only=False)
-        return cls(
-            lists.value_parent_indices().to_numpy().astype(np.int64),
-            lists.flatten().to_numpy().astype(np.int64),
-            bought.astype(bool),
-        )
 
 
 class Labels(NamedTuple):
@@ -80,7 +62,7 @@ def labels(pairs: Candidates, wanted: Wanted, negatives: int, seed: Sequence[int
     keys = pairs.user * n_items + pairs.item
     found = wanted.user * n_items + wanted.item
     is_met = np.isin(keys, found)
-    is_bought = np.isin(keys, found[wanted.is_bought])
+    is_bought = np.isin(keys, found[wanted.gain >= BOUGHT])
     n_users = int(pairs.user.max(initial=-1)) + 1
     n_others = np.bincount(pairs.user[~is_met], minlength=n_users)
     share = np.minimum(1.0, negatives / np.maximum(n_others, 1))[pairs.user]

@@ -5,7 +5,6 @@ Frames in and out: tasks take users in batches, and no user's data reaches the d
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,29 +17,16 @@ from profile_lib.recommend.asking import NUMBERS
 from profile_lib.recommend.histories import LISTS, STEPS, Histories
 from profile_lib.recommend.sources import Asked
 from profile_lib.recommend.top import best_of_all
-from profile_lib.segments import Floats, Longs
+from profile_lib.recommend.wanted import WANTED, Wanted
+from profile_lib.segments import Floats
 
-SPLIT = f"user_id string, {STEPS}, wanted array<int>, gains array<float>"
+SPLIT = f"user_id string, {STEPS}, {WANTED}"
 MEASURED = ", ".join(["user_id string", *(f"{name} double" for name in ranks.MEASURES)])
 LISTED = "user_id string, item int, rank int"
 CELLS_AT_ONCE = 2**24  # of scores, users times items: 64 MiB, and as much again to rank them
 
 # Scores of all items for n users, (n, n_items); what a sparse array doesn't store is none.
 ScoreAll = Callable[[Asked], sparse.csr_array | Floats]
-
-
-class Wanted(NamedTuple):
-    """What users were to find, (m,) each: the user's number, the item and its gain, above 0."""
-
-    user: Longs
-    item: Longs
-    gain: Floats
-
-    @classmethod
-    def of_batch(cls, batch: pa.RecordBatch) -> "Wanted":
-        """Of an Arrow batch with SPLIT's columns."""
-        user = batch["wanted"].value_parent_indices().to_numpy()
-        return cls(user, *(batch[name].flatten().to_numpy() for name in ("wanted", "gains")))
 
 
 def leave_one_out(histories: DataFrame) -> DataFrame:

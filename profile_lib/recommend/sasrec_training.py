@@ -17,7 +17,8 @@ from torch.nn import functional
 from profile_lib import ranks
 from profile_lib.errors import InputError
 from profile_lib.recommend.histories import LISTS, Histories
-from profile_lib.recommend.protocols import Wanted, ranks_of
+from profile_lib.recommend.protocols import ranks_of
+from profile_lib.recommend.wanted import Wanted
 from profile_lib.recommend.sasrec import SASRec, Shape, last_steps
 
 

@@ -1,9 +1,8 @@
-"""Candidates in, a score each out: a weighted sum of their sources, or by a model."""
+"""Candidates in, a score each out, by a fitted model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from profile_lib.model.encoder import ProfileModel
@@ -13,17 +12,6 @@ from profile_lib.recommend.interest import mapped
 from profile_lib.recommend.pairs import features
 from profile_lib.recommend.sources import Asked
 from profile_lib.segments import Floats
-
-
-@dataclass(frozen=True)
-class Fused:
-    """The sum of a candidate's strengths in its sources, each times the source's weight."""
-
-    weights: Mapping[str, float]
-
-    def __call__(self, asked: Asked, pairs: Candidates) -> Floats:
-        """(m,)."""
-        return pairs.strengths() @ np.array([self.weights[name] for name in pairs.sources])
 
 
 @dataclass(frozen=True)

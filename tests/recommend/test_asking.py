@@ -1,56 +1,110 @@
 """Users as a recommender is asked for them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.recommend.asking import NUMBERS, READ, Reader, most_frequent, to_ask
+from profile_lib.recommend.asking import NUMBERS, READ, Reader, Texts, most_frequent
 from profile_lib.recommend.sources import NOTHING
 
 READER = Reader(
     items=pa.array(["hat", "shoe"]),
     weights={"view": 1.0, "purchase": 4.0},
-    contexts=[["North", "South"], ["app"]],
+    contexts={"region": ["North", "South"], "channel": ["app"]},
+    model_version="m-1",
     interest=2,
-    joining=1,
+    texts=Texts(pa.array(["red", "blue"]), np.array([[1.0], [2.0]]), ("search", "page"), gap=5),
 )
-RECENT = "array<struct<event_ts timestamp, event_type string, item_id string, title string>>"
-COLUMNS = (
-    f"user_id string, recent {RECENT}, interest_vector array<float>, joining array<float>, "
-    "now_ts timestamp, regions map<string,long>, channel string, "
-    + ", ".join(f"{name} double" for name in NUMBERS)
-)
+ACT = pa.struct([
+    ("event_ts", pa.timestamp("us", "UTC")), ("event_type", pa.string()),
+    ("item_id", pa.string()), ("text", pa.string()),
+])  # fmt: skip
+COUNTS = pa.map_(pa.string(), pa.int64())
+TYPES = {
+    "recent": pa.list_(ACT), "interest_vector": pa.list_(pa.float32()),
+    "model_version": pa.string(), **dict.fromkeys(NUMBERS, pa.float64()),
+    **dict.fromkeys(("channels", "devices", "regions"), COUNTS),
+    "as_of_ts": pa.timestamp("us", "UTC"),
+}  # fmt: skip
 
 
 def at(second):
-    return datetime.fromtimestamp(second)
+    return datetime.fromtimestamp(second, UTC)
 
 
-def test_of_a_profile_its_steps_numbers_and_places(spark):
-    events = [(9, "page", None), (8, "purchase", "hat"), (7, "view", "hat"), (6, "view", "sock"),
-              (5, "view", "shoe"), (4, "search", "hat"), (3, "view", "hat")]  # fmt: skip
-    recent = [(at(second), kind, item, "a title") for second, kind, item in events]
-    rows = [
-        ("ann", recent, [0.5, 1.0], [2.0], at(10), {"South": 3, "North": 2}, "web",
-         2.0, 1.0, 9.0, None, 0.5, None),
-        ("bob", [], [], None, at(11), {}, None, *[None] * 6),
-    ]  # fmt: skip
-    told = spark.createDataFrame(rows, COLUMNS).withColumn("region", most_frequent("regions"))
-    (batch,) = (
-        to_ask(told, ["user_id"], ["region", "channel"]).coalesce(1).toArrow().combine_chunks()
-    ).to_batches()
-    assert batch.schema.names == ["user_id", *READ]
-    asked = READER.asked(batch)
+def act(second, kind, item=None, text=None):
+    return {"event_ts": at(second), "event_type": kind, "item_id": item, "text": text}
+
+
+def profiles(*rows):
+    usual = {
+        "recent": [], "interest_vector": [0.5, 1.0], "model_version": "m-1",
+        "channels": [], "devices": [], "regions": [], "as_of_ts": at(10),
+    }  # fmt: skip
+    whole = [{name: (usual | row).get(name) for name in READ} for row in rows]
+    table = pa.Table.from_pylist(whole, pa.schema([(name, TYPES[name]) for name in READ]))
+    (batch,) = table.combine_chunks().to_batches()
+    return batch
+
+
+def test_of_a_profile_its_steps_oldest_first():
+    recent = [act(9, "page"), act(8, "purchase", "hat"), act(7, "view", "hat"),
+              act(6, "view", "sock"), act(5, "view", "shoe"), act(4, "search", "hat"),
+              act(3, "view", "hat")]  # fmt: skip
+    asked = READER.asked(profiles({"recent": recent}, {"as_of_ts": at(11)}))
     steps = asked.histories
     assert (steps.n, steps.of.tolist()) == (2, [0, 0, 0])
     assert steps.items.tolist() == [0, 1, 0]  # hat, shoe, hat: a sock isn't known
     assert steps.weights.tolist() == [1, 1, 4]
     assert steps.seconds.tolist() == [3, 5, 8]
     assert steps.is_bought.tolist() == [False, False, True]
-    np.testing.assert_array_equal(asked.vectors, [[0.5, 1], [np.nan] * 2])
-    np.testing.assert_array_equal(asked.joining, [[2], [np.nan]])
+    assert asked.now.tolist() == [10, 11]
+
+
+def test_of_a_profile_its_numbers_and_the_places_seen_most():
+    ann = {"n_sessions": 2, "n_orders": 1, "order_value": 9, "purchasing_power": 0.5}
+    seen = {"regions": [("South", 3), ("North", 2)], "channels": [("web", 1)]}
+    asked = READER.asked(profiles(ann | seen, {}))
     nan = np.nan
     np.testing.assert_array_equal(asked.numbers, [[2, 1, 9, nan, 0.5, nan], [nan] * 6])
     assert asked.contexts.tolist() == [[1, NOTHING], [NOTHING, NOTHING]]
-    assert asked.now.tolist() == [10, 11]
+
+
+def test_interest_vectors_of_another_model_or_size_are_unknown():
+    rows = ({}, {"model_version": "m-0"}, {"interest_vector": []}, {"interest_vector": [1.0]})
+    found = READER.asked(profiles(*rows)).vectors
+    np.testing.assert_array_equal(found, [[0.5, 1], *[[np.nan] * 2] * 3])
+
+
+def test_the_last_search_or_listing_is_what_items_are_shown_under():
+    red, blue = act(4, "search", text="red"), act(3, "page", text="blue")
+    rows = [
+        [act(9, "view", "hat"), red, blue],  # the newer of two
+        [act(9, "view", "hat"), blue],  # six seconds ago: something else has begun
+        [act(5, "search", text="green"), red],  # never seen before, so unknown
+        [act(5, "review", text="red"), act(5, "page"), blue],  # no search, nor a listing's text
+        [],
+    ]
+    found = READER.asked(profiles(*({"recent": recent} for recent in rows))).joining
+    np.testing.assert_array_equal(found.ravel(), [1, np.nan, np.nan, 2, np.nan])
+
+
+def test_a_part_of_a_batch_is_read_as_the_batch_is():
+    rows = [
+        {
+            "recent": [act(n, "view", "hat"), act(n, "search", text="red")],
+            "regions": [("North", n)],
+            "interest_vector": [n, 0.0],
+        }
+        for n in range(1, 4)
+    ]
+    whole, part = READER.asked(profiles(*rows)), READER.asked(profiles(*rows).slice(1))
+    for name in ("vectors", "joining", "contexts", "now", "numbers"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[1:])
+    assert part.histories.seconds.tolist() == [2, 3]
+
+
+def test_of_equal_counts_the_last_by_name_is_the_most_frequent():
+    counts = pa.array([[("a", 1), ("c", 2), ("b", 2)], [], None, [("d", 1)]], COUNTS)
+    assert most_frequent(counts).to_pylist() == ["c", None, None, "d"]

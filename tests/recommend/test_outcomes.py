@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from profile_lib.recommend.candidates import Candidates
-from profile_lib.recommend.outcomes import Wanted, labels, met_after
+from profile_lib.recommend.outcomes import labels, met_after
+from profile_lib.recommend.wanted import BOUGHT, MET, Wanted
 
 
 def at(minute):
@@ -24,7 +25,7 @@ def test_what_is_met_within_the_horizon_in_the_order_of_meeting(rows):
     )  # fmt: skip
     items = rows("item_id string, item int", ("hat", 0), ("shoe", 1))
     found = met_after(cutoffs, events, items, ["view", "purchase"], timedelta(minutes=20))
-    assert [tuple(r) for r in found.collect()] == [("ann", at(10), [1, 0], [True, False])]
+    assert [tuple(r) for r in found.collect()] == [("ann", at(10), [1, 0], [BOUGHT, MET])]
 
 
 def test_all_that_was_met_counts_and_some_others_stand_for_all():
@@ -32,7 +33,7 @@ def test_all_that_was_met_counts_and_some_others_stand_for_all():
     user = np.repeat([0, 1, 2], n)
     item = np.tile(np.arange(n), 3)
     pairs = Candidates(("x",), user, item, np.ones((3 * n, 1), np.float32))
-    wanted = Wanted(np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([False, True, True]))
+    wanted = Wanted(np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([MET, BOUGHT, BOUGHT]))
     found = labels(pairs, wanted, negatives=100, seed=[1])
     assert np.flatnonzero(found.is_met).tolist() == [5, 7]
     assert np.flatnonzero(found.is_bought).tolist() == [7]

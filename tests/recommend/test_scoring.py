@@ -8,7 +8,7 @@ from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.recommend.candidates import Candidates
 from profile_lib.recommend.pairs import feature_names
-from profile_lib.recommend.scoring import Fused, Ranked
+from profile_lib.recommend.scoring import Ranked
 from tests.recommend.asked import asked
 from tests.recommend.test_recommender import BOOT, HAT, SHOE, catalogue
 
@@ -19,12 +19,6 @@ PAIRS = Candidates(
     np.array([BOOT, HAT]),
     np.array([[3, NAN], [4, 2]], np.float32),
 )
-
-
-def test_sources_add_up_by_their_weights():
-    score = Fused({"popular": 0.5, "together": 2.0})(asked([SHOE]), PAIRS)
-    scale = np.sqrt((9 + 16) / 2)
-    np.testing.assert_allclose(score, [2 * 3 / scale, 2 * 4 / scale + 0.5], rtol=1e-6)
 
 
 def test_a_model_scores_each_pair_by_what_its_tasks_are_worth():
