@@ -8,7 +8,7 @@ import numpy as np
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from profile_lib.config import SegmentSettings
+from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.build import (
     build_segments,
     cluster_rows,

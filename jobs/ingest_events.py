@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import IngestSettings, Settings
+from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.events.batch import (
     SEEN,
@@ -35,6 +35,7 @@ from profile_lib.events.users import declare_users, seen_users
 from profile_lib.features.catalogue import derive_items, merge_items
 from profile_lib.features.changed import changed_rows
 from profile_lib.merge import IS_DELETED
+from profile_lib.sections.data import IngestSettings
 from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS

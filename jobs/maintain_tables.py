@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from jobs.command import main
 from jobs.record_history import record_history
-from profile_lib.config import MaintainSettings, Settings
+from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.maintenance import (
     MIB,
@@ -16,6 +16,7 @@ from profile_lib.maintenance import (
     report,
     whole,
 )
+from profile_lib.sections.running import MaintainSettings
 from profile_lib.store import Store
 from profile_lib.tables import TABLES, USER_PROFILES, Table
 

@@ -11,12 +11,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import ExperimentSettings, FeedbackSettings, Settings
+from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.feedback.experiment import Readout, read_out
 from profile_lib.feedback.measures import measure, measure_arms
 from profile_lib.feedback.moments import Moments
 from profile_lib.feedback.outcomes import build_feedback, check_impressions, days_near
+from profile_lib.sections.uses import ExperimentSettings, FeedbackSettings
 from profile_lib.store import Store
 from profile_lib.tables import (
     EVENTS,

@@ -7,9 +7,9 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 
-from profile_lib.config import StreamSettings
 from profile_lib.errors import InputError
 from profile_lib.progress import Progress
+from profile_lib.sections.running import StreamSettings
 from profile_lib.spark import session_conf
 from profile_lib.store import Store
 

@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config import SegmentSettings
+from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.audience import check_rule, members, told_of
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import (

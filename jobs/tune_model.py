@@ -18,10 +18,11 @@ from jobs.fitting import (
     prepare_snapshot,
     prepare_start,
 )
-from profile_lib.config import Range, Settings, put_value, with_values
+from profile_lib.config import Settings, put_value, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
+from profile_lib.sections.models import Range
 from profile_lib.store import Store
 from profile_lib.training.folders import told_when_full
 from profile_lib.training.lock import only_training

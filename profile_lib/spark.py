@@ -10,8 +10,8 @@ from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from profile_lib.config import SparkSettings
 from profile_lib.errors import InputError
+from profile_lib.sections.running import SparkSettings
 
 
 def start_spark(settings: SparkSettings, app: str) -> SparkSession:

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "errors": set(),
     "tables": {"errors"},
-    "config": {"errors"},
+    "sections": set(),
+    "config": {"errors", "sections"},
     "metrics": set(),
     "ranks": {"metrics"},
     "ranks_spark": {"metrics"},
@@ -22,7 +23,7 @@ MAY_IMPORT = {
     "segments": set(),
     "workers": set(),
     "progress": {"errors"},
-    "spark": {"config", "errors"},
+    "spark": {"errors", "sections"},
     "migration": {"errors", "tables"},
     "commits": {"errors", "tables"},
     "merge": {"tables"},

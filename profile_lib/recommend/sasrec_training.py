@@ -18,8 +18,8 @@ from profile_lib import ranks
 from profile_lib.errors import InputError
 from profile_lib.recommend.histories import LISTS, Histories
 from profile_lib.recommend.protocols import ranks_of
-from profile_lib.recommend.wanted import Wanted
 from profile_lib.recommend.sasrec import SASRec, Shape, last_steps
+from profile_lib.recommend.wanted import Wanted
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The sections of the settings: typed and strict, a file a field."""
