@@ -42,7 +42,8 @@ class Former:
         """What the tables say of it: `user_segments` is what a run writes last."""
         segments = store.read_or_empty(USER_SEGMENTS)
         clusters = store.read_or_empty(CLUSTERS).orderBy("cluster_id").collect()  # few, ever
-        marks = dict(store.read_or_empty(CLUSTERINGS).select("version", "computed_from").collect())
+        told = store.read_or_empty(CLUSTERINGS).select("version", "computed_from").collect()
+        marks: dict[int, str] = {row["version"]: row["computed_from"] for row in told}
         ends = F.max("clustering_version"), F.max("cluster_id")
         written, last_id = segments.agg(*ends).collect()[0]
         version = written or max(marks, default=0)

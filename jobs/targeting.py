@@ -7,8 +7,9 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.rules import check_rule, told_of
 from profile_lib.sections.uses import SegmentSettings
-from profile_lib.segmentation.audience import check_rule, members, told_of
+from profile_lib.segmentation.audience import members
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import (
     known_seeds,
@@ -33,7 +34,7 @@ class Audiences:
         self.store, self.given, self.profiles = store, given, profiles
         columns = USER_PROFILES.names() + OF_SEGMENTS
         for name, rule in given.audiences.items():
-            check_rule(rule, columns, _rule_at(name))
+            check_rule(rule, columns, _rule_at(name), "user_profiles and user_segments")
         self.seeds = {
             name: known_seeds(
                 read_seeds(store.spark, like.seeds, _list_at(name)), profiles, _list_at(name)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from profile_lib.training.batches import Batch, trim, uniform
+from profile_lib.draws import uniform
+from profile_lib.training.batches import Batch, trim
 from profile_lib.training.plan import Augmentation
 
 STEP = 0x9E3779B1  # parts the draws of a row's places

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from profile_lib.draws import uniform
+
 # Of B rows, T the longest text among them: token_ids (B, T) int64, where the text is read;
 # n_tokens (B,) int64; numeric (B, F) float32; labels (B, L) float32, NaN where unknown;
 # weight (B,) float32: 1 / probability with which the row was kept; row_hash (B,) int64.
@@ -125,16 +127,3 @@ def _concat(parts: list[Batch], pad_id: int) -> Batch:
             joined["token_ids"][first : first + len(ids), : ids.shape[1]] = ids
             first += len(ids)
     return joined
-
-
-def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-    """A draw from [0, 1) for each hash, by the finaliser of SplitMix64 (Steele et al., 2014).
-
-    It depends on hash and seed alone, so that a row's draws are the same in whatever batch, on
-    whatever rank it comes, and after a restart.
-    """
-    salt = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    x = hashes.astype(np.int64).view(np.uint64) ^ salt
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertForMaskedLM
 
+from profile_lib.draws import uniform
 from profile_lib.training.augment import STEP, Augmenter
-from profile_lib.training.batches import Batch, uniform
+from profile_lib.training.batches import Batch
 from profile_lib.training.objectives import Given
 from profile_lib.training.plan import Plan, Stage, encoder_parts, groups_of
 

@@ -3,16 +3,17 @@
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.segmentation.audience import check_rule, members, told_of
+from profile_lib.rules import check_rule, told_of
+from profile_lib.segmentation.audience import members
 from profile_lib.tables import USER_PROFILES, USER_SEGMENTS
 
 COLUMNS = USER_PROFILES.names() + USER_SEGMENTS.names()
-HERE = "segments.audiences.x"
+HERE, OF = "segments.audiences.x", "user_profiles and user_segments"
 
 
 def refused(rule: str) -> str:
     with pytest.raises(InputError) as error:
-        check_rule(rule, COLUMNS, HERE)
+        check_rule(rule, COLUMNS, HERE, OF)
     return str(error.value)
 
 
@@ -28,7 +29,7 @@ def refused(rule: str) -> str:
     ],
 )
 def test_a_condition_of_columns_is_a_rule(rule, spark):
-    check_rule(rule, COLUMNS, HERE)
+    check_rule(rule, COLUMNS, HERE, OF)
     profiles = spark.createDataFrame([], USER_PROFILES.schema)
     segments = spark.createDataFrame([], USER_SEGMENTS.schema)
     told = profiles.join(segments.drop("as_of_ts", "model_version"), "user_id")
@@ -37,13 +38,13 @@ def test_a_condition_of_columns_is_a_rule(rule, spark):
 
 def test_a_column_that_is_not_there_is_named_with_those_near_it():
     assert refused("n_order > 1 and price_levl > 0.5") == (
-        "segments.audiences.x: user_profiles and user_segments have no column n_order; wanted "
+        "segments.audiences.x: no column n_order in user_profiles and user_segments; wanted "
         "n_orders"
     )
 
 
 def test_a_rule_without_a_column_is_refused():
-    assert "'1 = 1' names no column of user_profiles or user_segments" in refused("1 = 1")
+    assert "'1 = 1' names no column of user_profiles and user_segments" in refused("1 = 1")
     assert "'true' names no column" in refused("true")
     assert "'' names no column" in refused("")
 
