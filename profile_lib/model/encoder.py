@@ -48,6 +48,7 @@ class ProfileModel(nn.Module):
             spec.joined_size,
             spec.dropout,
             tuple(len(category.values) for category in spec.categories),
+            spec.n_plain,
         )
         outputs = {task.name: task.n_outputs for task in spec.tasks}
         hidden_size = None if spec.bert is None else int(spec.bert["hidden_size"])

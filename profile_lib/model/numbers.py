@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+HUGE = 1e30  # beyond all bins; an unknown value is below them
 LIMIT = 5.0  # standard deviations: what lies further out counts as being there
 
 
@@ -31,8 +32,9 @@ class Numbers(nn.Module):
     unknown one (NaN) becomes 0 and raises a flag. Beside the standardised value stands its
     piecewise-linear encoding: one component a bin, 0 below the bin, 1 above it, linear within
     (Gorishniy, Rubachev & Babenko, On Embeddings for Numerical Features in Tabular Deep Learning,
-    2022). All of it are buffers, so that training and inference cannot differ. The K categories
-    behind the numbers are positions in lists of known values, each with a vector that is learned.
+    2022), but for the last `n_plain`, which are parts of vectors. All of it are buffers, so that
+    training and inference cannot differ. The K categories behind the numbers are positions in lists
+    of known values, each with a vector that is learned.
     """
 
     is_logged: Tensor
@@ -50,9 +52,11 @@ class Numbers(nn.Module):
         size: int,
         dropout: float,
         category_sizes: Sequence[int] = (),
+        n_plain: int = 0,
     ):
         super().__init__()
         self.n_features, self.category_sizes = n_features, category_sizes
+        self.n_binned = n_features - n_plain
         self.categories = nn.ModuleList(  # the last vector is that of the unknown
             nn.Embedding(n + 1, category_width(n)) for n in category_sizes
         )
@@ -60,10 +64,10 @@ class Numbers(nn.Module):
         self.register_buffer("is_logged", torch.zeros(n_features))
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("deviation", torch.ones(n_features))
-        self.register_buffer("lower", torch.zeros(n_features, bins))
-        self.register_buffer("width", torch.ones(n_features, bins))
-        self.register_buffer("is_bin", torch.zeros(n_features, bins))
-        n_inputs = n_features * (bins + 2) + widths
+        self.register_buffer("lower", torch.zeros(self.n_binned, bins))
+        self.register_buffer("width", torch.ones(self.n_binned, bins))
+        self.register_buffer("is_bin", torch.zeros(self.n_binned, bins))
+        n_inputs = 2 * n_features + bins * self.n_binned + widths
         self.wide = nn.Linear(n_inputs, size)
         self.deep = nn.Sequential(
             nn.Linear(n_inputs, hidden),
@@ -82,7 +86,7 @@ class Numbers(nn.Module):
             self.is_logged[i] = float(of.is_logged)
             self.mean[i] = of.mean
             self.deviation[i] = of.deviation if of.deviation > 0 else 1.0
-            edges = thin(of.edges, bins + 1)
+            edges = thin(of.edges, bins + 1) if i < self.n_binned else []
             n = len(edges) - 1
             scaled = (torch.tensor(edges).double() - of.mean) / float(self.deviation[i])
             if n > 0:
@@ -91,15 +95,15 @@ class Numbers(nn.Module):
                 self.is_bin[i, :n] = 1.0
 
     def encode(self, numeric: Tensor) -> Tensor:
-        """(B, F) raw → (B, F · (bins + 2)): standardised value, flag of the unknown, bins."""
+        """(B, F) raw → (B, 2 F + binned · bins): standardised value, flag of the unknown, bins."""
         is_missing = numeric.isnan()
         logged = numeric.sign() * numeric.abs().log1p()
         z = (torch.where(self.is_logged > 0, logged, numeric) - self.mean) / self.deviation
-        z = z.masked_fill(is_missing, 0.0)
-        known = (~is_missing).to(z.dtype)
-        bins = ((z.unsqueeze(-1) - self.lower) / self.width).clamp(0, 1)
-        bins = bins * self.is_bin * known.unsqueeze(-1)
-        return torch.cat([z.clamp(-LIMIT, LIMIT), 1 - known, bins.flatten(1)], dim=1)
+        z = z.clamp_(-HUGE, HUGE)
+        binned = z[:, : self.n_binned].masked_fill(is_missing[:, : self.n_binned], -HUGE)
+        bins = (binned.unsqueeze(-1) - self.lower).mul_(self.is_bin / self.width).clamp_(0, 1)
+        z = z.masked_fill(is_missing, 0.0).clamp_(-LIMIT, LIMIT)
+        return torch.cat([z, is_missing.to(z.dtype), bins.flatten(1)], dim=1)
 
     def forward(self, numeric: Tensor) -> Tensor:
         """(B, F + K) raw numbers and positions, NaN where unknown → (B, size)."""

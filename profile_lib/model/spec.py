@@ -15,6 +15,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True)
     tasks: tuple[TaskSpec, ...]
     numeric: tuple[str, ...]  # names of the numeric features, in order
+    n_plain: int = 0  # the last so many of them are parts of vectors, taken as they are
     categories: tuple[CategorySpec, ...] = ()  # their positions stand behind the numbers
     numeric_bins: int
     numeric_hidden: int

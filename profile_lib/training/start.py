@@ -18,6 +18,7 @@ def start_model(
     numbers: Sequence[NumberStatistics],
     categories: Sequence[CategorySpec],
     *,
+    n_plain: int = 0,
     seed: int,
     encoder_layers: int | None,
     numeric_bins: int,
@@ -28,8 +29,8 @@ def start_model(
 ) -> ProfileModel:
     """The encoder joined with parts drawn from `seed`.
 
-    `encoder` is a folder or hub name; without one the model reads the numbers alone. Raises
-    InputError where it has too few layers or positions.
+    The last `n_plain` numbers are parts of vectors. `encoder` is a folder or hub name; without one
+    the model reads the numbers alone. Raises InputError where it has too few layers or positions.
     """
     bert, separator_id = None, 0
     if encoder is not None:
@@ -39,6 +40,7 @@ def start_model(
     spec = ModelSpec(
         tasks=snapshot.tasks,
         numeric=tuple(of.name for of in numbers),
+        n_plain=n_plain,
         categories=tuple(categories),
         numeric_bins=numeric_bins,
         numeric_hidden=numeric_hidden,

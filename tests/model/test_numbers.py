@@ -27,6 +27,14 @@ def test_a_value_is_standardised_and_fills_its_bins():
     assert encoded(made, 99.0) == [LIMIT, 0.0, 1.0, 1.0]
 
 
+def test_parts_of_vectors_have_no_bins():
+    both = [NumberStatistics(name, False, 2.0, 2.0, (0.0, 2.0, 6.0)) for name in ("n", "v")]
+    made = Numbers(2, 2, hidden=4, size=3, dropout=0.0, n_plain=1)
+    made.set_statistics(both)
+    assert encoded(made, 4.0, 6.0) == [1.0, 2.0, 0.0, 0.0, 1.0, 0.5]
+    assert made(torch.tensor([[4.0, 6.0]])).shape == (1, 3)
+
+
 def test_an_unknown_value_is_zero_with_a_flag():
     made = numbers(NumberStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
     assert encoded(made, math.nan) == [0.0, 1.0, 0.0, 0.0]
@@ -61,7 +69,7 @@ def test_the_bins_grow_with_the_value_and_only_one_is_partly_full(values, bins):
 
 
 def test_values_without_bounds_stay_finite():
-    made = numbers(NumberStatistics("n", True, 1.0, 2.0, (0.0, 1.0, 2.0)))
+    made = numbers(NumberStatistics("n", True, 1.0, 2.0, (0.0, 1.0)))
     for value in (math.inf, -math.inf, 3e38):
         assert made(torch.tensor([[value]])).isfinite().all()
 
