@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,8 +32,25 @@ from profile_lib.training.snapshot import Snapshot, write_snapshot
 from profile_lib.training.start import start_model
 from profile_lib.training.statistics import number_statistics
 
+
+class Rows(NamedTuple):
+    """What rows a model learns from: the names of their numbers, the last `n_plain` of which are
+    parts of vectors, the columns that are categories, those that part users in a report, what tells
+    rows apart, and which are answers to one request.
+    """
+
+    numbers: Sequence[str]
+    n_plain: int = 0
+    categories: Sequence[str] = ()
+    segments: Sequence[str] = ()
+    key: Sequence[str] = ("user_id", "cutoff_ts")
+    request: Sequence[str] = ()
+
+
 NAMES = tuple(column.name for column in NUMERIC_FEATURES)
-SEGMENTS = ("is_returning", "device", "region")
+OF_EXAMPLES = Rows(
+    NAMES, categories=CATEGORICAL_FEATURES, segments=("is_returning", "device", "region")
+)
 BEGUN_WITH = "settings.json"  # beside the model that a training starts from
 SHAPE = {
     "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
@@ -67,7 +85,9 @@ def forget_checkpoints(spark: SparkSession, settings: Settings, folder: Path) ->
     Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(spark)).clear()
 
 
-def prepare_snapshot(examples: DataFrame, settings: Settings, folder: Path) -> Snapshot:
+def prepare_snapshot(
+    examples: DataFrame, settings: Settings, folder: Path, rows: Rows = OF_EXAMPLES
+) -> Snapshot:
     """Write the examples to `folder` as ranks read them."""
     given, shape = settings.training, settings.model
     (folder / "snapshot").mkdir(parents=True)
@@ -75,13 +95,15 @@ def prepare_snapshot(examples: DataFrame, settings: Settings, folder: Path) -> S
         examples,
         str(folder / "snapshot"),
         [LabelledTask(**task.model_dump()) for task in shape.tasks],
-        n_numeric=len(NAMES),
+        n_numeric=len(rows.numbers),
         shards=given.shards,
         rows_a_group=given.rows_a_group,
         evaluation_rows=given.evaluation_rows,
-        categorical=CATEGORICAL_FEATURES,
-        segments=SEGMENTS,
+        categorical=rows.categories,
+        segments=rows.segments,
         with_text=shape.text,
+        key=rows.key,
+        request=rows.request,
     )
 
 
@@ -92,17 +114,19 @@ def prepare_start(
     folder: Path,
     encoder: str,
     versions: dict[str, int],
+    rows: Rows = OF_EXAMPLES,
 ) -> None:
     """Write the model that ranks start from to `folder`."""
     shape = settings.model
     train_rows = spark.read.parquet(snapshot.split("train"))
-    names = NAMES if shape.numbers else ()
+    names = rows.numbers if shape.numbers else ()
     numbers = number_statistics(train_rows, names, shape.numeric_bins)
     model = start_model(
         encoder if shape.text else None,
         snapshot,
         numbers,
         snapshot.categories if shape.numbers else (),
+        n_plain=rows.n_plain,
         seed=settings.training.seed,
         **shape.model_dump(include=SHAPE),
     )

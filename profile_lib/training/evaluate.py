@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from profile_lib import metrics
 from profile_lib.model.tasks import Kind, TaskSpec, label_columns
 from profile_lib.training.baselines import Numbers, fit_baselines
+from profile_lib.training.by_request import by_request, request_lines
 from profile_lib.training.measures import (
     SAID,
     binary_details,
@@ -19,6 +20,7 @@ from profile_lib.training.measures import (
     resampled_measures,
 )
 from profile_lib.training.predict import Predictions
+from profile_lib.training.snapshot import REQUEST
 
 N_CURVE = 200  # points of a curve that is drawn
 N_VALUES = 6  # of a segment's column that are told, the commonest ones
@@ -44,7 +46,8 @@ def evaluate(
     beside the commonest class of train and, for the next category, the most-seen category, or
     what train says on average. `users` (index row_hash; user_hash, and a column a segment) are
     what the intervals resample and what the segments are. Every measure with an interval is also
-    told as the model's lead over the last of the other ways, of the same resamples.
+    told as the model's lead over the last of the other ways, of the same resamples. Where rows are
+    parts of requests (a column REQUEST), each way is also measured by their order in each.
     """
     report: Report = {}
     for task, columns in label_columns(tasks):
@@ -125,8 +128,10 @@ def task_entry(
     entry: Report = {"positives": int((labels == 1).sum())} if is_binary else {}
     entry |= {way: measures(kind, labels, said) for way, said in ways.items()}
     entry["intervals"] = intervals(kind, labels, ways, user, seed, n_resamples)
+    if REQUEST in users and is_binary:
+        entry["by_request"] = by_request(labels, ways, users, seed, n_resamples)
     entry["segments"] = {}
-    for column in users.columns.drop("user_hash"):
+    for column in users.columns.drop(["user_hash", REQUEST], errors="ignore"):
         values = users[column].fillna("unknown").astype(str)
         for value in values.value_counts().index[:N_VALUES]:
             at = (values == value).to_numpy()
@@ -170,6 +175,8 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
                     f"{'–' if found[n] is None else format(found[n], '.4f'):>18}" for n in names
                 )
                 lines.append(f"  {way:<22}" + "".join(values))
+        if "by_request" in entry:
+            lines += request_lines(entry["by_request"])
     return lines
 
 

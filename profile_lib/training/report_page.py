@@ -9,6 +9,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from profile_lib.training.by_request import K
+
 Report = Mapping[str, Any]
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
@@ -48,6 +50,8 @@ def _task(task: str, entry: Report) -> str:
         lead = [_told(None, bounds["lead"].get(m)) for m in measures]
         rows.append([f"model less {ways[-1]}", *lead])
     parts.append(_table(["", *measures], rows))
+    if "by_request" in entry:
+        parts.append(_by_request(entry["by_request"]))
     for column, values in entry.get("segments", {}).items():
         rows = [
             [value, f"{of['n']:,}", f"{of['positives']:,}" if "positives" in of else "–",
@@ -68,6 +72,16 @@ def _task(task: str, entry: Report) -> str:
             )
         parts.append(_drawn("calibration", lambda ax: _calibration(ax, entry["calibration"])))
     return "".join(parts)
+
+
+def _by_request(told: Report) -> str:
+    ways = [(way, found) for way, found in told.items() if isinstance(found, dict)]
+    names = list(ways[0][1]) if ways else []
+    rows = [[way, *(_told(found[name], None) for name in names)] for way, found in ways]
+    lead = told.get("lead")
+    tail = f" The model's NDCG leads by {lead[0]:.4f} to {lead[1]:.4f}." if lead else ""
+    head = f"<p>Order within {told['n']:,} requests, of the first {K}.{html.escape(tail)}</p>"
+    return head + _table(["", *names], rows)
 
 
 def _ablation(ablation: Mapping[str, Report]) -> str:

@@ -22,6 +22,7 @@ from profile_lib.training.folders import told_when_full
 
 SPLITS = ("train", "validation", "test")
 ABOUT = "snapshot.json"
+REQUEST = "request_hash"  # of rows that were answers to one request
 Files = dict[str, list[int]]  # name → bytes, and when it was changed
 
 
@@ -77,14 +78,17 @@ def write_snapshot(
     categorical: Sequence[str] = (),
     segments: Sequence[str] = (),
     with_text: bool = True,
+    key: Sequence[str] = ("user_id", "cutoff_ts"),
+    request: Sequence[str] = (),
 ) -> Snapshot:
     """Write train, validation and test to `folder`, in an order that depends on the rows alone.
 
     A row holds token_ids and n_tokens (unless `with_text` is false), numeric (float32; behind the
     numbers the positions of the columns `categorical`, see CategorySpec), labels (as TaskSpec has
     them, NaN where unknown or a class that train does not have), top_class (the position of
-    top_category among the next_category task's classes, or -1), weight and row_hash; the test
-    rows' users and `segments` stand in a folder of their own, by row_hash. Of validation and test
+    top_category among the next_category task's classes, or -1), weight and row_hash, of the columns
+    `key`; the test rows' users and `segments` stand in a folder of their own, by row_hash, and a
+    hash of the columns `request` where rows are parts of one. Of validation and test
     at most about `evaluation_rows` are kept, by the hash. Each file is one row group of about
     `rows_a_group` rows. Raises InputError where a split is empty, lists differ in length, a binary
     label is neither 0 nor 1, or the train split does not hold two classes of every task.
@@ -95,9 +99,7 @@ def write_snapshot(
     rows, files = {}, {}
     for split in SPLITS:
         most = found[split] if split == "train" else evaluation_rows
-        frame = examples.where(F.col("split") == split).withColumn(
-            "row_hash", F.xxhash64("user_id", "cutoff_ts")
-        )
+        frame = examples.where(F.col("split") == split).withColumn("row_hash", F.xxhash64(*key))
         if most < found[split]:
             draw = F.pmod("row_hash", F.lit(1_000_000)) / 1_000_000
             frame = frame.where(draw < most / found[split])
@@ -108,10 +110,11 @@ def write_snapshot(
             _select(ordered, tasks, specs, categories, with_text).write.mode("overwrite").parquet(
                 path
             )
-            if split == "test" and segments:
-                users = frame.select(
-                    "row_hash", F.xxhash64("user_id").alias("user_hash"), *segments
-                )
+            if split == "test" and (segments or request):
+                hashes = [F.xxhash64("user_id").alias("user_hash")]
+                if request:
+                    hashes.append(F.xxhash64(*request).alias(REQUEST))
+                users = frame.select("row_hash", *hashes, *segments)
                 users.coalesce(1).write.mode("overwrite").parquet(f"{folder}/test_users")
         rows[split] = examples.sparkSession.read.parquet(path).count()
         files[split] = files_in(path)
