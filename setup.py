@@ -43,6 +43,8 @@ setup(
         "optuna>=4",
         "tensorboard>=2.18",
         "prometheus-client>=0.20",
+        "faiss-cpu>=1.9",  # nearest vectors, exact and by a graph
+        "scipy>=1.11",
     ],
     extras_require={
         "petastorm": [  # what Petastorm imports; itself it is installed without dependencies
@@ -61,6 +63,7 @@ setup(
             "build",
             "duckdb>=1.1",
             "hypothesis>=6.100",
+            "implicit>=0.7",  # benchmarks/recommend.py measures beside it
             "mypy>=1.11",
             "pytest>=8",
             "ruff>=0.6",
