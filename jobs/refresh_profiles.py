@@ -89,7 +89,7 @@ class Refresh:
         whole = buckets_to_compute(self.standing, self.definition, self.n_buckets)
         others = sorted(set(range(self.n_buckets)) - set(whole))
         for versions, buckets in buckets_behind(self.standing, others, self.now).items():
-            if (changed := self._changed(versions)) is None:
+            if (changed := self._changed(Versions(*versions))) is None:
                 whole += buckets
                 continue
             self.compute(users_in(changed, buckets, self.n_buckets))

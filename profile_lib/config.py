@@ -20,6 +20,7 @@ from profile_lib.sections.data import (
     SessionSettings,
     SimulateSettings,
 )
+from profile_lib.sections.evaluating import EvaluateSettings
 from profile_lib.sections.models import (
     CompressSettings,
     ModelSettings,
@@ -29,6 +30,7 @@ from profile_lib.sections.models import (
     TrainingSettings,
     TuneSettings,
 )
+from profile_lib.sections.recommending import RecommendSettings
 from profile_lib.sections.running import (
     HistorySettings,
     MaintainSettings,
@@ -70,6 +72,8 @@ class Settings(Section):
     history: HistorySettings
     feedback: FeedbackSettings
     segments: SegmentSettings
+    recommend: RecommendSettings
+    evaluate: EvaluateSettings
     maintain: MaintainSettings
     stream: StreamSettings
 

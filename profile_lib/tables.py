@@ -511,6 +511,45 @@ USER_PROFILES_HISTORY = Table(
     ),
 )
 
+WHY = T.StructType([T.StructField(name, STRING) for name in ("source", "item_id", "text")])
+RECOMMENDATIONS = Table(
+    "recommendations",
+    "What each user is to be shown, best first",
+    key=("user_id", "rank"),
+    partition_by=("user_bucket",),
+    rebuild="move {path} away and run python jobs/recommend_items.py --config FILE",
+    deletion_vectors=True,
+    columns=(
+        required("user_id", STRING, "pseudonym"),
+        required("user_bucket", INT, "hash bucket of user_id, in every MERGE condition"),
+        required("rank", INT, "place in the list, from 1"),
+        required("item_id", STRING, "the item"),
+        required("score", DOUBLE, "what the ranker expects of it, higher is better"),
+        required("sources", STRINGS, "sources that named it"),
+        required(
+            "reasons", T.ArrayType(WHY), "why it is there: the source, the user's item, a text"
+        ),
+        required("recommender_version", STRING, "the recommender that listed it"),
+        required("model_version", STRING, "the model that the profile is by"),
+        required("profiles_version", LONG, "Delta version of user_profiles that was read"),
+        required("as_of_ts", TIMESTAMP, "only what was known of the user before it counts"),
+    ),
+)
+
+RECOMMENDATION_REFRESHES = Table(
+    "recommendation_refreshes",
+    "How far each bucket of recommendations has been refreshed",
+    key=("user_bucket",),
+    rebuild="move {path} away: the next run of recommend_items then lists all anew",
+    columns=(
+        required("user_bucket", INT, "hash bucket of user_id"),
+        required(
+            "definition", STRING, "hash of the recommender, the rules and the id of user_profiles"
+        ),
+        required("profiles_version", LONG, "Delta version of user_profiles that it knows"),
+    ),
+)
+
 # What a shown item is, by itself and by the request that it was shown in.
 SHOWN_COLUMNS: tuple[TableColumn, ...] = (
     required("impression_id", STRING, "given by what showed it"),
@@ -700,7 +739,8 @@ AUDIENCES = Table(
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
     PROFILE_REFRESHES, USER_PROFILES_HISTORY, IMPRESSIONS, FEEDBACK, FEEDBACK_MEASURES,
-    EXPERIMENT_READOUTS, USER_SEGMENTS, CLUSTERS, CLUSTERINGS, AUDIENCES,
+    EXPERIMENT_READOUTS, USER_SEGMENTS, CLUSTERS, CLUSTERINGS, AUDIENCES, RECOMMENDATIONS,
+    RECOMMENDATION_REFRESHES,
 )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 import gc
 import zipimport
 
+from pyspark import TaskContext
+
 
 def settle() -> None:
     """Take what this process has loaded for lasting: modules, and the archives they came from.
@@ -18,3 +20,9 @@ def settle() -> None:
 
 def _nothing(_: zipimport.zipimporter) -> None:
     pass
+
+
+def task_threads() -> int:
+    """The cores of the task that asks; 1 outside of tasks."""
+    task = TaskContext.get()
+    return 1 if task is None else task.cpus()

@@ -17,7 +17,7 @@ from pyspark.sql import types as T
 from profile_lib.inference.choice import RuntimeName
 from profile_lib.positions import with_codes
 from profile_lib.prefetch import Prefetched
-from profile_lib.workers import settle
+from profile_lib.workers import settle, task_threads
 
 if TYPE_CHECKING:  # torch is for the workers: a driver starts sooner without it
     import torch
@@ -113,12 +113,6 @@ def add_predictions(
     together = frame.repartition(n_parts, "text").sortWithinPartitions(*order)
     numeric = F.when(F.col("numeric").isNotNull(), with_codes(F.col("numeric"), categories))
     return together.withColumn("prediction", predict("token_ids", "n_tokens", numeric))
-
-
-def task_threads() -> int:
-    """The cores of the task that asks; 1 outside of tasks."""
-    task = TaskContext.get()
-    return 1 if task is None else task.cpus()
 
 
 def task_device() -> "torch.device":

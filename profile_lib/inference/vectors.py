@@ -12,10 +12,9 @@ from profile_lib.inference.udf import (
     TASKS_A_CORE,
     loaded_predictor,
     task_device,
-    task_threads,
     to_rows,
 )
-from profile_lib.workers import settle
+from profile_lib.workers import settle, task_threads
 
 
 def add_vectors(

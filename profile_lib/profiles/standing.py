@@ -1,4 +1,4 @@
-"""How far each bucket of user_profiles has been refreshed in, what is to be done for it out."""
+"""How far each bucket of a table has been refreshed in, what is to be done for it out."""
 
 import hashlib
 import json
@@ -17,10 +17,11 @@ class Versions(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What the profiles of a bucket were computed from."""
+    """What the rows of a bucket were computed from: by which definition, and from which versions of
+    tables."""
 
     definition: str
-    versions: Versions
+    versions: tuple[int, ...]
 
 
 def definition_of(model_version: str, rules: Mapping[str, Any]) -> str:
@@ -36,7 +37,7 @@ def definition_of(model_version: str, rules: Mapping[str, Any]) -> str:
 def buckets_to_compute(
     standing: Mapping[int, Standing], definition: str, n_buckets: int
 ) -> list[int]:
-    """Buckets whose profiles are all to be computed: never refreshed, or by another definition.
+    """Buckets whose rows are all to be computed: never refreshed, or by another definition.
 
     >>> old = Standing("old", Versions(1, 1, 1))
     >>> buckets_to_compute({0: old, 1: old._replace(definition="new")}, "new", 3)
@@ -72,22 +73,22 @@ def noted(
         if other == seen.get(bucket):
             now[bucket] = own
         elif other is not None and other.definition == own.definition:
-            now[bucket] = own._replace(versions=Versions(*map(min, own.versions, other.versions)))
+            now[bucket] = own._replace(versions=tuple(map(min, own.versions, other.versions)))
         else:
             now.pop(bucket, None)
     return now
 
 
 def buckets_behind(
-    standing: Mapping[int, Standing], buckets: Iterable[int], now: Versions
-) -> dict[Versions, list[int]]:
+    standing: Mapping[int, Standing], buckets: Iterable[int], now: tuple[int, ...]
+) -> dict[tuple[int, ...], list[int]]:
     """Of these buckets those that stand at other versions than `now`, by the versions.
 
     >>> old, new = (Standing("d", Versions(n, 1, 1)) for n in (1, 2))
     >>> buckets_behind({0: old, 1: new, 2: old}, [0, 1, 2], new.versions)
     {Versions(events=1, items=1, users=1): [0, 2]}
     """
-    behind: dict[Versions, list[int]] = {}
+    behind: dict[tuple[int, ...], list[int]] = {}
     for bucket in buckets:
         if (at := standing[bucket].versions) != now:
             behind.setdefault(at, []).append(bucket)

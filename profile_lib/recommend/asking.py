@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +22,25 @@ CONTEXTS = {"channel": "channels", "device": "devices", "region": "regions"}
 READ = (
     "recent", "interest_vector", "model_version", *NUMBERS, *CONTEXTS.values(), "as_of_ts",
 )  # fmt: skip
+ACT = pa.struct(
+    [
+        ("event_ts", pa.timestamp("us", "UTC")),
+        ("event_type", pa.string()),
+        ("item_id", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+COUNTS = pa.map_(pa.string(), pa.int64())
+SCHEMA = pa.schema(  # of READ
+    [
+        ("recent", pa.list_(ACT)),
+        ("interest_vector", pa.list_(pa.float32())),
+        ("model_version", pa.string()),
+        *[(name, pa.float64()) for name in NUMBERS],
+        *[(name, COUNTS) for name in CONTEXTS.values()],
+        ("as_of_ts", pa.timestamp("us", "UTC")),
+    ]
+)
 COUNTED = pa.list_(pa.struct([("key", pa.string()), ("value", pa.int64())]))
 
 
@@ -36,9 +57,13 @@ class Texts:
     kinds: Sequence[str]
     gap: float
 
+    @cached_property
+    def _places(self) -> pd.Index:
+        return as_index(self.known)
+
     def of(self, texts: pa.Array) -> Floats:
         """(n, d): the vectors of texts, NaN where one isn't known."""
-        at = position_in(texts, self.known)
+        at = self._places.get_indexer(as_index(texts))
         out = np.full((len(at), self.vectors.shape[1]), np.nan, np.float32)
         out[at >= 0] = self.vectors[at[at >= 0]]
         return out
@@ -56,6 +81,15 @@ class Reader:
     model_version: str
     interest: int
     texts: Texts
+
+    def numbers_of(self, item_ids: pa.Array) -> Longs:
+        """(n,): the numbers of items, NOTHING where one isn't known."""
+        return self._places.get_indexer(as_index(item_ids)).astype(np.int64)
+
+    @cached_property
+    def _places(self) -> pd.Index:
+        """Looked up anew for each user, a hundred thousand items would take milliseconds."""
+        return as_index(self.items)
 
     def asked(self, batch: pa.RecordBatch) -> Asked:
         """The rows of a batch with the columns READ, in its order.
@@ -79,7 +113,7 @@ class Reader:
         )
 
     def _histories(self, n: int, of: Longs, acts: pa.StructArray, second: Longs) -> Histories:
-        item = position_in(acts.field("item_id"), self.items)
+        item = self.numbers_of(acts.field("item_id"))
         kind = position_in(acts.field("event_type"), pa.array(list(self.weights), pa.string()))
         oldest_first = np.lexsort((-np.arange(len(of)), of))
         chosen = oldest_first[((item >= 0) & (kind >= 0))[oldest_first]]
@@ -133,6 +167,11 @@ def most_frequent(counts: pa.MapArray) -> pa.Array:
     place = np.full(len(lists), NOTHING, np.int64)
     place[rows] = order[::-1][end]
     return key.take(pa.array(place, mask=place == NOTHING))
+
+
+def as_index(texts: pa.Array) -> pd.Index:
+    """Where texts are looked up again and again, None where there is none."""
+    return pd.Index(texts.to_numpy(zero_copy_only=False))
 
 
 def position_in(values: pa.Array, known: pa.Array) -> Longs:

@@ -9,77 +9,107 @@ from scipy import sparse
 from profile_lib.recommend.sources import NOTHING, Asked, Source
 from profile_lib.segments import Floats, Longs
 
+UNKNOWN = (np.nan, 0.0, np.nan)  # score, strength and place of what a source does not name
+
 
 @dataclass(frozen=True)
 class Candidates:
     """m pairs of a user and an item, each once, in the order of users and items.
 
-    `user`, `item`: (m,); `scores`, (m, S): of each of the S `sources`, in its unit, NaN where it
-    does not name the pair.
+    `user`, `item`: (m,). Of each of the S `sources`, (m, S): `scores`, in its unit, NaN where it
+    does not name the pair; `strengths`, scores over the root mean square of all that it named for
+    the user, 0 where it does not name the pair: comparable from source to source and from user to
+    user; `places` among all that it named, from 1, NaN where it does not name the pair. Both stay
+    when other pairs are left out.
     """
 
     sources: tuple[str, ...]
     user: Longs
     item: Longs
     scores: Floats
+    strengths: Floats
+    places: Floats
 
     def where(self, is_kept: np.ndarray) -> "Candidates":
         """Those pairs alone."""
-        kept = (self.user[is_kept], self.item[is_kept], self.scores[is_kept])
-        return Candidates(self.sources, *kept)
+        of_sources = (self.scores[is_kept], self.strengths[is_kept], self.places[is_kept])
+        return Candidates(self.sources, self.user[is_kept], self.item[is_kept], *of_sources)
 
     def of(self, user: Longs, item: Longs) -> Longs:
         """The places of pairs that are among them."""
+        own, others = self._keys(user, item)
+        return np.searchsorted(own, others)
+
+    def has(self, user: Longs, item: Longs) -> np.ndarray:
+        """(w,): which of these pairs are among them."""
+        own, others = self._keys(user, item)
+        return np.isin(others, own)
+
+    def are_in(self, user: Longs, item: Longs) -> np.ndarray:
+        """(m,): which of them are among these pairs."""
+        own, others = self._keys(user, item)
+        return np.isin(own, others)
+
+    def _keys(self, user: Longs, item: Longs) -> tuple[Longs, Longs]:
+        """A number a pair, of these and of those, in the order of users and items."""
         last = max(int(self.item.max(initial=0)), int(item.max(initial=0))) + 1
-        return np.searchsorted(self.user * last + self.item, user * last + item)
+        return self.user * last + self.item, user.astype(np.int64) * last + item
 
     @property
     def is_named(self) -> np.ndarray:
         """(m, S): whether a source names a pair."""
         return ~np.isnan(self.scores)
 
-    def places(self) -> Floats:
-        """(m, S): the pair's place among those that the source names for the user, from 1; NaN
-        where it doesn't name it. Equal scores stand in the order of the items."""
-        return np.stack([_place(self.user, column) for column in self.scores.T], axis=1)
-
-    def strengths(self) -> Floats:
-        """(m, S): scores over the root mean square of the user's from that source; 0 where it
-        doesn't name the pair: comparable from source to source and from user to user."""
-        known = np.nan_to_num(self.scores)
-        n = int(self.user.max(initial=-1)) + 1
-        square = np.stack([np.bincount(self.user, c**2, n) for c in known.T], axis=1)
-        named = np.stack([np.bincount(self.user, c, n) for c in self.is_named.T], axis=1)
-        scale = np.sqrt(square / np.maximum(named, 1))
-        return known / np.where(scale > 0, scale, 1)[self.user]
-
-
-def _place(user: Longs, scores: Floats) -> Floats:
-    order = np.lexsort((-scores, user))  # NaN comes last within a user
-    place = np.empty(len(user))
-    place[order] = np.arange(len(user)) - np.searchsorted(user[order], user[order]) + 1.0
-    return np.where(np.isnan(scores), np.nan, place)
-
 
 def candidates(sources: Mapping[str, Source], asked: Asked, k: int) -> Candidates:
     """The union of what each source names, about k items a user and source."""
-    found = {name: source.scores(asked, k).tocoo() for name, source in sources.items()}
+    found = {name: source.scores(asked, k) for name, source in sources.items()}
     n_items = next(iter(found.values())).shape[1]
-    pairs = {name: of.row.astype(np.int64) * n_items + of.col for name, of in found.items()}
-    union = np.unique(np.concatenate(list(pairs.values())))
-    scores = np.full((len(union), len(found)), np.nan, np.float32)
-    for column, (name, of) in enumerate(found.items()):
-        scores[np.searchsorted(union, pairs[name]), column] = of.data
-    return Candidates(tuple(found), union // n_items, union % n_items, scores)
+    everyone = np.arange(asked.histories.n)
+    users = [np.repeat(everyone, np.diff(of.indptr)) for of in found.values()]
+    pairs = [user * n_items + of.indices for user, of in zip(users, found.values(), strict=True)]
+    union = np.unique(np.concatenate(pairs))
+    scores, strengths, places = (
+        np.full((len(union), len(found)), unknown, np.float32) for unknown in UNKNOWN
+    )
+    for column, of in enumerate(found.values()):
+        at, user = np.searchsorted(union, pairs[column]), users[column]
+        scores[at, column] = of.data
+        squares = np.bincount(user, of.data.astype(np.float64) ** 2, len(everyone))
+        mean = squares / np.maximum(np.diff(of.indptr), 1)
+        strengths[at, column] = of.data / np.sqrt(np.where(mean > 0, mean, 1))[user]
+        places[at, column] = np.arange(1, len(at) + 1) - of.indptr[user]
+    return Candidates(tuple(found), union // n_items, union % n_items, scores, strengths, places)
+
+
+def named(
+    sources: Mapping[str, Source], asked: Asked, k: int, user: Longs, item: Longs
+) -> Candidates:
+    """These pairs, (m,) in the order of users and items, whoever names them or not: by what those
+    sources say that name them among about k items a user."""
+    found = candidates(sources, asked, k)
+    is_named = found.has(user, item)
+    place = found.of(user[is_named], item[is_named])
+    told = [np.full((len(user), len(found.sources)), unknown, np.float32) for unknown in UNKNOWN]
+    for of, known in zip(told, (found.scores, found.strengths, found.places), strict=True):
+        of[is_named] = known[place]
+    return Candidates(found.sources, user, item, *told)
+
+
+def strongest(pairs: Candidates, k: int) -> Candidates:
+    """Of each user the k of the greatest sum of strengths, equal ones by their items' numbers."""
+    order = np.lexsort((-pairs.strengths.sum(axis=1), pairs.user))
+    place = np.arange(len(order)) - np.searchsorted(pairs.user, pairs.user)
+    is_kept = np.zeros(len(order), bool)
+    is_kept[order[place < k]] = True
+    return pairs.where(is_kept)
 
 
 def met_before(asked: Asked, pairs: Candidates, *, bought: bool) -> np.ndarray:
     """(m,): whether the user met the item, or `bought` it."""
-    steps, n_items = asked.histories, int(pairs.item.max(initial=0)) + 1
+    steps = asked.histories
     counts = steps.is_bought if bought else np.ones(len(steps.of), bool)
-    counts = counts & (steps.items < n_items)
-    met = steps.of[counts].astype(np.int64) * n_items + steps.items[counts]
-    return np.isin(pairs.user * n_items + pairs.item, met)
+    return pairs.are_in(steps.of[counts], steps.items[counts])
 
 
 def reasons(
@@ -88,7 +118,7 @@ def reasons(
     """(l,) and (l,), of the pairs at these places: the number of the source at which a pair stands
     first among the user's pairs, and the item of the user's history that spoke most for it there,
     or NOTHING."""
-    first = np.nan_to_num(pairs.places()[listed], nan=np.inf).argmin(axis=1)
+    first = np.nan_to_num(pairs.places[listed], nan=np.inf).argmin(axis=1)
     because = np.full(len(first), NOTHING)
     for number, name in enumerate(pairs.sources):
         at = np.flatnonzero(first == number)

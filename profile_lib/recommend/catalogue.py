@@ -17,8 +17,8 @@ FILE = "items.parquet"
 @dataclass(frozen=True)
 class Catalogue:
     """`items`: a row an item in the order of the numbers: item_id, title, category, brand, price,
-    price_level, demand (what events said for it of late), is_offered, and vector (of its text,
-    of length 1, zeros where nothing is told of it)."""
+    price_level, demand (what events said for it of late), and vector (of its text, of length 1,
+    NaN where nothing is told of it)."""
 
     items: pa.Table
 
@@ -42,33 +42,39 @@ class Catalogue:
     @cached_property
     def vectors(self) -> Floats:
         """(n, d)."""
-        lists = self._column("vector")
+        lists = self.column("vector")
         size = len(lists[0]) if len(lists) else 0
         return as_rows(lists, size)
 
     @cached_property
     def category(self) -> Longs:
         """(n,): a number for each different category, -1 where it isn't known."""
-        return codes_of(self._column("category"))[0]
+        return codes_of(self.column("category"))[0]
 
     @cached_property
     def brand(self) -> Longs:
         """(n,): as `category`."""
-        return codes_of(self._column("brand"))[0]
+        return codes_of(self.column("brand"))[0]
 
     @cached_property
-    def is_offered(self) -> np.ndarray:
-        """(n,)."""
-        return self._column("is_offered").to_numpy(zero_copy_only=False)
+    def price(self) -> Floats:
+        """(n,) float32, NaN where it isn't known."""
+        return self._numbers("price")
 
-    def numbers(self, name: str) -> Floats:
-        """(n,) float32: price, price_level or demand, NaN where it isn't known."""
-        return self._column(name).to_numpy(zero_copy_only=False).astype(np.float32)
+    @cached_property
+    def price_level(self) -> Floats:
+        """(n,): as `price`."""
+        return self._numbers("price_level")
 
-    def texts(self, name: str) -> list[str | None]:
-        """(n,): item_id, title, category or brand."""
-        return self._column(name).to_pylist()
+    @cached_property
+    def demand(self) -> Floats:
+        """(n,): as `price`."""
+        return self._numbers("demand")
 
-    def _column(self, name: str) -> pa.Array:
+    def _numbers(self, name: str) -> Floats:
+        return self.column(name).to_numpy(zero_copy_only=False).astype(np.float32)
+
+    def column(self, name: str) -> pa.Array:
+        """(n,), null where it isn't known."""
         column = self.items[name]
         return column.chunk(0) if column.num_chunks else pa.array([], column.type)

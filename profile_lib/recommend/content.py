@@ -51,12 +51,17 @@ class TextSpace:
         return unit((vectors - self.mean) @ self.axes)
 
 
-def near_by_vector(spark: SparkSession, vectors: Floats, most: int, exact_below: int) -> DataFrame:
-    """(item, neighbour, weight): of each item the `most` others of the greatest cosine above 0.
+def near_by_vector(
+    spark: SparkSession, vectors: Floats, worth: Floats, most: int, exact_below: int
+) -> DataFrame:
+    """(item, neighbour, weight): of each item the `most` others of the greatest cosine, times what
+    the neighbour is `worth`, above 0.
 
-    `vectors`: (n_items, d), of length 1 or zeros. Raises InputError as `index_of` does.
+    `vectors`: (n_items, d), of length 1 or zeros; `worth`: (n_items,), above 0. Raises InputError
+    as `index_of` does.
     """
-    index = spark.sparkContext.broadcast(saved_index(index_of(vectors, exact_below)))
+    scaled = vectors * worth[:, None].astype(np.float32)
+    index = spark.sparkContext.broadcast(saved_index(index_of(scaled, exact_below)))
     wanted = spark.sparkContext.broadcast(vectors)
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -66,6 +71,7 @@ def near_by_vector(spark: SparkSession, vectors: Floats, most: int, exact_below:
             score, other = found.search(wanted.value[item], most + 1)
             item = np.repeat(item, other.shape[1]).reshape(other.shape)
             is_one = (other >= 0) & (other != item) & (score > 0)
+            is_one &= np.cumsum(is_one, axis=1) <= most
             columns = item[is_one].astype(np.int32), other[is_one].astype(np.int32), score[is_one]
             yield pa.RecordBatch.from_arrays(
                 [pa.array(c) for c in columns], ["item", "neighbour", "weight"]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import faiss
 import numpy as np
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, Window
@@ -11,8 +12,8 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from profile_lib.recommend.histories import Histories
+from profile_lib.recommend.nearest import nearest
 from profile_lib.recommend.sources import Asked, loudest_step
-from profile_lib.recommend.top import best_of_all
 from profile_lib.segments import Floats, Longs
 
 BUCKETS = 1024  # of users, each of which counts its own: numbers that fit 32 bits, in no one place
@@ -22,26 +23,22 @@ CELLS_AT_ONCE = 2**22  # of the squares of items' vectors: 16 MiB
 @dataclass(frozen=True)
 class Factors:
     """`items`: (n_items, rank), a vector of each, 0 where nobody met it, fitted by alternating
-    least squares (Hu, Koren & Volinsky 2008) with these `alpha` and `l2`.
+    least squares (Hu, Koren & Volinsky 2008) with these `alpha` and `l2`; `index` holds them.
 
     A user's vector is (YᵀY + Σ αr yyᵀ + l2 n I)⁻¹ Σ (1 + αr) y, where the user met n items y with
     weights r; Spark weighs l2 by n as well (Zhou et al. 2008).
     """
 
     items: Floats
+    index: faiss.Index
     alpha: float
     l2: float
 
     def scores(self, asked: Asked, k: int) -> sparse.csr_array:
         """The product of the user's vector and the item's; nothing where a user has no steps."""
-        return best_of_all(self.all_scores(asked), k)
-
-    def all_scores(self, asked: Asked) -> Floats:
-        """(n, n_items), minus infinity where a user has no steps."""
-        met = self._met(asked.histories)
-        scores = self.users(asked.histories) @ self.items.T
-        scores[np.diff(met.indptr) == 0] = -np.inf
-        return scores
+        steps = asked.histories
+        known = np.unique(steps.of)
+        return nearest(self.index, self.users(steps)[known], known, steps.n, k)
 
     def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
         """The step that adds most to the product, taken apart as Hu, Koren & Volinsky do."""
@@ -104,9 +101,12 @@ def fit_factors(
     alpha: float,
     l2: float,
     seed: int,
-) -> Factors:
-    """Factors of histories (user_id and STEPS); a user is the surer to like an item, 1 + `alpha`
-    times its weight, the more the weights of the user's steps with it sum up to."""
+) -> Floats:
+    """(n_items, rank) of histories (user_id and STEPS).
+
+    A user is the surer to like an item, 1 + `alpha` times its weight, the more the weights of the
+    user's steps with it sum up to.
+    """
     met = (
         _numbered(histories)
         .select("user", F.explode(F.arrays_zip("items", "weights")).alias("step"))
@@ -128,7 +128,7 @@ def fit_factors(
     items = np.zeros((n_items, rank), np.float32)
     if len(found):
         items[found["id"]] = np.stack(found["features"].to_list())
-    return Factors(items, alpha, l2)
+    return items
 
 
 def _numbered(histories: DataFrame) -> DataFrame:

@@ -18,7 +18,7 @@ from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.protocols import ScoreAll, by_histories
 from profile_lib.recommend.sources import Asked, Source
 from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats
 
 USERS_AT_ONCE = 256
 Score = Callable[[Asked, Candidates], Floats]  # (m,) of the candidates, higher is better
@@ -32,7 +32,7 @@ class Weighted:
 
     def __call__(self, asked: Asked, pairs: Candidates) -> Floats:
         """(m,)."""
-        return pairs.strengths() @ np.array([self.weights[name] for name in pairs.sources])
+        return pairs.strengths @ np.array([self.weights[name] for name in pairs.sources])
 
 
 def fused(sources: Mapping[str, Source], score: Score, a_source: int, n_items: int) -> ScoreAll:
@@ -87,7 +87,8 @@ def _ndcg_by_draw(
     asked, wanted = by_histories(Histories.of_batch(batch)), Wanted.of_batch(batch)
     pairs = candidates(sources, asked, a_source)
     pairs = pairs.where(~met_before(asked, pairs, bought=False))
-    strengths, (is_named, place) = pairs.strengths(), _found(pairs, wanted)
+    strengths, is_named = pairs.strengths, pairs.has(wanted.user, wanted.item)
+    place = pairs.of(wanted.user[is_named], wanted.item[is_named])
     column = np.arange(len(pairs.user)) - np.searchsorted(pairs.user, pairs.user)
     scores = np.full((batch.num_rows, column.max(initial=0) + 1), -np.inf, np.float32)
     named = Wanted(wanted.user[is_named], column[place], wanted.gain[is_named])
@@ -98,11 +99,3 @@ def _ndcg_by_draw(
         rank[is_named] = ranks.full_ranks(scores, *named)
         sums.append(ranks.by_user(wanted.user, rank, wanted.gain, k)["ndcg"].sum())
     return np.array(sums)
-
-
-def _found(pairs: Candidates, wanted: Wanted) -> tuple[np.ndarray, Longs]:
-    """(w,) whether what was wanted is among the pairs, and the places of those that are."""
-    n_items = int(max(pairs.item.max(initial=0), wanted.item.max(initial=0))) + 1
-    keys, sought = pairs.user * n_items + pairs.item, wanted.user * n_items + wanted.item
-    is_named = np.isin(sought, keys)
-    return is_named, np.searchsorted(keys, sought[is_named])

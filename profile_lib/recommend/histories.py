@@ -112,8 +112,19 @@ class Histories:
 
     def matrix(self, values: Floats, n_items: int) -> sparse.csr_array:
         """(n, n_items): the values of each user's steps, summed by item."""
-        shape = (self.n, n_items)
-        return sparse.csr_array((values, (self.of, self.items)), shape=shape, dtype=np.float32)
+        items, bounds = self._cells
+        steps = (values.astype(np.float32), items.copy(), bounds.copy())  # summed in place
+        matrix = sparse.csr_array(steps, shape=(self.n, n_items))
+        matrix.sum_duplicates()
+        return matrix
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Items, and where each user's begin: of 32 bits, as the matrices of sources are, for else
+        each product would copy those."""
+        bounds = np.zeros(self.n + 1, np.int32)
+        np.cumsum(np.bincount(self.of, minlength=self.n), out=bounds[1:])
+        return self.items.astype(np.int32), bounds
 
 
 def merged(

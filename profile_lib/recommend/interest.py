@@ -32,8 +32,10 @@ def fit_interest(pairs: DataFrame, interest: int, size: int, ridge: float) -> Fl
 
     known = pairs.select("vector", "target").where("vector IS NOT NULL AND target IS NOT NULL")
     found = known.mapInArrow(sums, SUMS).toPandas()  # a row a part
-    squares = np.sum(np.stack(found["squares"]), axis=0).reshape(interest + 1, interest + 1)
-    products = np.sum(np.stack(found["products"]), axis=0).reshape(interest + 1, size)
+    squares = np.sum(np.stack(found["squares"].to_list()), axis=0).reshape(
+        interest + 1, interest + 1
+    )
+    products = np.sum(np.stack(found["products"].to_list()), axis=0).reshape(interest + 1, size)
     n = squares[-1, -1]
     shrink = np.append(np.full(interest, ridge * max(n, 1.0)), 1e-9)
     return np.linalg.solve(squares + np.diag(shrink), products).astype(np.float32)

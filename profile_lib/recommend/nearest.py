@@ -9,7 +9,7 @@ from scipy import sparse
 from profile_lib.errors import InputError
 from profile_lib.recommend.interest import mapped
 from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.recommend.top import best
+from profile_lib.recommend.top import in_rows
 from profile_lib.segments import Floats, Longs
 
 NEIGHBOURS, BUILT_WITH, SEARCHED_WITH = 32, 200, 128  # of a graph of vectors: see `index_of`
@@ -29,13 +29,26 @@ def index_of(vectors: Floats, exact_below: int) -> faiss.Index:
             f"first that of item {broken[0]}; encode the items again with the model that serves"
         )
     size = vectors.shape[1]
-    if len(vectors) < exact_below:
-        index = faiss.IndexFlatIP(size)
-    else:
-        index = faiss.IndexHNSWFlat(size, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction, index.hnsw.efSearch = BUILT_WITH, SEARCHED_WITH
+    index: faiss.Index = faiss.IndexFlatIP(size)
+    if len(vectors) >= exact_below:
+        graph = faiss.IndexHNSWFlat(size, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction, graph.hnsw.efSearch = BUILT_WITH, SEARCHED_WITH
+        index = graph
     index.add(vectors)
     return index
+
+
+def nearest(index: faiss.Index, wanted: Floats, user: Longs, n: int, k: int) -> sparse.csr_array:
+    """(n, n_items): the products of the vectors that these users want, (len(user), d), and those of
+    their k nearest items, the nearest first; nothing of other users."""
+    shape = (n, index.ntotal)
+    if not len(user):
+        return sparse.csr_array(shape, dtype=np.float32)
+    score, item = index.search(np.ascontiguousarray(wanted, np.float32), min(k, index.ntotal))
+    found = item >= 0  # a graph may end before it has found k
+    n_of = np.zeros(n, np.int64)
+    n_of[user] = found.sum(axis=1)
+    return in_rows(score[found], item[found], n_of, shape)
 
 
 @dataclass(frozen=True)
@@ -50,14 +63,7 @@ class InterestNearItems:
         """The cosine of interest and item; nothing where a user has no interest vector."""
         known = np.flatnonzero(np.isfinite(asked.vectors).all(axis=1))
         wanted = mapped(asked.vectors[known], self.weights)
-        shape = (asked.histories.n, self.index.ntotal)
-        if not len(known):
-            return sparse.csr_array(shape, dtype=np.float32)
-        score, item = self.index.search(wanted, min(k, self.index.ntotal))
-        found = item >= 0  # a graph may end before it has found k
-        user = np.repeat(known, item.shape[1]).reshape(item.shape)
-        pairs = (score[found], (user[found], item[found]))
-        return best(sparse.csr_array(pairs, shape=shape), k)
+        return nearest(self.index, wanted, known, asked.histories.n, k)
 
     def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
         """No single item: the whole interest."""

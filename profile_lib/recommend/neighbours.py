@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.recommend.histories import Histories
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats, Numbers
 
 FLOWS = "item int, neighbour int, flow double"
 
@@ -77,7 +77,7 @@ def item_neighbours(
 
 def _flows(
     steps: Histories, window: int, gap_power: float, backward: float
-) -> tuple[Longs, Longs, Floats]:
+) -> tuple[Numbers, Numbers, Floats]:
     """(item, neighbour, flow) of all users of a batch, each pair once."""
     earlier, later, user, flow = [], [], [], []
     for gap in range(1, min(window, len(steps.of) - 1) + 1):
@@ -104,5 +104,5 @@ def _flows(
     return (
         (pair >> 32).astype(np.int32),
         (pair & 0xFFFFFFFF).astype(np.int32),
-        np.bincount(place, w[is_first], len(pair)),
+        np.bincount(place, w[is_first], len(pair)).astype(np.float64),
     )

@@ -55,18 +55,16 @@ class Labels(NamedTuple):
     weight: Floats
 
 
-def labels(pairs: Candidates, wanted: Wanted, negatives: int, seed: Sequence[int]) -> Labels:
-    """What became of the candidates. Of a user's that were not met about `negatives` are drawn,
-    which stand for all of them; a user who met none of the candidates tells nothing."""
-    n_items = int(max(pairs.item.max(initial=0), wanted.item.max(initial=0))) + 1
-    keys = pairs.user * n_items + pairs.item
-    found = wanted.user * n_items + wanted.item
-    is_met = np.isin(keys, found)
-    is_bought = np.isin(keys, found[wanted.gain >= BOUGHT])
-    n_users = int(pairs.user.max(initial=-1)) + 1
-    n_others = np.bincount(pairs.user[~is_met], minlength=n_users)
+def labels(pairs: Candidates, wanted: Wanted, negatives: Floats, draw: Floats) -> Labels:
+    """What became of the candidates. Of a user's that were not met about `negatives`, (n users,),
+    are taken, those of a `draw`, (m,) from 0 to 1, that is low enough; they stand for all of them.
+    A user who met none of the candidates tells nothing."""
+    is_met = pairs.are_in(wanted.user, wanted.item)
+    bought = wanted.gain >= BOUGHT
+    is_bought = pairs.are_in(wanted.user[bought], wanted.item[bought])
+    n_others = np.bincount(pairs.user[~is_met], minlength=len(negatives))
     share = np.minimum(1.0, negatives / np.maximum(n_others, 1))[pairs.user]
-    draw = np.random.default_rng(seed).random(len(keys))
-    tells = np.bincount(pairs.user[is_met], minlength=n_users)[pairs.user] > 0
-    weight = np.where(is_met, 1.0, np.where(draw < share, 1 / share, 0.0)) * tells
+    stands_for = np.where(draw < share, 1 / np.maximum(share, 1e-12), 0.0)
+    tells = np.bincount(pairs.user[is_met], minlength=len(negatives))[pairs.user] > 0
+    weight = np.where(tells, np.where(is_met, 1.0, stands_for), 0.0)
     return Labels(is_met.astype(np.int64), is_bought.astype(np.int64), weight)

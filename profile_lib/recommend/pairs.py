@@ -16,15 +16,20 @@ OF_PAIR = (
     "brand_share", "times_met", "steps_since_met", "days_since_met", "times_bought",
     "like_last_item", "like_interest", "like_joining",
 )  # fmt: skip
+VECTORS = ("interest", "item", "interest × item", "joining", "joining × item")
 OF_USER = ("n_steps", "n_bought", "days_since_step")
 
 
 def feature_names(sources: Sequence[str], size: int) -> list[str]:
     """Of the columns of `features`, with text vectors of so many numbers."""
     of_sources = [f"{kind} of {name}" for kind in ("strength", "place") for name in sources]
-    vectors = ("interest", "item", "interest × item", "joining", "joining × item")
-    of_vectors = [f"{name} {at}" for name in vectors for at in range(size)]
+    of_vectors = [f"{name} {at}" for name in VECTORS for at in range(size)]
     return [*of_sources, *OF_PAIR, *OF_USER, *NUMBERS, *of_vectors]
+
+
+def n_of_vectors(size: int) -> int:
+    """How many of the last of `feature_names` are parts of vectors."""
+    return len(VECTORS) * size
 
 
 def features(
@@ -40,12 +45,12 @@ def features(
     item_vectors, joining = catalogue.vectors[item], asked.joining[user]
     wanted = interest[user]
     columns = [
-        *pairs.strengths().T,
-        *(1 / pairs.places()).T,
+        *pairs.strengths.T,
+        *(1 / pairs.places).T,
         pairs.is_named.sum(axis=1),
-        catalogue.numbers("demand")[item],
-        catalogue.numbers("price_level")[item],
-        catalogue.numbers("price")[item],
+        catalogue.demand[item],
+        catalogue.price_level[item],
+        catalogue.price[item],
         *_of_steps(asked, user, item, catalogue, decay),
         (wanted * item_vectors).sum(axis=1),
         (joining * item_vectors).sum(axis=1),
@@ -80,7 +85,7 @@ def _of_steps(
             np.bincount(pair, weight * is_same, m), whole, np.full(m, np.nan), where=whole > 0
         )
 
-    level = catalogue.numbers("price_level")
+    level = catalogue.price_level
     known = np.isfinite(level[met])
     usual = np.divide(
         np.bincount(pair, np.where(known, weight * np.nan_to_num(level[met]), 0), m),

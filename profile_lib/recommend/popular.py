@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.recommend.top import best
+from profile_lib.recommend.top import best, in_rows
 from profile_lib.segments import Longs
 
 EVERYWHERE = "everywhere"
@@ -75,15 +75,25 @@ class Popular:
 
     def scores(self, asked: Asked, k: int) -> sparse.csr_array:
         """The mean over the contexts that are known of a user."""
-        mixes, of_user = np.unique(asked.contexts, axis=0, return_inverse=True)
+        key = np.zeros(len(asked.contexts), np.int64)  # one number a user: rows compare slowly
+        for value in asked.contexts.T:
+            key = key * (value.max(initial=0) + 2) + value - NOTHING
+        _, first, of_user = np.unique(key, return_index=True, return_inverse=True)
+        mixes = asked.contexts[first]
         mix, context = np.nonzero(mixes != NOTHING)
         row = self.first[context] + mixes[mix, context]
         counts = self.trust[row] / np.maximum(np.bincount(mix, minlength=len(mixes)), 1)[mix]
-        parts = sparse.lil_array((len(mixes), self.shares.shape[0]), dtype=np.float32)
-        parts[mix, row] = counts
         everywhere = 1 - np.bincount(mix, counts, len(mixes))
-        parts[:, [-1]] = everywhere[:, None]
-        return sparse.csr_array(best(parts.tocsr() @ self.shares, k)[of_user.ravel()])
+        rows = np.append(row, np.full(len(mixes), self.shares.shape[0] - 1))
+        of_mix = np.append(mix, np.arange(len(mixes)))
+        order = np.argsort(of_mix, kind="stable")
+        weights = np.append(counts, everywhere).astype(np.float32)[order]
+        shape = (len(mixes), self.shares.shape[0])
+        parts = in_rows(weights, rows[order], np.bincount(of_mix), shape)
+        found = best(parts @ self.shares, k)
+        return (
+            found if len(of_user) == len(mixes) == 1 else sparse.csr_array(found[of_user.ravel()])
+        )
 
     def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
         """No item: the context."""

@@ -41,6 +41,13 @@ def leave_one_out(histories: DataFrame) -> DataFrame:
     return _split(placed.where("n_past > 0"), wanted)
 
 
+def past_at(histories: DataFrame, cutoff: datetime) -> DataFrame:
+    """The steps of each user before `cutoff`; users without any are left out."""
+    n_past = F.size(F.filter("seconds", lambda second: second < F.unix_seconds(F.lit(cutoff))))
+    past = [F.slice(name, F.lit(1), n_past).alias(name) for name in LISTS]
+    return histories.where(n_past > 0).select("user_id", *past)
+
+
 def split_at(histories: DataFrame, cutoff: datetime) -> DataFrame:
     """SPLIT rows: the past is what lies before `cutoff`, and to be found is what the user met
     from then on for the first time, each item once. Users without either are left out."""

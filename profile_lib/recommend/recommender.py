@@ -1,7 +1,8 @@
 """Users in, lists of items with who named them and why out: arrays, for a batch or one user."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from profile_lib.recommend.candidates import (
     met_before,
     reasons,
     scattered,
+    strongest,
 )
 from profile_lib.recommend.catalogue import Catalogue
 from profile_lib.recommend.diversity import diversified
@@ -25,7 +27,8 @@ Score = Callable[[Asked, Candidates], Floats]  # (m,) of the candidates, higher 
 class Rules:
     """What may be listed, and how.
 
-    `k`: items a list; `a_source`: items that each source is asked for; `hide_met`, `hide_bought`:
+    `k`: items a list; `a_source`: items that each source is asked for; `ranked`: how many of these
+    are ranked, those of the greatest sum of strengths; `hide_met`, `hide_bought`:
     whether what a user met or bought is left out, but for what a source in `again` names;
     `relevance`: 1 for the best items, less for more kinds of them (`diversified`), among the best
     `considered` of a user.
@@ -33,11 +36,25 @@ class Rules:
 
     k: int
     a_source: int
+    ranked: int
     hide_met: bool
     hide_bought: bool
-    again: tuple[str, ...]
+    again: Sequence[str]
     relevance: float
     considered: int
+
+
+class Offers(NamedTuple):
+    """Of each item by its number whether it may be listed, (n_items,), and what its score is
+    multiplied by, (n_items,), above 0."""
+
+    is_offered: np.ndarray
+    boost: Floats
+
+    @classmethod
+    def all(cls, n_items: int) -> "Offers":
+        """Everything, as it is scored."""
+        return cls(np.ones(n_items, bool), np.ones(n_items, np.float32))
 
 
 @dataclass(frozen=True)
@@ -61,18 +78,22 @@ class Lists:
 
 @dataclass(frozen=True)
 class Recommender:
-    """`sources` by name, a `catalogue`, a `score` of what they find, and `rules`."""
+    """`sources` by name, a `catalogue`, a `score` of what they find, 0 or more, `rules`, and what
+    is offered."""
 
     sources: Mapping[str, Source]
     catalogue: Catalogue
     score: Score
     rules: Rules
+    offers: Offers
 
     def recommend(self, asked: Asked) -> Lists:
         """The list of each user."""
         found = candidates(self.sources, asked, self.rules.a_source)
-        pairs = found.where(self._may_be_listed(asked, found))
-        user, item, score = self._listed(asked.histories.n, pairs, self.score(asked, pairs))
+        pairs = strongest(found.where(self._may_be_listed(asked, found)), self.rules.ranked)
+        user, item, score = self._listed(
+            asked.histories.n, pairs, self.score(asked, pairs) * self.offers.boost[pairs.item]
+        )
         listed = pairs.of(user, item)
         source, because = reasons(self.sources, asked, pairs, listed)
         rank = np.arange(len(user)) - np.searchsorted(user, user) + 1
@@ -100,8 +121,8 @@ class Recommender:
 
     def _may_be_listed(self, asked: Asked, pairs: Candidates) -> np.ndarray:
         rules = self.rules
-        again = np.isin(pairs.sources, rules.again)
-        may = self.catalogue.is_offered[pairs.item]
+        again = np.isin(pairs.sources, list(rules.again))
+        may = self.offers.is_offered[pairs.item]
         for is_hidden, bought in ((rules.hide_met, False), (rules.hide_bought, True)):
             if is_hidden:
                 is_known = met_before(asked, pairs, bought=bought)

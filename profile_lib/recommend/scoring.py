@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.recommend.candidates import Candidates
-from profile_lib.recommend.catalogue import Catalogue
-from profile_lib.recommend.interest import mapped
-from profile_lib.recommend.pairs import features
+from profile_lib.recommend.learned import Learned
+from profile_lib.recommend.ranker_rows import read_pairs
 from profile_lib.recommend.sources import Asked
 from profile_lib.segments import Floats
 
@@ -17,23 +17,17 @@ from profile_lib.segments import Floats
 @dataclass(frozen=True)
 class Ranked:
     """What a model of numbers expects: the sum of the probabilities of its binary tasks, each times
-    what it is `worth`.
-
-    `interest` takes interest vectors among the items' texts; `decay` as `features` has it.
-    """
+    what it is `worth`."""
 
     model: ProfileModel
-    catalogue: Catalogue
-    interest: Floats
-    decay: float
+    known: Learned
     worth: Mapping[str, float]
 
     def __call__(self, asked: Asked, pairs: Candidates) -> Floats:
         """(m,)."""
-        wanted = mapped(asked.vectors, self.interest)
-        read = torch.from_numpy(features(asked, wanted, pairs, self.catalogue, self.decay))
         with torch.inference_mode():
-            logits = self.model.numbers_only(read)
-        return sum(
-            worth * torch.sigmoid(logits[task]).numpy() for task, worth in self.worth.items()
-        )
+            logits = self.model.numbers_only(torch.from_numpy(read_pairs(self.known, asked, pairs)))
+        score = np.zeros(len(pairs.user), np.float32)
+        for task, worth in self.worth.items():
+            score += worth * torch.sigmoid(logits[task]).numpy()
+        return score

@@ -38,7 +38,8 @@ class Source(Protocol):
     """One way to find items for users."""
 
     def scores(self, asked: Asked, k: int) -> sparse.csr_array:
-        """(n, n_items): of each user at least the k best items; what isn't stored is none.
+        """(n, n_items): of each user at least the k best items, in a row the best first; what isn't
+        stored is none.
 
         Higher is better; scores of different sources are of different units.
         """

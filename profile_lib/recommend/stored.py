@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from profile_lib.recommend.buy_again import BuyAgain
+from profile_lib.recommend.factors import Factors
 from profile_lib.recommend.item_to_item import ItemToItem
 from profile_lib.recommend.nearest import InterestNearItems, load_index, saved_index
 from profile_lib.recommend.popular import Popular
@@ -20,7 +21,8 @@ from profile_lib.recommend.user_to_user import UserToUser
 
 ARRAYS, DESCRIPTION = "sources.safetensors", "sources.json"
 KINDS: Mapping[str, type[Any]] = {
-    kind.__name__: kind for kind in (ItemToItem, UserToUser, InterestNearItems, Popular, BuyAgain)
+    kind.__name__: kind
+    for kind in (ItemToItem, UserToUser, Factors, InterestNearItems, Popular, BuyAgain)
 }
 PARTS = ("data", "indices", "indptr", "shape")  # of a sparse matrix
 

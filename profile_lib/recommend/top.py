@@ -5,6 +5,8 @@ from scipy import sparse
 
 from profile_lib.segments import Floats, Longs
 
+LONG = 4  # times as long as what is kept
+
 
 def best(scores: sparse.csr_array, k: int) -> sparse.csr_array:
     """The k highest scores of each row, (n, n_items); equal ones by the items' numbers.
@@ -12,17 +14,36 @@ def best(scores: sparse.csr_array, k: int) -> sparse.csr_array:
     What isn't stored is no candidate, whatever its score; a stored score that is no number, or
     minus infinity, isn't either.
     """
-    user = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
+    n = scores.shape[0]
+    user = np.repeat(np.arange(n), np.diff(scores.indptr))
     item, score = scores.indices, scores.data
-    known = score > -np.inf  # false for NaN
+    known = score >= _least(scores, k)[user]  # false for NaN
     user, item, score = user[known], item[known], score[known]
     order = np.lexsort((item, -score, user))
     user = user[order]
     place = np.arange(len(user)) - np.searchsorted(user, user)
     kept = order[place < k]
-    n_of = np.bincount(user[place < k], minlength=scores.shape[0])
-    indptr = np.concatenate([[0], np.cumsum(n_of)])
-    return sparse.csr_array((score[kept], item[kept], indptr), shape=scores.shape)
+    return in_rows(score[kept], item[kept], np.bincount(user[place < k], minlength=n), scores.shape)
+
+
+def in_rows(values: Floats, items: Longs, n_of: Longs, shape: tuple[int, int]) -> sparse.csr_array:
+    """(n, n_items): values of items, row after row, so many a row, each item once in a row."""
+    bounds = np.zeros(len(n_of) + 1, np.int32)
+    np.cumsum(n_of, out=bounds[1:])
+    return sparse.csr_array((values, items.astype(np.int32, copy=False), bounds), shape=shape)
+
+
+def _least(scores: sparse.csr_array, k: int) -> Floats:
+    """(n,): what is below it isn't among a row's k highest: to sort long rows whole takes long."""
+    n_of = np.diff(scores.indptr)
+    if n_of.max(initial=0) < LONG * k:
+        return np.full(len(n_of), np.finfo(np.float32).min, np.float32)
+    side_by_side = np.full((len(n_of), n_of.max()), -np.inf, np.float32)
+    place = np.arange(len(scores.data)) - np.repeat(scores.indptr[:-1], n_of)
+    known = np.where(np.isnan(scores.data), -np.inf, scores.data)
+    side_by_side[np.repeat(np.arange(len(n_of)), n_of), place] = known
+    least = np.partition(side_by_side, -k, axis=1)[:, -k]
+    return np.maximum(least, np.finfo(np.float32).min)
 
 
 def best_of_all(scores: Floats, k: int) -> sparse.csr_array:

@@ -10,8 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from profile_lib.recommend.sources import Asked, strongest_step
-from profile_lib.recommend.top import best
+from profile_lib.recommend.top import best, in_rows
 from profile_lib.segments import Floats, Longs
+
+LEAST = 1e-30  # of a weight: 0 would be no step
 
 
 def _cosine(both: Floats, own: Floats, other: Floats, _n_items: int) -> Floats:
@@ -32,16 +34,23 @@ SIMILARITIES = {"cosine": _cosine, "jaccard": _jaccard, "pearson": _pearson}
 
 @dataclass(frozen=True)
 class UserToUser:
-    """`met`: (n_others, n_items), 1 where one of the others met an item."""
+    """`met`: (n_others, n_items), 1 where one of the others met an item, who came last first; of
+    those who met an item the first `an_item` are looked at."""
 
     met: sparse.csr_array
     similarity: str
     n_neighbours: int
+    an_item: int
     decay: float
 
     @cached_property
     def _of_item(self) -> sparse.csr_array:
-        return sparse.csr_array(self.met.T)
+        """(n_items, n_others)."""
+        whole = sparse.csr_array(self.met.T)
+        place = np.arange(whole.nnz) - np.repeat(whole.indptr[:-1], np.diff(whole.indptr))
+        first = place < self.an_item
+        n_of = np.minimum(np.diff(whole.indptr), self.an_item)
+        return in_rows(whole.data[first], whole.indices[first], n_of, whole.shape)
 
     @cached_property
     def _n_met(self) -> Floats:
@@ -53,13 +62,14 @@ class UserToUser:
         n_items = self.met.shape[1]
         own = steps.matrix(np.ones(len(steps.of), np.float32), n_items)
         own.data[:] = 1
-        both = sparse.csr_array(own @ self._of_item)
-        user = np.repeat(np.arange(steps.n), np.diff(both.indptr))
-        n_own = np.diff(own.indptr).astype(np.float64)[user]
-        like = SIMILARITIES[self.similarity](both.data, n_own, self._n_met[both.indices], n_items)
         # A neighbour whose items are the user's last ones says more.
-        last = steps.matrix(np.float32(self.decay) ** steps.steps_ago, n_items) @ self._of_item
-        both.data = (like * np.asarray(last[user, both.indices]).ravel()).astype(np.float32)
+        lateness = np.maximum(np.float32(self.decay) ** steps.steps_ago, np.float32(LEAST))
+        both = sparse.csr_array(own @ self._of_item)
+        last = sparse.csr_array(steps.matrix(lateness, n_items) @ self._of_item)
+        assert np.array_equal(both.indices, last.indices)  # of the same items
+        n_own = np.repeat(np.diff(own.indptr).astype(np.float64), np.diff(both.indptr))
+        like = SIMILARITIES[self.similarity](both.data, n_own, self._n_met[both.indices], n_items)
+        both.data = (like * last.data).astype(np.float32)
         both.data[~(both.data > 0)] = -np.inf
         return best(best(both, self.n_neighbours) @ self.met, k)
 

@@ -1,14 +1,32 @@
 """Users who are to be shown items, written in line."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
+import pyarrow as pa
+from scipy import sparse
 
-from profile_lib.recommend.asking import NUMBERS
+from profile_lib.recommend.asking import NUMBERS, SCHEMA
 from profile_lib.recommend.histories import Histories
-from profile_lib.recommend.sources import Asked
+from profile_lib.recommend.serving import WHO
+from profile_lib.recommend.sources import NOTHING, Asked
+from profile_lib.recommend.top import best
 
 DAY = 86400
+
+
+class Says:
+    """A source that says what it is told to, (n, n_items), and nothing of what is 0."""
+
+    def __init__(self, table: np.ndarray | list, because: int = NOTHING) -> None:
+        self.table, self.reason = np.array(table, np.float32), because
+
+    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+        return best(sparse.csr_array(self.table), self.table.shape[1])
+
+    def because(self, asked: Asked, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        return np.full(len(user), self.reason)
 
 
 def asked(
@@ -45,6 +63,25 @@ def asked(
         rows(vectors, 2),
         rows(numbers, len(NUMBERS)),
         rows(joining, 2),
-        np.array(contexts or [[-1]] * n),
+        np.array(contexts or [[-1]] * n, np.int64),
         np.full(n, now),
     )
+
+
+def at(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+def act(second: int, kind: str, item: str | None = None, text: str | None = None) -> dict:
+    """One of a profile's recent events."""
+    return {"event_ts": at(second), "event_type": kind, "item_id": item, "text": text}
+
+
+def profiles(*rows: dict) -> pa.RecordBatch:
+    """What a recommender reads of profiles, of which each row tells what is not as usual."""
+    usual = {
+        "user_id": "ann", "user_bucket": 0,
+        "recent": [], "interest_vector": [0.5, 1.0], "model_version": "m-1",
+        "channels": [], "devices": [], "regions": [], "as_of_ts": at(10),
+    }  # fmt: skip
+    return pa.RecordBatch.from_pylist([usual | row for row in rows], pa.schema([*WHO, *SCHEMA]))

@@ -1,12 +1,11 @@
 """Users as a recommender is asked for them."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.recommend.asking import NUMBERS, READ, Reader, Texts, most_frequent
+from profile_lib.recommend.asking import COUNTS, Reader, Texts, most_frequent
 from profile_lib.recommend.sources import NOTHING
+from tests.recommend.asked import act, at, profiles
 
 READER = Reader(
     items=pa.array(["hat", "shoe"]),
@@ -16,36 +15,6 @@ READER = Reader(
     interest=2,
     texts=Texts(pa.array(["red", "blue"]), np.array([[1.0], [2.0]]), ("search", "page"), gap=5),
 )
-ACT = pa.struct([
-    ("event_ts", pa.timestamp("us", "UTC")), ("event_type", pa.string()),
-    ("item_id", pa.string()), ("text", pa.string()),
-])  # fmt: skip
-COUNTS = pa.map_(pa.string(), pa.int64())
-TYPES = {
-    "recent": pa.list_(ACT), "interest_vector": pa.list_(pa.float32()),
-    "model_version": pa.string(), **dict.fromkeys(NUMBERS, pa.float64()),
-    **dict.fromkeys(("channels", "devices", "regions"), COUNTS),
-    "as_of_ts": pa.timestamp("us", "UTC"),
-}  # fmt: skip
-
-
-def at(second):
-    return datetime.fromtimestamp(second, UTC)
-
-
-def act(second, kind, item=None, text=None):
-    return {"event_ts": at(second), "event_type": kind, "item_id": item, "text": text}
-
-
-def profiles(*rows):
-    usual = {
-        "recent": [], "interest_vector": [0.5, 1.0], "model_version": "m-1",
-        "channels": [], "devices": [], "regions": [], "as_of_ts": at(10),
-    }  # fmt: skip
-    whole = [{name: (usual | row).get(name) for name in READ} for row in rows]
-    table = pa.Table.from_pylist(whole, pa.schema([(name, TYPES[name]) for name in READ]))
-    (batch,) = table.combine_chunks().to_batches()
-    return batch
 
 
 def test_of_a_profile_its_steps_oldest_first():

@@ -1,27 +1,19 @@
 """What sources name, brought together."""
 
 import numpy as np
-from scipy import sparse
 
-from profile_lib.recommend.candidates import Candidates, candidates, met_before, reasons
+from profile_lib.recommend.candidates import (
+    candidates,
+    met_before,
+    named,
+    reasons,
+    strongest,
+)
 from profile_lib.recommend.sources import NOTHING
-from tests.recommend.asked import asked
+from tests.recommend.asked import Says, asked
 
 A, B, C, D = range(4)
 NAN = np.nan
-
-
-class Says:
-    """A source that says what it is told to."""
-
-    def __init__(self, table, because=NOTHING):
-        self.table, self.reason = np.array(table, np.float32), because
-
-    def scores(self, asked, k):
-        return sparse.csr_array(self.table)
-
-    def because(self, asked, user, item):
-        return np.full(len(user), self.reason)
 
 
 SOURCES = {
@@ -36,10 +28,27 @@ def test_a_pair_that_two_sources_name_is_one_candidate_with_both_scores():
     assert found.user.tolist() == [0, 0, 0, 1]
     assert found.item.tolist() == [B, C, D, A]
     np.testing.assert_array_equal(found.scores, [[3, NAN], [4, 1], [NAN, 2], [NAN, 9]])
-    np.testing.assert_array_equal(found.places(), [[2, NAN], [1, 2], [NAN, 1], [NAN, 1]])
+    np.testing.assert_array_equal(found.places, [[2, NAN], [1, 2], [NAN, 1], [NAN, 1]])
     scale = np.sqrt([(9 + 16) / 2, (1 + 4) / 2])
     wanted = [[3 / scale[0], 0], [4 / scale[0], 1 / scale[1]], [0, 2 / scale[1]], [0, 1]]
-    np.testing.assert_allclose(found.strengths(), wanted, rtol=1e-6)
+    np.testing.assert_allclose(found.strengths, wanted, rtol=1e-6)
+
+
+def test_what_is_left_out_changes_nothing_for_the_others():
+    found = candidates(SOURCES, asked([A], []), k=2)
+    is_kept = np.array([True, False, True, True])
+    left = found.where(is_kept)
+    np.testing.assert_array_equal(left.places, found.places[is_kept])
+    np.testing.assert_array_equal(left.strengths, found.strengths[is_kept])
+    asked_for = named(SOURCES, asked([A], []), 2, np.array([0, 0]), np.array([A, C]))
+    np.testing.assert_array_equal(asked_for.places, [[NAN, NAN], [1, 2]])
+    np.testing.assert_allclose(asked_for.strengths, [[0, 0], found.strengths[1]])
+
+
+def test_the_strongest_are_those_of_which_sources_together_say_most():
+    found = candidates(SOURCES, asked([A], []), k=2)
+    assert strongest(found, 1).item.tolist() == [C, A]  # of both sources; of the second user alone
+    assert strongest(found, 9).item.tolist() == found.item.tolist()
 
 
 def test_the_reason_is_that_of_the_source_in_which_it_stands_first():
@@ -52,8 +61,6 @@ def test_the_reason_is_that_of_the_source_in_which_it_stands_first():
 
 def test_what_was_met_or_bought_is_known():
     users = asked([A, C], [D], bought=[[0, 1], [0]])
-    pairs = Candidates(
-        ("x",), np.array([0, 0, 0, 1]), np.array([A, B, C, A]), np.ones((4, 1), np.float32)
-    )
+    pairs = candidates({"x": Says([[1, 1, 1, 0], [1, 0, 0, 0]])}, users, k=4)
     assert met_before(users, pairs, bought=False).tolist() == [True, False, True, False]
     assert met_before(users, pairs, bought=True).tolist() == [False, False, True, False]

@@ -30,9 +30,15 @@ def test_a_shop_without_a_text_is_told():
 
 def test_of_each_item_the_nearest_others(spark):
     vectors = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0]], np.float32)
-    found = near_by_vector(spark, vectors, most=1, exact_below=100).collect()
+    found = near_by_vector(spark, vectors, np.ones(4), most=1, exact_below=100).collect()
     assert sorted((r.item, r.neighbour, round(r.weight, 6)) for r in found) == [
         (0, 1, 0.8),
         (1, 0, 0.8),
         (2, 1, 0.6),
     ]  # nobody is near the last one
+
+
+def test_a_neighbour_that_is_worth_more_stands_before_a_nearer_one(spark):
+    vectors = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+    found = near_by_vector(spark, vectors, np.array([1, 1, 2]), most=1, exact_below=100).collect()
+    assert [(r.neighbour, round(r.weight, 6)) for r in found if r.item == 0] == [(2, 1.2)]

@@ -6,11 +6,24 @@ from pyspark.ml.recommendation import ALS
 
 from profile_lib.recommend import factors
 from profile_lib.recommend.factors import Factors, fit_factors
+from profile_lib.recommend.nearest import index_of
 from profile_lib.recommend.sources import NOTHING
 from tests.recommend.walks import walks_asked, walks_frame
 
 WALKS = [(0, 1, 2, 0), (0, 1), (3, 4), (3, 4, 5), (1, 2), (4, 5, 3)]
-DRAWN = Factors(np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32), 2.0, 0.1)
+N_ITEMS = 7
+
+
+def factors_of(items):
+    return Factors(items, index_of(items, exact_below=100), alpha=2.0, l2=0.1)
+
+
+DRAWN = factors_of(np.random.default_rng(0).normal(size=(N_ITEMS, 3)).astype(np.float32))
+
+
+def scores_of(*walks):
+    """Of all items, (n walks, N_ITEMS)."""
+    return DRAWN.scores(walks_asked(walks), N_ITEMS).toarray()
 
 
 def test_folded_in_vectors_are_those_of_the_fit(spark):
@@ -22,26 +35,27 @@ def test_folded_in_vectors_are_those_of_the_fit(spark):
         np.array([r["features"] for r in frame.orderBy("id").collect()], np.float32)
         for frame in (fitted.userFactors, fitted.itemFactors)
     )
-    ours = Factors(items, alpha=2.0, l2=0.1).users(walks_asked(WALKS).histories)
+    ours = factors_of(items).users(walks_asked(WALKS).histories)
     assert ours == pytest.approx(users, abs=1e-4)
 
 
 def test_what_the_like_minded_met_comes_first(spark):
     one, other = [(0, 1), (1, 2), (2, 0), (0, 1, 2)], [(3, 4), (4, 5), (5, 3), (3, 4, 5)]
     frame = walks_frame(spark, [*one, *other] * 3)
-    source = fit_factors(frame, n_items=7, rank=2, iterations=5, alpha=2.0, l2=0.1, seed=1)
-    scores, of_nobody = source.all_scores(walks_asked([(0,), ()]))
+    items = fit_factors(frame, n_items=N_ITEMS, rank=2, iterations=5, alpha=2.0, l2=0.1, seed=1)
+    source, users = factors_of(items), walks_asked([(0,), ()])
+    scores, of_nobody = source.scores(users, N_ITEMS).toarray()
     assert scores[[1, 2]].min() > scores[[3, 4, 5]].max()
     assert scores[6] == 0  # nobody met it
-    assert np.isneginf(of_nobody).all()
-    assert source.scores(walks_asked([(0,), ()]), 2).nonzero()[0].tolist() == [0, 0]
+    assert not of_nobody.any()
+    assert source.scores(users, 2).indptr.tolist() == [0, 2, 2]
 
 
 def test_users_are_scored_alone_as_together(monkeypatch):
-    together = DRAWN.all_scores(walks_asked([*WALKS, ()]))
+    together = scores_of(*WALKS, ())
     monkeypatch.setattr(factors, "CELLS_AT_ONCE", 1)
-    assert DRAWN.all_scores(walks_asked([*WALKS, ()])) == pytest.approx(together, abs=1e-5)
-    alone = np.vstack([DRAWN.all_scores(walks_asked([walk])) for walk in [*WALKS, ()]])
+    assert scores_of(*WALKS, ()) == pytest.approx(together, abs=1e-5)
+    alone = np.vstack([scores_of(walk) for walk in [*WALKS, ()]])
     assert alone == pytest.approx(together, abs=1e-5)
 
 
@@ -54,7 +68,7 @@ def test_a_score_is_the_sum_of_what_the_steps_add(monkeypatch, at_once):
     squares += 0.1 * 3 * np.eye(3)
     adds = {i: y[item] @ np.linalg.solve(squares, y[i]) * weight[i] for i in set(walk)}
     asked = walks_asked([walk, ()])
-    assert DRAWN.all_scores(asked)[0, item] == pytest.approx(sum(adds.values()), abs=1e-5)
+    assert scores_of(walk)[0, item] == pytest.approx(sum(adds.values()), abs=1e-5)
     most = max(adds, key=adds.get)
     assert adds[most] > 0
     assert DRAWN.because(asked, np.array([0, 1]), np.array([item, item])).tolist() == [

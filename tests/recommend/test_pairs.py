@@ -3,9 +3,9 @@
 import numpy as np
 
 from profile_lib.recommend.asking import NUMBERS
-from profile_lib.recommend.candidates import Candidates
+from profile_lib.recommend.candidates import candidates
 from profile_lib.recommend.pairs import feature_names, features
-from tests.recommend.asked import asked
+from tests.recommend.asked import Says, asked
 from tests.recommend.test_recommender import BOOT, CAP, GLOVE, HAT, SHOE, catalogue
 
 NAN = np.nan
@@ -21,12 +21,12 @@ def test_of_each_pair_what_its_user_its_item_and_both_tell():
         numbers=[[3, 1, 20.0, 0.5, NAN, NAN], [NAN] * 6],
         joining=[[NAN, NAN], [0.0, 1.0]],
     )
-    pairs = Candidates(
-        ("together", "popular"),
-        np.array([0, 0, 0, 1]),
-        np.array([SHOE, BOOT, GLOVE, CAP]),
-        np.array([[4, NAN], [3, 1], [NAN, 2], [NAN, 5]], np.float32),
-    )
+    together, popular = np.zeros((2, 5)), np.zeros((2, 5))
+    together[0, [SHOE, BOOT]] = 4, 3
+    popular[0, [BOOT, GLOVE]] = 1, 2
+    popular[1, CAP] = 5
+    pairs = candidates({"together": Says(together), "popular": Says(popular)}, users, k=5)
+    assert pairs.item.tolist() == [SHOE, BOOT, GLOVE, CAP]
     interest = np.array([[0.6, 0.8], [NAN, NAN]])
     found = features(users, interest, pairs, catalogue(), decay=0.5)
     names = feature_names(pairs.sources, size=2)

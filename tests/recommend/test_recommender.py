@@ -3,31 +3,17 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy import sparse
 
 from profile_lib.recommend.catalogue import Catalogue
-from profile_lib.recommend.recommender import Recommender, Rules
+from profile_lib.recommend.recommender import Offers, Recommender, Rules
 from profile_lib.recommend.sources import NOTHING
-from tests.recommend.asked import asked
+from tests.recommend.asked import Says, asked
 
 SHOE, BOOT, HAT, CAP, GLOVE = range(5)
 RULES = Rules(
-    k=3, a_source=10, hide_met=True, hide_bought=True, again=("buy again",), relevance=1.0,
-    considered=5,
+    k=3, a_source=10, ranked=10, hide_met=True, hide_bought=True, again=("buy again",),
+    relevance=1.0, considered=5,
 )  # fmt: skip
-
-
-class Says:
-    """A source that says what it is told to."""
-
-    def __init__(self, table, because=NOTHING):
-        self.table, self.reason = np.array(table, np.float32), because
-
-    def scores(self, asked, k):
-        return sparse.csr_array(self.table)
-
-    def because(self, asked, user, item):
-        return np.full(len(user), self.reason)
 
 
 def catalogue(**changes):
@@ -39,17 +25,16 @@ def catalogue(**changes):
         "price": [10.0, 20.0, 5.0, 4.0, None],
         "price_level": [0.0, 0.5, 0.5, 0.0, None],
         "demand": [5.0, 4.0, 3.0, 2.0, 0.0],
-        "is_offered": [True] * 5,
         "vector": [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]],
     }
     return Catalogue(pa.table(columns | changes))
 
 
-def recommender(sources, rules=RULES, **changes):
+def recommender(sources, rules=RULES, offers=None):
     def score(asked, pairs):
         return np.nan_to_num(pairs.scores).sum(axis=1)
 
-    return Recommender(sources, catalogue(**changes), score, rules)
+    return Recommender(sources, catalogue(), score, rules, offers or Offers.all(5))
 
 
 def listed(lists, user=0):
@@ -78,8 +63,16 @@ def test_what_was_only_seen_may_be_listed_where_only_bought_items_are_hidden():
 
 def test_what_is_not_offered_is_not_listed():
     says = {"popular": Says([[5, 4, 3, 2, 1]])}
-    lists = recommender(says, is_offered=[False, True, True, False, True]).recommend(asked([]))
+    offers = Offers(np.array([False, True, True, False, True]), np.ones(5))
+    lists = recommender(says, offers=offers).recommend(asked([]))
     assert listed(lists) == [BOOT, HAT, GLOVE]
+
+
+def test_what_the_shop_boosts_stands_higher():
+    says = {"popular": Says([[5, 4, 3, 2, 1]])}
+    offers = Offers(np.ones(5, bool), np.array([1, 1, 1, 3, 1]))
+    lists = recommender(says, offers=offers).recommend(asked([]))
+    assert (listed(lists), lists.score.tolist()) == ([CAP, SHOE, BOOT], [6, 5, 4])
 
 
 def test_a_list_of_many_kinds_takes_the_next_kind_first():

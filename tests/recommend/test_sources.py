@@ -9,6 +9,7 @@ from scipy import sparse
 
 from profile_lib.errors import InputError
 from profile_lib.recommend.buy_again import BuyAgain, repeats
+from profile_lib.recommend.factors import Factors
 from profile_lib.recommend.interest import unit
 from profile_lib.recommend.item_to_item import ItemToItem, similar_items
 from profile_lib.recommend.nearest import InterestNearItems, index_of
@@ -42,7 +43,7 @@ def test_neighbours_of_the_last_item_count_most_and_it_is_the_reason():
 )
 def test_items_of_the_users_most_alike(similarity, of_the_first, of_the_second):
     met = sparse.csr_array(np.array([[1, 1, 0, 0], [1, 0, 1, 1]], np.float32))
-    source = UserToUser(met, similarity, n_neighbours=2, decay=1.0)
+    source = UserToUser(met, similarity, n_neighbours=2, an_item=9, decay=1.0)
     users = asked([A, B])
     found = source.scores(users, k=4).toarray()[0]
     # The first of the two met both of the user's items, and the steps of both count.
@@ -54,11 +55,19 @@ def test_items_of_the_users_most_alike(similarity, of_the_first, of_the_second):
 
 def test_a_user_who_met_what_neighbours_met_is_told_by_which_item():
     met = sparse.csr_array(np.array([[1, 0, 1, 0], [1, 0, 1, 0], [0, 1, 1, 0]], np.float32))
-    source = UserToUser(met, "cosine", n_neighbours=3, decay=1.0)
+    source = UserToUser(met, "cosine", n_neighbours=3, an_item=9, decay=1.0)
     assert source.because(asked([B, A]), np.array([0, 0]), np.array([C, D])).tolist() == [
         A,
         NOTHING,
     ]
+
+
+def test_of_those_who_met_an_item_only_the_last_are_looked_at():
+    met = sparse.csr_array(np.array([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]], np.float32))
+    source = UserToUser(met, "cosine", n_neighbours=3, an_item=2, decay=1.0)
+    assert source.scores(asked([A]), k=4).toarray()[0][[B, C, D]].tolist() == pytest.approx(
+        [1 / np.sqrt(2), 1 / np.sqrt(2), 0]
+    )
 
 
 def test_items_near_an_interest_exactly_and_by_a_graph():
@@ -110,6 +119,15 @@ def test_the_place_counts_as_far_as_it_is_trusted():
     )  # half the first place, then a half of that beside a half of the second; everywhere
 
 
+def test_where_no_context_is_known_of_the_shop_all_get_what_is_in_demand_everywhere():
+    shares = sparse.csr_array(np.array([[0.5, 0.2, 0.3]], np.float32))
+    source = Popular(shares, first=np.zeros(0, np.int64), trust=np.ones(1))
+    users = asked([], [A], contexts=[[], []])
+    assert source.scores(users, k=2).toarray().tolist() == pytest.approx(
+        np.array([[0.5, 0, 0.3]] * 2), abs=1e-6
+    )
+
+
 def test_demand_rises_where_more_of_it_is_recent_than_usual():
     found = rise(np.array([10.0, 10.0, 0.0]), np.array([9.0, 1.0, 0.0]), np.full(3, 0.5))
     np.testing.assert_allclose(found, [4 / np.sqrt(6), 0, 0], atol=1e-6)
@@ -142,9 +160,11 @@ def _day(day: int) -> datetime:
 def test_sources_come_back_from_a_folder_as_they_were(tmp_path):
     rng = np.random.default_rng(2)
     near = sparse.random_array((4, 4), density=0.5, rng=rng, format="csr", dtype=np.float32)
+    vectors = rng.normal(size=(4, 3)).astype(np.float32)
     sources = {
         "bought together": ItemToItem(near, decay=0.6),
-        "users like you": UserToUser(near, "cosine", n_neighbours=2, decay=0.9),
+        "users like you": UserToUser(near, "cosine", n_neighbours=2, an_item=9, decay=0.9),
+        "factors": Factors(vectors, index_of(vectors, 9), alpha=2.0, l2=0.1),
         "your interest": InterestNearItems(index_of(unit(rng.normal(size=(4, 2))), 2), SAME),
         "popular": Popular(near, np.array([0]), np.full(4, 0.5)),
         "buy again": BuyAgain(np.full(4, 0.5), np.full(4, 7.0)),

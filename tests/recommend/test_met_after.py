@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from profile_lib.recommend.candidates import Candidates
+from profile_lib.recommend.candidates import candidates
 from profile_lib.recommend.outcomes import labels, met_after
 from profile_lib.recommend.wanted import BOUGHT, MET, Wanted
+from tests.recommend.asked import Says, asked
 
 
 def at(minute):
@@ -30,11 +31,10 @@ def test_what_is_met_within_the_horizon_in_the_order_of_meeting(rows):
 
 def test_all_that_was_met_counts_and_some_others_stand_for_all():
     n = 1000
-    user = np.repeat([0, 1, 2], n)
-    item = np.tile(np.arange(n), 3)
-    pairs = Candidates(("x",), user, item, np.ones((3 * n, 1), np.float32))
+    pairs = candidates({"x": Says(np.ones((3, n)))}, asked([], [], []), k=n)
     wanted = Wanted(np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([MET, BOUGHT, BOUGHT]))
-    found = labels(pairs, wanted, negatives=100, seed=[1])
+    draw = np.random.default_rng(1).random(3 * n)
+    found = labels(pairs, wanted, np.full(3, 100.0), draw)
     assert np.flatnonzero(found.is_met).tolist() == [5, 7]
     assert np.flatnonzero(found.is_bought).tolist() == [7]
     assert found.weight[[5, 7]].tolist() == [1, 1]
@@ -42,3 +42,11 @@ def test_all_that_was_met_counts_and_some_others_stand_for_all():
     assert 70 < drawn.sum() < 130
     np.testing.assert_allclose(found.weight[:n][drawn], (n - 2) / 100)
     assert not found.weight[n:].any()  # the second user met nothing, the third no candidate
+
+
+def test_where_all_are_wanted_each_candidate_stands_for_itself():
+    items = np.isin(np.arange(7), [4, 5, 6])
+    pairs = candidates({"x": Says([items, items])}, asked([], []), k=7)
+    wanted = Wanted(np.array([0, 1]), np.array([5, 6]), np.array([MET, MET]))
+    found = labels(pairs, wanted, np.array([np.inf, 0]), np.full(6, 0.5))
+    assert found.weight.tolist() == [1, 1, 1, 0, 0, 1]

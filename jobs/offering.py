@@ -1,0 +1,79 @@
+"""items, a stock list and the shop's rules → what may be listed now, and what scores are worth."""
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from profile_lib.errors import InputError
+from profile_lib.events.source import readable
+from profile_lib.recommend.asking import position_in
+from profile_lib.recommend.recommender import Offers
+from profile_lib.rules import check_rule, told_of
+from profile_lib.sections.recommending import RecommendSettings
+from profile_lib.store import Store
+from profile_lib.tables import ITEMS
+
+STOCK, OFFERED, BOOST = (f"recommend.{name}" for name in ("stock", "offered", "boost"))
+
+
+def offers_of(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Offers:
+    """Of the items, in this order, what the rules say; one that the catalogue lacks is not offered.
+
+    Raises InputError where a rule names no column or cannot be computed, where the stock list has
+    no item_id or an item twice, and where the boost of an item on offer is not above 0.
+    """
+    items = store.read(ITEMS)
+    if given.stock is not None:
+        items = items.join(_stock(store.spark, given.stock, items), "item_id", "left")
+    for rule, where in ((given.offered, OFFERED), (given.boost, BOOST)):
+        if rule is not None:
+            check_rule(rule, items.columns, where, "items" if given.stock is None else "them both")
+    is_offered = (
+        F.lit(True) if given.offered is None else F.coalesce(F.expr(given.offered), F.lit(False))
+    )
+    boost = F.lit(1.0) if given.boost is None else F.expr(given.boost)
+    with told_of(f"{given.offered}, {given.boost}", f"{OFFERED}, {BOOST}"):
+        told = items.select(
+            "item_id",
+            is_offered.cast("boolean").alias("is_offered"),
+            boost.cast("float").alias("boost"),
+        ).toArrow()
+    at = position_in(item_ids, told["item_id"].combine_chunks())
+    is_known = at >= 0
+    offered = np.zeros(len(item_ids), bool)
+    offered[is_known] = told["is_offered"].to_numpy()[at[is_known]]
+    boosts = np.ones(len(item_ids), np.float32)
+    boosts[is_known] = told["boost"].to_numpy(zero_copy_only=False)[at[is_known]]
+    boosts[~offered] = 1
+    if not (boosts > 0).all():
+        wrong = int(np.flatnonzero(~(boosts > 0))[0])
+        raise InputError(
+            f"{BOOST}: {given.boost!r} is {boosts[wrong]} for item {item_ids[wrong]}; wanted a "
+            "number above 0 for each: say coalesce(…, 1) where it isn't known"
+        )
+    if not offered.any():
+        raise InputError(
+            f"{OFFERED}: {given.offered!r} holds for none of {len(item_ids):,} items; wanted some"
+        )
+    return Offers(offered, boosts)
+
+
+def _stock(spark: SparkSession, path: str, items: DataFrame) -> DataFrame:
+    """What a list says of items besides what the catalogue says."""
+    with readable(STOCK, path):
+        if path.removesuffix(".gz").endswith(".csv"):
+            stock = spark.read.csv(path, header=True, inferSchema=True)
+        else:
+            stock = spark.read.format("parquet" if path.endswith(".parquet") else "delta").load(
+                path
+            )
+    if "item_id" not in stock.columns:
+        raise InputError(f"{STOCK}: {path} has {', '.join(stock.columns)}; wanted item_id")
+    if both := sorted(set(stock.columns) & set(items.columns) - {"item_id"}):
+        raise InputError(f"{STOCK}: {path} and items both have {', '.join(both)}; rename its own")
+    stock = stock.withColumn("item_id", F.col("item_id").cast("string"))
+    twice = stock.groupBy("item_id").count().where("count > 1").first()
+    if twice is not None:
+        raise InputError(f"{STOCK}: {path} has item {twice[0]} {twice[1]} times; wanted it once")
+    return stock

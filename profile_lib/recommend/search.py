@@ -1,0 +1,56 @@
+"""Results of searches and who asked in, the same results in the order that suits them out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from profile_lib.recommend.candidates import named
+from profile_lib.recommend.listing import Listing
+from profile_lib.recommend.sources import NOTHING, Asked
+from profile_lib.segments import Floats, Longs
+
+
+def rerank_results(
+    listing: Listing, asked: Asked, queries: pa.Array, user: Longs, item: Longs, how_far: float
+) -> Longs:
+    """(m,): the places of the results in their new order, each user's together.
+
+    Of n users who `asked` by `queries`, (n,), `user` and `item`, (m,), are the results, each user's
+    best first as the search engine has them. A result is worth 1 / log2(place + 1) by its place
+    there and by its place in the ranker's order, `how_far` of 0 to 1 of the latter; equal ones stay
+    as they stood. With 0 nothing moves. An item that isn't known (NOTHING) stands in both where the
+    search engine put it.
+    """
+    engine = _places(user, -np.arange(len(user), dtype=np.float64))
+    known = np.flatnonzero(item != NOTHING)
+    asked = replace(asked, joining=listing.known.reader.texts.of(queries))
+    personal = engine.copy()
+    if len(known) and how_far > 0:
+        scores = _scores(listing, asked, user[known], item[known])
+        own = _places(user[known], scores)
+        # What is known changes places among itself.
+        among = _places(user[known], -engine[known])
+        order, place = np.lexsort((among, user[known])), np.lexsort((own, user[known]))
+        personal[known[place]] = engine[known[order]]
+    worth = (1 - how_far) / np.log2(engine + 1) + how_far / np.log2(personal + 1)
+    return np.lexsort((engine, -worth, user))
+
+
+def _scores(listing: Listing, asked: Asked, user: Longs, item: Longs) -> Floats:
+    """(m,): what the ranker says of these pairs, whichever source names them."""
+    recommender, order = listing.recommender, np.lexsort((item, user))
+    pairs = named(recommender.sources, asked, recommender.rules.a_source, user[order], item[order])
+    said = recommender.score(asked, pairs)
+    in_order = np.empty(len(user))
+    in_order[order] = said
+    return in_order
+
+
+def _places(user: Longs, scores: Floats) -> Floats:
+    """(m,): the place of each among its user's, from 1, the highest score first; equal ones in
+    their order."""
+    order = np.lexsort((np.arange(len(user)), -scores, user))
+    place = np.empty(len(user))
+    place[order] = np.arange(len(user)) - np.searchsorted(user[order], user[order]) + 1
+    return place

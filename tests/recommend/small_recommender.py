@@ -1,0 +1,84 @@
+"""What was learned of a shop of five items, written by hand, and lists by counting sources."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from scipy import sparse
+
+from profile_lib.encoders import encoder_folder
+from profile_lib.model.checkpoint import save_model
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.recommend.asking import Reader, Texts
+from profile_lib.recommend.item_to_item import ItemToItem
+from profile_lib.recommend.learned import Learned
+from profile_lib.recommend.listing import LEARNED, Listing
+from profile_lib.recommend.popular import Popular
+from profile_lib.recommend.reasons import Words
+from profile_lib.recommend.recommender import Offers, Recommender, Rules
+from tests.recommend.test_recommender import catalogue
+
+RULES = Rules(
+    k=3, a_source=5, ranked=5, hide_met=True, hide_bought=True, again=(), relevance=1.0,
+    considered=5,
+)  # fmt: skip
+REASONS = {"together": "because you looked at {item}", "popular": "popular in {place}"}
+WORTH = {"met": 1.0, "bought": 3.0}
+
+
+def near(**pairs: float) -> sparse.csr_array:
+    """Pairs of items such as shoe_boot, both ways."""
+    number, table = catalogue().number, np.zeros((5, 5), np.float32)
+    for pair, weight in pairs.items():
+        a, b = (number[name] for name in pair.split("_"))
+        table[a, b] = table[b, a] = weight
+    return sparse.csr_array(table)
+
+
+def small_learned() -> Learned:
+    """Shoes go with boots and hats with caps; the North wants boots, others hats and caps."""
+    shares = np.array([[0, 0.9, 0.1, 0, 0], [0.1, 0.2, 0.3, 0.4, 0]], np.float32)
+    trust = np.ones(2, np.float32)
+    sources = {
+        "together": ItemToItem(near(shoe_boot=0.5, hat_cap=0.8, boot_cap=0.1), decay=0.5),
+        "popular": Popular(sparse.csr_array(shares), np.array([0]), trust),
+    }
+    texts = Texts(pa.array(["shoes", "hats"]), np.eye(2, dtype=np.float32), ("search",), 1800)
+    ids, weights = catalogue().column("item_id"), {"view": 1.0, "purchase": 4.0}
+    reader = Reader(ids, weights, {"region": ["North"]}, "m-1", 2, texts)
+    to_texts = np.array([[1, 0], [0, 1], [0, 0]], np.float32)
+    words = Words(REASONS, item="what you saw", place="the shop")
+    return Learned(catalogue(), sources, words, reader, to_texts, 0.8)
+
+
+def small_listing(offers: Offers | None = None, rules: Rules = RULES) -> Listing:
+    """Candidates stand in the order of their summed strengths."""
+    known = small_learned()
+
+    def score(asked, pairs):
+        return pairs.strengths.sum(axis=1)
+
+    made = Recommender(known.sources, known.catalogue, score, rules, offers or Offers.all(5))
+    return Listing(known, made)
+
+
+def small_ranker(known: Learned) -> ProfileModel:
+    """Its weights were drawn."""
+    torch.manual_seed(1)
+    spec = ModelSpec(
+        tasks=tuple(TaskSpec(name=name, kind="binary") for name in WORTH),
+        numeric=tuple(known.numbers), n_plain=known.n_plain, numeric_bins=2, numeric_hidden=4,
+        joined_size=4, dropout=0.0, max_tokens=8, separator_id=102, bert=None,
+    )  # fmt: skip
+    return ProfileModel(spec).eval()
+
+
+def save_small_recommender(folder: Path) -> None:
+    """A whole one, with a small ranker."""
+    known, learned = small_learned(), folder.with_name("learned_before")
+    known.save(learned)
+    encoder = encoder_folder("default")
+    save_model(str(folder), small_ranker(known), encoder, {}, {}, {}, {LEARNED: learned})
