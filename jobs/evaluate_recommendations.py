@@ -1,0 +1,157 @@
+"""Histories → how well ways of recommending find what users met next, beside each other."""
+
+import json
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.command import main
+from jobs.known_shop import KnownShop
+from jobs.profiling import served_model
+from jobs.ways import Split, Ways, mean_of
+from profile_lib import ranks_spark
+from profile_lib.config import Settings
+from profile_lib.errors import InputError
+from profile_lib.recommend.histories import LISTS, histories, number_items
+from profile_lib.recommend.interactions import attribute_vectors, read_interactions
+from profile_lib.recommend.protocols import (
+    ScoreAll,
+    leave_one_out,
+    lists,
+    measure,
+    past_at,
+    split_at,
+)
+from profile_lib.segments import Floats
+from profile_lib.spark import kept
+from profile_lib.store import Store
+from profile_lib.tables import EVENTS, ITEMS
+from profile_lib.timeline import midnight
+
+REPORT = "recommendations.json"
+TOLD = ("ndcg", "hit_rate", "mrr", "coverage", "novelty", "gini")
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Measure the ways of `evaluate` on what users met last, or after a day; write the report.
+
+    Weights and epochs are chosen on validation items alone, which lie before those of the test;
+    then all but SASRec are fitted again, these items among what they know. Raises InputError where
+    a day is given, nothing is to be found, or a file cannot be read.
+    """
+    if day is not None:
+        raise InputError("--date: evaluate_recommendations takes all there is")
+    given = settings.evaluate
+    steps, vectors = _histories_and_vectors(store, settings)
+    with ExitStack() as stack:
+        steps = stack.enter_context(kept(steps))
+        test = _kept(stack, _split(steps, given.test_from))
+        validation = _kept(stack, _split(test.known, given.validation_from))
+        n = {"validation": validation.asked.count(), "test": test.asked.count()}
+        if not all(n.values()):
+            raise InputError(f"evaluate: {n} users with an item to be found; wanted some in both")
+        print(f"  {len(vectors):,} items; users: {n}", flush=True)
+        ways = Ways(
+            given.chosen, validation, test, vectors, k=given.k,
+            exact_below=settings.recommend.exact_below,
+            work=Path(settings.paths.work) / "evaluate_recommendations",
+        )  # fmt: skip
+        report = _measured(stack, settings, ways)
+    folder = Path(given.report)
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"users": n, "items": len(vectors), "k": given.k, "ways": report}
+    (folder / REPORT).write_text(json.dumps(told, indent=1), encoding="utf-8")
+    print(f"  {folder / REPORT}")
+
+
+def _measured(stack: ExitStack, settings: Settings, ways: Ways) -> dict[str, Any]:
+    """way → seed → its measures, what it chose, and the intervals of its lead over the way that
+    all are compared with."""
+    given, n_items = settings.evaluate, len(ways.vectors)
+    first = [given.compare_with, *(name for name in given.chosen if name != given.compare_with)]
+    report: dict[str, Any] = {}
+    theirs: DataFrame | None = None
+    for name in first:
+        for seed in ways.seeds_of(name, given.seeds):
+            score, chosen = ways.fit(name, seed)
+            found = measure(ways.test.asked, score, n_items=n_items, k=given.k)
+            found = stack.enter_context(kept(found))
+            entry = mean_of(found) | chosen
+            entry |= _variety(ways, score, given.k) if seed == given.seeds[0] else {}
+            if theirs is not None:
+                entry["lead"] = {
+                    of: ranks_spark.paired_interval(
+                        found, theirs, of, n_resamples=given.n_resamples, seed=seed
+                    )
+                    for of in ("ndcg", "hit_rate")
+                }
+            theirs = found if theirs is None else theirs
+            report.setdefault(name, {})[str(seed)] = entry
+            print(f"  {name:<16}{seed:>3}  {told_of(entry)}", flush=True)
+    return report
+
+
+def told_of(entry: dict[str, Any]) -> str:
+    """One line of it."""
+    values = ", ".join(f"{name} {entry[name]:.4f}" for name in TOLD if name in entry)
+    lead = (entry.get("lead") or {}).get("ndcg")
+    return values + (f"; leads by {lead[0]:.4f} to {lead[1]:.4f}" if lead else "")
+
+
+def _variety(ways: Ways, score: ScoreAll, k: int) -> dict[str, float]:
+    """Coverage, novelty and Gini of the lists."""
+    n_items = len(ways.vectors)
+    listed = lists(ways.test.asked, score, n_items=n_items, k=k)
+    met = ways.test.known.select(F.explode("items").alias("item_id"))
+    all_items = met.sparkSession.range(n_items).select(F.col("id").cast("int").alias("item_id"))
+    seen = all_items.join(
+        met.groupBy("item_id").agg(F.count("*").alias("n_seen")), "item_id", "left"
+    )
+    row = ranks_spark.variety(
+        listed.withColumnRenamed("item", "item_id"), seen.fillna(0, ["n_seen"])
+    )
+    return {name: float(value) for name, value in row.collect()[0].asDict().items()}
+
+
+def _histories_and_vectors(store: Store, settings: Settings) -> tuple[DataFrame, Floats]:
+    """All histories, and the vectors of the items' texts, (n_items, d), where a way reads them."""
+    given = settings.evaluate
+    if given.interactions is not None:
+        steps, item_ids = read_interactions(store.spark, given.interactions)
+    else:
+        events, items = store.read(EVENTS), store.read(ITEMS)
+        numbers = number_items(items)
+        item_ids = numbers.toArrow()["item_id"].combine_chunks()
+        steps = histories(events, numbers, settings.recommend.weights, given.most_steps)
+    if not any(way.kind == "text" for way in given.chosen.values()):
+        return steps, np.zeros((len(item_ids), 1), np.float32)
+    if given.attributes is not None:
+        return steps, attribute_vectors(given.attributes, item_ids)
+    if given.interactions is not None:
+        raise InputError(
+            "evaluate.ways: one reads texts, and a file of interactions has none; wanted "
+            "evaluate.attributes"
+        )
+    model = served_model(settings, "evaluate_recommendations")
+    return steps, np.nan_to_num(KnownShop(store, settings, model).vectors)
+
+
+def _split(steps: DataFrame, day: str | None) -> Split:
+    """What is to be found from a day on, or last."""
+    if day is None:
+        asked = leave_one_out(steps)
+        return Split(asked.select("user_id", *LISTS), asked)
+    return Split(past_at(steps, midnight(day)), split_at(steps, midnight(day)))
+
+
+def _kept(stack: ExitStack, split: Split) -> Split:
+    return Split(*(stack.enter_context(kept(frame)) for frame in split))
+
+
+if __name__ == "__main__":
+    main("evaluate_recommendations", run, __doc__)
