@@ -1,5 +1,6 @@
 """The whole way on a tiny shop: locally, by the notebook, and on a real standalone cluster."""
 
+import json
 import os
 import runpy
 import socket
@@ -14,18 +15,40 @@ import pyspark
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import build_behaviour, build_examples, train_model
+from jobs import (
+    build_behaviour,
+    build_examples,
+    evaluate_recommendations,
+    fit_recommender,
+    recommend_items,
+    train_model,
+)
 from jobs.run_all import Progress, run_stages, summarise
-from profile_lib.config import Settings, load_settings
+from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.store import Store
-from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, SESSIONS, USER_PROFILES, Table
+from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, SESSIONS, USER_PROFILES, Table
 from tests.agreement import agree
-from tests.worlds import tiny_shop
+from tests.recommending import (
+    assert_gone_is_unlisted,
+    assert_listed,
+    assert_refreshed_alone,
+    assert_served_as_listed,
+    show_what_is_viewed,
+)
+from tests.worlds import profile, tiny_shop
 
 ROOT = Path(__file__).parents[1]
+FEW_CLICKS = 50
 BRIEF = "-XX:TieredStopAtLevel=1"  # over before the second compiler pays
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
+
+
+def empty_shop(store: Store) -> Store:
+    """With all that is read of, and nothing in it."""
+    for table in (EVENTS, ITEMS):
+        store.replace(table, store.spark.createDataFrame([], table.schema))
+    return store
 
 
 def assert_whole(store: Store) -> None:
@@ -46,17 +69,56 @@ def assert_whole(store: Store) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(spark, tmp_path_factory) -> tuple[Store, Settings]:
+def shop(spark, tmp_path_factory) -> Iterator[tuple[Store, Settings]]:
     """A tiny shop as the notebook leaves it, by two ranks."""
     matplotlib.use("Agg")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROFILE_CONFIG", tiny_shop(tmp_path_factory.mktemp("shop")))
+        folder = tmp_path_factory.mktemp("shop")
+        config = tiny_shop(folder, recommend={"least_clicks": FEW_CLICKS})
+        patch.setenv("PROFILE_CONFIG", config)
         left = runpy.run_path(str(ROOT / "notebooks" / "01_from_clicks_to_profiles.py"))
-    return left["store"], left["settings"]
+        yield left["store"], left["settings"]
 
 
 def test_the_notebook_walks_the_whole_way(shop):
     assert_whole(shop[0])
+
+
+def test_the_second_notebook_lists_items_and_lists_follow_the_profiles(shop, capsys):
+    store, settings = shop
+    assert show_what_is_viewed(store, settings) > FEW_CLICKS
+    runpy.run_path(str(ROOT / "notebooks" / "02_from_profiles_to_lists.py"))
+    told = capsys.readouterr().out
+    assert "left out" not in told  # it learned of what was shown
+    assert "cluster 1: " in told
+    assert_listed(store, settings)
+    assert_served_as_listed(store, settings)
+    assert_refreshed_alone(store, settings)
+    assert_gone_is_unlisted(store, settings)
+
+
+def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recommended(shop, store):
+    settings = shop[1]
+    with pytest.raises(InputError, match="items: no items, so there is nothing to recommend"):
+        fit_recommender.run(empty_shop(store), settings, None)
+    rows = store.spark.createDataFrame([profile("ann", model_version="m")], USER_PROFILES.schema)
+    store.replace(USER_PROFILES, rows)
+    with pytest.raises(InputError, match="learned of profiles by .*, but user_profiles are by m,"):
+        recommend_items.run(store, settings, None)
+
+
+def test_ways_of_recommending_are_measured_beside_each_other(shop, tmp_path):
+    store, settings = shop
+    small = {
+        "evaluate.report": str(tmp_path), "evaluate.ways.sasrec.epochs": 1,
+        "evaluate.ways.als.rank": 4, "evaluate.ways.als.iterations": 2,
+    }  # fmt: skip
+    evaluate_recommendations.run(store, with_values(settings, small), None)
+    report = json.loads((tmp_path / "recommendations.json").read_text())
+    assert set(report["ways"]) == set(settings.evaluate.chosen)
+    assert report["ways"]["item_knn"]["1"]["ndcg"] > report["ways"]["popularity"]["1"]["ndcg"]
+    for way in report["ways"].values():
+        assert 0 <= way["1"]["ndcg"] <= way["1"]["hit_rate"] <= 1
 
 
 def test_the_summary_tells_of_the_tables_the_model_and_three_users(shop, capsys):

@@ -1,0 +1,122 @@
+# Databricks notebook source
+# MAGIC %md
+# MAGIC # From profiles to lists and segments
+# MAGIC What the profiles of the first notebook are for: recommendations with their reasons, results
+# MAGIC of a search in the order that suits who asked, and segments. It runs on a laptop
+# MAGIC (`python notebooks/02_from_profiles_to_lists.py`, after the first) and on Databricks as it is;
+# MAGIC the variable `PROFILE_CONFIG` names the settings.
+
+# COMMAND ----------
+
+import json
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from pyspark.sql import functions as F
+
+from jobs import fit_recommender, recommend_items, segment_users
+from profile_lib.config import load_settings
+from profile_lib.profiles.card import profile_card
+from profile_lib.recommend.recommender import Rules
+from profile_lib.recommend.serving import Server
+from profile_lib.spark import start_spark
+from profile_lib.store import Store
+from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, USER_SEGMENTS
+
+settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
+spark = start_spark(settings.spark, "from_profiles_to_lists")
+store = Store(spark, settings.paths.tables, **settings.store.model_dump())
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## The recommender
+# MAGIC Several sources name candidates, a model ranks them. How many of the items that users met later
+# MAGIC each source had named:
+
+# COMMAND ----------
+
+fit_recommender.run(store, settings, None)
+
+folder = Path(settings.paths.models) / settings.recommend.name
+found = json.loads((folder / "report.json").read_text())["candidates"]
+
+figure, axes = plt.subplots(figsize=(7, 4))
+axes.barh(list(found), [of["recall"] for of in found.values()])
+axes.set_title("Items met later that were among the candidates")
+axes.set_xlabel("share")
+figure.tight_layout()
+plt.show()
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Lists
+# MAGIC A row a user and rank, with who named the item and why.
+
+# COMMAND ----------
+
+recommend_items.run(store, settings, None)
+
+lists, titles = store.read(RECOMMENDATIONS), store.read(ITEMS).select("item_id", "title")
+by_source = (
+    lists.where("rank <= 5")
+    .select(F.explode("sources").alias("source"))
+    .groupBy("source")
+    .count()
+    .orderBy("count")
+    .toPandas()
+)
+
+figure, axes = plt.subplots(figsize=(7, 4))
+axes.barh(by_source["source"], by_source["count"])
+axes.set_title("Who named the first five items")
+axes.set_xlabel("items of all lists")
+figure.tight_layout()
+plt.show()
+
+# COMMAND ----------
+
+profiles = store.read(USER_PROFILES).where(F.size("recent") >= 5)
+profile = profiles.orderBy("user_id").first().asDict(recursive=True)
+print(profile_card(profile))
+own = lists.where(F.col("user_id") == profile["user_id"]).join(titles, "item_id").orderBy("rank")
+for row in own.limit(5).collect():
+    print(f"{row['rank']:>2} {row['title'] or row['item_id']}: {row['reasons'][0]['text']}")
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## One user at once
+# MAGIC The same lists without Spark, and the results of a search as the user would have them.
+
+# COMMAND ----------
+
+rules = Rules(**settings.recommend.lists.model_dump())
+server = Server.load(str(folder), settings.recommend.worth, rules)
+listed = [row["item_id"] for row in server.recommend(profile)]
+results = sorted(listed)[:10]
+print(server.rerank(profile, "", results, how_far=0.5))
+
+# COMMAND ----------
+
+# MAGIC %md
+# MAGIC ## Segments
+# MAGIC By recency, frequency and money, and by what users like.
+
+# COMMAND ----------
+
+segment_users.run(store, settings, None)
+
+by_name = store.read(USER_SEGMENTS).groupBy("rfm_segment").count().orderBy("count").toPandas()
+
+figure, axes = plt.subplots(figsize=(7, 4))
+axes.barh(by_name["rfm_segment"], by_name["count"])
+axes.set_title("Users by recency, frequency and money")
+axes.set_xlabel("users")
+figure.tight_layout()
+plt.show()
+
+for row in store.read(CLUSTERS).where("NOT is_retired").orderBy("cluster_id").collect():
+    print(f"cluster {row['cluster_id']}: {row['n_users']} users, {row['description']}")
