@@ -1,0 +1,227 @@
+"""What recommending costs: one user served at a time, and fitting and listing as a shop grows.
+
+    python benchmarks/recommend.py serve growth
+
+`serve`: a drawn shop of 100,000 items with all sources of conf/base.yaml and a ranker of their
+shape: milliseconds of a list for one user on one core, and how many requests a second two processes
+answer where only candidates are looked for. `growth`: seconds to fit and to list the first ten
+items of all users, and memory, at 1, 4 and 16 times users and items, beside the library `implicit`
+on the same histories. Writes benchmarks/results/recommend.json.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from made_shop import MadeShop
+from measure import PeakMemory, save, spread
+from pyspark.sql import SparkSession
+from scipy import sparse
+
+from jobs.fit_recommender import ranker_settings
+from profile_lib.config import Settings, load_settings
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.spec import ModelSpec
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.recommend.candidates import candidates
+from profile_lib.recommend.fitting import FITS
+from profile_lib.recommend.histories import Histories, histories
+from profile_lib.recommend.learned import Learned
+from profile_lib.recommend.listing import Listing
+from profile_lib.recommend.protocols import lists
+from profile_lib.recommend.recommender import Offers, Rules
+from profile_lib.recommend.serving import Server, as_batch
+from profile_lib.spark import kept, start_spark
+
+WANTED = {"p99_ms": 10, "requests_a_second": 1000}
+WARM, REQUESTS, SECONDS = 200, 3000, 20
+SCALES, REPEATS, K = (1, 4, 16), 3, 10
+
+
+def serve(spark: SparkSession, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of a list for one user, and requests a second of its recall."""
+    shop = MadeShop(spark, given.serve_users, given.items, steps=20)
+    began = time.monotonic()
+    known, profiles = shop.learned(settings), shop.profiles(REQUESTS)
+    fitted = time.monotonic() - began
+    spark.stop()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    cores = sorted(os.sched_getaffinity(0))
+    server = Server(listing_of(known, settings))
+    os.sched_setaffinity(0, {cores[0]})
+    for profile in profiles[:WARM]:
+        server.recommend(profile)
+    took = []
+    for profile in profiles:
+        start = time.perf_counter()
+        server.recommend(profile)
+        took.append(1000 * (time.perf_counter() - start))
+    os.sched_setaffinity(0, set(cores))
+    recall = recall_rate(known, profiles, settings.recommend.lists.a_source, cores[:2])
+    return {
+        "items": given.items,
+        "users": given.serve_users,
+        "sources": list(known.sources),
+        "fit_seconds": round(fitted, 1),
+        "list_ms": {f"p{p}": round(float(np.percentile(took, p)), 2) for p in (50, 95, 99)},
+        "recall_requests_a_second": recall,
+        "wanted": WANTED,
+    }
+
+
+def recall_rate(
+    known: Learned, profiles: list[dict[str, Any]], a_source: int, cores: list[int]
+) -> dict[str, float]:
+    """Requests a second that a process a core answers together, one or 16 users a request."""
+    rates = {}
+    for size in (1, 16):
+        context = multiprocessing.get_context("fork")
+        with context.Pool(len(cores)) as pool:
+            jobs = [
+                pool.apply_async(answered, (known, profiles, a_source, core, size))
+                for core in cores
+            ]
+            rates[f"{size}_at_once"] = round(sum(job.get() for job in jobs), 1)
+    return rates
+
+
+def answered(
+    known: Learned, profiles: list[dict[str, Any]], a_source: int, core: int, size: int
+) -> float:
+    """Users a second whose candidates this process finds."""
+    os.sched_setaffinity(0, {core})
+    end, n = time.perf_counter() + SECONDS, 0
+    began = time.perf_counter()
+    while time.perf_counter() < end:
+        first = n % (len(profiles) - size)
+        asked = known.reader.asked(as_batch(*profiles[first : first + size]))
+        candidates(known.sources, asked, a_source)
+        n += size
+    return n / (time.perf_counter() - began)
+
+
+def listing_of(known: Learned, settings: Settings) -> Listing:
+    """With a ranker of the settings' shape that was drawn: it takes as long as a fitted one."""
+    given, shape = settings.recommend, ranker_settings(settings).model
+    spec = ModelSpec(
+        tasks=tuple(TaskSpec(name=name, kind="binary") for name in given.worth),
+        numeric=tuple(known.numbers), n_plain=known.n_plain, numeric_bins=shape.numeric_bins,
+        numeric_hidden=shape.numeric_hidden, joined_size=shape.joined_size, dropout=0.0,
+        max_tokens=8, separator_id=0, bert=None,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    rules = Rules(**given.lists.model_dump())
+    offers = Offers.all(len(known.catalogue))
+    return Listing.of(known, ProfileModel(spec).eval(), given.worth, rules, offers)
+
+
+def growth(spark: SparkSession, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
+    """scale → way → seconds to fit, to list for all, and GiB."""
+    told: dict[str, Any] = {"users": given.users, "items": given.items_at_1, "repeats": REPEATS}
+    for scale in SCALES:
+        shop = MadeShop(spark, scale * given.users, scale * given.items_at_1, steps=20)
+        weights, most = settings.recommend.weights, settings.recommend.most_steps
+        with kept(histories(shop.events, shop.numbers, weights, most)) as steps:
+            steps.count()
+            ways = {
+                name: ours(shop, settings, steps, name) for name in ("viewed_together", "factors")
+            }
+            ways |= implicits(steps, scale * given.items_at_1)
+            told[f"{scale}x"] = {name: measured(fit, ask) for name, (fit, ask) in ways.items()}
+            print(scale, told[f"{scale}x"], flush=True)
+    return told
+
+
+def measured(fit: Callable[[], Any], ask: Callable[[Any], int]) -> dict[str, Any]:
+    """Of repeats the seconds of both, and the peak of memory over all."""
+    fits, asks = [], []
+    with PeakMemory(os.getpid(), 1.0) as memory:
+        for _ in range(REPEATS):
+            began = time.monotonic()
+            model = fit()
+            fits.append(time.monotonic() - began)
+            began = time.monotonic()
+            n = ask(model)
+            asks.append(time.monotonic() - began)
+    seconds = {"fit_seconds": spread(fits), "list_seconds": spread(asks), "listed": n}
+    return seconds | {"peak_gib": round(memory.gib, 2)}
+
+
+def ours(shop: MadeShop, settings: Settings, steps: Any, name: str) -> tuple[Callable, Callable]:
+    """A source of the settings."""
+    source, known = settings.recommend.chosen[name], shop.known(settings, steps)
+
+    def fit() -> Any:
+        return FITS[source.kind](known, **source.model_dump(exclude={"kind"}))
+
+    def ask(model: Any) -> int:
+        found = lists(
+            steps, lambda asked: model.scores(asked, 2 * K + 50), n_items=shop.n_items, k=K
+        )
+        return found.count()
+
+    return fit, ask
+
+
+def implicits(steps: Any, n_items: int) -> dict[str, tuple[Callable, Callable]]:
+    """The library's cosine neighbours and its ALS, on the same histories, on all cores."""
+    from implicit.als import AlternatingLeastSquares
+    from implicit.nearest_neighbours import CosineRecommender
+    from threadpoolctl import threadpool_limits
+
+    (batch,) = steps.drop("user_id").toArrow().combine_chunks().to_batches()
+    of_users = Histories.of_batch(batch)
+    ones = np.ones(len(of_users.items), np.float32)
+    met = sparse.csr_matrix(of_users.matrix(ones, n_items))
+    users = np.arange(met.shape[0])
+
+    def with_model(make: Callable[[], Any]) -> tuple[Callable, Callable]:
+        def fit() -> Any:
+            model = make()
+            with threadpool_limits(1, "blas"):
+                model.fit(met, show_progress=False)
+            return model
+
+        def ask(model: Any) -> int:
+            items, _ = model.recommend(users, met, N=K)
+            return int((items >= 0).sum())
+
+        return fit, ask
+
+    return {
+        "implicit cosine": with_model(lambda: CosineRecommender(K=100)),
+        "implicit ALS": with_model(
+            lambda: AlternatingLeastSquares(factors=32, iterations=10, random_state=1)
+        ),
+    }
+
+
+PARTS = {"serve": serve, "growth": growth}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--config", default="conf/base.yaml")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    parser.add_argument("--items", type=int, default=100_000, help="for `serve`")
+    parser.add_argument("--serve-users", type=int, default=100_000, help="for `serve`")
+    parser.add_argument("--users", type=int, default=10_000, help="at 1x, for `growth`")
+    parser.add_argument("--items-at-1", type=int, default=2_000, help="at 1x, for `growth`")
+    given = parser.parse_args()
+    settings = load_settings(given.config, given.set)
+    for part in given.parts:
+        spark = start_spark(settings.spark, "benchmark")
+        save("recommend", part, PARTS[part](spark, settings, given))
+
+
+if __name__ == "__main__":
+    main()
