@@ -46,7 +46,8 @@ class Factors:
         met = self._met(steps)
         like = np.zeros((len(user), self.items.shape[1]), np.float32)
         for part in self._parts(np.ones(len(user), np.int64)):
-            squares = self._squares(met[user[part]])
+            users, of_user = np.unique(user[part], return_inverse=True)
+            squares = self._squares(met[users])[of_user]
             like[part] = np.linalg.solve(squares, self.items[item[part], :, None])[:, :, 0]
         pair, step = steps.of_users(user)
         confidence = 1 + self.alpha * np.asarray(met[user[pair], steps.items[step]]).ravel()
