@@ -13,15 +13,17 @@ import argparse
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import faiss
 import numpy as np
+import pyarrow as pa
 import torch
 from made_shop import MadeShop
 from measure import PeakMemory, save, spread
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from scipy import sparse
 
 from jobs.fit_recommender import ranker_settings
@@ -34,13 +36,15 @@ from profile_lib.recommend.fitting import FITS
 from profile_lib.recommend.histories import Histories, histories
 from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.listing import Listing
-from profile_lib.recommend.protocols import lists
+from profile_lib.recommend.protocols import by_histories
 from profile_lib.recommend.recommender import Offers, Rules
 from profile_lib.recommend.serving import Server, as_batch
+from profile_lib.recommend.top import best
 from profile_lib.spark import kept, start_spark
 
 WANTED = {"p99_ms": 10, "requests_a_second": 1000}
 WARM, REQUESTS, SECONDS = 200, 3000, 20
+AT_ONCE = 256  # users
 SCALES, REPEATS, K = (1, 4, 16), 3, 10
 
 
@@ -162,10 +166,19 @@ def ours(shop: MadeShop, settings: Settings, steps: Any, name: str) -> tuple[Cal
         return FITS[source.kind](known, **source.model_dump(exclude={"kind"}))
 
     def ask(model: Any) -> int:
-        found = lists(
-            steps, lambda asked: model.scores(asked, 2 * K + 50), n_items=shop.n_items, k=K
-        )
-        return found.count()
+        most = K + settings.recommend.most_steps
+
+        def listed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                for start in range(0, batch.num_rows, AT_ONCE):
+                    met = Histories.of_batch(batch.slice(start, AT_ONCE))
+                    found = model.scores(by_histories(met), most)
+                    rows = np.repeat(np.arange(met.n), np.diff(found.indptr)) * shop.n_items
+                    is_met = np.isin(rows + found.indices, met.of * shop.n_items + met.items)
+                    found.data[is_met] = -np.inf
+                    yield pa.RecordBatch.from_arrays([pa.array([best(found, K).nnz])], ["n"])
+
+        return int(steps.mapInArrow(listed, "n long").agg(F.sum("n")).collect()[0][0])
 
     return fit, ask
 

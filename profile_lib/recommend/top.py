@@ -54,20 +54,3 @@ def best_of_all(scores: Floats, k: int) -> sparse.csr_array:
     user, item = np.nonzero(known >= least[:, None])
     stored = sparse.csr_array((known[user, item], (user, item)), shape=scores.shape)
     return best(stored, k)
-
-
-def without(scores: sparse.csr_array, user: Longs, item: Longs) -> sparse.csr_array:
-    """The scores but those of these users for these items."""
-    taken = sparse.csr_array((np.ones(len(user), bool), (user, item)), shape=scores.shape)
-    rows = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
-    is_left = ~np.isin(rows * scores.shape[1] + scores.indices, _cells(taken))
-    n_of = np.bincount(rows[is_left], minlength=scores.shape[0])
-    indptr = np.concatenate([[0], np.cumsum(n_of)])
-    return sparse.csr_array(
-        (scores.data[is_left], scores.indices[is_left], indptr), shape=scores.shape
-    )
-
-
-def _cells(of: sparse.csr_array) -> Longs:
-    rows = np.repeat(np.arange(of.shape[0]), np.diff(of.indptr))
-    return rows * of.shape[1] + of.indices
