@@ -4,7 +4,7 @@
     python benchmarks/search.py --config conf/demo.yaml --truth
 
 Wants tables, a model and a fitted recommender of these settings; ranked is by what its sources knew
-before `recommend.ranker_from`, at cutoffs of the test split that follow a search or a listing.
+before `recommend.ranker_from`, at cutoffs of the test split right after a search or a listing.
 
 Without `--truth` the engine is the shop's habit: what others met after the same text before the
 test, most often first; told is where the item stands that the user met next. Clicks are no verdict
@@ -51,17 +51,11 @@ ALL = 10**6
 MEASURED = "user_id string, request long, how_far double, ndcg double, mrr double"
 
 
-def asked_for(pasts: DataFrame, kinds: list[str], gap: float) -> DataFrame:
-    """The test cutoffs whose last text, within the gap, is a search or a listing: `query`."""
-    recent = F.col("recent")
-    begin = F.unix_seconds(recent[0]["event_ts"]) - gap
-
-    def is_text(act: F.Column) -> F.Column:
-        is_near = F.unix_seconds(act["event_ts"]) >= begin
-        return act["event_type"].isin(*kinds) & act["text"].isNotNull() & is_near
-
-    query = F.get(F.filter(recent, is_text), F.lit(0))["text"]
-    return pasts.where("split = 'test'").withColumn("query", query).where("query IS NOT NULL")
+def asked_for(pasts: DataFrame, kinds: list[str]) -> DataFrame:
+    """The test cutoffs right after a search or a listing: `query` is its text."""
+    last = F.get("recent", F.lit(0))
+    asked = pasts.where("split = 'test'").withColumn("query", last["text"])
+    return asked.where(last["event_type"].isin(*kinds) & F.col("query").isNotNull())
 
 
 def habit(shop: KnownShop, settings: Settings) -> DataFrame:
@@ -89,11 +83,19 @@ def in_order(rows: DataFrame, worth: F.Column, keys: list[str]) -> DataFrame:
     return rows.groupBy(*keys).agg(F.slice(ordered, 1, RESULTS)["item"].alias("items"))
 
 
-def met_next(asked: DataFrame, results: DataFrame) -> DataFrame:
-    """With gains of 1 for what was met next, where it is among the results."""
-    is_next = F.transform("items", lambda item: (item == F.get("wanted", F.lit(0))).cast("float"))
+def met_next(asked: DataFrame, results: DataFrame, numbers: DataFrame) -> DataFrame:
+    """With gains of 1 for what was met next, where it is among the results, and whether the user
+    meets it for the first time (`is_new`)."""
+    following = F.get("wanted", F.lit(0))
+    is_next = F.transform("items", lambda item: (item == following).cast("float"))
     found = asked.join(results, "query").withColumn("gains", is_next)
-    return found.where(F.array_contains("gains", 1.0)).where(F.size("items") > 1)
+    found = found.where(F.array_contains("gains", 1.0)).where(F.size("items") > 1)
+    ids = F.broadcast(numbers.withColumnsRenamed({"item_id": "next_id", "item": "next"}))
+    met = F.transform("recent", lambda act: act["item_id"])
+    told = found.join(ids, following == F.col("next"))
+    return told.withColumn(
+        "is_new", ~F.coalesce(F.array_contains(met, F.col("next_id")), F.lit(False))
+    )
 
 
 def truly(asked: DataFrame, shop: KnownShop, settings: Settings, identity: DataFrame) -> DataFrame:
@@ -119,7 +121,7 @@ def truly(asked: DataFrame, shop: KnownShop, settings: Settings, identity: DataF
         F.col("rows.item").alias("items"),
         F.col("rows.appeal").cast("array<float>").alias("gains"),
     )
-    return asked.join(lists, KEY).where(F.size("items") > 1)
+    return asked.join(lists, KEY).where(F.size("items") > 1).withColumn("is_new", F.lit(True))
 
 
 def measured(requests: DataFrame, listing: Listing) -> DataFrame:
@@ -185,20 +187,23 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     few = {"recommend.cutoffs": 100, "recommend.test_cutoffs": ALL}
     pasts = write_pasts(store, with_values(settings, few), model, shop, folder)
-    asked = asked_for(pasts, list(rules.text_kinds), settings.sessions.gap.total_seconds())
+    asked = asked_for(pasts, list(rules.text_kinds))
     if given.truth:
         requests = truly(asked, shop, settings, store.read(IDENTITY))
     else:
-        requests = met_next(asked, habit(shop, settings))
+        requests = met_next(asked, habit(shop, settings), shop.numbers)
     known = Learned.load(Path(settings.paths.work) / f"train_{rules.name}" / PAST)
     ranker = load_model(f"{settings.paths.models}/{rules.name}", with_encoder=False)[0]
     offers, lists = Offers.all(len(known.catalogue)), Rules(**rules.lists.model_dump())
     listing = Listing.of(known, ranker, rules.worth, lists, offers)
     result = {
         "test_cutoffs": pasts.where("split = 'test'").count(),
-        "after_a_search_or_listing": asked.count(),
+        "right_after_a_search_or_listing": asked.count(),
         "engine": "most wanted" if given.truth else "habit",
-        **told(measured(requests, listing)),
+        "of all": told(measured(requests, listing)),
+        "of those who meet it for the first time": told(
+            measured(requests.where("is_new"), listing)
+        ),
     }
     print(result)
     save("recommend", f"search, {Path(given.config).stem}", result)
