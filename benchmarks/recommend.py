@@ -10,32 +10,38 @@ on the same histories. Writes benchmarks/results/recommend.json.
 """
 
 import argparse
-import multiprocessing
+import gc
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from made_shop import MadeShop
 from measure import PeakMemory, save, spread
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from jobs.fit_recommender import ranker_settings
 from profile_lib.config import Settings, load_settings
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
+from profile_lib.recommend.asking import CONTEXTS
 from profile_lib.recommend.candidates import candidates
 from profile_lib.recommend.fitting import FITS
 from profile_lib.recommend.histories import Histories, histories
 from profile_lib.recommend.learned import Learned
-from profile_lib.recommend.listing import Listing
+from profile_lib.recommend.listing import LEARNED, Listing
 from profile_lib.recommend.protocols import by_histories
 from profile_lib.recommend.recommender import Offers, Rules
 from profile_lib.recommend.serving import Server, as_batch
@@ -45,65 +51,68 @@ from profile_lib.spark import kept, start_spark
 WANTED = {"p99_ms": 10, "requests_a_second": 1000}
 WARM, REQUESTS, SECONDS = 200, 3000, 20
 AT_ONCE = 256  # users
+PROFILES = "profiles.parquet"
 SCALES, REPEATS, K = (1, 4, 16), 3, 10
 
 
 def serve(spark: SparkSession, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds of a list for one user, and requests a second of its recall."""
+    """Milliseconds of a list for one user, and requests a second of its recall, by processes that
+    have loaded what was learned and know no Spark."""
     shop = MadeShop(spark, given.serve_users, given.items, steps=20)
     began = time.monotonic()
-    known, profiles = shop.learned(settings), shop.profiles(REQUESTS)
+    known = shop.learned(settings)
     fitted = time.monotonic() - began
-    spark.stop()
-    torch.set_num_threads(1)
-    faiss.omp_set_num_threads(1)
-    cores = sorted(os.sched_getaffinity(0))
-    server = Server(listing_of(known, settings))
-    os.sched_setaffinity(0, {cores[0]})
-    for profile in profiles[:WARM]:
-        server.recommend(profile)
-    took = []
-    for profile in profiles:
-        start = time.perf_counter()
-        server.recommend(profile)
-        took.append(1000 * (time.perf_counter() - start))
-    os.sched_setaffinity(0, set(cores))
-    recall = recall_rate(known, profiles, settings.recommend.lists.a_source, cores[:2])
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / LEARNED
+        known.save(folder)
+        profiles = as_batch(*shop.profiles(REQUESTS))
+        pq.write_table(pa.Table.from_batches([profiles]), folder / PROFILES)
+        spark.stop()
+        cores, a_source = sorted(os.sched_getaffinity(0))[:2], settings.recommend.lists.a_source
+        with ProcessPoolExecutor(len(cores), get_context("spawn")) as processes:
+            took = processes.submit(listed, folder, settings, cores[-1]).result()
+            rates = {}
+            for size in (1, 16):
+                both = [processes.submit(found, folder, a_source, core, size) for core in cores]
+                rates[f"{size}_at_once"] = round(sum(one.result() for one in both), 1)
     return {
         "items": given.items,
         "users": given.serve_users,
         "sources": list(known.sources),
         "fit_seconds": round(fitted, 1),
         "list_ms": {f"p{p}": round(float(np.percentile(took, p)), 2) for p in (50, 95, 99)},
-        "recall_requests_a_second": recall,
+        "recall_requests_a_second": rates,
         "wanted": WANTED,
     }
 
 
-def recall_rate(
-    known: Learned, profiles: list[dict[str, Any]], a_source: int, cores: list[int]
-) -> dict[str, float]:
-    """Requests a second that a process a core answers together, one or 16 users a request."""
-    rates = {}
-    for size in (1, 16):
-        context = multiprocessing.get_context("fork")
-        with context.Pool(len(cores)) as pool:
-            jobs = [
-                pool.apply_async(answered, (known, profiles, a_source, core, size))
-                for core in cores
-            ]
-            rates[f"{size}_at_once"] = round(sum(job.get() for job in jobs), 1)
-    return rates
-
-
-def answered(
-    known: Learned, profiles: list[dict[str, Any]], a_source: int, core: int, size: int
-) -> float:
-    """Users a second whose candidates this process finds."""
+def ready(folder: Path, core: int) -> tuple[Learned, list[dict[str, Any]]]:
+    """What was learned and the profiles that ask, on one core with one thread."""
     os.sched_setaffinity(0, {core})
-    end, n = time.perf_counter() + SECONDS, 0
-    began = time.perf_counter()
-    while time.perf_counter() < end:
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    known = Learned.load(folder)
+    profiles = pq.read_table(folder / PROFILES).to_pylist()
+    gc.freeze()
+    return known, [row | {name: dict(row[name]) for name in CONTEXTS.values()} for row in profiles]
+
+
+def listed(folder: Path, settings: Settings, core: int) -> list[float]:
+    """Milliseconds of each list."""
+    known, profiles = ready(folder, core)
+    server, took = Server(listing_of(known, settings)), []
+    for profile in (*profiles[:WARM], *profiles):
+        start = time.perf_counter()
+        server.recommend(profile)
+        took.append(1000 * (time.perf_counter() - start))
+    return took[WARM:]
+
+
+def found(folder: Path, a_source: int, core: int, size: int) -> float:
+    """Users a second whose candidates this process finds, so many at once."""
+    known, profiles = ready(folder, core)
+    began, n = time.perf_counter(), 0
+    while time.perf_counter() < began + SECONDS:
         first = n % (len(profiles) - size)
         asked = known.reader.asked(as_batch(*profiles[first : first + size]))
         candidates(known.sources, asked, a_source)
@@ -187,7 +196,6 @@ def implicits(steps: Any, n_items: int) -> dict[str, tuple[Callable, Callable]]:
     """The library's cosine neighbours and its ALS, on the same histories, on all cores."""
     from implicit.als import AlternatingLeastSquares
     from implicit.nearest_neighbours import CosineRecommender
-    from threadpoolctl import threadpool_limits
 
     (batch,) = steps.drop("user_id").toArrow().combine_chunks().to_batches()
     of_users = Histories.of_batch(batch)
