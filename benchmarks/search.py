@@ -121,7 +121,8 @@ def truly(asked: DataFrame, shop: KnownShop, settings: Settings, identity: DataF
         F.col("rows.item").alias("items"),
         F.col("rows.appeal").cast("array<float>").alias("gains"),
     )
-    return asked.join(lists, KEY).where(F.size("items") > 1).withColumn("is_new", F.lit(True))
+    told = asked.drop("gains").join(lists, KEY).where(F.size("items") > 1)
+    return told.withColumn("is_new", F.lit(True))
 
 
 def measured(requests: DataFrame, listing: Listing) -> DataFrame:
