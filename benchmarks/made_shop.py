@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 from profile_lib.config import Settings
 from profile_lib.recommend.asking import NUMBERS, Reader, Texts
 from profile_lib.recommend.catalogue import Catalogue
-from profile_lib.recommend.fitting import FITS, Known
+from profile_lib.recommend.fitting import Known, fit_source
 from profile_lib.recommend.histories import histories, number_items
 from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.reasons import Words
 from profile_lib.recommend.sources import Source
-from profile_lib.segments import Floats, as_lists
+from profile_lib.segments import Floats, rows_as_lists
 from profile_lib.spark import kept
 
 CATEGORIES, REGIONS = 100, 20
@@ -98,7 +98,7 @@ class MadeShop:
         with kept(steps) as steps:
             known = self.known(settings, steps)
             return {
-                name: FITS[source.kind](known, **source.model_dump(exclude={"kind"}))
+                name: fit_source(known, **source.model_dump())
                 for name, source in given.chosen.items()
             }
 
@@ -139,7 +139,6 @@ class MadeShop:
     def _catalogue(self, ids: pa.Array) -> Catalogue:
         number, n = np.arange(self.n_items), self.n_items
         price = np.random.default_rng(4).lognormal(3, 1, n)
-        size = self.vectors.shape[1]
         return Catalogue(
             pa.table(
                 {
@@ -150,7 +149,7 @@ class MadeShop:
                     "price": pa.array(price),
                     "price_level": pa.array(np.argsort(np.argsort(price)) / n),
                     "demand": pa.array(1000.0 / (number + 1)),
-                    "vector": as_lists(np.full(n, size), pa.array(self.vectors.ravel())),
+                    "vector": rows_as_lists(self.vectors),
                 }
             )
         )

@@ -38,7 +38,7 @@ from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.recommend.asking import CONTEXTS
 from profile_lib.recommend.candidates import candidates
-from profile_lib.recommend.fitting import FITS
+from profile_lib.recommend.fitting import fit_source
 from profile_lib.recommend.histories import Histories, histories
 from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.listing import LEARNED, Listing
@@ -172,7 +172,7 @@ def ours(shop: MadeShop, settings: Settings, steps: Any, name: str) -> tuple[Cal
     source, known = settings.recommend.chosen[name], shop.known(settings, steps)
 
     def fit() -> Any:
-        return FITS[source.kind](known, **source.model_dump(exclude={"kind"}))
+        return fit_source(known, **source.model_dump())
 
     def ask(model: Any) -> int:
         most = K + settings.recommend.most_steps

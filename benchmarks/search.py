@@ -39,6 +39,7 @@ from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.listing import Listing
 from profile_lib.recommend.recommender import Offers, Rules
 from profile_lib.recommend.search import rerank_results
+from profile_lib.segments import in_parts
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import IDENTITY
@@ -129,9 +130,8 @@ def measured(requests: DataFrame, listing: Listing) -> DataFrame:
     """MEASURED of requests with READ, query, items (the engine's order) and gains."""
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for start in range(0, batch.num_rows, AT_ONCE):
-                yield from _measured(batch.slice(start, AT_ONCE), listing)
+        for part in in_parts(batches, AT_ONCE):
+            yield from _measured(part, listing)
 
     return requests.select(
         "user_id", F.xxhash64(*KEY).alias("request"), *READ, "query", "items", "gains"

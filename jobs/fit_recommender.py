@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
 from jobs.fitting import Rows, fit, forget_training, prepare_snapshot, prepare_start, print_progress
 from jobs.known_shop import KnownShop
-from jobs.pasts import BEFORE, PASTS, write_pasts, written
+from jobs.pasts import BEFORE, write_pasts, written
 from jobs.profiling import served_model
 from jobs.saving import save_fitted
 from jobs.shown import write_shown
@@ -63,9 +63,9 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         pasts = write_pasts(store, settings, model, shop, folder)
         past = shop.learn(midnight(given.ranker_from), pasts.where(F.col("split") == BEFORE))
         past.save(folder / PAST)
-        found = candidates_found(store.spark, given, folder)
+        found = candidates_found(pasts, given, folder)
         shown = write_shown(store, settings, model, shop, folder)
-        prepare_ranker(store.spark, ranker, shop, past, folder, shown)
+        prepare_ranker(pasts, ranker, shop, past, folder, shown)
         snapshot = load_snapshot(str(folder / "snapshot"))
         fitted = fit(store.spark, ranker, folder, snapshot, print_progress)
         shop.learn(shop.now, pasts).save(folder / LEARNED)
@@ -95,7 +95,7 @@ def ranker_settings(settings: Settings) -> Settings:
 
 
 def prepare_ranker(
-    spark: SparkSession,
+    pasts: DataFrame,
     ranker: Settings,
     shop: KnownShop,
     past: Learned,
@@ -104,11 +104,11 @@ def prepare_ranker(
 ) -> None:
     """Write to `folder` what ranks read, and the model to start from.
 
-    Rows are of the candidates of `past` at the cutoffs, which tell what suits nobody, and of what
-    was `shown`, where that is known, which tells what suits better.
+    Rows are of the candidates of `past` at the cutoffs of `pasts`, which tell what suits nobody,
+    and of what was `shown`, where that is known, which tells what suits better.
     """
     given, at = ranker.recommend, folder / PAST
-    asked = spark.read.parquet(str(folder / PASTS)).where(F.col("split") != BEFORE)
+    asked = pasts.where(F.col("split") != BEFORE)
     version, a_source = version_of(at), given.lists.a_source
     rows = ranker_rows(
         asked, str(at), version, a_source=a_source, negatives=given.negatives, seed=given.seed
@@ -119,14 +119,14 @@ def prepare_ranker(
     read = Rows(past.numbers, past.n_plain, key=(*REQUEST, "item"), request=REQUEST)
     snapshot = prepare_snapshot(rows, ranker, folder, read)
     encoder = encoder_folder(ranker.model.encoder)
-    prepare_start(spark, snapshot, ranker, folder, encoder, shop.versions, read)
+    prepare_start(pasts.sparkSession, snapshot, ranker, folder, encoder, shop.versions, read)
 
 
-def candidates_found(spark: SparkSession, given: RecommendSettings, folder: Path) -> dict[str, Any]:
+def candidates_found(pasts: DataFrame, given: RecommendSettings, folder: Path) -> dict[str, Any]:
     """source → the share of the items met after the test cutoffs that it names, and how many items
     it names a cutoff."""
     at = folder / PAST
-    test = spark.read.parquet(str(folder / PASTS)).where("split = 'test'")
+    test = pasts.where("split = 'test'")
     parts = found_by_source(test, str(at), version_of(at), a_source=given.lists.a_source)
     sums = parts.groupBy("source").agg(*[F.sum(n).alias(n) for n in ("found", "wanted", "named")])
     n = test.count()

@@ -14,13 +14,13 @@ from profile_lib.inference.vectors import add_vectors
 from profile_lib.recommend.asking import Reader, Texts, as_rows, position_in
 from profile_lib.recommend.catalogue import Catalogue
 from profile_lib.recommend.content import TextSpace
-from profile_lib.recommend.fitting import FITS, Known
+from profile_lib.recommend.fitting import Known, fit_source
 from profile_lib.recommend.histories import histories, number_items
 from profile_lib.recommend.interest import fit_interest
 from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.popular import demand
 from profile_lib.recommend.reasons import Words
-from profile_lib.segments import Floats, as_lists
+from profile_lib.segments import Floats, rows_as_lists, whole
 from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
@@ -47,16 +47,16 @@ class KnownShop:
                 "catalogue, or events that name items"
             )
         texts = self._encoded(_item_texts(self.items))
-        at = _places(texts["id"], self.item_ids)
+        at = position_in(whole(texts["id"]), self.item_ids)
         size = model.about.spec.bert["hidden_size"] if model.about.spec.bert else 0
         vectors = np.full((len(self.item_ids), size), np.nan, np.float32)
-        vectors[at] = as_rows(_whole(texts["vector"]), size)
+        vectors[at] = as_rows(whole(texts["vector"]), size)
         self.space = TextSpace.of(vectors, self.given.text_size)
         self.vectors = self.space.short(vectors)
         known = self._encoded(self._listing_texts())
         self.texts = Texts(
-            _whole(known["id"]),
-            self.space.short(as_rows(_whole(known["vector"]), size)),
+            whole(known["id"]),
+            self.space.short(as_rows(whole(known["vector"]), size)),
             self.given.text_kinds,
             settings.sessions.gap.total_seconds(),
         )
@@ -72,7 +72,7 @@ class KnownShop:
     def targets(self) -> DataFrame:
         """(item, target): the vector of each item that has a text."""
         item = np.flatnonzero(np.isfinite(self.vectors).all(axis=1)).astype(np.int32)
-        rows = pa.table({"item": pa.array(item), "target": _lists(self.vectors[item])})
+        rows = pa.table({"item": pa.array(item), "target": rows_as_lists(self.vectors[item])})
         return self.numbers.sparkSession.createDataFrame(rows)
 
     def learn(self, until: datetime, pasts: DataFrame) -> Learned:
@@ -98,7 +98,7 @@ class KnownShop:
                 now=int(until.timestamp()),
             )
             sources = {
-                name: FITS[source.kind](known, **source.model_dump(exclude={"kind"}))
+                name: fit_source(known, **source.model_dump())
                 for name, source in given.chosen.items()
             }
         reasons = {name: given.reasons[name] for name in given.chosen}
@@ -130,9 +130,9 @@ class KnownShop:
         of_item = np.zeros(len(self.item_ids))
         of_item[wanted["item"].to_numpy()] = wanted["demand"].to_numpy()
         told = self.items.select(*OF_CATALOGUE).toArrow()
-        told = told.take(pa.array(_places(self.item_ids, told["item_id"])))
-        columns = {name: _whole(told[name]) for name in OF_CATALOGUE}
-        told_too = {"demand": of_item, "vector": _lists(self.vectors)}
+        told = told.take(pa.array(position_in(self.item_ids, whole(told["item_id"]))))
+        columns = {name: whole(told[name]) for name in OF_CATALOGUE}
+        told_too = {"demand": of_item, "vector": rows_as_lists(self.vectors)}
         return Catalogue(pa.table(columns | told_too))
 
     def _commonest(self, events: DataFrame, context: str) -> list[str]:
@@ -170,15 +170,3 @@ def _item_texts(items: DataFrame) -> DataFrame:
     others = [F.when(F.col(name) != title, F.col(name)) for name in ("category", "brand")]
     text = F.concat_ws(" ", "title", *others)
     return items.select(F.col("item_id").alias("id"), text.alias("text")).where("text != ''")
-
-
-def _lists(rows: Floats) -> pa.ListArray:
-    return as_lists(np.full(len(rows), rows.shape[1]), pa.array(rows.ravel()))
-
-
-def _places(values: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
-    return position_in(_whole(values), _whole(known))
-
-
-def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    return column if isinstance(column, pa.Array) else column.combine_chunks()

@@ -45,15 +45,7 @@ def write_pasts(
     parted = parted_at(cutoffs, midnight(given.ranker_from), given.horizon)
     with kept(parted.join(outcomes, KEY)) as told_after:
         chosen = drawn(told_after, given)
-        no_reasons = with_values(settings, {"refresh.n_reasons": 0})
-        facts = facts_of(
-            behaviour.join(chosen.select(*KEY), KEY),
-            store.read(USERS),
-            no_reasons,
-            F.lit(shop.versions[EVENTS.name]),
-        )
-        profiles = profiles_of(facts, no_reasons, model, Counts.on(store.spark.sparkContext))
-        told = profiles.select("user_id", F.col("as_of_ts").alias("cutoff_ts"), *READ)
+        told = profiles_at(store, settings, model, shop, behaviour.join(chosen.select(*KEY), KEY))
         pasts = written(told.join(chosen, KEY), folder / PASTS)
     n_of = {row["split"]: row["count"] for row in pasts.groupBy("split").count().collect()}
     wanted = (BEFORE, "train", "validation", "test")
@@ -65,6 +57,17 @@ def write_pasts(
         )
     print("  " + ", ".join(f"{n_of[split]:,} cutoffs {split}" for split in wanted), flush=True)
     return pasts
+
+
+def profiles_at(
+    store: Store, settings: Settings, model: Served, shop: KnownShop, behaviour: DataFrame
+) -> DataFrame:
+    """(user_id, cutoff_ts) and READ of profiles as they were at the cutoffs of `behaviour`."""
+    no_reasons = with_values(settings, {"refresh.n_reasons": 0})
+    version = F.lit(shop.versions[EVENTS.name])
+    facts = facts_of(behaviour, store.read(USERS), no_reasons, version)
+    profiles = profiles_of(facts, no_reasons, model, Counts.on(store.spark.sparkContext))
+    return profiles.select("user_id", F.col("as_of_ts").alias("cutoff_ts"), *READ)
 
 
 def parted_at(cutoffs: DataFrame, ranker_from: datetime, horizon: timedelta) -> DataFrame:

@@ -24,7 +24,7 @@ from profile_lib.profiles.standing import (
     definition_of,
     noted,
 )
-from profile_lib.recommend.learned import Learned
+from profile_lib.recommend.learned import load_reader
 from profile_lib.recommend.listing import LEARNED, list_items
 from profile_lib.recommend.recommender import Rules
 from profile_lib.spark import kept
@@ -59,13 +59,12 @@ class Listings:
         self.folder = f"{settings.paths.models}/{given.name}"
         about = check_model(self.folder)
         self.recommender = f"{given.name}-{hash_of(about.files)}"
-        known = Learned.load(Path(self.folder) / LEARNED)
-        self.model_version = known.reader.model_version
+        reader = load_reader(Path(self.folder) / LEARNED)
+        self.model_version, self.item_ids = reader.model_version, reader.items
         self.version = store.version(USER_PROFILES)
         self.profiles = store.read(USER_PROFILES, self.version)
         self._check_model()
-        self.offers = offers_of(store, given, known.reader.items)
-        self.item_ids = known.reader.items
+        self.offers = offers_of(store, given, self.item_ids)
         told = given.model_dump(include={"lists", "worth", "stock", "offered", "boost"})
         told["profiles"] = store.table_id(USER_PROFILES)
         self.definition = definition_of(self.recommender, told)

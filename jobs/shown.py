@@ -6,17 +6,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.known_shop import KnownShop
-from jobs.pasts import KEY, written
-from jobs.profiling import Served, facts_of, profiles_of
-from profile_lib.config import Settings, with_values
+from jobs.pasts import KEY, profiles_at, written
+from jobs.profiling import Served
+from profile_lib.config import Settings
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.known import known_events
 from profile_lib.feedback.ranking import BOUGHT, examination, ranking_examples, slot_counts
-from profile_lib.inference.udf import Counts
-from profile_lib.recommend.asking import READ
 from profile_lib.recommend.ranker_rows import SHOWN
 from profile_lib.store import Store
-from profile_lib.tables import EVENTS, FEEDBACK, USERS
+from profile_lib.tables import EVENTS, FEEDBACK
 from profile_lib.timeline import midnight
 
 
@@ -50,11 +48,7 @@ def write_shown(
     cutoffs = requests.select(*KEY)
     known = known_events(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)
     behaviour = build_behaviour(known, shop.items, **settings.behaviour_rules())
-    no_reasons = with_values(settings, {"refresh.n_reasons": 0})
-    version = F.lit(shop.versions[EVENTS.name])
-    facts = facts_of(behaviour, store.read(USERS), no_reasons, version)
-    profiles = profiles_of(facts, no_reasons, model, Counts.on(store.spark.sparkContext))
-    told = profiles.select("user_id", F.col("as_of_ts").alias("cutoff_ts"), *READ)
+    told = profiles_at(store, settings, model, shop, behaviour)
     return written(told.join(requests, KEY), folder / "shown")
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from pyspark.sql import DataFrame
 
-from profile_lib.recommend.fitting import FITS, Known
+from profile_lib.recommend.fitting import Known, fit_source
 from profile_lib.recommend.fusion import best_weights, draw_weights, fused
 from profile_lib.recommend.popularity import most_met
 from profile_lib.recommend.protocols import ScoreAll
@@ -88,7 +88,7 @@ class Ways:
             if isinstance(way, PopularitySettings):
                 self._fitted[at] = most_met(split.known, known.n_items)
             else:
-                self._fitted[at] = FITS[way.kind](known, **way.model_dump(exclude={"kind"}))
+                self._fitted[at] = fit_source(known, **way.model_dump())
         return self._fitted[at]
 
     def _sasrec(self, way: SasrecSettings, seed: int) -> tuple[SASRec, list[float]]:

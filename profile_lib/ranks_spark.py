@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from profile_lib.draws import mixed
 from profile_lib.metrics import Floats, interval
 
 SUMS = "total array<double>, n array<double>"
@@ -111,9 +112,6 @@ def paired_interval(
 
 
 def _times(key: np.ndarray, resample: int) -> Floats:
-    """How often each user comes: the keys' bits mixed as SplitMix64 does (Steele et al. 2014)."""
-    bits = key + np.uint64(resample * 0x9E3779B97F4A7C15 % 2**64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = (bits ^ (bits >> np.uint64(shift))) * np.uint64(factor)
-    share = (bits ^ (bits >> np.uint64(31))) / 2.0**64
+    """How often each user comes: a number of SplitMix64's sequence (Steele et al. 2014) a user."""
+    share = mixed(key + np.uint64(resample * 0x9E3779B97F4A7C15 % 2**64))
     return np.searchsorted(AT_MOST, share, side="right").astype(np.float64)

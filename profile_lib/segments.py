@@ -121,6 +121,23 @@ def as_lists(lengths: Longs, values: pa.Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets(lengths), values)
 
 
+def rows_as_lists(rows: Floats) -> pa.ListArray:
+    """(n, size) as n lists of numbers."""
+    return as_lists(np.full(len(rows), rows.shape[1]), pa.array(rows.ravel()))
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A table's column in one piece; not copied where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def in_parts(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+    """The same rows, at most so many at once."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, most):
+            yield batch.slice(start, most)
+
+
 def offsets(lengths: Longs) -> pa.Array:
     """Where lists of these lengths begin and end, laid one after the other."""
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "draws": set(),
     "rules": {"errors"},
     "ranks": {"metrics"},
-    "ranks_spark": {"metrics"},
+    "ranks_spark": {"draws", "metrics"},
     "encoders": {"errors"},
     "timeline": set(),
     "positions": set(),

@@ -7,11 +7,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.recommend.histories import DAY
 from profile_lib.recommend.sources import Asked
 from profile_lib.recommend.top import best
 from profile_lib.segments import Floats, Longs
-
-DAY = 86400
 
 
 def repeats(purchases: DataFrame, usual_share: float, usual_count: float) -> DataFrame:

@@ -1,6 +1,6 @@
 """What the sources name for each user, brought together with who named it and why."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +59,9 @@ class Candidates:
     def is_named(self) -> np.ndarray:
         """(m, S): whether a source names a pair."""
         return ~np.isnan(self.scores)
+
+
+Score = Callable[[Asked, Candidates], Floats]  # (m,) of the candidates, higher is better
 
 
 def candidates(sources: Mapping[str, Source], asked: Asked, k: int) -> Candidates:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from profile_lib.recommend.asking import as_rows
-from profile_lib.segments import Floats, Longs, codes_of
+from profile_lib.segments import Floats, Longs, codes_of, whole
 
 FILE = "items.parquet"
 
@@ -76,5 +76,4 @@ class Catalogue:
 
     def column(self, name: str) -> pa.Array:
         """(n,), null where it isn't known."""
-        column = self.items[name]
-        return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        return whole(self.items[name])

@@ -6,6 +6,7 @@ users or with pairs of either.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -220,6 +221,11 @@ def _near(found: DataFrame, n_items: int) -> sparse.csr_array:
     rows: pa.Table = found.toArrow()
     item, neighbour, weight = (rows[n].to_numpy() for n in ("item", "neighbour", "weight"))
     return similar_items(item, neighbour, weight, n_items)
+
+
+def fit_source(known: Known, *, kind: str, **rules: Any) -> Source:
+    """A source of a kind, by the rules of that kind's settings."""
+    return FITS[kind](known, **rules)
 
 
 FITS: Mapping[str, Callable[..., Source]] = {

@@ -3,7 +3,7 @@
 Strengths are what scores of different sources can be summed by: see `Candidates.strengths`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,20 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from profile_lib import ranks
-from profile_lib.recommend.candidates import Candidates, candidates, met_before, scattered
+from profile_lib.recommend.candidates import (
+    Candidates,
+    Score,
+    candidates,
+    met_before,
+    scattered,
+)
 from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.protocols import ScoreAll, by_histories
 from profile_lib.recommend.sources import Asked, Source
 from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats
+from profile_lib.segments import Floats, in_parts
 
 USERS_AT_ONCE = 256
-Score = Callable[[Asked, Candidates], Floats]  # (m,) of the candidates, higher is better
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,10 @@ def best_weights(
     """
 
     def measured(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for start in range(0, batch.num_rows, USERS_AT_ONCE):
-                part = batch.slice(start, USERS_AT_ONCE)
-                ndcg = _ndcg_by_draw(part, sources, draws, a_source, k)
-                columns = [np.arange(len(draws)), ndcg, np.full(len(draws), part.num_rows)]
-                yield pa.RecordBatch.from_arrays(
-                    [pa.array(c) for c in columns], ["draw", "ndcg", "n"]
-                )
+        for part in in_parts(batches, USERS_AT_ONCE):
+            ndcg = _ndcg_by_draw(part, sources, draws, a_source, k)
+            columns = [np.arange(len(draws)), ndcg, np.full(len(draws), part.num_rows)]
+            yield pa.RecordBatch.from_arrays([pa.array(c) for c in columns], ["draw", "ndcg", "n"])
 
     found = split.mapInArrow(measured, "draw long, ndcg double, n long")
     mean = (F.sum("ndcg") / F.sum("n")).alias("ndcg")

@@ -47,7 +47,7 @@ def nearest_by_inverse(
         raise InputError(
             f"a closed form over {n_items:,} items would hold {n_items**2 * 4 / 2**30:,.1f} GiB in "
             f"one task; wanted at most {item_limit:,} items: take co-occurrence in its place, or "
-            "raise recommend.closed_form_items"
+            "raise the item_limit of the source"
         )
 
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

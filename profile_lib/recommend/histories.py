@@ -20,6 +20,7 @@ LISTS = ("items", "weights", "seconds", "is_bought")
 USERS = {"user_id": "string"}
 CUTOFFS = USERS | {"cutoff_ts": "timestamp"}
 PURCHASE = "purchase"
+DAY = 86400  # seconds
 
 
 def number_items(items: DataFrame) -> DataFrame:

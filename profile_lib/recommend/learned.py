@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,7 +17,7 @@ from profile_lib.recommend.pairs import feature_names, n_of_vectors
 from profile_lib.recommend.reasons import Words
 from profile_lib.recommend.sources import Source
 from profile_lib.recommend.stored import load_sources, save_sources
-from profile_lib.segments import Floats, as_lists
+from profile_lib.segments import Floats, rows_as_lists, whole
 
 ABOUT, TO_TEXTS, TEXTS = "recommender.json", "to_texts.parquet", "texts.parquet"
 
@@ -51,8 +51,8 @@ class Learned:
         self.catalogue.save(folder)
         save_sources(folder, self.sources)
         reader, texts = self.reader, self.reader.texts
-        pq.write_table(pa.table({"vector": _lists(self.to_texts)}), folder / TO_TEXTS)
-        known = {"text": texts.known, "vector": _lists(texts.vectors)}
+        pq.write_table(pa.table({"vector": rows_as_lists(self.to_texts)}), folder / TO_TEXTS)
+        known = {"text": texts.known, "vector": rows_as_lists(texts.vectors)}
         pq.write_table(pa.table(known), folder / TEXTS)
         told = {
             "words": asdict(self.words),
@@ -70,23 +70,16 @@ class Learned:
     @classmethod
     def load(cls, folder: Path) -> "Learned":
         """As it was saved; whether the files are those that were is for the caller."""
-        told = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        size, catalogue = told["text_size"], Catalogue.load(folder)
-        texts = pq.read_table(folder / TEXTS).combine_chunks()
+        told, catalogue = _told(folder), Catalogue.load(folder)
         vectors = pq.read_table(folder / TO_TEXTS).combine_chunks()
-        known = Texts(_whole(texts["text"]), _rows(texts, size), told["text_kinds"], told["gap"])
-        reader = Reader(
-            _whole(catalogue.items["item_id"]),
-            told["weights"],
-            told["contexts"],
-            told["model_version"],
-            told["interest"],
-            known,
-        )
-        sources = load_sources(folder)
-        return cls(
-            catalogue, sources, Words(**told["words"]), reader, _rows(vectors, size), told["decay"]
-        )
+        to_texts = _rows(vectors, told["text_size"])
+        reader, sources = _reader(folder, told, catalogue), load_sources(folder)
+        return cls(catalogue, sources, Words(**told["words"]), reader, to_texts, told["decay"])
+
+
+def load_reader(folder: Path) -> Reader:
+    """What reads profiles alone: the items and the model's version without the sources."""
+    return _reader(folder, _told(folder), Catalogue.load(folder))
 
 
 def version_of(folder: Path) -> str:
@@ -105,14 +98,25 @@ def learned(folder: str, version: str) -> Learned:
     return Learned.load(Path(folder))
 
 
-def _lists(rows: Floats) -> pa.ListArray:
-    values = pa.array(rows.astype(np.float32).ravel())
-    return as_lists(np.full(len(rows), rows.shape[1]), values)
+def _told(folder: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    return told
+
+
+def _reader(folder: Path, told: Mapping[str, Any], catalogue: Catalogue) -> Reader:
+    texts = pq.read_table(folder / TEXTS).combine_chunks()
+    known = Texts(
+        whole(texts["text"]), _rows(texts, told["text_size"]), told["text_kinds"], told["gap"]
+    )
+    return Reader(
+        catalogue.column("item_id"),
+        told["weights"],
+        told["contexts"],
+        told["model_version"],
+        told["interest"],
+        known,
+    )
 
 
 def _rows(table: pa.Table, size: int) -> Floats:
-    return as_rows(_whole(table["vector"]), size)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return as_rows(whole(table["vector"]), size)

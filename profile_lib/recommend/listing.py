@@ -17,7 +17,7 @@ from profile_lib.recommend.learned import Learned, learned
 from profile_lib.recommend.recommender import Lists, Offers, Recommender, Rules
 from profile_lib.recommend.scoring import Ranked
 from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.segments import Longs, as_lists
+from profile_lib.segments import Longs, as_lists, in_parts
 from profile_lib.workers import settle, task_threads
 
 LEARNED = "learned"  # the folder in a recommender's beside its ranker
@@ -109,9 +109,8 @@ def list_items(
         torch.set_num_threads(task_threads())
         known, model = learned(f"{folder}/{LEARNED}", version), _ranker(folder, version)
         listing = Listing.of(known, model, tasks, rules, told.value)
-        for batch in batches:
-            for start in range(0, batch.num_rows, AT_ONCE):
-                yield listing.rows(batch.slice(start, AT_ONCE))
+        for part in in_parts(batches, AT_ONCE):
+            yield listing.rows(part)
 
     return profiles.select(*PROFILE).mapInArrow(rows, LISTED)
 

@@ -7,10 +7,10 @@ import numpy as np
 from profile_lib.recommend.asking import NUMBERS
 from profile_lib.recommend.candidates import Candidates
 from profile_lib.recommend.catalogue import Catalogue
+from profile_lib.recommend.histories import DAY
 from profile_lib.recommend.sources import Asked
 from profile_lib.segments import Floats, Longs
 
-DAY = 86400
 OF_PAIR = (
     "n_sources", "demand", "price_level", "price", "price_level_gap", "category_share",
     "brand_share", "times_met", "steps_since_met", "days_since_met", "times_bought",

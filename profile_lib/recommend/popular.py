@@ -8,12 +8,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.recommend.histories import DAY
 from profile_lib.recommend.sources import NOTHING, Asked
 from profile_lib.recommend.top import best, in_rows
 from profile_lib.segments import Longs
 
 EVERYWHERE = "everywhere"
-DAY = 86400
 
 
 def demand(

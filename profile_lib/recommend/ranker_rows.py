@@ -15,7 +15,7 @@ from profile_lib.recommend.outcomes import Labels, labels
 from profile_lib.recommend.pairs import features
 from profile_lib.recommend.sources import Asked
 from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats, as_lists
+from profile_lib.segments import Floats, in_parts, rows_as_lists
 
 REQUEST = ("user_id", "cutoff_ts")  # what a row is a part of
 ROWS = (
@@ -40,7 +40,7 @@ def ranker_rows(
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         known = learned(folder, version)
-        for part in _parts(batches):
+        for part in in_parts(batches, AT_ONCE):
             yield _rows(known, part, a_source, negatives, seed)
 
     return pasts.mapInArrow(rows, ROWS)
@@ -56,7 +56,7 @@ def shown_rows(shown: DataFrame, folder: str, version: str, *, a_source: int) ->
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         known = learned(folder, version)
-        for part in _parts(batches):
+        for part in in_parts(batches, AT_ONCE):
             asked = known.reader.asked(part)
             texts = known.reader.texts.of(part["query"])
             joining = np.where(np.isnan(texts), asked.joining, texts)
@@ -75,7 +75,7 @@ def found_by_source(pasts: DataFrame, folder: str, version: str, *, a_source: in
 
     def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         known = learned(folder, version)
-        for part in _parts(batches):
+        for part in in_parts(batches, AT_ONCE):
             pairs = candidates(known.sources, known.reader.asked(part), a_source)
             yield _found(pairs, Wanted.of_batch(part))
 
@@ -117,7 +117,7 @@ def _told(
         pa.array(told.is_met.astype(np.int32)),
         pa.array(told.is_bought.astype(np.int32)),
         pa.array(told.weight.astype(np.float64)),
-        as_lists(np.full(len(read), read.shape[1]), pa.array(read.ravel())),
+        rows_as_lists(read),
     ]
     names = [column.split()[0] for column in ROWS.split(", ")]
     return pa.RecordBatch.from_arrays(columns, names)
@@ -132,9 +132,3 @@ def _found(pairs: Candidates, wanted: Wanted) -> pa.RecordBatch:
         pa.array([int(by.sum()) for by in named]),
     ]
     return pa.RecordBatch.from_arrays(columns, ["source", "found", "wanted", "named"])
-
-
-def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        for start in range(0, batch.num_rows, AT_ONCE):
-            yield batch.slice(start, AT_ONCE)

@@ -1,6 +1,6 @@
 """Users in, lists of items with who named them and why out: arrays, for a batch or one user."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from profile_lib.recommend.candidates import (
     Candidates,
+    Score,
     candidates,
     met_before,
     reasons,
@@ -19,8 +20,6 @@ from profile_lib.recommend.diversity import diversified
 from profile_lib.recommend.sources import Asked, Source
 from profile_lib.recommend.top import best
 from profile_lib.segments import Floats, Longs
-
-Score = Callable[[Asked, Candidates], Floats]  # (m,) of the candidates, higher is better
 
 
 @dataclass(frozen=True)
