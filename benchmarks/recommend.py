@@ -170,6 +170,7 @@ def measured(fit: Callable[[], Any], ask: Callable[[Any], int]) -> dict[str, Any
 def ours(shop: MadeShop, settings: Settings, steps: Any, name: str) -> tuple[Callable, Callable]:
     """A source of the settings."""
     source, known = settings.recommend.chosen[name], shop.known(settings, steps)
+    n_items = shop.n_items
 
     def fit() -> Any:
         return fit_source(known, **source.model_dump())
@@ -182,8 +183,8 @@ def ours(shop: MadeShop, settings: Settings, steps: Any, name: str) -> tuple[Cal
                 for start in range(0, batch.num_rows, AT_ONCE):
                     met = Histories.of_batch(batch.slice(start, AT_ONCE))
                     found = model.scores(by_histories(met), most)
-                    rows = np.repeat(np.arange(met.n), np.diff(found.indptr)) * shop.n_items
-                    is_met = np.isin(rows + found.indices, met.of * shop.n_items + met.items)
+                    rows = np.repeat(np.arange(met.n), np.diff(found.indptr)) * n_items
+                    is_met = np.isin(rows + found.indices, met.of * n_items + met.items)
                     found.data[is_met] = -np.inf
                     yield pa.RecordBatch.from_arrays([pa.array([best(found, K).nnz])], ["n"])
 
