@@ -28,7 +28,7 @@ from profile_lib.recommend.asking import CONTEXTS, NUMBERS, READ
 from profile_lib.recommend.candidates import Candidates, candidates, met_before
 from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats
+from profile_lib.segments import Floats, place_within
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 
@@ -94,7 +94,7 @@ def found(asked: DataFrame, known: Learned, k: int, ways: dict[str, Any]) -> dic
 
 def _hits(pairs: Candidates, scores: Floats, wanted: Wanted, k: int) -> int:
     order = np.lexsort((-scores, pairs.user))
-    place = np.arange(len(order)) - np.searchsorted(pairs.user[order], pairs.user[order])
+    place = place_within(pairs.user[order])
     first = order[(place < k) & (scores[order] > -np.inf)]
     listed = pairs.where(np.isin(np.arange(len(pairs.user)), first))
     return int(listed.has(wanted.user, wanted.item).sum())

@@ -39,7 +39,7 @@ from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.listing import Listing
 from profile_lib.recommend.recommender import Offers, Rules
 from profile_lib.recommend.search import rerank_results
-from profile_lib.segments import in_parts
+from profile_lib.segments import in_parts, place_within
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import IDENTITY
@@ -147,7 +147,7 @@ def _measured(part: pa.RecordBatch, listing: Listing) -> Iterator[pa.RecordBatch
     for how_far in HOW_FAR:
         order = rerank_results(listing, asked, part["query"], user, item.astype(np.int64), how_far)
         rank = np.empty(len(user))
-        rank[order] = np.arange(len(user)) - np.searchsorted(user, user[order]) + 1
+        rank[order] = place_within(user[order]) + 1
         of = ranks.by_user(user[gain > 0], rank[gain > 0], gain[gain > 0], K)
         columns = [
             part["user_id"], part["request"], np.full(part.num_rows, how_far), of["ndcg"],

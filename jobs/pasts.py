@@ -15,7 +15,7 @@ from profile_lib.inference.udf import Counts
 from profile_lib.recommend.asking import READ
 from profile_lib.recommend.outcomes import met_after
 from profile_lib.sections.recommending import RecommendSettings
-from profile_lib.spark import kept
+from profile_lib.spark import draw, kept
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, USERS
 from profile_lib.timeline import midnight
@@ -93,8 +93,7 @@ def drawn(cutoffs: DataFrame, given: RecommendSettings) -> DataFrame:
         return cutoffs.withColumn("row_hash", F.lit(0).cast("long"))  # of none
     share = F.create_map(*[F.lit(x) for split, n in n_of.items() for x in (split, most[split] / n)])
     hashed = cutoffs.withColumn("row_hash", F.xxhash64("user_id", "cutoff_ts"))
-    draw = F.pmod(F.xxhash64(F.lit(given.seed), "row_hash"), F.lit(1_000_000)) / 1_000_000
-    return hashed.where(draw < share[F.col("split")])
+    return hashed.where(draw(F.lit(given.seed), "row_hash") < share[F.col("split")])
 
 
 def written(frame: DataFrame, folder: Path) -> DataFrame:

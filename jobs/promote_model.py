@@ -17,6 +17,7 @@ from profile_lib.features.tokens import add_tokens
 from profile_lib.inference.udf import Counts, add_predictions
 from profile_lib.model.about import read_about
 from profile_lib.model.tasks import TaskSpec
+from profile_lib.spark import draw
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import BEFORE, CHALLENGER, CHAMPION, Tracker
@@ -74,8 +75,8 @@ def _lead(
     given, task = settings.training, _task(settings)
     examples = store.read(EXAMPLES).where("split = 'test'").where(task.answer.isNotNull())
     n = examples.count()
-    draw = F.pmod(F.xxhash64("user_id", "cutoff_ts"), F.lit(1_000_000)) / 1_000_000
-    sample = examples.where(draw < min(1.0, given.evaluation_rows / max(n, 1)))
+    share = min(1.0, given.evaluation_rows / max(n, 1))
+    sample = examples.where(draw("user_id", "cutoff_ts") < share)
     with TemporaryDirectory(dir=settings.paths.work) as scratch:
         ways = {}
         for alias, version in versions.items():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profile_lib.metrics import Floats, Labels, bootstrap_weights, interval
+from profile_lib.segments import place_within
 
 MEASURES = ("precision", "recall", "f1", "hit_rate", "ndcg", "mrr", "map")
 
@@ -25,7 +26,7 @@ def full_ranks(scores: Floats, user: Labels, item: Labels, gain: Floats) -> Floa
     own = scores[user, item]
     at_or_above = np.count_nonzero(scores[user] >= own[:, None], axis=1)
     order = np.lexsort((gain, -own, user))
-    nth = _number_within(user[order])
+    nth = place_within(user[order]) + 1
     u, o = user[order], own[order]
     is_last = np.append((u[1:] != u[:-1]) | (o[1:] != o[:-1]), True)
     ends = np.flatnonzero(is_last)
@@ -48,7 +49,7 @@ def by_user(user: Labels, rank: Floats, gain: Floats, k: int) -> dict[str, Float
 
     order, best = np.lexsort((rank, place)), np.lexsort((-gain, place))
     nth, nth_at_best = np.empty(len(rank)), np.empty(len(rank))
-    nth[order], nth_at_best[best] = _number_within(place[order]), _number_within(place[best])
+    nth[order], nth_at_best[best] = place_within(place[order]) + 1, place_within(place[best]) + 1
     is_hit = rank <= k
     hits, n = total(is_hit), total(np.ones(len(rank)))
     ideal = total(np.where(nth_at_best <= k, gain / np.log2(nth_at_best + 1), 0))
@@ -72,7 +73,7 @@ def auc_by_user(user: Labels, rank: Floats, n_items: Labels) -> Floats:
     names, place = np.unique(user, return_inverse=True)
     order = np.lexsort((rank, place))
     nth = np.empty(len(rank))
-    nth[order] = _number_within(place[order])
+    nth[order] = place_within(place[order]) + 1
     n = np.bincount(place, minlength=len(names))
     last = n_items[place] - n[place] + nth  # an item without a rank is the last
     others_before = np.bincount(place, np.minimum(rank, last) - nth, len(names))
@@ -106,10 +107,3 @@ def paired_interval(
     difference = ours - theirs
     weights = bootstrap_weights(np.arange(len(difference)), n_resamples, seed)
     return interval([float(np.average(difference, weights=w)) for w in weights if w.any()])
-
-
-def _number_within(group: Labels) -> Floats:
-    """From 1 within each run of equal values."""
-    starts = np.flatnonzero(np.append(True, np.diff(group) != 0))
-    lengths = np.diff(np.append(starts, len(group)))
-    return np.arange(1, len(group) + 1) - np.repeat(starts, lengths).astype(float)

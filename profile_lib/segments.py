@@ -96,6 +96,16 @@ def changes(*columns: Numbers) -> Flags:
     return is_new
 
 
+def place_within(group: Numbers) -> Longs:
+    """(n,): the place of each row in its group, from 0, where a group's rows stand side by side.
+
+    >>> place_within(np.array([4, 4, 7, 7, 7])).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    is_first = changes(group)
+    return np.arange(len(group)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
+
+
 def first_of_each(keys: Longs) -> tuple[Longs, Longs]:
     """The row of each different key's first appearance, in order; and each row's place in that.
 

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.sections.running import SparkSettings
+
+DRAWS = 1_000_000  # values that a draw may have
 
 
 def start_spark(settings: SparkSettings, app: str) -> SparkSession:
@@ -38,6 +41,11 @@ def start_spark(settings: SparkSettings, app: str) -> SparkSession:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel(settings.log_level)
     return spark
+
+
+def draw(*columns: Column | str) -> Column:
+    """Column: a number from 0 to below 1 for each row, the same for the same values, by hash."""
+    return F.pmod(F.xxhash64(*columns), F.lit(DRAWS)) / DRAWS
 
 
 @contextmanager

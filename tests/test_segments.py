@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profile_lib.segments import Segments, as_lists, codes_of, first_of_each, in_order, whole_groups
+from profile_lib.segments import (
+    Segments,
+    as_lists,
+    codes_of,
+    first_of_each,
+    in_order,
+    place_within,
+    whole_groups,
+)
 
 rows = st.tuples(
     st.integers(0, 6), st.integers(-1, 3), st.floats(-1e6, 1e6, allow_nan=False), st.booleans()
@@ -25,6 +33,7 @@ def columns(log: list[tuple]) -> tuple[np.ndarray, ...]:
 def test_groups_are_counted_and_searched_as_a_loop_over_them_does(log):
     of, code, value, where = columns(log)
     segments = Segments(of, N)
+    assert place_within(of).tolist() == [of[:i].tolist().count(of[i]) for i in range(len(log))]
     for group in range(N):
         own = [i for i, row in enumerate(log) if row[0] == group]
         true = [i for i in own if where[i]]

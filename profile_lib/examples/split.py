@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.spark import draw
+
 
 def split_by_time(
     cutoffs: DataFrame, validation_from: datetime, test_from: datetime, horizon: timedelta
@@ -33,8 +35,8 @@ def sample_negatives(examples: DataFrame, kept: float, seed: int) -> DataFrame:
     `sampling_weight` is 1 / probability of being kept, so that weighted means stay those of all.
     """
     is_sampled = (F.col("split") == "train") & (F.col("buys") == 0)
-    draw = F.pmod(F.xxhash64(F.lit(seed), "user_id", "cutoff_ts"), F.lit(1_000_000)) / 1_000_000
-    return examples.where(~is_sampled | (draw < kept)).withColumn(
+    is_drawn = draw(F.lit(seed), "user_id", "cutoff_ts") < kept
+    return examples.where(~is_sampled | is_drawn).withColumn(
         "sampling_weight", F.when(is_sampled, 1.0 / kept).otherwise(1.0)
     )
 

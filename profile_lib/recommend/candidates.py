@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from profile_lib.recommend.sources import NOTHING, Asked, Source
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats, Longs, place_within
 
 UNKNOWN = (np.nan, 0.0, np.nan)  # score, strength and place of what a source does not name
 
@@ -102,7 +102,7 @@ def named(
 def strongest(pairs: Candidates, k: int) -> Candidates:
     """Of each user the k of the greatest sum of strengths, equal ones by their items' numbers."""
     order = np.lexsort((-pairs.strengths.sum(axis=1), pairs.user))
-    place = np.arange(len(order)) - np.searchsorted(pairs.user, pairs.user)
+    place = place_within(pairs.user)
     is_kept = np.zeros(len(order), bool)
     is_kept[order[place < k]] = True
     return pairs.where(is_kept)

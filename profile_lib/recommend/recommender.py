@@ -19,7 +19,7 @@ from profile_lib.recommend.catalogue import Catalogue
 from profile_lib.recommend.diversity import diversified
 from profile_lib.recommend.sources import Asked, Source
 from profile_lib.recommend.top import best
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats, Longs, place_within
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Recommender:
         )
         listed = pairs.of(user, item)
         source, because = reasons(self.sources, asked, pairs, listed)
-        rank = np.arange(len(user)) - np.searchsorted(user, user) + 1
+        rank = place_within(user) + 1
         named = pairs.is_named[listed]
         return Lists(pairs.sources, user, rank, item, score, named, source, because)
 

@@ -4,19 +4,14 @@ SASRec (Kang & McAuley 2018): a causal transformer over the items met, scored ag
 own vectors. Trained in `sasrec_training.py`.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-from profile_lib.errors import InputError
 from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.sources import NOTHING, Asked
 from profile_lib.recommend.top import best_of_all
@@ -122,21 +117,3 @@ def last_steps(steps: Histories, longest: int) -> tuple[Longs, Longs]:
     rows = np.zeros((steps.n, n_steps.max(initial=0)), np.int64)
     rows[of, n_steps[of] - 1 - steps.steps_ago[kept]] = items
     return rows, n_steps
-
-
-def save_sasrec(folder: str, model: SASRec) -> None:
-    """Write weights and shape to one file in `folder`."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, Path(folder) / WEIGHTS, {"shape": json.dumps(asdict(model.shape))})
-
-
-def load_sasrec(folder: str) -> SASRec:
-    """The model as it was saved. Raises InputError where there is none."""
-    path = Path(folder) / WEIGHTS
-    if not path.is_file():
-        raise InputError(f"{folder}: no {WEIGHTS}; wanted a trained model: train it first")
-    with safe_open(path, "pt") as file:
-        model = SASRec(Shape(**json.loads(file.metadata()["shape"])))
-        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    return model.eval()

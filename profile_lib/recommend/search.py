@@ -8,7 +8,7 @@ import pyarrow as pa
 from profile_lib.recommend.candidates import named
 from profile_lib.recommend.listing import Listing
 from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats, Longs, place_within
 
 
 def rerank_results(
@@ -52,5 +52,5 @@ def _places(user: Longs, scores: Floats) -> Floats:
     their order."""
     order = np.lexsort((np.arange(len(user)), -scores, user))
     place = np.empty(len(user))
-    place[order] = np.arange(len(user)) - np.searchsorted(user[order], user[order]) + 1
+    place[order] = place_within(user[order]) + 1
     return place

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from profile_lib.segments import Floats, Longs
+from profile_lib.segments import Floats, Longs, place_within
 
 LONG = 4  # times as long as what is kept
 
@@ -21,7 +21,7 @@ def best(scores: sparse.csr_array, k: int) -> sparse.csr_array:
     user, item, score = user[known], item[known], score[known]
     order = np.lexsort((item, -score, user))
     user = user[order]
-    place = np.arange(len(user)) - np.searchsorted(user, user)
+    place = place_within(user)
     kept = order[place < k]
     return in_rows(score[kept], item[kept], np.bincount(user[place < k], minlength=n), scores.shape)
 

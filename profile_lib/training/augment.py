@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from profile_lib.draws import uniform
+from profile_lib.segments import place_within
 from profile_lib.training.batches import Batch, trim
 from profile_lib.training.plan import Augmentation
 
@@ -119,7 +120,7 @@ def cut_pieces(
     is_end = (flat == separator_id) | np.append(row[1:] != row[:-1], True)
     end = np.flatnonzero(is_end)
     start = np.append(0, end[:-1] + 1)[: len(end)]
-    place = np.arange(len(start)) - np.searchsorted(row[start], row[start])
+    place = place_within(row[start])
     return flat, Pieces(row[start], place, start, end - start + 1)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from profile_lib import metrics, ranks
+from profile_lib.segments import place_within
 from profile_lib.training.snapshot import REQUEST
 
 K = 10  # places of a list that are looked at
@@ -63,7 +64,6 @@ def _ranks(request: np.ndarray, said: np.ndarray, is_wanted: np.ndarray) -> np.n
     """The rank of each wanted part among those of its request, behind all that score as high and
     are not wanted."""
     order = np.lexsort((is_wanted, -said, request))
-    start = np.searchsorted(request[order], request[order])
     rank = np.empty(len(order))
-    rank[order] = np.arange(len(order)) - start + 1
+    rank[order] = place_within(request[order]) + 1
     return rank[is_wanted]

@@ -6,7 +6,7 @@ import torch
 
 from profile_lib.errors import InputError
 from profile_lib.recommend.protocols import leave_one_out, ranks_of
-from profile_lib.recommend.sasrec import SASRec, Shape, last_steps, load_sasrec, save_sasrec
+from profile_lib.recommend.sasrec import SASRec, Shape, last_steps
 from profile_lib.recommend.sasrec_training import (
     Plan,
     fit_sasrec,
@@ -61,18 +61,6 @@ def test_a_user_alone_is_scored_as_among_others(fitted):
     alone = np.vstack([fitted[0].all_scores(walks_asked([walk])) for walk in walks])
     assert alone == pytest.approx(together, abs=1e-5)
     assert np.isneginf(together[2]).all()
-
-
-def test_a_saved_model_says_the_same(fitted, tmp_path):
-    save_sasrec(str(tmp_path), fitted[0])
-    asked = walks_asked([(0, 1), (5,)])
-    again = load_sasrec(str(tmp_path)).all_scores(asked)
-    assert np.array_equal(again, fitted[0].all_scores(asked))
-
-
-def test_a_model_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no sasrec.safetensors"):
-        load_sasrec(str(tmp_path))
 
 
 def test_a_step_sees_none_after_it():
