@@ -1,6 +1,6 @@
 """events, items and the model that serves → what recommenders learn of a shop, as of any moment."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from profile_lib.segments import Floats, rows_as_lists, whole
 from profile_lib.spark import kept
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
+from profile_lib.timeline import last_known
 
 OF_CATALOGUE = ("item_id", "title", "category", "brand", "price", "price_level")
 
@@ -64,9 +65,7 @@ class KnownShop:
     @property
     def now(self) -> datetime:
         """Just after the last that happened or arrived."""
-        last = F.max(F.unix_micros(F.greatest("event_ts", "ingest_ts")))
-        micros = self.events.agg(last).collect()[0][0]
-        return datetime.fromtimestamp((micros or 0) / 1e6, UTC) + timedelta(seconds=1)
+        return last_known(self.events) + timedelta(seconds=1)
 
     @property
     def targets(self) -> DataFrame:

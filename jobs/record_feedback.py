@@ -5,10 +5,9 @@ With a date only of the days that what arrived on it can concern, and of those n
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from jobs.command import main
 from profile_lib.config import Settings
@@ -26,6 +25,7 @@ from profile_lib.tables import (
     FEEDBACK_MEASURES,
     IMPRESSIONS,
 )
+from profile_lib.timeline import last_known
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
@@ -35,7 +35,7 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     not those of the settings.
     """
     given = settings.feedback
-    known_until = _known_until(store.read(EVENTS))
+    known_until = last_known(store.read(EVENTS))
     if day is None:
         store.replace(FEEDBACK, _feedback(store, given, known_until))
         _measure(store, given)
@@ -46,14 +46,6 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         store.upsert(FEEDBACK, again.where(where).subtract(stored))  # what is new, no more
         _measure(store, given, where)
     read_experiments(store, given, known_until.date())
-
-
-def _known_until(events: DataFrame) -> datetime:
-    last = F.unix_micros(F.max(F.greatest("event_ts", "ingest_ts")))
-    micros = events.agg(last).collect()[0][0]
-    if micros is None:
-        raise InputError("events: there are none; run python jobs/ingest_events.py first")
-    return datetime.fromtimestamp(micros / 1e6, UTC)
 
 
 def _days_concerned(store: Store, given: FeedbackSettings, day: date) -> set[date]:

@@ -42,9 +42,7 @@ def write_shown(
     counts = slot_counts(feedback).toArrow()  # grows with items
     columns = (counts[name].to_numpy() for name in ("item_id", "slot", "n_shown", "n_clicked"))
     examples = ranking_examples(feedback, examination(*columns), given.most_weight)
-    requests = _requests(
-        examples.join(feedback.select("impression_id", "query"), "impression_id"), shop
-    )
+    requests = _requests(examples, shop)
     cutoffs = requests.select(*KEY)
     known = known_events(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)
     behaviour = build_behaviour(known, shop.items, **settings.behaviour_rules())

@@ -2,13 +2,24 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from pyspark.sql import Column, WindowSpec
+from pyspark.sql import Column, DataFrame, WindowSpec
 from pyspark.sql import functions as F
+
+from profile_lib.errors import InputError
 
 
 def midnight(day: str) -> datetime:
     """The first moment of a day such as 2016-09-01, UTC."""
     return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
+
+
+def last_known(events: DataFrame) -> datetime:
+    """The last moment at which an event happened or arrived. Raises InputError where none has."""
+    last = F.unix_micros(F.max(F.greatest("event_ts", "ingest_ts")))
+    micros = events.agg(last).collect()[0][0]
+    if micros is None:
+        raise InputError("events: there are none; run python jobs/ingest_events.py first")
+    return datetime.fromtimestamp(micros / 1e6, UTC)
 
 
 def seconds(later: Column, earlier: Column) -> Column:

@@ -18,7 +18,7 @@ MOST_ROUNDS, ENOUGH = 10_000, 1e-6  # of the fit, and what moves less is there
 def ranking_examples(
     feedback: DataFrame, examination: Mapping[int, float], most_weight: float
 ) -> DataFrame:
-    """One row a complete impression: its ids, slot, shown_ts (what is known before it is input),
+    """One row a complete impression: its ids, slot, query, shown_ts (known is what came before),
     `label` (3 bought, 2 in the cart, 1 clicked, else 0) and `weight`.
 
     Of a positive label the weight is one over the slot's `examination`, at most `most_weight`: a
@@ -36,9 +36,9 @@ def ranking_examples(
     ]
     label = F.when(F.col("is_bought"), BOUGHT).when(F.col("is_carted"), CARTED)
     label = label.when(F.col("is_clicked"), CLICKED).otherwise(0)
-    ids = ("impression_id", "request_id", "user_id", "item_id", "slot", "shown_ts")
+    told = ("impression_id", "request_id", "user_id", "item_id", "slot", "shown_ts", "query")
     weight = F.when(label > 0, F.create_map(*weights)[F.col("slot")]).otherwise(1.0)
-    return done.select(*ids, label.alias("label"), weight.alias("weight"))
+    return done.select(*told, label.alias("label"), weight.alias("weight"))
 
 
 def slot_counts(feedback: DataFrame) -> DataFrame:
