@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import matplotlib
@@ -84,11 +86,18 @@ def test_the_notebook_walks_the_whole_way(shop):
     assert_whole(shop[0])
 
 
-def test_the_second_notebook_lists_items_and_lists_follow_the_profiles(shop, capsys):
+@pytest.fixture(scope="module")
+def listing_shop(shop) -> tuple[Store, Settings, str]:
+    """The same after the second notebook, and what that told."""
     store, settings = shop
     assert show_what_is_viewed(store, settings) > FEW_CLICKS
-    runpy.run_path(str(ROOT / "notebooks" / "02_from_profiles_to_lists.py"))
-    told = capsys.readouterr().out
+    with redirect_stdout(StringIO()) as told:
+        runpy.run_path(str(ROOT / "notebooks" / "02_from_profiles_to_lists.py"))
+    return store, settings, told.getvalue()
+
+
+def test_the_second_notebook_lists_items_and_lists_follow_the_profiles(listing_shop):
+    store, settings, told = listing_shop
     assert "left out" not in told  # it learned of what was shown
     assert "cluster 1: " in told
     assert_listed(store, settings)
@@ -97,8 +106,10 @@ def test_the_second_notebook_lists_items_and_lists_follow_the_profiles(shop, cap
     assert_gone_is_unlisted(store, settings)
 
 
-def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recommended(shop, store):
-    settings = shop[1]
+def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recommended(
+    listing_shop, store
+):
+    settings = listing_shop[1]
     with pytest.raises(InputError, match="items: no items, so there is nothing to recommend"):
         fit_recommender.run(empty_shop(store), settings, None)
     rows = store.spark.createDataFrame([profile("ann", model_version="m")], USER_PROFILES.schema)
