@@ -61,64 +61,27 @@ class Known:
         return len(self.vectors)
 
 
-def fit_neighbours(
-    known: Known,
-    *,
-    similarity: str,
-    window: int,
-    gap_power: float,
-    backward: float,
-    shrink: float,
-    most: int,
-    decay: float,
-) -> ItemToItem:
-    """Items that are met near each other: see `item_neighbours`."""
-    found = item_neighbours(
-        known.histories,
-        similarity=similarity,
-        window=window,
-        gap_power=gap_power,
-        backward=backward,
-        shrink=shrink,
-        most=most,
-    )
+def fit_neighbours(known: Known, *, decay: float, **rules: Any) -> ItemToItem:
+    """Items that are met near each other, by the rules of `item_neighbours`."""
+    return ItemToItem(_near(item_neighbours(known.histories, **rules), known.n_items), decay)
+
+
+def fit_ease(known: Known, *, decay: float, **rules: Any) -> ItemToItem:
+    """Items by those met with them, in closed form, by the rules of `ease_neighbours`."""
+    found = ease_neighbours(known.histories, n_items=known.n_items, **rules)
     return ItemToItem(_near(found, known.n_items), decay)
 
 
-def fit_ease(known: Known, *, l2: float, most: int, item_limit: int, decay: float) -> ItemToItem:
-    """Items by those met with them, in closed form: see `ease_neighbours`."""
-    found = ease_neighbours(
-        known.histories, n_items=known.n_items, l2=l2, most=most, item_limit=item_limit
-    )
+def fit_ridge(known: Known, *, decay: float, **rules: Any) -> ItemToItem:
+    """Items by those met before them, in closed form, by the rules of `ridge_neighbours`."""
+    found = ridge_neighbours(known.histories, n_items=known.n_items, decay=decay, **rules)
     return ItemToItem(_near(found, known.n_items), decay)
 
 
-def fit_ridge(
-    known: Known, *, l2: float, most: int, item_limit: int, decay: float, future_decay: float
-) -> ItemToItem:
-    """Items by those met before them, in closed form: see `ridge_neighbours`."""
-    found = ridge_neighbours(
-        known.histories,
-        n_items=known.n_items,
-        decay=decay,
-        future_decay=future_decay,
-        l2=l2,
-        most=most,
-        item_limit=item_limit,
-    )
-    return ItemToItem(_near(found, known.n_items), decay)
-
-
-def fit_als(known: Known, *, rank: int, iterations: int, alpha: float, l2: float) -> Factors:
-    """Items by alternating least squares: see `fit_factors`."""
+def fit_als(known: Known, *, alpha: float, l2: float, **rules: Any) -> Factors:
+    """Items by alternating least squares, by the rules of `fit_factors`."""
     items = fit_factors(
-        known.histories,
-        n_items=known.n_items,
-        rank=rank,
-        iterations=iterations,
-        alpha=alpha,
-        l2=l2,
-        seed=known.seed,
+        known.histories, n_items=known.n_items, alpha=alpha, l2=l2, seed=known.seed, **rules
     )
     return Factors(items, index_of(items, known.exact_below), alpha, l2)
 
