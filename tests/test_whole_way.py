@@ -112,6 +112,9 @@ def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recomm
     settings = listing_shop[1]
     with pytest.raises(InputError, match="items: no items, so there is nothing to recommend"):
         fit_recommender.run(empty_shop(store), settings, None)
+    unfitted = with_values(settings, {"recommend.name": "unfitted"})
+    with pytest.raises(InputError, match="unfitted: no model.json; .* a recommender fit_recommend"):
+        recommend_items.run(store, unfitted, None)
     rows = store.spark.createDataFrame([profile("ann", model_version="m")], USER_PROFILES.schema)
     store.replace(USER_PROFILES, rows)
     with pytest.raises(InputError, match="learned of profiles by .*, but user_profiles are by m,"):

@@ -30,7 +30,10 @@ def read_about(folder: str) -> About:
     """
     path = Path(folder) / ABOUT
     if not path.is_file():
-        raise InputError(f"{folder}: no {ABOUT}; run train_model first, or name its folder")
+        raise InputError(
+            f"{folder}: no {ABOUT}; run train_model first, for a recommender fit_recommender, or "
+            "name its folder"
+        )
     try:
         return About.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
