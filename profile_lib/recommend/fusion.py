@@ -24,7 +24,7 @@ from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.protocols import ScoreAll, by_histories
 from profile_lib.recommend.sources import Asked, Source
 from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats, in_parts
+from profile_lib.segments import Floats, in_parts, place_within
 
 USERS_AT_ONCE = 256
 
@@ -90,7 +90,7 @@ def _ndcg_by_draw(
     pairs = pairs.where(~met_before(asked, pairs, bought=False))
     strengths, is_named = pairs.strengths, pairs.has(wanted.user, wanted.item)
     place = pairs.of(wanted.user[is_named], wanted.item[is_named])
-    column = np.arange(len(pairs.user)) - np.searchsorted(pairs.user, pairs.user)
+    column = place_within(pairs.user)
     scores = np.full((batch.num_rows, column.max(initial=0) + 1), -np.inf, np.float32)
     named = Wanted(wanted.user[is_named], column[place], wanted.gain[is_named])
     rank = np.full(len(wanted.user), np.inf)
