@@ -16,7 +16,7 @@ benchmarks/results/recommend.json.
 
 import argparse
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +122,7 @@ def truly(asked: DataFrame, shop: KnownShop, settings: Settings, identity: DataF
         F.col("rows.item").alias("items"),
         F.col("rows.appeal").cast("array<float>").alias("gains"),
     )
-    told = asked.drop("gains").join(lists, KEY).where(F.size("items") > 1)
-    return told.withColumn("is_new", F.lit(True))
+    return asked.drop("gains").join(lists, KEY).where(F.size("items") > 1)
 
 
 def measured(requests: DataFrame, listing: Listing) -> DataFrame:
@@ -157,14 +156,14 @@ def _measured(part: pa.RecordBatch, listing: Listing) -> Iterator[pa.RecordBatch
         yield pa.RecordBatch.from_arrays([pa.array(c) for c in columns], names)
 
 
-def told(found: DataFrame) -> dict[str, Any]:
+def told(found: DataFrame, measures: Sequence[str]) -> dict[str, Any]:
     """how far → means over the requests, and the interval of the lead, the users resampled."""
     frame = found.toPandas().sort_values(["how_far", "request"])  # the test's requests
     by = {how_far: rows.set_index("request") for how_far, rows in frame.groupby("how_far")}
     engine = by[0.0]
     result: dict[str, Any] = {"requests": len(engine), "users": engine["user_id"].nunique()}
     for how_far, rows in by.items():
-        entry = {name: round(float(rows[name].mean()), 4) for name in ("ndcg", "mrr")}
+        entry = {name: round(float(rows[name].mean()), 4) for name in measures}
         lead = (rows["ndcg"] - engine["ndcg"]).groupby(engine["user_id"]).mean().to_numpy()
         interval = ranks.paired_interval(lead, np.zeros(len(lead)), RESAMPLES, seed=1)
         entry["ndcg_lead"] = [round(x, 4) for x in interval or ()]
@@ -193,6 +192,7 @@ def main() -> None:
         requests = truly(asked, shop, settings, store.read(IDENTITY))
     else:
         requests = met_next(asked, habit(shop, settings), shop.numbers)
+    measures = ("ndcg",) if given.truth else ("ndcg", "mrr")  # by truth every result has a gain
     known = Learned.load(Path(settings.paths.work) / f"train_{rules.name}" / PAST)
     ranker = load_model(f"{settings.paths.models}/{rules.name}", with_encoder=False)[0]
     offers, lists = Offers.all(len(known.catalogue)), Rules(**rules.lists.model_dump())
@@ -201,11 +201,11 @@ def main() -> None:
         "test_cutoffs": pasts.where("split = 'test'").count(),
         "right_after_a_search_or_listing": asked.count(),
         "engine": "most wanted" if given.truth else "habit",
-        "of all": told(measured(requests, listing)),
-        "of those who meet it for the first time": told(
-            measured(requests.where("is_new"), listing)
-        ),
+        "of all": told(measured(requests, listing), measures),
     }
+    if not given.truth:
+        first = measured(requests.where("is_new"), listing)
+        result["of those who meet it for the first time"] = told(first, measures)
     print(result)
     save("recommend", f"search, {Path(given.config).stem}", result)
 
