@@ -16,10 +16,10 @@ MAY_IMPORT = {
     "metrics": set(),
     "draws": set(),
     "rules": {"errors"},
-    "ranks": {"metrics"},
+    "ranks": {"metrics", "segments"},
     "ranks_spark": {"draws", "metrics"},
     "encoders": {"errors"},
-    "timeline": set(),
+    "timeline": {"errors"},
     "positions": set(),
     "prefetch": set(),
     "segments": set(),
@@ -34,10 +34,12 @@ MAY_IMPORT = {
     "store": {"errors", "tables", "migration", "commits", "merge", "change_feed", "spark"},
     "events": {"errors", "tables", "segments"},
     "features": {"errors", "tables", "segments", "workers"},
-    "examples": {"timeline"},
+    "examples": {"spark", "timeline"},
     "model": {"errors"},
     "tracking": {"errors"},
-    "training": {"errors", "draws", "metrics", "model", "positions", "prefetch", "ranks"},
+    "training": {
+        "errors", "draws", "metrics", "model", "positions", "prefetch", "ranks", "segments"
+    },  # fmt: skip
     "inference": {"errors", "tables", "model", "positions", "prefetch", "workers"},
     "profiles": {"tables", "merge"},
     "recommend": {"draws", "errors", "model", "ranks", "segments", "workers"},
