@@ -38,8 +38,15 @@ MAY_IMPORT = {
     "model": {"errors"},
     "tracking": {"errors"},
     "training": {
-        "errors", "draws", "metrics", "model", "positions", "prefetch", "ranks", "segments"
-    },  # fmt: skip
+        "errors",
+        "draws",
+        "metrics",
+        "model",
+        "positions",
+        "prefetch",
+        "ranks",
+        "segments",
+    },
     "inference": {"errors", "tables", "model", "positions", "prefetch", "workers"},
     "profiles": {"tables", "merge"},
     "recommend": {"draws", "errors", "model", "ranks", "segments", "workers"},
