@@ -28,7 +28,7 @@ from profile_lib.recommend.asking import CONTEXTS, NUMBERS, READ
 from profile_lib.recommend.candidates import Candidates, candidates, met_before
 from profile_lib.recommend.learned import Learned
 from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats, place_within
+from profile_lib.segments import Floats, in_parts, place_within
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 
@@ -75,18 +75,14 @@ def found(asked: DataFrame, known: Learned, k: int, ways: dict[str, Any]) -> dic
     """way → the share of the rows whose next item is among the first k that it lists."""
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for start in range(0, batch.num_rows, AT_ONCE):
-                part = batch.slice(start, AT_ONCE)
-                users = known.reader.asked(part)
-                pairs = candidates(known.sources, users, NAMED)
-                pairs = pairs.where(~met_before(users, pairs, bought=False))
-                wanted = Wanted.of_batch(part)
-                hits = [_hits(pairs, score(pairs), wanted, k) for score in ways.values()]
-                columns = [list(ways), hits, [part.num_rows] * len(hits)]
-                yield pa.RecordBatch.from_arrays(
-                    [pa.array(c) for c in columns], ["way", "hits", "n"]
-                )
+        for part in in_parts(batches, AT_ONCE):
+            users = known.reader.asked(part)
+            pairs = candidates(known.sources, users, NAMED)
+            pairs = pairs.where(~met_before(users, pairs, bought=False))
+            wanted = Wanted.of_batch(part)
+            hits = [_hits(pairs, score(pairs), wanted, k) for score in ways.values()]
+            columns = [list(ways), hits, [part.num_rows] * len(hits)]
+            yield pa.RecordBatch.from_arrays([pa.array(c) for c in columns], ["way", "hits", "n"])
 
     sums = asked.mapInArrow(count, ASKED).groupBy("way").agg(F.sum("hits") / F.sum("n"))
     return {way: round(share, 4) for way, share in sums.collect()}

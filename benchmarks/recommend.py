@@ -46,6 +46,7 @@ from profile_lib.recommend.protocols import by_histories
 from profile_lib.recommend.recommender import Offers, Rules
 from profile_lib.recommend.serving import Server, as_batch
 from profile_lib.recommend.top import best
+from profile_lib.segments import in_parts
 from profile_lib.spark import kept, start_spark
 
 WANTED = {"p99_ms": 10, "requests_a_second": 1000}
@@ -179,14 +180,13 @@ def ours(shop: MadeShop, settings: Settings, steps: Any, name: str) -> tuple[Cal
         most = K + settings.recommend.most_steps
 
         def listed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                for start in range(0, batch.num_rows, AT_ONCE):
-                    met = Histories.of_batch(batch.slice(start, AT_ONCE))
-                    found = model.scores(by_histories(met), most)
-                    rows = np.repeat(np.arange(met.n), np.diff(found.indptr)) * n_items
-                    is_met = np.isin(rows + found.indices, met.of * n_items + met.items)
-                    found.data[is_met] = -np.inf
-                    yield pa.RecordBatch.from_arrays([pa.array([best(found, K).nnz])], ["n"])
+            for part in in_parts(batches, AT_ONCE):
+                met = Histories.of_batch(part)
+                found = model.scores(by_histories(met), most)
+                rows = np.repeat(np.arange(met.n), np.diff(found.indptr)) * n_items
+                is_met = np.isin(rows + found.indices, met.of * n_items + met.items)
+                found.data[is_met] = -np.inf
+                yield pa.RecordBatch.from_arrays([pa.array([best(found, K).nnz])], ["n"])
 
         return int(steps.mapInArrow(listed, "n long").agg(F.sum("n")).collect()[0][0])
 

@@ -37,12 +37,12 @@ def told_of(store: Store) -> list[dict[str, Any]]:
     clusters = store.read(CLUSTERS).collect()  # few, ever
     for run in store.read(CLUSTERINGS).orderBy("version").collect():
         version = run["version"]
-        alive = [row for row in clusters if row["first_version"] <= version <= row["last_version"]]
         entry = {name: round(run[name], 4) for name in TOLD if run[name] is not None}
         entry["until"] = str(run["as_of_ts"].date())
-        entry["new"] = sum(row["first_version"] == version for row in alive)
+        entry["new"] = sum(row["first_version"] == version for row in clusters)
         entry["retired"] = sum(row["last_version"] == version - 1 for row in clusters)
         runs.append(entry)
+    alive = [row for row in clusters if not row["is_retired"]]
     runs[-1]["descriptions"] = {row["cluster_id"]: row["description"] for row in alive}
     return runs
 

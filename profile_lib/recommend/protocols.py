@@ -18,7 +18,7 @@ from profile_lib.recommend.histories import LISTS, STEPS, Histories
 from profile_lib.recommend.sources import Asked
 from profile_lib.recommend.top import best_of_all
 from profile_lib.recommend.wanted import WANTED, Wanted
-from profile_lib.segments import Floats
+from profile_lib.segments import Floats, in_parts
 
 SPLIT = f"user_id string, {STEPS}, {WANTED}"
 MEASURED = ", ".join(["user_id string", *(f"{name} double" for name in ranks.MEASURES)])
@@ -123,8 +123,7 @@ def _scored(
 ) -> Iterator[tuple[pa.RecordBatch, Floats]]:
     """Some users at a time, with their scores of all items, minus infinity for those they met."""
     at_once = max(1, CELLS_AT_ONCE // n_items)
-    for start in range(0, batch.num_rows, at_once):
-        part = batch.slice(start, at_once)
+    for part in in_parts([batch], at_once):
         steps = Histories.of_batch(part)
         scores = _dense(score_all(by_histories(steps)))
         scores[steps.of, steps.items] = -np.inf

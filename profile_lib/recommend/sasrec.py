@@ -17,7 +17,6 @@ from profile_lib.recommend.sources import NOTHING, Asked
 from profile_lib.recommend.top import best_of_all
 from profile_lib.segments import Floats, Longs
 
-WEIGHTS = "sasrec.safetensors"
 SPREAD = 0.02  # of the weights at first
 
 
