@@ -25,7 +25,7 @@ import numpy as np
 from numpy.random import Generator
 from pyspark.sql import SparkSession
 
-from benchmarks.measure import save, spread
+from benchmarks.measure import save_result, summarise_repeats
 from benchmarks.trial_of_profiles import Profiles
 from benchmarks.trial_of_textbook import Textbook
 from benchmarks.trials import CONF, Kill, Stuck, Trial
@@ -33,40 +33,44 @@ from profile_lib.config import load_settings
 from profile_lib.spark import start_spark
 
 # Seconds after its first sign within which a phase is struck; as long as they last here.
-LASTS = {
+PHASE_SECONDS = {
     "reading": 0.5, "computing": 1.5, "writing": 0.2, "committing": 0.002, "checkpointing": 0.3,
 }  # fmt: skip
 SIGN_SECONDS = 120
-BESIDE = 0.3  # of the kills of a stream come while a refresh runs as well
-FAULTS = ("lost", "twice", "wrong", "not gone", "unreadable", "stuck")
+SHARE_DURING_REFRESH = 0.3  # of the kills of a stream come while a refresh runs as well
+FAULTS = ("lost", "duplicated", "wrong", "not deleted", "unreadable", "stuck")
 
 
-def kills_for(trial: type[Trial], rng: Generator) -> Iterator[Kill]:
+def draw_kills(trial: type[Trial], rng: Generator) -> Iterator[Kill]:
     """Every part, work and phase once in an order that is drawn, and so on."""
     all_of_them = list(product(trial.parts, trial.works, trial.phases))
     while True:
         for number in rng.permutation(len(all_of_them)):
             part, work, phase = all_of_them[number]
-            beside = work == "stream" and bool(rng.random() < BESIDE) and "refresh" in trial.works
-            delay = rng.uniform(0, LASTS[phase])
-            yield Kill(part, rng.random(), work, phase, delay, beside)
+            during_refresh = (
+                work == "stream"
+                and bool(rng.random() < SHARE_DURING_REFRESH)
+                and "refresh" in trial.works
+            )
+            delay = rng.uniform(0, PHASE_SECONDS[phase])
+            yield Kill(part, rng.random(), work, phase, delay, during_refresh)
 
 
-def killed(trial: Trial, kill: Kill) -> dict[str, Any]:
+def run_kill(trial: Trial, kill: Kill) -> dict[str, Any]:
     """What came of one kill: whether it struck, the faults by kind, and the seconds to be back."""
-    trial.until(trial.is_idle)
+    trial.wait_until(trial.is_idle)
     sign, restarts = trial.signs(kill.work)[kill.phase], trial.n_restarts
     with ThreadPoolExecutor(1) as pool:
         strike = trial.victim.strike
         struck = pool.submit(strike, kill.part, sign, kill.delay, SIGN_SECONDS, kill.which)
-        trial.bring(kill)
-    trial.more()
-    trial.until(trial.is_through)
-    seconds = time.monotonic() - trial.victim.began
+        trial.trigger_work(kill)
+    trial.write_events()
+    trial.wait_until(trial.is_through)
+    seconds = time.monotonic() - trial.victim.start_time
     restarts = trial.n_restarts - restarts
     if not restarts:  # a start refreshes what the stream does not bring
         trial.finish()
-    trial.until(trial.is_idle)
+    trial.wait_until(trial.is_idle)
     return kill._asdict() | {
         "struck": struck.result(),
         "restarts": restarts,
@@ -75,18 +79,18 @@ def killed(trial: Trial, kill: Kill) -> dict[str, Any]:
     }
 
 
-def survived(
+def run_kills(
     trial: type[Trial], spark: SparkSession, n: int, rng: Generator, folder: Path
 ) -> Iterator[dict[str, Any]]:
     """The outcomes of `n` kills that struck; a stream that is stuck begins anew, elsewhere."""
-    kills, outcomes, n_begun = kills_for(trial, rng), 0, 0
+    kills, outcomes, n_begun = draw_kills(trial, rng), 0, 0
     while outcomes < n:
         (elsewhere := folder / f"{trial.__name__}{n_begun}").mkdir()
         n_begun += 1
         under = trial(spark, elsewhere)
         try:
             while outcomes < n:
-                outcome = killed(under, kill := next(kills))
+                outcome = run_kill(under, kill := next(kills))
                 outcomes += outcome["struck"]
                 yield outcome
         except Stuck as stuck:
@@ -94,7 +98,7 @@ def survived(
             outcomes += 1
             yield kill._asdict() | {"struck": True, "seconds": None, "faults": Counter(stuck=1)}
         finally:
-            under.end()
+            under.stop()
 
 
 def summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -105,12 +109,12 @@ def summary(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         "kills": len(struck),
         "by_part": Counter(o["part"] for o in struck),
         "by_work_and_phase": Counter(f"{o['work']}, {o['phase']}" for o in struck),
-        "beside_a_refresh": sum(o["beside"] for o in struck),
-        "outlived": sum(o["seconds"] is None and not o["faults"] for o in struck),
-        "no_sign_came": len(outcomes) - len(struck),
+        "during_refresh": sum(o["during_refresh"] for o in struck),
+        "survived_without_restart": sum(o["seconds"] is None and not o["faults"] for o in struck),
+        "phase_not_seen": len(outcomes) - len(struck),
         "kills_with_faults": sum(bool(o["faults"]) for o in struck),
         "faults": {k: sum(k in o["faults"] for o in struck) for k in FAULTS},
-        "seconds_to_be_back": spread(seconds) if seconds else None,
+        "seconds_to_recover": summarise_repeats(seconds) if seconds else None,
     }
 
 
@@ -124,11 +128,13 @@ def main(arguments: argparse.Namespace) -> None:
             continue
         try:
             with tempfile.TemporaryDirectory() as folder:
-                for outcome in survived(trial, spark, n, rng, Path(folder)):
+                for outcome in run_kills(trial, spark, n, rng, Path(folder)):
                     outcomes.append(outcome)
                     print(len(outcomes), outcome, flush=True)
         finally:  # broken off after an hour, it tells what it has
-            save("chaos", f"{trial.__name__.lower()}, seed {arguments.seed}", summary(outcomes))
+            save_result(
+                "chaos", f"{trial.__name__.lower()}, seed {arguments.seed}", summary(outcomes)
+            )
 
 
 if __name__ == "__main__":

@@ -15,36 +15,36 @@ from pyspark.sql import DataFrame
 
 from jobs import stream_profiles
 from jobs.command import main
-from jobs.profiling import served_model
-from jobs.refresh_profiles import Refresh
+from jobs.profiling import load_served_model
+from jobs.refresh_profiles import ProfileRefresher
 from profile_lib.config import Settings
 from profile_lib.store import Store
 
 
-def told(folder: Path, phase: str) -> None:
+def write_sign(folder: Path, phase: str) -> None:
     """Leave a sign."""
     (folder / "signs").mkdir(exist_ok=True)
     (folder / "signs" / f"{time.time_ns()}.{phase}").touch()
 
 
-class Told(Refresh):
+class SigningRefresh(ProfileRefresher):
     """A refresh that tells when it begins to compute."""
 
     def compute(self, users: DataFrame) -> None:
         """As it does, with a sign before."""
-        told(Path(self.settings.stream.checkpoint).parent, "computing")
+        write_sign(Path(self.settings.stream.checkpoint).parent, "computing")
         super().compute(users)
 
 
-def refreshes(store: Store, settings: Settings) -> None:
+def refresh_on_request(store: Store, settings: Settings) -> None:
     """Refresh as often as asked; where that fails, the process ends as a failed job does."""
     folder = Path(settings.stream.checkpoint).parent
-    ask, model = folder / "ask", served_model(settings)
+    ask, model = folder / "ask", load_served_model(settings)
     try:
         while True:
             if ask.is_file():
-                told(folder, "reading")
-                Told(store, settings, model).catch_up()
+                write_sign(folder, "reading")
+                SigningRefresh(store, settings, model).catch_up()
                 ask.unlink()
             time.sleep(0.05)
     finally:  # never by itself
@@ -54,8 +54,8 @@ def refreshes(store: Store, settings: Settings) -> None:
 
 def run(store: Store, settings: Settings, day: date | None) -> None:
     """The job, and the refreshes in a session of their own."""
-    other = store.for_batches(store.spark.newSession())
-    threading.Thread(target=refreshes, args=(other, settings), daemon=True).start()
+    other = store.for_stream_batches(store.spark.newSession())
+    threading.Thread(target=refresh_on_request, args=(other, settings), daemon=True).start()
     stream_profiles.run(store, settings, day)
 
 

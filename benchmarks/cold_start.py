@@ -17,43 +17,43 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from measure import save
+from measure import save_result
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.known_shop import KnownShop
-from jobs.profiling import served_model
+from jobs.known_shop import ShopData
+from jobs.profiling import load_served_model
 from profile_lib.config import load_settings, with_values
-from profile_lib.recommend.asking import CONTEXTS, NUMBERS, READ
-from profile_lib.recommend.candidates import Candidates, candidates, met_before
-from profile_lib.recommend.learned import Learned
-from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats, in_parts, place_within
+from profile_lib.recommend.asking import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUEST_COLUMNS
+from profile_lib.recommend.candidates import Candidates, interacted_before, propose_candidates
+from profile_lib.recommend.learned import RetrievalModel
+from profile_lib.recommend.wanted import RelevantItems
+from profile_lib.segments import Floats, index_within_group, slice_batches
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 
-HELD, K, NAMED = 0.1, 20, 100
+HELD_OUT_SHARE, K, CANDIDATES_PER_SOURCE = 0.1, 20, 100
 ITEMS_KNOWN = (0, 1, 2, 5)
-AT_ONCE = 256
-ASKED = "way string, hits long, n long"
+MAX_USERS_PER_BATCH = 256
+HITS_SCHEMA = "method string, hits long, n long"
 
 
-def is_held(column: str) -> F.Column:
+def is_held_out(column: str) -> F.Column:
     """True of a tenth of the values, by hash."""
-    return F.pmod(F.xxhash64(F.lit("held"), column), F.lit(10_000)) < HELD * 10_000
+    return F.pmod(F.xxhash64(F.lit("held"), column), F.lit(10_000)) < HELD_OUT_SHARE * 10_000
 
 
-def moments(events: DataFrame, kinds: list[str], n_known: int) -> DataFrame:
+def profiles_after_items(events: DataFrame, kinds: list[str], n_known: int) -> DataFrame:
     """Profiles of users when they had met so many items, and the next item that was new to them."""
     act = F.struct("event_ts", "event_type", "item_id", F.lit(None).cast("string").alias("text"))
     acts = events.where(F.col("event_type").isin(*kinds) & F.col("item_id").isNotNull())
-    columns = ("event_ts", "event_type", *CONTEXTS)
+    columns = ("event_ts", "event_type", *CONTEXT_COLUMNS)
     met = acts.groupBy("user_id", "item_id").agg(
         *[F.min_by(name, "event_ts").alias(name) for name in columns]
     )
     of_user = met.groupBy("user_id").agg(
         F.array_sort(F.collect_list(act)).alias("acts"),
-        *[F.min_by(name, "event_ts").alias(name) for name in CONTEXTS],
+        *[F.min_by(name, "event_ts").alias(name) for name in CONTEXT_COLUMNS],
     )
     asked = of_user.where(F.size("acts") > n_known)
     known = {
@@ -65,43 +65,47 @@ def moments(events: DataFrame, kinds: list[str], n_known: int) -> DataFrame:
     }
     counts = {
         counted: F.when(F.col(name).isNotNull(), F.create_map(name, F.lit(1).cast("long")))
-        for name, counted in CONTEXTS.items()
+        for name, counted in CONTEXT_COLUMNS.items()
     }
-    numbers = {name: F.lit(None).cast("double") for name in NUMBERS}
-    return asked.withColumns(known | counts | numbers).select(*READ, "next_id")
+    numbers = {name: F.lit(None).cast("double") for name in PROFILE_NUMBERS}
+    return asked.withColumns(known | counts | numbers).select(*REQUEST_COLUMNS, "next_id")
 
 
-def found(asked: DataFrame, known: Learned, k: int, ways: dict[str, Any]) -> dict[str, float]:
-    """way → the share of the rows whose next item is among the first k that it lists."""
+def hit_rates(
+    asked: DataFrame, known: RetrievalModel, k: int, methods: dict[str, Any]
+) -> dict[str, float]:
+    """method → the share of the rows whose next item is among the first k that it lists."""
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for part in in_parts(batches, AT_ONCE):
-            users = known.reader.asked(part)
-            pairs = candidates(known.sources, users, NAMED)
-            pairs = pairs.where(~met_before(users, pairs, bought=False))
-            wanted = Wanted.of_batch(part)
-            hits = [_hits(pairs, score(pairs), wanted, k) for score in ways.values()]
-            columns = [list(ways), hits, [part.num_rows] * len(hits)]
-            yield pa.RecordBatch.from_arrays([pa.array(c) for c in columns], ["way", "hits", "n"])
+        for part in slice_batches(batches, MAX_USERS_PER_BATCH):
+            users = known.reader.read_requests(part)
+            pairs = propose_candidates(known.sources, users, CANDIDATES_PER_SOURCE)
+            pairs = pairs.where(~interacted_before(users, pairs, bought=False))
+            wanted = RelevantItems.from_batch(part)
+            hits = [_hits(pairs, score(pairs), wanted, k) for score in methods.values()]
+            columns = [list(methods), hits, [part.num_rows] * len(hits)]
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(c) for c in columns], ["method", "hits", "n"]
+            )
 
-    sums = asked.mapInArrow(count, ASKED).groupBy("way").agg(F.sum("hits") / F.sum("n"))
-    return {way: round(share, 4) for way, share in sums.collect()}
+    sums = asked.mapInArrow(count, HITS_SCHEMA).groupBy("method").agg(F.sum("hits") / F.sum("n"))
+    return {method: round(share, 4) for method, share in sums.collect()}
 
 
-def _hits(pairs: Candidates, scores: Floats, wanted: Wanted, k: int) -> int:
+def _hits(pairs: Candidates, scores: Floats, wanted: RelevantItems, k: int) -> int:
     order = np.lexsort((-scores, pairs.user))
-    place = place_within(pairs.user[order])
+    place = index_within_group(pairs.user[order])
     first = order[(place < k) & (scores[order] > -np.inf)]
     listed = pairs.where(np.isin(np.arange(len(pairs.user)), first))
-    return int(listed.has(wanted.user, wanted.item).sum())
+    return int(listed.contains(wanted.user, wanted.item).sum())
 
 
-def by_strength(pairs: Candidates) -> Floats:
+def sum_of_scores(pairs: Candidates) -> Floats:
     """All sources alike."""
-    return pairs.strengths.sum(axis=1)
+    return pairs.normalised_scores.sum(axis=1)
 
 
-def of_source(name: str) -> Any:
+def scores_of_source(name: str) -> Any:
     """One source alone."""
 
     def score(pairs: Candidates) -> Floats:
@@ -115,43 +119,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="conf/ga.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
-    given = parser.parse_args()
-    settings = load_settings(given.config, given.set)
+    arguments = parser.parse_args()
+    settings = load_settings(arguments.config, arguments.set)
     settings = with_values(settings, {"recommend.sources.interest": None})  # wants profiles
     spark = start_spark(settings.spark, "benchmark")
     store = Store(spark, settings.paths.tables)
-    shop = KnownShop(store, settings, served_model(settings, "cold_start"))
+    shop = ShopData(store, settings, load_served_model(settings, "cold_start"))
     events = shop.events
     shop.events = events.where(
-        ~is_held("user_id") & (F.col("item_id").isNull() | ~is_held("item_id"))
+        ~is_held_out("user_id") & (F.col("item_id").isNull() | ~is_held_out("item_id"))
     )
-    none = spark.createDataFrame([], "interest_vector array<float>, wanted array<int>")
-    known, kinds = shop.learn(shop.now, none), list(settings.recommend.weights)
+    none = spark.createDataFrame([], "interest_vector array<float>, relevant array<int>")
+    known, kinds = shop.fit_retrieval(shop.now, none), list(settings.recommend.weights)
 
     def numbered(asked: DataFrame) -> DataFrame:
         wanted = asked.join(
-            F.broadcast(shop.numbers).withColumnRenamed("item_id", "next_id"), "next_id"
+            F.broadcast(shop.item_numbers).withColumnRenamed("item_id", "next_id"), "next_id"
         )
-        gains = F.array(F.lit(1.0).cast("float")).alias("gains")
-        return wanted.select(*READ, F.array("item").alias("wanted"), gains)
+        gains = F.array(F.lit(1.0).cast("float")).alias("relevance")
+        return wanted.select(*REQUEST_COLUMNS, F.array("item").alias("relevant"), gains)
 
-    ways = {"all sources": by_strength, "popularity": of_source("popular")}
+    methods = {"all sources": sum_of_scores, "popularity": scores_of_source("popular")}
     users = {
-        f"after {n} items": found(
-            numbered(moments(events.where(is_held("user_id")), kinds, n)), known, K, ways
+        f"after {n} items": hit_rates(
+            numbered(profiles_after_items(events.where(is_held_out("user_id")), kinds, n)),
+            known,
+            K,
+            methods,
         )
         for n in ITEMS_KNOWN
     }
-    others = events.where(~is_held("user_id"))
-    new_items = reduce(DataFrame.union, [moments(others, kinds, n) for n in (1, 2, 3)])
-    by_source = {name: of_source(name) for name in known.sources}
-    items = found(numbered(new_items.where(is_held("next_id"))), known, NAMED, by_source)
+    others = events.where(~is_held_out("user_id"))
+    new_items = reduce(DataFrame.union, [profiles_after_items(others, kinds, n) for n in (1, 2, 3)])
+    by_source = {name: scores_of_source(name) for name in known.sources}
+    items = hit_rates(
+        numbered(new_items.where(is_held_out("next_id"))), known, CANDIDATES_PER_SOURCE, by_source
+    )
     result = {
-        "held_out": HELD,
+        "held_out": HELD_OUT_SHARE,
         "new_users_hit_rate_at_20": users,
-        "new_items_found_among_100": items,
+        "new_items_hit_rate_at_100": items,
     }
-    save("recommend", "cold start", result)
+    save_result("recommend", "cold start", result)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from measure import save
+from measure import save_result
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from simulated import shop_of, with_appeal
+from simulated import add_appeal, simulated_shop
 
 from jobs import (
     build_behaviour,
@@ -39,11 +39,11 @@ from profile_lib.tables import EVENTS, IDENTITY, IMPRESSIONS, ITEMS, RECOMMENDAT
 from profile_lib.timeline import midnight
 
 FIRST_DAYS, ROUND_DAYS, ROUNDS = 30, 6, 3
-SLOTS, EXPLORED = 10, 0.2
-UNREACHED = 10**9  # clicks: the control never learns of what was shown
+SLOTS, EXPLORED_SHARE = 10, 0.2
+UNREACHABLE_MIN_CLICKS = 10**9  # clicks: the control never learns of what was shown
 
 
-def dates(settings: Settings, until: date) -> Settings:
+def with_split_dates(settings: Settings, until: date) -> Settings:
     """Splits that end at a day: the last two are tested on, the two before choose the epoch."""
     days = {"validation_from": 4, "test_from": 2}
     changes = {f"examples.{n}": str(until - timedelta(days=d)) for n, d in days.items()}
@@ -51,7 +51,7 @@ def dates(settings: Settings, until: date) -> Settings:
     return with_values(settings, changes)
 
 
-def looked_at(slot: Column) -> Column:
+def examination_probability(slot: Column) -> Column:
     """How likely a slot is looked at."""
     return F.pow(slot, F.lit(-0.7))
 
@@ -59,23 +59,25 @@ def looked_at(slot: Column) -> Column:
 def true_ctr(lists: DataFrame) -> float:
     """Of the first SLOTS of all lists, with `appeal`."""
     first = lists.where(F.col("rank") <= SLOTS)
-    return float(first.agg(F.avg(looked_at(F.col("rank")) * F.col("appeal"))).collect()[0][0])
+    return float(
+        first.agg(F.avg(examination_probability(F.col("rank")) * F.col("appeal"))).collect()[0][0]
+    )
 
 
-def drawn(*of: object) -> Column:
+def hash_uniform(*parts: object) -> Column:
     """A number from 0 to 1 by hash."""
-    columns = [x if isinstance(x, Column) else F.lit(x) for x in of]
+    columns = [x if isinstance(x, Column) else F.lit(x) for x in parts]
     return F.pmod(F.xxhash64(*columns), F.lit(1_000_000)) / 1_000_000
 
 
-def show(store: Store, lists: DataFrame, number: int, from_day: date) -> None:
+def record_impressions(store: Store, lists: DataFrame, number: int, from_day: date) -> None:
     """Write what is shown to each user within a day, and the clicks on it."""
     user, item = F.col("user_id"), F.col("item_id")
     of_user = Window.partitionBy("user_id")
-    is_drawn = drawn("explored", number, user) < EXPLORED
-    order = F.when(is_drawn, drawn("order", number, user, item)).otherwise(F.col("rank"))
+    is_drawn = hash_uniform("explored", number, user) < EXPLORED_SHARE
+    order = F.when(is_drawn, hash_uniform("order", number, user, item)).otherwise(F.col("rank"))
     begin = F.unix_seconds(F.lit(midnight(str(from_day))))
-    ts = F.timestamp_seconds(begin + drawn("when", number, user) * 86_000)
+    ts = F.timestamp_seconds(begin + hash_uniform("when", number, user) * 86_000)
     request = F.concat_ws("-", F.lit(f"round{number}"), user)
     shown = (
         lists.withColumn("slot", F.row_number().over(of_user.orderBy(order)))
@@ -88,15 +90,15 @@ def show(store: Store, lists: DataFrame, number: int, from_day: date) -> None:
                 "shown_ts": ts,
                 "shown_date": F.to_date(ts),
                 "ingest_ts": ts,
-                "propensity": EXPLORED / F.col("n")
-                + F.when(F.col("rank") == F.col("slot"), 1 - EXPLORED).otherwise(0.0),
-                "is_clicked": drawn("click", number, user, item)
-                < looked_at(F.col("slot")) * F.col("appeal"),
+                "propensity": EXPLORED_SHARE / F.col("n")
+                + F.when(F.col("rank") == F.col("slot"), 1 - EXPLORED_SHARE).otherwise(0.0),
+                "is_clicked": hash_uniform("click", number, user, item)
+                < examination_probability(F.col("slot")) * F.col("appeal"),
             }
         )
         .localCheckpoint()
     )
-    store.append(IMPRESSIONS, filled(shown, IMPRESSIONS))
+    store.append(IMPRESSIONS, with_all_columns(shown, IMPRESSIONS))
     at = F.col("shown_ts") + F.expr("INTERVAL 30 SECONDS")
     clicks = shown.where("is_clicked").withColumns(
         {
@@ -108,16 +110,16 @@ def show(store: Store, lists: DataFrame, number: int, from_day: date) -> None:
             "ingest_ts": at,
         }
     )
-    store.append(EVENTS, filled(clicks, EVENTS))
+    store.append(EVENTS, with_all_columns(clicks, EVENTS))
 
 
-def filled(frame: DataFrame, table: Any) -> DataFrame:
+def with_all_columns(frame: DataFrame, table: Any) -> DataFrame:
     """The table's columns, null where the frame has none."""
     nulls = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in frame.columns}
     return frame.withColumns(nulls).select(*[F.col(c.name).cast(c.type) for c in table.columns])
 
 
-def listed(store: Store, settings: Settings) -> DataFrame:
+def fit_and_list(store: Store, settings: Settings) -> DataFrame:
     """The lists of a recommender that is fitted now, as they stand."""
     fit_recommender.run(store, settings, None)
     recommend_items.run(store, settings, None)
@@ -130,17 +132,17 @@ def main() -> None:
     parser.add_argument("--config", default="conf/demo.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--folder", required=True)
-    given = parser.parse_args()
-    folder = Path(given.folder)
+    arguments = parser.parse_args()
+    folder = Path(arguments.folder)
     shutil.rmtree(folder, ignore_errors=True)
     settings = with_values(
-        load_settings(given.config, given.set),
+        load_settings(arguments.config, arguments.set),
         {
             "paths.models": f"{folder}/models", "paths.work": f"{folder}/work",
             "simulate.events_path": f"{folder}/raw/events",
             "simulate.truth_path": f"{folder}/raw/truth",
             "ingest.inputs": {"events": f"{folder}/raw/events", "users": f"{folder}/raw/users"},
-            "tracking.uri": None, "quantization.make": False,
+            "tracking.uri": None, "quantization.enabled": False,
         },
     )  # fmt: skip
     spark = start_spark(settings.spark, "benchmark")
@@ -149,13 +151,13 @@ def main() -> None:
         job.run(whole, settings, None)
     for table in (ITEMS, USERS, IDENTITY):
         store.append(table, whole.read(table))
-    shop, first = shop_of(settings), date.fromisoformat(settings.simulate.first_day)
+    shop, first = simulated_shop(settings), date.fromisoformat(settings.simulate.first_day)
     day, before, rounds = first + timedelta(days=FIRST_DAYS), first, []
     for number in range(ROUNDS + 1):
         ts = F.col("event_ts")
         new = (ts >= F.lit(midnight(str(before)))) & (ts < F.lit(midnight(str(day))))
         store.append(EVENTS, whole.read(EVENTS).where(new))
-        now = dates(settings, day)
+        now = with_split_dates(settings, day)
         build_behaviour.run(store, now, None)
         if number:
             record_feedback.run(store, now, None)
@@ -164,17 +166,19 @@ def main() -> None:
             train_model.run(store, now, None)
         refresh_profiles.run(store, now, None)
         ctr = {}
-        for way, least in (("without feedback", UNREACHED), ("with feedback", None)):
-            chosen = with_values(now, {"recommend.least_clicks": least} if least else {})
-            lists = with_appeal(listed(store, chosen), store.read(IDENTITY), shop)
+        for way, least in (("without_feedback", UNREACHABLE_MIN_CLICKS), ("with_feedback", None)):
+            chosen = with_values(now, {"recommend.min_clicks": least} if least else {})
+            lists = add_appeal(fit_and_list(store, chosen), store.read(IDENTITY), shop)
             lists = lists.localCheckpoint()
             ctr[way] = round(true_ctr(lists), 5)
         rounds.append(ctr)
         print(number, ctr, flush=True)
         if number < ROUNDS:
-            show(store, lists, number, day)
+            record_impressions(store, lists, number, day)
         before, day = day, day + timedelta(days=ROUND_DAYS)
-    save("recommend", "feedback loop", {"users": settings.simulate.n_users, "true_ctr": rounds})
+    save_result(
+        "recommend", "feedback loop", {"users": settings.simulate.n_users, "true_ctr": rounds}
+    )
 
 
 if __name__ == "__main__":

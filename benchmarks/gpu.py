@@ -19,38 +19,38 @@ from typing import Any
 import numpy as np
 import torch
 from inference import distinct_texts, model_folder
-from measure import save, spread
+from measure import save_result, summarise_repeats
 from pyspark.sql import functions as F
-from refresh import refreshed, scratch
-from training import WHOLE, Prepared
+from refresh import scratch_store, time_refresh
+from training import FULL_TUNING, PreparedTraining
 from transformers import BertConfig
 
 from jobs import train_model
 from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.inference.choice import RuntimeName
 from profile_lib.inference.predictor import Predictions, Predictor
-from profile_lib.inference.udf import to_rows
-from profile_lib.model.about import read_about
+from profile_lib.inference.udf import to_row_arrays
+from profile_lib.model.about import read_manifest
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.positions import with_codes
+from profile_lib.positions import append_category_codes
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, USER_PROFILES
 from profile_lib.training.batches import Batch
 from profile_lib.training.launch import LauncherName
-from profile_lib.training.loop import Loop
-from profile_lib.training.objectives import Supervised
-from profile_lib.training.plan import Plan
-from profile_lib.training.ranks import Alone
+from profile_lib.training.loop import TrainingLoop
+from profile_lib.training.objectives import SupervisedObjective
+from profile_lib.training.plan import TrainingPlan
+from profile_lib.training.ranks import SingleProcess
 
 REPEATS = 5
-FIRST = torch.device("cuda:0")
-BF16_PEAK = 989e12  # operations a second of an H100 or H200, dense
-SHARED = 65_536  # rows that ranks train on, in batches of 256 to each
+DEVICE = torch.device("cuda:0")
+BF16_PEAK_OPERATIONS_PER_SECOND = 989e12  # operations a second of an H100 or H200, dense
+PARALLEL_ROWS = 65_536  # rows that ranks train on, in batches of 256 to each
 TEXTS = 20_000
-PASSES = (16_384, 131_072)  # padded tokens of one
+TOKENS_PER_PASS = (16_384, 131_072)  # padded tokens of one
 RUNTIMES: tuple[RuntimeName, ...] = ("torch_fp32", "torch_bf16")
 
 
@@ -62,10 +62,10 @@ def bert(_settings: Settings, _folder: Path) -> dict[str, Any]:
         numeric_hidden=64, joined_size=128, dropout=0.1, max_tokens=128, separator_id=102,
         bert=shape.to_dict(),
     )  # fmt: skip
-    plan = Plan(
+    plan = TrainingPlan(
         seed=1, epochs=1, numeric_epochs=0, batch_size=256, numeric_batch_size=256,
         encoder_lr=2e-5, head_lr=1e-3, numbers_lr=1e-4, weight_decay=0.01, warmup_share=0.1,
-        max_grad_norm=1.0, negatives_kept=1.0, progress_steps=100,
+        max_grad_norm=1.0, negative_downsampling_rate=1.0, progress_steps=100,
     )  # fmt: skip
     speeds: dict[str, list[float]] = {"plain": [], "compiled": []}
     waits: list[float] = []
@@ -73,15 +73,17 @@ def bert(_settings: Settings, _folder: Path) -> dict[str, Any]:
         for name in speeds:
             told: list[dict[str, Any]] = []
             chosen = replace(plan, compile=name == "compiled")
-            objective = Supervised(spec.tasks, (1.0,), chosen, None)
-            loop = Loop(ProfileModel(spec), objective, chosen, Alone(), FIRST, told.append)
+            objective = SupervisedObjective(spec.tasks, (1.0,), chosen, None)
+            loop = TrainingLoop(
+                ProfileModel(spec), objective, chosen, SingleProcess(), DEVICE, told.append
+            )
             loop.fit(Synthetic(256 * 200, 128), lambda with_text: {"loss": 1.0})
             steps = [entry for entry in told if "step" in entry]
             first, last = steps[0], steps[-1]
             # from the hundredth step on: before it kernels are chosen and compiled
             n = 256 * (last["step"] - first["step"])
-            seconds = 256 * last["step"] / last["examples_a_second"]
-            seconds -= 256 * first["step"] / first["examples_a_second"]
+            seconds = 256 * last["step"] / last["examples_per_second"]
+            seconds -= 256 * first["step"] / first["examples_per_second"]
             speeds[name].append(n / seconds)
             waits.append(next(entry["data_wait"] for entry in told if "data_wait" in entry))
             print(name, round(speeds[name][-1]), "examples/s", flush=True)
@@ -89,13 +91,13 @@ def bert(_settings: Settings, _folder: Path) -> dict[str, Any]:
                      if "embeddings" not in n)  # type: ignore[union-attr]  # fmt: skip
     attention = 2 * shape.num_hidden_layers * 128 * shape.hidden_size
     operations = 128 * (6 * parameters + 6 * attention)
-    best = max(spread(values)["median"] for values in speeds.values())
+    best = max(summarise_repeats(values)["median"] for values in speeds.values())
     return {
-        **{f"{name}_a_second": spread(values) for name, values in speeds.items()},
-        "share_of_bf16_peak": round(best * operations / BF16_PEAK, 3),
-        "peak_assumed": BF16_PEAK,
-        "data_wait": spread(waits),
-        "wanted_a_second": 6000,
+        **{f"{name}_per_second": summarise_repeats(values) for name, values in speeds.items()},
+        "share_of_bf16_peak": round(best * operations / BF16_PEAK_OPERATIONS_PER_SECOND, 3),
+        "assumed_peak_operations_per_second": BF16_PEAK_OPERATIONS_PER_SECOND,
+        "data_wait": summarise_repeats(waits),
+        "target_per_second": 6000,
     }
 
 
@@ -107,12 +109,17 @@ class Synthetic:
     def __init__(self, rows: int, length: int) -> None:
         self.rows, self.rows_read, self.length = rows, rows, length
 
-    def expected_rows(self, kept: float) -> int:
+    def expected_rows(self, negative_downsampling_rate: float) -> int:
         """All of them."""
         return self.rows
 
     def batches(
-        self, size: int, seed: tuple[int, ...], *, with_text: bool, kept: float = 1.0
+        self,
+        size: int,
+        seed: tuple[int, ...],
+        *,
+        with_text: bool,
+        negative_downsampling_rate: float = 1.0,
     ) -> Iterator[Batch]:
         """Batches of `size` rows."""
         rng = np.random.default_rng(seed)
@@ -131,19 +138,19 @@ def ranks(settings: Settings, folder: Path) -> dict[str, Any]:
     """Ranks by Horovod and by torch over NCCL, one a GPU, against one rank without either."""
     n = torch.cuda.device_count()
     sizes = dict.fromkeys(("training.batch_size", "training.numeric_batch_size"), 256 * n)
-    given = with_values(settings, WHOLE | sizes | {"training.shards": n})
+    given = with_values(settings, FULL_TUNING | sizes | {"training.shards": n})
     launchers: dict[LauncherName, int] = {"in_process": 1, "horovod": n, "torch": n}
     found: dict[str, list[float]] = {name: [] for name in launchers}
     with tempfile.TemporaryDirectory(dir=folder) as scratch_folder:
-        rows = Prepared(given, Path(scratch_folder) / "train", SHARED)
+        rows = PreparedTraining(given, Path(scratch_folder) / "train", PARALLEL_ROWS)
         for _ in range(REPEATS):
-            for name, n_ranks in launchers.items():
-                found[name].append(rows.rate(name, n_ranks, 1)["settled"])
+            for name, n_processes in launchers.items():
+                found[name].append(rows.rate(name, n_processes, 1)["rate_after_warm_up"])
                 print(name, round(found[name][-1]), "examples/s", flush=True)
     return {
         "ranks": n,
         "mean_tokens": rows.mean_tokens(),
-        **{f"{name}_a_second": spread(values) for name, values in found.items()},
+        **{f"{name}_per_second": summarise_repeats(values) for name, values in found.items()},
     }
 
 
@@ -153,21 +160,23 @@ def train(settings: Settings, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     train_model.run(store, settings, None)
     seconds = round(time.monotonic() - began, 1)
-    return {"seconds": seconds, "metrics": read_about(model_folder(settings)).metrics}
+    return {"seconds": seconds, "metrics": read_manifest(model_folder(settings)).metrics}
 
 
 def encode(settings: Settings, folder: Path) -> dict[str, Any]:
     """Texts a second by the length of a pass, and how far bf16 is from fp32."""
     spark, model = start_spark(settings.spark, "benchmark"), model_folder(settings)
-    about = read_about(model)
-    codes = with_codes(F.col("numeric"), [(c.name, c.values) for c in about.spec.categories])
+    manifest = read_manifest(model)
+    codes = append_category_codes(
+        F.col("numeric"), [(c.name, c.values) for c in manifest.spec.categories]
+    )
     texts = distinct_texts(spark, settings, TEXTS).select("token_ids", "n_tokens", codes)
-    rows = to_rows(*(column for _, column in texts.toPandas().items()))
+    rows = to_row_arrays(*(column for _, column in texts.toPandas().items()))
     speeds, said = dict[str, Any](), dict[str, Predictions]()
     for runtime in RUNTIMES:
-        for tokens in PASSES:
+        for tokens in TOKENS_PER_PASS:
             predictor = Predictor.load(
-                model, about.model_version, runtime=runtime, device=FIRST, threads=1,
+                model, manifest.model_version, runtime=runtime, device=DEVICE, threads=1,
                 batch_tokens=tokens, max_events=settings.examples.max_text_events,
             )  # fmt: skip
             rates = []
@@ -175,20 +184,20 @@ def encode(settings: Settings, folder: Path) -> dict[str, Any]:
                 began = time.monotonic()
                 said[runtime] = predictor.predict(rows.token_ids, rows.n_tokens, rows.numeric)
                 rates.append(len(rows.n_tokens) / (time.monotonic() - began))
-            speeds[f"{runtime}, {tokens} tokens a pass"] = spread(rates[1:])
+            speeds[f"{runtime}, {tokens} tokens a pass"] = summarise_repeats(rates[1:])
             print(runtime, tokens, round(rates[-1]), "texts/s", flush=True)
     exact, near = (said[runtime] for runtime in RUNTIMES)
     lengths = np.linalg.norm(exact.vectors, axis=1) * np.linalg.norm(near.vectors, axis=1)
     return {
         "texts": len(rows.n_tokens),
         "mean_tokens": round(float(rows.n_tokens.mean()), 1),
-        "texts_a_second": speeds,
+        "texts_per_second": speeds,
         "mean_cosine_of_bf16": round(
             float(np.mean((exact.vectors * near.vectors).sum(1) / lengths)), 5
         ),
         "largest_difference_of_bf16": {
-            task: round(float(np.abs(near.answers[task] - answers).max()), 4)
-            for task, answers in exact.answers.items()
+            task: round(float(np.abs(near.outputs[task] - answers).max()), 4)
+            for task, answers in exact.outputs.items()
         },
     }
 
@@ -196,16 +205,16 @@ def encode(settings: Settings, folder: Path) -> dict[str, Any]:
 def refresh(settings: Settings, folder: Path) -> dict[str, Any]:
     """A refresh of all users, as workers find it that have yet to load the model, and again."""
     source = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
-    with scratch(source, folder / "refresh_benchmark", source.read(EVENTS)) as store:
-        first = refreshed(store, settings, rebuild=True)
-        again = [refreshed(store, settings, rebuild=True) for _ in range(2)]
+    with scratch_store(source, folder / "refresh_benchmark", source.read(EVENTS)) as store:
+        first = time_refresh(store, settings, rebuild=True)
+        again = [time_refresh(store, settings, rebuild=True) for _ in range(2)]
         n_users = store.read(USER_PROFILES).count()
     told = {k: v for k, v in settings.spark.conf.items() if ".resource." in k or "cores" in k}
     return {
         "users": n_users,
         "spark": told,
         "first_seconds": round(first, 1),
-        "seconds": spread(again),
+        "seconds": summarise_repeats(again),
     }
 
 
@@ -228,7 +237,7 @@ def main() -> None:
     settings = with_values(load_settings(arguments.config, arguments.set), places)
     for part in arguments.parts:
         device = torch.cuda.get_device_name(0)
-        save("gpu", part, {"device": device} | PARTS[part](settings, folder))
+        save_result("gpu", part, {"device": device} | PARTS[part](settings, folder))
 
 
 if __name__ == "__main__":

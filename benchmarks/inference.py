@@ -3,7 +3,7 @@
     python benchmarks/inference.py speed memory --config conf/ga.yaml
 
 Reads the table `examples` and the model of the settings (run the jobs up to train_model first),
-and writes each part into benchmarks/results/inference.json. All ways of `speed` encode the same
+and writes each part into benchmarks/results/inference.json. All methods of `speed` encode the same
 distinct texts, turn by turn, on two cores; of ours the time holds vectors, answers and reasons.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import torch
-from measure import PeakMemory, save, spread
+from measure import PeakMemory, save_result, summarise_repeats
 from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -25,61 +25,67 @@ from pyspark.sql import types as T
 from transformers import AutoModel, AutoTokenizer
 
 from profile_lib.config import Settings, load_settings
-from profile_lib.inference.udf import Counts, add_predictions
+from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
-from profile_lib.spark import kept, start_spark
+from profile_lib.spark import cached, start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 
 REPEATS = 5
 TEXTS = 2000
-LONG = 128  # tokens that the textbook pads to
-WANTED = {"textbook": 6.0, "bare_int8_loop": 0.85, "padding": 0.08}
-ROWS = (10_000, 100_000, 1_000_000)
-DIFFERENT = 2000  # texts among these rows
+MAX_TOKENS = 128  # tokens that the textbook pads to
+TARGETS = {"textbook": 6.0, "bare_int8_loop": 0.85, "padding": 0.08}
+ROW_COUNTS = (10_000, 100_000, 1_000_000)
+N_DISTINCT_TEXTS = 2000  # texts among these rows
 
 
 def speed(settings: Settings) -> dict[str, Any]:
-    """Texts a second of each way, and ours against them."""
+    """Texts a second of each method, and ours against them."""
     spark, folder = start_spark(settings.spark, "benchmark"), model_folder(settings)
     n_cores = spark.sparkContext.defaultParallelism
     torch.set_num_threads(n_cores)
     texts = distinct_texts(spark, settings, TEXTS)
-    with kept(texts) as frame, tempfile.TemporaryDirectory() as scratch:
+    with cached(texts) as frame, tempfile.TemporaryDirectory() as scratch:
         n, arrays = frame.count(), frame.select("text", "token_ids", "n_tokens").toPandas()
         save_encoder(folder, scratch)
-        counts = Counts.on(spark.sparkContext)
-        ways: dict[str, Callable[[], object]] = {
+        counters = InferenceCounters.create(spark.sparkContext)
+        methods: dict[str, Callable[[], object]] = {
             "textbook": lambda: write(frame.select(textbook(scratch)("text"))),
             "predict_batch_udf": lambda: write(frame.select(batch_udf(scratch)("token_ids"))),
             "sentence_transformers": sentence_encoder(scratch, arrays["text"].tolist()),
             "bare_int8_loop": bare_loop(folder, settings, arrays, n_cores),
-            "ours": lambda: write(ours(frame, settings, "auto", counts)),
+            "ours": lambda: write(ours(frame, settings, "auto", counters)),
         }
-        for way in ways.values():
-            way()  # workers start, models load
-        texts_before = counts.texts.value
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for method in methods.values():
+            method()  # workers start, models load
+        texts_before = counters.texts.value
+        seconds: dict[str, list[float]] = {name: [] for name in methods}
         for turn in range(REPEATS):
-            for name, way in ways.items():
+            for name, method in methods.items():
                 began = time.monotonic()
-                way()
+                method()
                 seconds[name].append(time.monotonic() - began)
                 print(turn, name, f"{n / seconds[name][-1]:.1f} texts/s", flush=True)
-    assert counts.texts.value == texts_before * (1 + REPEATS)
+    assert counters.texts.value == texts_before * (1 + REPEATS)
     against = {
-        f"ours_against_{name}": spread([a / b for a, b in zip(of, seconds["ours"], strict=True)])
+        f"speedup_over_{name}": summarise_repeats(
+            [a / b for a, b in zip(of, seconds["ours"], strict=True)]
+        )
         for name, of in seconds.items()
         if name != "ours"
     }
     return {
         "texts": n,
         "mean_tokens": round(float(arrays["n_tokens"].mean()), 1),
-        "texts_a_second": {name: spread([n / s for s in of]) for name, of in seconds.items()},
+        "texts_per_second": {
+            name: summarise_repeats([n / s for s in of]) for name, of in seconds.items()
+        },
         **against,
-        "padding": round(counts.padding.value / (counts.tokens.value + counts.padding.value), 4),
-        "wanted": WANTED,
+        "padding": round(
+            counters.padding.value / (counters.tokens.value + counters.padding.value), 4
+        ),
+        "target": TARGETS,
     }
 
 
@@ -127,7 +133,7 @@ def textbook(encoder: str) -> Callable[..., Any]:
             for first in range(0, len(texts), 32):
                 batch = tokenizer(
                     texts[first : first + 32].tolist(), padding="max_length", truncation=True,
-                    max_length=LONG, return_tensors="pt",
+                    max_length=MAX_TOKENS, return_tensors="pt",
                 )  # fmt: skip
                 with torch.inference_mode():
                     hidden = model(**batch).last_hidden_state
@@ -161,7 +167,7 @@ def sentence_encoder(encoder: str, texts: list[str]) -> Callable[[], object]:
     """sentence-transformers' encode, which sorts by length and trims."""
     from sentence_transformers import SentenceTransformer, models
 
-    transformer = models.Transformer(encoder, max_seq_length=LONG)
+    transformer = models.Transformer(encoder, max_seq_length=MAX_TOKENS)
     pooling = models.Pooling(transformer.get_word_embedding_dimension())
     model = SentenceTransformer(modules=[transformer, pooling], device="cpu")
     return lambda: model.encode(texts, batch_size=32, show_progress_bar=False)
@@ -189,39 +195,41 @@ def bare_loop(
     return run
 
 
-def ours(frame: DataFrame, settings: Settings, runtime: str, counts: Counts) -> DataFrame:
+def ours(
+    frame: DataFrame, settings: Settings, runtime: str, counters: InferenceCounters
+) -> DataFrame:
     """Vectors, answers and reasons as a refresh computes them."""
     folder, given = model_folder(settings), settings.refresh
-    about = check_model(folder)
+    manifest = check_model(folder)
     return add_predictions(
         frame,
         folder,
-        categories=[(c.name, c.values) for c in about.spec.categories],
-        model_version=about.model_version,
+        categories=[(c.name, c.values) for c in manifest.spec.categories],
+        model_version=manifest.model_version,
         runtime=runtime,  # type: ignore[arg-type]
         batch_tokens=given.batch_tokens,
         max_events=settings.examples.max_text_events,
         n_reasons=given.n_reasons,
-        counts=counts,
+        counters=counters,
     ).select("prediction")
 
 
 def memory(settings: Settings) -> dict[str, Any]:
     """Peak memory of the Python workers, at few rows and at ten and a hundred times as many."""
     spark = start_spark(settings.spark, "benchmark")
-    counts = Counts.on(spark.sparkContext)
-    write(ours(distinct_texts(spark, settings, 100), settings, "auto", counts))  # starts workers
+    counters = InferenceCounters.create(spark.sparkContext)
+    write(ours(distinct_texts(spark, settings, 100), settings, "auto", counters))  # starts workers
     peaks = {}
-    for rows in ROWS:
-        texts = distinct_texts(spark, settings, DIFFERENT)
-        with kept(texts.crossJoin(spark.range(rows // DIFFERENT))) as frame:
+    for rows in ROW_COUNTS:
+        texts = distinct_texts(spark, settings, N_DISTINCT_TEXTS)
+        with cached(texts.crossJoin(spark.range(rows // N_DISTINCT_TEXTS))) as frame:
             n = frame.count()
             (daemon,) = [
                 p for p in psutil.Process().children(recursive=True)
                 if "pyspark.daemon" in " ".join(p.cmdline()) and not is_below(p)
             ]  # fmt: skip
             with PeakMemory(daemon.pid, every_seconds=1) as peak:
-                write(ours(frame, settings, "auto", counts))
+                write(ours(frame, settings, "auto", counters))
             peaks[str(n)] = round(peak.gib, 2)
             print(n, peak.gib, flush=True)
     return {"peak_gib_of_workers_by_rows": peaks}
@@ -244,7 +252,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = load_settings(arguments.config)
     for part in arguments.parts:
-        save("inference", part, PARTS[part](settings))
+        save_result("inference", part, PARTS[part](settings))
 
 
 if __name__ == "__main__":

@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 import psutil
 
-LOOK_SECONDS = 0.002
+POLL_SECONDS = 0.002
 PARTS = ("driver", "jvm", "worker")
 
 
 class Sign(NamedTuple):
-    """A file below `folder` whose path there matches `kind`, and that was not there before."""
+    """A file below `folder` whose path there matches `pattern`, and that was not there before."""
 
     folder: Path
-    kind: str  # a regular expression
+    pattern: str  # a regular expression
 
     def files(self) -> set[str]:
         """Those that are there."""
         found = set()
         for at, _, names in os.walk(self.folder):
             below = os.path.relpath(at, self.folder)
-            found |= {path for n in names if re.search(self.kind, path := f"{below}/{n}")}
+            found |= {path for n in names if re.search(self.pattern, path := f"{below}/{n}")}
         return found
 
 
@@ -37,7 +37,7 @@ class Victim:
     def __init__(self, module: str, changes: Sequence[str], config: Path, log: Path) -> None:
         command = [sys.executable, "-m", module, "--config", str(config)]
         command += [part for change in changes for part in ("--set", change)]
-        self.log, self.began = log, time.monotonic()
+        self.log, self.start_time = log, time.monotonic()
         root = Path(__file__).parents[1]
         with log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -80,7 +80,7 @@ class Victim:
         while not sign.files() - before:
             if time.monotonic() > until or self.process.poll() is not None:
                 return False
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         time.sleep(delay)
         part = part or self.part(name, which)
         if part is None:
@@ -91,7 +91,7 @@ class Victim:
             return False
         return True
 
-    def end(self, within: float) -> None:
+    def stop(self, within: float) -> None:
         """What is left of it may end by itself `within` seconds; then it is killed."""
         until = time.monotonic() + within
         while (left := self.members()) and time.monotonic() < until:
@@ -101,7 +101,7 @@ class Victim:
                 process.kill()
         self.process.wait()
 
-    def told(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
 

@@ -9,53 +9,53 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.config import Settings
-from profile_lib.recommend.asking import NUMBERS, Reader, Texts
-from profile_lib.recommend.catalogue import Catalogue
-from profile_lib.recommend.fitting import Known, fit_source
-from profile_lib.recommend.histories import histories, number_items
-from profile_lib.recommend.learned import Learned
-from profile_lib.recommend.reasons import Words
+from profile_lib.recommend.asking import PROFILE_NUMBERS, ProfileReader, QueryTexts
+from profile_lib.recommend.catalogue import Catalog
+from profile_lib.recommend.fitting import SourceData, fit_source
+from profile_lib.recommend.histories import build_histories, number_items
+from profile_lib.recommend.learned import RetrievalModel
+from profile_lib.recommend.reasons import ReasonTexts
 from profile_lib.recommend.sources import Source
-from profile_lib.segments import Floats, rows_as_lists
-from profile_lib.spark import kept
+from profile_lib.segments import Floats, rows_to_list_array
+from profile_lib.spark import cached
 
 CATEGORIES, REGIONS = 100, 20
-FAITHFUL = 0.7  # of the steps are in the user's own category
-FIRST_SECOND, SECONDS = 1_760_000_000, 60 * 86_400
+OWN_CATEGORY_SHARE = 0.7  # of the steps are in the user's own category
+FIRST_SECOND, PERIOD_SECONDS = 1_760_000_000, 60 * 86_400
 KINDS = {"view": 0.85, "cart": 0.1, "purchase": 0.05}
-NOW = FIRST_SECOND + SECONDS
-INTEREST = 128  # numbers of an interest vector
+NOW = FIRST_SECOND + PERIOD_SECONDS
+INTEREST_SIZE = 128  # numbers of an interest vector
 TO_TEXTS_RIDGE = 0.001
 
 
 @dataclass(frozen=True)
-class MadeShop:
+class DrawnShop:
     """So many users of so many steps each, and items."""
 
     spark: SparkSession
     n_users: int
     n_items: int
-    steps: int
+    steps_per_user: int
 
-    def draw(self, name: str) -> F.Column:
+    def hash_uniform(self, name: str) -> F.Column:
         """A number from 0 to 1 for each row of `range`."""
         return F.pmod(F.xxhash64(F.lit(name), "id"), F.lit(1_000_003)) / 1_000_003
 
     @cached_property
     def events(self) -> DataFrame:
         """(user_id, event_ts, event_date, event_type, item_id, region)."""
-        user = (F.col("id") / self.steps).cast("int")
+        user = (F.col("id") / self.steps_per_user).cast("int")
         own = F.pmod(F.xxhash64(F.lit("taste"), user), F.lit(CATEGORIES))
-        category = F.when(self.draw("faithful") < FAITHFUL, own).otherwise(
-            (self.draw("category") * CATEGORIES).cast("int")
+        category = F.when(self.hash_uniform("faithful") < OWN_CATEGORY_SHARE, own).otherwise(
+            (self.hash_uniform("category") * CATEGORIES).cast("int")
         )
         # The k-th most popular of a category about as often as 1 / k.
-        place = F.pow(F.lit(self.n_items / CATEGORIES), self.draw("place")).cast("int") - 1
-        kind = F.when(self.draw("kind") < KINDS["view"], "view").when(
-            self.draw("kind") < KINDS["view"] + KINDS["cart"], "cart"
+        place = F.pow(F.lit(self.n_items / CATEGORIES), self.hash_uniform("place")).cast("int") - 1
+        kind = F.when(self.hash_uniform("kind") < KINDS["view"], "view").when(
+            self.hash_uniform("kind") < KINDS["view"] + KINDS["cart"], "cart"
         )
-        second = (FIRST_SECOND + self.draw("second") * SECONDS).cast("long")
-        return self.spark.range(self.n_users * self.steps).select(
+        second = (FIRST_SECOND + self.hash_uniform("second") * PERIOD_SECONDS).cast("long")
+        return self.spark.range(self.n_users * self.steps_per_user).select(
             F.concat(F.lit("u"), user).alias("user_id"),
             F.timestamp_seconds(second).alias("event_ts"),
             F.to_date(F.timestamp_seconds(second)).alias("event_date"),
@@ -65,7 +65,7 @@ class MadeShop:
         )
 
     @cached_property
-    def numbers(self) -> DataFrame:
+    def item_numbers(self) -> DataFrame:
         """(item_id, item)."""
         return number_items(
             self.spark.range(self.n_items).select(_item_id(F.col("id")).alias("item_id"))
@@ -80,38 +80,44 @@ class MadeShop:
         drawn += 0.7 * rng.normal(size=(self.n_items, size))
         return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
-    def known(self, settings: Settings, steps: DataFrame) -> Known:
+    def known(self, settings: Settings, steps: DataFrame) -> SourceData:
         """What sources are fitted from."""
         given = settings.recommend
         rng = np.random.default_rng(2)
-        to_texts = rng.normal(size=(INTEREST + 1, self.vectors.shape[1])).astype(np.float32)
-        return Known(
-            histories=steps, vectors=self.vectors, exact_below=given.exact_below, seed=1,
-            events=self.events, items=self.numbers, to_texts=to_texts,
+        interest_map = rng.normal(size=(INTEREST_SIZE + 1, self.vectors.shape[1])).astype(
+            np.float32
+        )
+        return SourceData(
+            histories=steps, vectors=self.vectors, approximate_search_from=given.approximate_search_from, seed=1,
+            events=self.events, items=self.item_numbers, interest_map=interest_map,
             contexts={"region": [f"r{n}" for n in range(REGIONS)]}, weights=given.weights, now=NOW,
         )  # fmt: skip
 
     def fitted(self, settings: Settings) -> dict[str, Source]:
         """All sources of the settings."""
         given = settings.recommend
-        steps = histories(self.events, self.numbers, given.weights, given.most_steps)
-        with kept(steps) as steps:
+        steps = build_histories(self.events, self.item_numbers, given.weights, given.max_steps)
+        with cached(steps) as steps:
             known = self.known(settings, steps)
             return {
                 name: fit_source(known, **source.model_dump())
                 for name, source in given.chosen.items()
             }
 
-    def learned(self, settings: Settings) -> Learned:
+    def learned(self, settings: Settings) -> RetrievalModel:
         """All that a recommender of it carries but its ranker."""
         given = settings.recommend
         sources, known = self.fitted(settings), self.known(settings, self.events)
-        assert known.to_texts is not None
-        ids = self.numbers.toArrow()["item_id"].combine_chunks()
-        texts = Texts(pa.array(["a search"]), self.vectors[:1], given.text_kinds, 1800.0)
-        reader = Reader(ids, given.weights, known.contexts, "made", INTEREST, texts)
-        words = Words({name: given.reasons[name] for name in sources}, "an item", "the shop")
-        return Learned(self._catalogue(ids), sources, words, reader, known.to_texts, given.decay)
+        assert known.interest_map is not None
+        ids = self.item_numbers.toArrow()["item_id"].combine_chunks()
+        texts = QueryTexts(
+            pa.array(["a search"]), self.vectors[:1], given.query_event_types, 1800.0
+        )
+        reader = ProfileReader(ids, given.weights, known.contexts, "made", INTEREST_SIZE, texts)
+        words = ReasonTexts({name: given.reasons[name] for name in sources}, "an item", "the shop")
+        return RetrievalModel(
+            self._catalog(ids), sources, words, reader, known.interest_map, given.decay
+        )
 
     def profiles(self, n: int) -> list[dict[str, object]]:
         """Of so many users as they stand in `user_profiles`, as far as a recommender reads them."""
@@ -123,8 +129,8 @@ class MadeShop:
         newest = F.slice(F.reverse(F.array_sort(F.collect_list(act))), 1, 25)
         rows = of.groupBy("user_id").agg(newest.alias("recent"), F.first("region").alias("region"))
         told = [row.asDict(recursive=True) for row in rows.collect()]
-        drawn = rng.normal(size=(len(told), INTEREST)).astype(np.float32)
-        usual = dict.fromkeys(NUMBERS, 0.5) | {"user_bucket": 0, "model_version": "made"}
+        drawn = rng.normal(size=(len(told), INTEREST_SIZE)).astype(np.float32)
+        usual = dict.fromkeys(PROFILE_NUMBERS, 0.5) | {"user_bucket": 0, "model_version": "made"}
         return [
             usual
             | row
@@ -136,10 +142,10 @@ class MadeShop:
             for row, vector in zip(told, drawn, strict=True)
         ]
 
-    def _catalogue(self, ids: pa.Array) -> Catalogue:
+    def _catalog(self, ids: pa.Array) -> Catalog:
         number, n = np.arange(self.n_items), self.n_items
         price = np.random.default_rng(4).lognormal(3, 1, n)
-        return Catalogue(
+        return Catalog(
             pa.table(
                 {
                     "item_id": ids,
@@ -149,7 +155,7 @@ class MadeShop:
                     "price": pa.array(price),
                     "price_level": pa.array(np.argsort(np.argsort(price)) / n),
                     "demand": pa.array(1000.0 / (number + 1)),
-                    "vector": rows_as_lists(self.vectors),
+                    "vector": rows_to_list_array(self.vectors),
                 }
             )
         )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from measure import run_measured, save, spread
+from measure import run_measured, save_result, summarise_repeats
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -26,7 +26,7 @@ from jobs import build_sessions, ingest_events, simulate_events
 from profile_lib.config import Settings, load_settings
 from profile_lib.events.sessions import build_sessions as cut_sessions
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import known_now
+from profile_lib.features.known import add_latest_cutoff
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import (
@@ -39,7 +39,7 @@ from profile_lib.tables import (
     USER_PROFILES,
 )
 
-EVENTS_A_USER = 42  # raw rows the simulator makes of a user, about
+EVENTS_PER_USER = 42  # raw rows the simulator makes of a user, about
 REPEATS = 3
 AGAINST_DUCKDB = (1, 9)  # millions of events
 
@@ -47,25 +47,25 @@ AGAINST_DUCKDB = (1, 9)  # millions of events
 def demo(arguments: argparse.Namespace) -> dict[str, Any]:
     """`make demo` after set-up, in a folder of its own, and what its profiles know of the truth."""
     with tempfile.TemporaryDirectory() as folder:
-        settings, overrides = at(folder, "conf/demo.yaml")
+        settings, overrides = settings_in_folder(folder, "conf/demo.yaml")
         log = Path(folder) / "log"
-        measured: dict[str, Any] = run_measured(run_all("conf/demo.yaml", overrides), log)
+        measured: dict[str, Any] = run_measured(run_all_command("conf/demo.yaml", overrides), log)
         spark = start_spark(settings.spark, "benchmark")
-        truth = true_interests(spark, settings)
-        return measured | truth | {"report": test_metrics(settings)}
+        truth = measure_true_interests(spark, settings)
+        return measured | truth | {"report": read_test_report(settings)}
 
 
 def ga(arguments: argparse.Namespace) -> dict[str, Any]:
     """August and September from files to the profile of every user seen."""
     kept = arguments.keep
     with nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
-        settings, overrides = at(folder, "conf/ga.yaml")
+        settings, overrides = settings_in_folder(folder, "conf/ga.yaml")
         log = Path(folder) / "log"
-        measured: dict[str, Any] = run_measured(run_all("conf/ga.yaml", overrides), log)
+        measured: dict[str, Any] = run_measured(run_all_command("conf/ga.yaml", overrides), log)
         print(log.read_text()[-6000:])
         store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
         rows = {t.name: store.read(t).count() for t in (EVENTS, SESSIONS, USER_PROFILES)}
-        return measured | {"rows": rows, "report": test_metrics(settings)}
+        return measured | {"rows": rows, "report": read_test_report(settings)}
 
 
 def featurize(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -76,33 +76,33 @@ def featurize(arguments: argparse.Namespace) -> dict[str, Any]:
     rates: dict[str, Any] = {}
     for millions in arguments.millions:
         with tempfile.TemporaryDirectory() as folder:
-            store, settings = simulated(folder, millions * 1_000_000)
+            store, settings = simulate_shop(folder, millions * 1_000_000)
             raw = store.spark.read.parquet(settings.simulate.events_path).count()
             seconds = {
-                "ingest": timed(ingest_events.run, store, settings, None),
-                "sessions": timed(build_sessions.run, store, settings, None),
-                "behaviour": timed(all_behaviour, store, settings),
+                "ingest": time_call(ingest_events.run, store, settings, None),
+                "sessions": time_call(build_sessions.run, store, settings, None),
+                "behaviour": time_call(build_all_behaviour, store, settings),
             }
             rates[str(millions)] = {
                 "raw_events": raw,
                 "seconds": {k: round(v, 1) for k, v in seconds.items()},
-                "events_a_second": round(raw / sum(seconds.values())),
+                "events_per_second": round(raw / sum(seconds.values())),
             }
             if millions in AGAINST_DUCKDB:
-                rates[str(millions)] |= sessions_by_duckdb(folder, store, settings)
+                rates[str(millions)] |= compare_sessions_with_duckdb(folder, store, settings)
             print(json.dumps(rates[str(millions)]), flush=True)
     return {"by_millions": rates}
 
 
-def sessions_by_duckdb(folder: str, store: Store, settings: Settings) -> dict[str, Any]:
+def compare_sessions_with_duckdb(folder: str, store: Store, settings: Settings) -> dict[str, Any]:
     """Sessions alone, Spark into Delta against DuckDB into Parquet, from the same Parquet."""
     source, gap = f"{folder}/events.parquet", settings.sessions.gap
     store.read(EVENTS).write.parquet(source)
     events = store.spark.read.parquet(source)
     pairs = [
         (
-            timed(replace_sessions, store, events, gap),
-            timed(by_duckdb, source, f"{folder}/sessions_{turn}.parquet", gap),
+            time_call(replace_sessions, store, events, gap),
+            time_call(build_sessions_in_duckdb, source, f"{folder}/sessions_{turn}.parquet", gap),
         )
         for turn in range(REPEATS + 1)
     ][1:]  # the first warms both up
@@ -110,9 +110,9 @@ def sessions_by_duckdb(folder: str, store: Store, settings: Settings) -> dict[st
     assert same == [(store.read(SESSIONS).count(),)]
     return {
         "events_in_sessions": events.count(),
-        "spark_seconds": spread([spark for spark, _ in pairs]),
-        "duckdb_seconds": spread([duck for _, duck in pairs]),
-        "sessions_rate_against_duckdb": spread([duck / spark for spark, duck in pairs]),
+        "spark_seconds": summarise_repeats([spark for spark, _ in pairs]),
+        "duckdb_seconds": summarise_repeats([duck for _, duck in pairs]),
+        "sessions_rate_against_duckdb": summarise_repeats([duck / spark for spark, duck in pairs]),
     }
 
 
@@ -121,7 +121,7 @@ def replace_sessions(store: Store, events: DataFrame, gap: timedelta) -> None:
     store.replace(SESSIONS, cut_sessions(events, gap))
 
 
-def by_duckdb(source: str, target: str, gap: timedelta) -> None:
+def build_sessions_in_duckdb(source: str, target: str, gap: timedelta) -> None:
     """The columns of `sessions` by two threads of DuckDB; repeats stay in its path."""
     kinds = ", ".join(f"count(*) FILTER (event_type = '{k}') AS n_{k}" for k in EVENT_TYPES)
     order = "ORDER BY event_ts, event_id"
@@ -149,14 +149,14 @@ def by_duckdb(source: str, target: str, gap: timedelta) -> None:
     connection.close()
 
 
-def all_behaviour(store: Store, settings: Settings) -> None:
+def build_all_behaviour(store: Store, settings: Settings) -> None:
     """Behaviour of every user as of the last event, as a refresh computes it."""
-    known = known_now(store.read(EVENTS))
+    known = add_latest_cutoff(store.read(EVENTS))
     frame = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
     store.replace(BEHAVIOUR, frame)
 
 
-def true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
+def measure_true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
     """Share of the users with 10 events or more whose strongest interest is the true one."""
     store = Store(spark, settings.paths.tables)
     truth = spark.read.parquet(f"{settings.simulate.truth_path}/users")
@@ -174,16 +174,16 @@ def true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
     return {"users_with_10_events": row[0], "true_top_category": round(row[1], 4)}
 
 
-def simulated(folder: str, n_events: int) -> tuple[Store, Settings]:
+def simulate_shop(folder: str, n_events: int) -> tuple[Store, Settings]:
     """A simulated shop of about so many raw events as Parquet in `folder`."""
-    users = f"simulate.n_users={n_events // EVENTS_A_USER}"
-    settings, _ = at(folder, "benchmarks/scale.yaml", users)
+    users = f"simulate.n_users={n_events // EVENTS_PER_USER}"
+    settings, _ = settings_in_folder(folder, "benchmarks/scale.yaml", users)
     store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
     simulate_events.run(store, settings, None)
     return store, settings
 
 
-def at(folder: str, config: str, *more: str) -> tuple[Settings, list[str]]:
+def settings_in_folder(folder: str, config: str, *more: str) -> tuple[Settings, list[str]]:
     """The settings of `config` with everything that is written moved into `folder`."""
     moved = [f"paths.{name}={folder}/{name}" for name in ("tables", "models", "work")]
     given = load_settings(config)
@@ -195,19 +195,19 @@ def at(folder: str, config: str, *more: str) -> tuple[Settings, list[str]]:
     return load_settings(config, overrides), overrides
 
 
-def run_all(config: str, overrides: list[str]) -> list[str]:
+def run_all_command(config: str, overrides: list[str]) -> list[str]:
     """The command line of the whole job."""
     sets = [part for override in overrides for part in ("--set", override)]
     return [sys.executable, "jobs/run_all.py", "--config", config, *sets]
 
 
-def test_metrics(settings: Settings) -> Any:
+def read_test_report(settings: Settings) -> Any:
     """The test report that stands beside the model."""
     folder = Path(settings.paths.models) / settings.training.name
     return json.loads((folder / "report.json").read_text())["tasks"]
 
 
-def timed(do: Callable[..., object], *arguments: object) -> float:
+def time_call(do: Callable[..., object], *arguments: object) -> float:
     """Seconds that a call takes."""
     began = time.monotonic()
     do(*arguments)
@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("--keep", help="an empty folder for GA's tables and model")
     arguments = parser.parse_args()
     for part in arguments.parts:
-        save("main_job", part, PARTS[part](arguments))
+        save_result("main_job", part, PARTS[part](arguments))
 
 
 if __name__ == "__main__":

@@ -40,10 +40,10 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(self.every_seconds):
-            self.gib = max(self.gib, _pss(self.root) / 2**30)
+            self.gib = max(self.gib, _proportional_set_size(self.root) / 2**30)
 
 
-def _pss(root: psutil.Process) -> int:
+def _proportional_set_size(root: psutil.Process) -> int:
     total = 0
     try:
         processes = [root, *root.children(recursive=True)]
@@ -69,7 +69,7 @@ def run_measured(command: Sequence[str], log: Path) -> dict[str, float]:
     return {"seconds": round(time.monotonic() - began, 1), "peak_gib": round(memory.gib, 2)}
 
 
-def spread(values: Sequence[float]) -> dict[str, Any]:
+def summarise_repeats(values: Sequence[float]) -> dict[str, Any]:
     """Median, least and most of repeats."""
     return {
         "median": round(statistics.median(values), 3),
@@ -84,7 +84,7 @@ def _processor() -> str:
         return next(line.partition(": ")[2].strip() for line in lines if "model name" in line)
 
 
-def save(name: str, part: str, result: dict[str, Any]) -> None:
+def save_result(name: str, part: str, result: dict[str, Any]) -> None:
     """Put `result` under `part` into results/`name`.json, with date, cores and processor."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"

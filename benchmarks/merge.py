@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from delta.tables import DeltaTable
-from measure import save, spread
+from measure import save_result, summarise_repeats
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -31,7 +31,7 @@ from profile_lib.store import Store
 from profile_lib.tables import USER_PROFILES, user_bucket
 
 VECTOR = 128  # numbers in a profile's vector
-NOT_MARKED = replace(USER_PROFILES, deletion_vectors=False)
+WITHOUT_DELETION_VECTORS = replace(USER_PROFILES, deletion_vectors=False)
 METRICS = {
     "files_removed": "numTargetFilesRemoved",
     "files_added": "numTargetFilesAdded",
@@ -40,7 +40,7 @@ METRICS = {
     "scan_ms": "scanTimeMs",
     "rewrite_ms": "rewriteTimeMs",
 }
-WANTED = {"ours": 5.0}  # times faster than stock
+TARGETS = {"ours": 5.0}  # times faster than stock
 Merge = Callable[[Store, DataFrame], None]
 
 
@@ -56,21 +56,21 @@ def ours(store: Store, updates: DataFrame) -> None:
     store.upsert(USER_PROFILES, updates)
 
 
-def ours_rewriting(store: Store, updates: DataFrame) -> None:
+def ours_without_deletion_vectors(store: Store, updates: DataFrame) -> None:
     """As jobs do it, on a table without deletion vectors."""
-    store.upsert(NOT_MARKED, updates)
+    store.upsert(WITHOUT_DELETION_VECTORS, updates)
 
 
 # name → the merge, whether files' rows are marked as deleted, whether there is a change feed
-WAYS: dict[str, tuple[Merge, bool, bool]] = {
+METHODS: dict[str, tuple[Merge, bool, bool]] = {
     "stock": (stock, False, False),
     "stock, deletion vectors": (stock, True, False),
-    "ours, no deletion vectors": (ours_rewriting, False, True),
+    "ours, no deletion vectors": (ours_without_deletion_vectors, False, True),
     "ours": (ours, True, True),
 }
 
 
-def profiles(numbers: DataFrame, n_buckets: int, seed: int) -> DataFrame:
+def made_up_profiles(numbers: DataFrame, n_buckets: int, seed: int) -> DataFrame:
     """Made-up profiles of users by number, of the size that real ones have: mostly their vector."""
     users = numbers.select(F.sha2(F.col("id").cast("string"), 256).alias("user_id"))
     made = {
@@ -88,7 +88,7 @@ def profiles(numbers: DataFrame, n_buckets: int, seed: int) -> DataFrame:
         ),
     }
     vectors = users.mapInArrow(_with_vectors(seed), "user_id string, interest_vector array<float>")
-    columns = [made.get(c.name, _nothing(c.type)).alias(c.name) for c in USER_PROFILES.columns]
+    columns = [made.get(c.name, _empty_value(c.type)).alias(c.name) for c in USER_PROFILES.columns]
     return vectors.select(*columns)
 
 
@@ -106,7 +106,7 @@ def _with_vectors(seed: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa
     return add
 
 
-def _nothing(kind: T.DataType) -> Column:
+def _empty_value(kind: T.DataType) -> Column:
     empty = {T.StringType: "", T.IntegerType: 0, T.LongType: 0, T.DoubleType: 0.0}
     if type(kind) in empty:
         return F.lit(empty[type(kind)]).cast(kind)
@@ -117,9 +117,9 @@ def _nothing(kind: T.DataType) -> Column:
     return (F.create_map() if isinstance(kind, T.MapType) else F.array()).cast(kind)
 
 
-def measured(base: Store, updates: DataFrame, folder: Path, name: str) -> dict[str, float]:
+def measure_merge(base: Store, updates: DataFrame, folder: Path, name: str) -> dict[str, float]:
     """One way on a fresh clone: seconds, bytes that it wrote, and Delta's own figures."""
-    merge, marks, feeds = WAYS[name]
+    merge, marks, feeds = METHODS[name]
     store = Store(base.spark, str(folder))
     told = {"enableDeletionVectors": marks, "enableChangeDataFeed": feeds}
     properties = ", ".join(f"'delta.{key}' = '{str(on).lower()}'" for key, on in told.items())
@@ -150,15 +150,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     n, buckets = arguments.profiles, arguments.buckets
     try:
         base = Store(spark, str(folder / "base"))
-        made = profiles(spark.range(n), buckets, seed=1).repartition(buckets, "user_bucket")
+        made = made_up_profiles(spark.range(n), buckets, seed=1).repartition(buckets, "user_bucket")
         base.replace(USER_PROFILES, made.sortWithinPartitions("user_bucket", "user_id"))
         drawn = spark.range(n).orderBy(F.xxhash64("id")).limit(arguments.updates)
-        profiles(drawn, buckets, seed=2).write.parquet(str(folder / "updates"))
+        made_up_profiles(drawn, buckets, seed=2).write.parquet(str(folder / "updates"))
         updates = spark.read.schema(USER_PROFILES.schema).parquet(str(folder / "updates"))
-        told: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.ways}
+        told: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.methods}
         for turn in range(arguments.repeats + 1):
-            for name in arguments.ways:
-                figures = measured(base, updates, folder / "clone", name)
+            for name in arguments.methods:
+                figures = measure_merge(base, updates, folder / "clone", name)
                 print(turn, name, json.dumps(figures), flush=True)
                 told[name] += [figures] if turn else []
         files = base.files(USER_PROFILES).agg(F.count("*"), F.sum("bytes")).collect()[0]
@@ -170,17 +170,17 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def summary(told: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """The spread of each figure of each way, and how many times faster than stock each turn was."""
-    ways = {
-        name: {key: spread([f[key] for f in figures]) for key in figures[0]}
+    methods = {
+        name: {key: summarise_repeats([f[key] for f in figures]) for key in figures[0]}
         for name, figures in told.items()
     }
     times = {
-        name: spread(
+        name: summarise_repeats(
             [s["seconds"] / f["seconds"] for s, f in zip(told["stock"], figures, strict=True)]
         )
         for name, figures in told.items()
     }
-    return {"ways": ways, "times_faster_than_stock": times, "wanted": WANTED}
+    return {"methods": methods, "speedup_over_stock": times, "target": TARGETS}
 
 
 if __name__ == "__main__":
@@ -190,6 +190,6 @@ if __name__ == "__main__":
     parser.add_argument("--updates", type=int, default=10_000)
     parser.add_argument("--buckets", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     chosen = parser.parse_args()
-    save("merge", f"{chosen.updates} into {chosen.profiles}", run(chosen))
+    save_result("merge", f"{chosen.updates} into {chosen.profiles}", run(chosen))

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import save, spread
+from measure import save_result, summarise_repeats
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -26,20 +26,20 @@ from profile_lib.tables import EXAMPLES
 
 ROWS = {"train": 12_000, "validation": 2_000, "test": 8_000}
 SEEDS = (13, 14)
-TEXT_ALONE = {
+TEXT_ONLY = {
     "model.numbers": False, "training.numeric_epochs": 0, "training.epochs": 1,
-    "training.negatives_kept": 1.0, "training.ablations": {}, "tracking.uri": None,
+    "training.negative_downsampling_rate": 1.0, "training.ablations": {}, "tracking.uri": None,
 }  # fmt: skip
 
 
-def drawn(examples: DataFrame) -> DataFrame:
+def sample_examples(examples: DataFrame) -> DataFrame:
     """At most ROWS of each split, drawn by a hash."""
     order = F.xxhash64("user_id", "cutoff_ts")
     parts = [examples.where(F.col("split") == s).orderBy(order).limit(n) for s, n in ROWS.items()]
     return parts[0].unionByName(parts[1]).unionByName(parts[2])
 
 
-def measures(store: Store, settings: Settings, name: str, changes: dict[str, Any]) -> Any:
+def train_and_measure(store: Store, settings: Settings, name: str, changes: dict[str, Any]) -> Any:
     """What each task of a model fitted under `changes` measures on the test rows."""
     chosen = with_values(settings, {**changes, "training.name": name})
     train_model.run(store, chosen, None)
@@ -54,31 +54,33 @@ def main(arguments: argparse.Namespace) -> None:
     examples = Store(spark, given.paths.tables).read(EXAMPLES)
     with tempfile.TemporaryDirectory() as folder:
         own = {f"paths.{name}": f"{folder}/{name}" for name in ("tables", "models", "work")}
-        settings = with_values(given, {**own, **TEXT_ALONE})
+        settings = with_values(given, {**own, **TEXT_ONLY})
         store = Store(spark, settings.paths.tables)
-        store.replace(EXAMPLES, drawn(examples))
+        store.replace(EXAMPLES, sample_examples(examples))
         began = time.monotonic()
         pretrain_encoder.run(store, settings, None)
         seconds = time.monotonic() - began
         target = Path(settings.paths.models, settings.pretrain.name)
         epochs = json.loads((target / "training.json").read_text())["epochs"]
-        starts = {"as_it_comes": {}, "pretrained": {"model.encoder": str(target)}}
+        starts = {"original_encoder": {}, "pretrained_encoder": {"model.encoder": str(target)}}
         found: dict[str, list[Any]] = {name: [] for name in starts}
         for seed in SEEDS:
             for name, changes in starts.items():
                 seeded = {**changes, "training.seed": seed}
-                found[name].append(measures(store, settings, f"{name}_{seed}", seeded))
+                found[name].append(train_and_measure(store, settings, f"{name}_{seed}", seeded))
     told = {
         name: {
-            "buys_roc_auc": spread([m["buys"]["roc_auc"] for m in of]),
-            "buys_pr_auc": spread([m["buys"]["pr_auc"] for m in of]),
-            "next_category_accuracy": spread([m["next_category"]["accuracy"] for m in of]),
+            "buys_roc_auc": summarise_repeats([m["buys"]["roc_auc"] for m in of]),
+            "buys_pr_auc": summarise_repeats([m["buys"]["pr_auc"] for m in of]),
+            "next_category_accuracy": summarise_repeats(
+                [m["next_category"]["accuracy"] for m in of]
+            ),
         }
         for name, of in found.items()
     }
     perplexities = [epoch["validation"]["perplexity"] for epoch in epochs]
     about = {"rows": ROWS, "pretraining_seconds": round(seconds), "perplexity": perplexities}
-    save("training", "pretraining", about | told)
+    save_result("training", "pretraining", about | told)
 
 
 if __name__ == "__main__":

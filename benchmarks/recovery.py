@@ -20,20 +20,20 @@ from typing import Any
 
 import numpy as np
 import psutil
-from measure import save, spread
-from training import Prepared
+from measure import save_result, summarise_repeats
+from training import PreparedTraining
 
 from jobs.fitting import fit
 from profile_lib.config import load_settings, with_values
 
 ROWS = 512  # of each kind of split: seconds in each stage, far longer with the text
-EVERY = 5  # steps between two checkpoints
-WANTED_SECONDS = 60
+CHECKPOINT_STEPS = 5  # steps between two checkpoints
+TARGET_SECONDS = 60
 CHANGES = {
-    "training.ranks": 2, "training.launcher": "horovod", "training.retries": 2,
-    "training.checkpoint_steps": EVERY, "training.progress_steps": 1,
+    "training.n_processes": 2, "training.launcher": "horovod", "training.retries": 2,
+    "training.checkpoint_steps": CHECKPOINT_STEPS, "training.progress_steps": 1,
     "training.numeric_epochs": 2, "training.numeric_batch_size": 64,
-    "training.epochs": 1, "training.batch_size": 32, "training.negatives_kept": 1.0,
+    "training.epochs": 1, "training.batch_size": 32, "training.negative_downsampling_rate": 1.0,
     "training.evaluation_rows": 64,
 }  # fmt: skip
 
@@ -45,21 +45,23 @@ class Kill(threading.Thread):
         super().__init__(daemon=True)
         self.step, self.rank, self.worker = step, rank, worker
         self.reached = threading.Event()
-        self.at = 0.0
+        self.killed_at = 0.0
 
     def run(self) -> None:
         """Wait for the step, then strike."""
         self.reached.wait()
-        ranks = sorted(below("horovod.spark.task.gloo_exec_fn"), key=lambda p: p.create_time())
+        ranks = sorted(
+            python_processes("horovod.spark.task.gloo_exec_fn"), key=lambda p: p.create_time()
+        )
         victim = ranks[self.rank]
         if self.worker:
             above = [p for p in victim.parents() if "pyspark" in " ".join(p.cmdline())]
             victim = above[0]
-        self.at = time.monotonic()
+        self.killed_at = time.monotonic()
         victim.kill()
 
 
-def below(word: str) -> list[psutil.Process]:
+def python_processes(word: str) -> list[psutil.Process]:
     """Python processes of this one's tree whose command line holds `word`."""
     found = []
     for process in psutil.Process(os.getpid()).children(recursive=True):
@@ -77,9 +79,9 @@ def main(arguments: argparse.Namespace) -> None:
     settings = with_values(load_settings(arguments.config), CHANGES)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        given = Prepared(settings, folder, ROWS)
+        given = PreparedTraining(settings, folder, ROWS)
         spark, snapshot = given.spark, given.snapshot
-        whole = fit(spark, settings, folder, snapshot, lambda entry: None, alone=True)
+        whole = fit(spark, settings, folder, snapshot, lambda entry: None, skip_baselines=True)
         curve = whole.outcome.curve
         kills = []
         for seed in range(arguments.kills):
@@ -87,39 +89,39 @@ def main(arguments: argparse.Namespace) -> None:
             rng = np.random.default_rng(seed)
             step = int(rng.integers(1, len(curve) * 9 // 10))
             kill = Kill(step, int(rng.integers(0, 2)), bool(rng.integers(0, 2)))
-            kills.append(killed(kill, spark, settings, folder, snapshot, curve))
+            kills.append(train_with_kill(kill, spark, settings, folder, snapshot, curve))
             print(seed, kills[-1], flush=True)
     recovered = [k for k in kills if k["same_curve"]]
-    save(
+    save_result(
         "training",
         "recovery",
         {
             "kills": len(kills),
             "recovered_to_the_same_curve": len(recovered),
             "steps": len(curve),
-            "steps_between_checkpoints": EVERY,
-            "steps_lost": spread([k["steps_lost"] for k in kills]),
-            "seconds_to_the_next_step": spread([k["seconds"] for k in kills]),
-            "wanted_seconds": WANTED_SECONDS,
+            "steps_between_checkpoints": CHECKPOINT_STEPS,
+            "steps_lost": summarise_repeats([k["steps_lost"] for k in kills]),
+            "seconds_to_the_next_step": summarise_repeats([k["seconds"] for k in kills]),
+            "target_seconds": TARGET_SECONDS,
         },
     )
 
 
-def killed(
+def train_with_kill(
     kill: Kill, spark: Any, settings: Any, folder: Path, snapshot: Any, curve: list[float]
 ) -> dict[str, Any]:
     """What came of one kill."""
     told: list[tuple[float, dict[str, Any]]] = []
 
-    def tell(entry: dict[str, Any]) -> None:
+    def report_progress(entry: dict[str, Any]) -> None:
         told.append((time.monotonic(), entry))
         if sum("step" in e for _, e in told) >= kill.step:
             kill.reached.set()
 
     kill.start()
-    found = fit(spark, settings, folder, snapshot, tell, alone=True)
+    found = fit(spark, settings, folder, snapshot, report_progress, skip_baselines=True)
     kill.join(10)
-    after = [at for at, entry in told if at > kill.at and "step" in entry]
+    after = [at for at, entry in told if at > kill.killed_at and "step" in entry]
     lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
     before = sum("step" in e for _, e in told[:lost])
     resumed = next((e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e), 0)
@@ -127,7 +129,7 @@ def killed(
     return {
         "step": kill.step,
         "victim": "worker" if kill.worker else "rank",
-        "seconds": resumed_after[0] - kill.at,
+        "seconds": resumed_after[0] - kill.killed_at,
         "steps_lost": before - resumed,
         "same_curve": bool(np.allclose(found.outcome.curve, curve, atol=1e-5)),
     }

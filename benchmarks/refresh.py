@@ -21,7 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from measure import save, spread
+from measure import save_result, summarise_repeats
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -32,20 +32,22 @@ from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 
 REPEATS = 3
-CHANGED = 0.05  # of the users
-WANTED = {"incremental_to_full": 1 / 15, "cells_that_differ": 0}
+CHANGED_SHARE = 0.05  # of the users
+TARGETS = {"incremental_to_full": 1 / 15, "cells_that_differ": 0}
 FIRST_DAYS = 51  # of GA's 61; ten are then refreshed one by one
-NOT_SAID = ("events_version",)  # when it was computed, not what it says
-NEAR = 1e-4  # relative: floats of texts that share another pass differ in the last digits
+IGNORED_COLUMNS = ("events_version",)  # when it was computed, not what it says
+RELATIVE_TOLERANCE = (
+    1e-4  # relative: floats of texts that share another pass differ in the last digits
+)
 
 
-def drawn(share: float, salt: int) -> Column:
+def is_sampled(share: float, salt: int) -> Column:
     """True for so many of the users, by hash."""
     return F.pmod(F.xxhash64("user_id", F.lit(salt)), F.lit(10_000)) < share * 10_000
 
 
 @contextmanager
-def scratch(source: Store, folder: Path, events: DataFrame) -> Iterator[Store]:
+def scratch_store(source: Store, folder: Path, events: DataFrame) -> Iterator[Store]:
     """A store with these events and the items and users of another; gone afterwards."""
     store = Store(source.spark, str(folder))
     try:
@@ -57,7 +59,7 @@ def scratch(source: Store, folder: Path, events: DataFrame) -> Iterator[Store]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def refreshed(store: Store, settings: Settings, rebuild: bool = False) -> float:
+def time_refresh(store: Store, settings: Settings, rebuild: bool = False) -> float:
     """Seconds of a refresh."""
     began = time.monotonic()
     refresh_profiles.run(store, settings, None, rebuild)
@@ -66,16 +68,16 @@ def refreshed(store: Store, settings: Settings, rebuild: bool = False) -> float:
 
 def changed(source: Store, settings: Settings, folder: Path, share: float) -> dict[str, Any]:
     """Seconds of a full refresh, and of those after an event more of a share of the users."""
-    events = source.read(EVENTS).where(drawn(share, 0))
-    with scratch(source, folder, events) as store:
-        refreshed(store, settings, rebuild=True)  # workers start, models load
+    events = source.read(EVENTS).where(is_sampled(share, 0))
+    with scratch_store(source, folder, events) as store:
+        time_refresh(store, settings, rebuild=True)  # workers start, models load
         shutil.rmtree(store.path(USER_PROFILES))
-        full, seconds, n_changed = refreshed(store, settings), [], []
+        full, seconds, n_changed = time_refresh(store, settings), [], []
         for turn in range(REPEATS):
-            more = one_more(events, turn).localCheckpoint()
+            more = repeat_last_event(events, turn).localCheckpoint()
             store.append(EVENTS, more)
             n_changed.append(more.count())
-            seconds.append(refreshed(store, settings))
+            seconds.append(time_refresh(store, settings))
             print(f"{turn}: {seconds[-1]:.1f} s, full {full:.1f} s", flush=True)
         n_users = store.read(USER_PROFILES).count()
     return {
@@ -84,16 +86,23 @@ def changed(source: Store, settings: Settings, folder: Path, share: float) -> di
         "runtime": settings.refresh.runtime,
         "users_changed": n_changed,
         "full_seconds": round(full, 1),
-        "incremental_seconds": spread(seconds),
-        "incremental_to_full": spread([s / full for s in seconds]),
-        "wanted": WANTED["incremental_to_full"],
+        "incremental_seconds": summarise_repeats(seconds),
+        "incremental_to_full": summarise_repeats([s / full for s in seconds]),
+        "target": TARGETS["incremental_to_full"],
     }
 
 
-def one_more(events: DataFrame, turn: int) -> DataFrame:
+def repeat_last_event(events: DataFrame, turn: int) -> DataFrame:
     """The last event of each drawn user once more, an hour later, under an id of its own."""
-    last = F.max_by(F.struct(*EVENTS.names()), F.struct("event_ts", "event_id")).alias("last")
-    kept = events.where(drawn(CHANGED, turn + 1)).groupBy("user_id").agg(last).select("last.*")
+    last = F.max_by(F.struct(*EVENTS.column_names()), F.struct("event_ts", "event_id")).alias(
+        "last"
+    )
+    kept = (
+        events.where(is_sampled(CHANGED_SHARE, turn + 1))
+        .groupBy("user_id")
+        .agg(last)
+        .select("last.*")
+    )
     later = timedelta(hours=turn + 1)
     moved = kept.withColumns(
         {
@@ -102,44 +111,44 @@ def one_more(events: DataFrame, turn: int) -> DataFrame:
             "ingest_ts": F.greatest("event_ts", "ingest_ts") + F.lit(later),
         }
     )
-    return moved.withColumn("event_date", F.to_date("event_ts")).select(*EVENTS.names())
+    return moved.withColumn("event_date", F.to_date("event_ts")).select(*EVENTS.column_names())
 
 
 def days(source: Store, settings: Settings, folder: Path, share: float) -> dict[str, Any]:
     """A refresh a day, and in the end how many cells differ from a full refresh."""
     given = with_values(settings, {"refresh.runtime": "torch_fp32"})
-    events = source.read(EVENTS).where(drawn(share, 0))
+    events = source.read(EVENTS).where(is_sampled(share, 0))
     dates = [r[0] for r in events.select("event_date").distinct().orderBy("event_date").collect()]
     first, rest = dates[:FIRST_DAYS], dates[FIRST_DAYS:]
-    with scratch(source, folder, events.where(F.col("event_date").isin(first))) as store:
-        begun = refreshed(store, given)
+    with scratch_store(source, folder, events.where(F.col("event_date").isin(first))) as store:
+        begun = time_refresh(store, given)
         seconds = []
         for day in rest:
             store.upsert(EVENTS, events.where(F.col("event_date") == day))
-            seconds.append(refreshed(store, given))
+            seconds.append(time_refresh(store, given))
             print(f"{day}: {seconds[-1]:.1f} s", flush=True)
         before = store.version(USER_PROFILES)
-        full = refreshed(store, given, rebuild=True)
+        full = time_refresh(store, given, rebuild=True)
         incremental, wanted = store.read(USER_PROFILES, before), store.read(USER_PROFILES)
-        differing = differing_cells(incremental, wanted)
+        differing = count_differing_cells(incremental, wanted)
         n_cells = wanted.count() * len(differing)
     return {
         "users_share": share,
         "days": [str(dates[0]), str(dates[-1])],
         "first_refresh": {"days": len(first), "seconds": round(begun, 1)},
-        "a_day_seconds": spread(seconds),
+        "seconds_per_day": summarise_repeats(seconds),
         "full_seconds": round(full, 1),
         "cells": n_cells,
         "cells_that_differ": sum(differing.values()),
         "by_column": {name: n for name, n in differing.items() if n},
-        "relative_tolerance": NEAR,
-        "wanted": WANTED["cells_that_differ"],
+        "relative_tolerance": RELATIVE_TOLERANCE,
+        "target": TARGETS["cells_that_differ"],
     }
 
 
-def differing_cells(found: DataFrame, wanted: DataFrame) -> dict[str, int]:
+def count_differing_cells(found: DataFrame, wanted: DataFrame) -> dict[str, int]:
     """Of each column how many users' cells differ; all of a user that only one side has do."""
-    names = [name for name in USER_PROFILES.names() if name not in NOT_SAID]
+    names = [name for name in USER_PROFILES.column_names() if name not in IGNORED_COLUMNS]
     sides = [
         frame.select("user_id", F.struct(*names).alias(side))
         for frame, side in ((found, "found"), (wanted, "wanted"))
@@ -148,18 +157,22 @@ def differing_cells(found: DataFrame, wanted: DataFrame) -> dict[str, int]:
     for row in sides[0].join(sides[1], "user_id", "full_outer").toLocalIterator():
         one, other = row["found"], row["wanted"]
         for name in names:
-            differing[name] += not (one and other and agree(one[name], other[name]))
+            differing[name] += not (one and other and cells_agree(one[name], other[name]))
     return differing
 
 
-def agree(found: Any, wanted: Any) -> bool:
+def cells_agree(found: Any, wanted: Any) -> bool:
     """Whether two cells are equal, their floats nearly."""
     if isinstance(found, float) and isinstance(wanted, float):
-        return math.isclose(found, wanted, rel_tol=NEAR, abs_tol=NEAR / 100)
+        return math.isclose(
+            found, wanted, rel_tol=RELATIVE_TOLERANCE, abs_tol=RELATIVE_TOLERANCE / 100
+        )
     if isinstance(found, dict) and isinstance(wanted, dict):
-        return found.keys() == wanted.keys() and all(agree(found[k], wanted[k]) for k in wanted)
+        return found.keys() == wanted.keys() and all(
+            cells_agree(found[k], wanted[k]) for k in wanted
+        )
     if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):  # a Row is a tuple
-        return len(found) == len(wanted) and all(map(agree, found, wanted))
+        return len(found) == len(wanted) and all(map(cells_agree, found, wanted))
     return bool(found == wanted)
 
 
@@ -180,7 +193,7 @@ def main() -> None:
     source = Store(spark, settings.paths.tables)
     for part in arguments.parts:
         folder = Path(arguments.folder) / "refresh_benchmark"
-        save("refresh", part, PARTS[part](source, settings, folder, arguments.users_share))
+        save_result("refresh", part, PARTS[part](source, settings, folder, arguments.users_share))
 
 
 if __name__ == "__main__":

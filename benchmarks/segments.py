@@ -14,9 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from measure import save
+from measure import save_result
 from pyspark.sql import functions as F
-from refresh import refreshed, scratch
+from refresh import scratch_store, time_refresh
 
 from jobs import segment_users
 from profile_lib.config import load_settings
@@ -25,19 +25,19 @@ from profile_lib.store import Store
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, EVENTS
 
 FIRST_WEEKS = 4
-TOLD = (
-    "n_users", "n_clusters", "silhouette", "seed_rand", "former_rand", "former_jaccard",
-    "share_staying",
+RUN_MEASURES = (
+    "n_users", "n_clusters", "silhouette", "seed_adjusted_rand", "previous_adjusted_rand", "previous_mean_jaccard",
+    "share_users_unchanged",
 )  # fmt: skip
 
 
-def told_of(store: Store) -> list[dict[str, Any]]:
+def summarise_runs(store: Store) -> list[dict[str, Any]]:
     """Of each run its measures, and what became of the clusters of the run before."""
     runs = []
     clusters = store.read(CLUSTERS).collect()  # few, ever
     for run in store.read(CLUSTERINGS).orderBy("version").collect():
         version = run["version"]
-        entry = {name: round(run[name], 4) for name in TOLD if run[name] is not None}
+        entry = {name: round(run[name], 4) for name in RUN_MEASURES if run[name] is not None}
         entry["until"] = str(run["as_of_ts"].date())
         entry["new"] = sum(row["first_version"] == version for row in clusters)
         entry["retired"] = sum(row["last_version"] == version - 1 for row in clusters)
@@ -53,24 +53,24 @@ def main() -> None:
     parser.add_argument("--config", default="conf/ga.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--folder", required=True, help="where the copies are written")
-    given = parser.parse_args()
-    settings = load_settings(given.config, given.set)
+    arguments = parser.parse_args()
+    settings = load_settings(arguments.config, arguments.set)
     source = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
     events, day = source.read(EVENTS), F.col("event_date")
     first, last = events.agg(F.min(day), F.max(day)).collect()[0]
     until = first + timedelta(weeks=FIRST_WEEKS)
-    folder = Path(given.folder) / "segments_benchmark"
-    with scratch(source, folder, events.where(day < F.lit(until))) as store:
+    folder = Path(arguments.folder) / "segments_benchmark"
+    with scratch_store(source, folder, events.where(day < F.lit(until))) as store:
         while True:
-            refreshed(store, settings)
+            time_refresh(store, settings)
             segment_users.run(store, settings, None)
             if until > last:
                 break
             after = until + timedelta(weeks=1)
             store.append(EVENTS, events.where((day >= F.lit(until)) & (day < F.lit(after))))
             until = after
-        runs = told_of(store)
-    save("segments", Path(given.config).stem, {"first_weeks": FIRST_WEEKS, "runs": runs})
+        runs = summarise_runs(store)
+    save_result("segments", Path(arguments.config).stem, {"first_weeks": FIRST_WEEKS, "runs": runs})
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from measure import PeakMemory, save, spread
+from measure import PeakMemory, save_result, summarise_repeats
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
-from refresh import scratch
+from refresh import scratch_store
 
 from jobs import stream_profiles
 from profile_lib.config import Settings, load_settings, with_values
@@ -37,17 +37,17 @@ from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
 
 KINDS = {"view": 0.8, "cart": 0.15, "purchase": 0.05}
-SKEW = 0.5  # of users by their rank, as Zipf has it; with 1 a few would be bots
-WARM_SECONDS, WARM_BATCHES, SOME_BATCHES = 60, 50, 100
-NOTE_EACH = 20  # moments; Spark forgets a query's progress after a hundred batches
-WANTED = {"p95_seconds": 3.0, "last_to_first": 1.10}
-Moments = Callable[[StreamingQuery], Iterator[list[float]]]  # those that are to be written next
+ZIPF_EXPONENT = 0.5  # of users by their rank, as Zipf has it; with 1 a few would be bots
+WARM_UP_SECONDS, WARM_UP_BATCHES, COMPARED_BATCHES = 60, 50, 100
+PROGRESS_EVERY = 20  # write_times; Spark forgets a query's progress after a hundred batches
+TARGETS = {"p95_seconds": 3.0, "last_to_first": 1.10}
+WriteTimes = Callable[[StreamingQuery], Iterator[list[float]]]  # those that are to be written next
 
 
-def each_second(minutes: float) -> Moments:
+def write_every_second(minutes: float) -> WriteTimes:
     """So long; a writer that is late has several to write."""
 
-    def moments(_query: StreamingQuery) -> Iterator[list[float]]:
+    def write_times(_query: StreamingQuery) -> Iterator[list[float]]:
         began, tick = time.time(), 0
         while (seconds := time.time() - began) < minutes * 60:
             due = int(seconds) + 1
@@ -55,31 +55,31 @@ def each_second(minutes: float) -> Moments:
             tick = due
             time.sleep(max(0.0, began + tick - time.time()))
 
-    return moments
+    return write_times
 
 
-def each_batch(n: int) -> Moments:
+def write_after_each_batch(n: int) -> WriteTimes:
     """So often, each when the batch before is through."""
 
-    def moments(query: StreamingQuery) -> Iterator[list[float]]:
+    def write_times(query: StreamingQuery) -> Iterator[list[float]]:
         for _ in range(n):
             yield [time.time()]
             query.processAllAvailable()
 
-    return moments
+    return write_times
 
 
 class Writer(threading.Thread):
     """Appends `n_events` a moment, as users make them, from when the stream has begun."""
 
-    def __init__(self, store: Store, n_events: int, seed: int, moments: Moments) -> None:
+    def __init__(self, store: Store, n_events: int, seed: int, write_times: WriteTimes) -> None:
         super().__init__(daemon=True)
         users = store.read(EVENTS).select("user_id").distinct().orderBy("user_id")
         self.users = np.array([r[0] for r in users.collect()])
         self.items = np.array([r[0] for r in store.read(ITEMS).select("item_id").collect()])
-        self.store, self.n_events, self.moments = store, n_events, moments
+        self.store, self.n_events, self.write_times = store, n_events, write_times
         self.rng = np.random.default_rng(seed)
-        weights = 1 / np.arange(1, len(self.users) + 1) ** SKEW
+        weights = 1 / np.arange(1, len(self.users) + 1) ** ZIPF_EXPONENT
         self.weights = weights / weights.sum()
         self.n, self.commit_seconds = 0, list[float]()
         self.progress = dict[int, Any]()  # of the query's batches with rows
@@ -94,22 +94,22 @@ class Writer(threading.Thread):
         try:
             self._write(query)
             query.processAllAvailable()
-            self._note(query)
+            self._record_progress(query)
         except Exception as error:  # noqa: BLE001 - told by the main thread
             self.error = error
         query.stop()
 
     def _write(self, query: StreamingQuery) -> None:
         self.began = time.time()
-        for number, moments in enumerate(self.moments(query)):
-            if number % NOTE_EACH == 0:
-                self._note(query)
-            rows, began = pd.concat([self._events(moment) for moment in moments]), time.time()
+        for number, write_times in enumerate(self.write_times(query)):
+            if number % PROGRESS_EVERY == 0:
+                self._record_progress(query)
+            rows, began = pd.concat([self._events(moment) for moment in write_times]), time.time()
             frame = self.store.spark.createDataFrame(rows, EVENTS.schema).coalesce(1)
             frame.write.format("delta").mode("append").save(self.store.path(EVENTS))
             self.commit_seconds.append(time.time() - began)
 
-    def _note(self, query: StreamingQuery) -> None:
+    def _record_progress(self, query: StreamingQuery) -> None:
         """Remember the batches that the query still tells of, but that of all that was there."""
         for told in query.recentProgress:
             if told["batchId"] > 0 and told["numInputRows"]:
@@ -130,10 +130,10 @@ class Writer(threading.Thread):
             "item_id": self.rng.choice(self.items, n), "price": 9.0, "source": "benchmark",
         }  # fmt: skip
         self.n += n
-        return pd.DataFrame(told).reindex(columns=EVENTS.names()).astype(object)
+        return pd.DataFrame(told).reindex(columns=EVENTS.column_names()).astype(object)
 
 
-def streamed(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]:
+def run_stream(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]:
     """Run the job until the writer stops it; what each batch and commit took."""
     with PeakMemory(os.getpid()) as memory:
         writer.start()
@@ -144,49 +144,51 @@ def streamed(store: Store, settings: Settings, writer: Writer) -> dict[str, Any]
     return {
         "users": len(writer.users),
         "events": writer.n,
-        "batch_seconds": spread(writer.batch_seconds()),
-        "writer_commit_seconds": spread(writer.commit_seconds),
+        "batch_seconds": summarise_repeats(writer.batch_seconds()),
+        "writer_commit_seconds": summarise_repeats(writer.commit_seconds),
         "peak_gib": round(memory.gib, 2),
     }
 
 
-def rate(store: Store, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
+def rate(store: Store, settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     """Percentiles of event-to-visible at so many events a second."""
-    writer = Writer(store, given.events_per_second, given.seed, each_second(given.minutes))
-    told = streamed(store, settings, writer)
-    seconds = until_visible(store, writer.began)
-    warm = seconds[seconds["at"] >= min(WARM_SECONDS, given.minutes * 60 / 2)]
-    last = seconds[seconds["at"] >= given.minutes * 60 - WARM_SECONDS]
+    writer = Writer(
+        store, arguments.events_per_second, arguments.seed, write_every_second(arguments.minutes)
+    )
+    told = run_stream(store, settings, writer)
+    seconds = measure_visibility(store, writer.began)
+    warm = seconds[seconds["at"] >= min(WARM_UP_SECONDS, arguments.minutes * 60 / 2)]
+    last = seconds[seconds["at"] >= arguments.minutes * 60 - WARM_UP_SECONDS]
     return told | {
-        "minutes": given.minutes,
-        "events_a_second": given.events_per_second,
+        "minutes": arguments.minutes,
+        "events_per_second": arguments.events_per_second,
         "event_to_visible_seconds": percentiles(warm["seconds"]),
-        "in_the_last_minute": percentiles(last["seconds"]),
+        "last_minute_seconds": percentiles(last["seconds"]),
         "never_visible": int(seconds["seconds"].isna().sum()),
-        "wanted_p95_seconds": WANTED["p95_seconds"],
+        "target_p95_seconds": TARGETS["p95_seconds"],
     }
 
 
-def drift(store: Store, settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
+def drift(store: Store, settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
     """Whether batches take longer in the end than after a warm-up, few events each."""
-    batches = each_batch(given.batches + WARM_BATCHES)
-    writer = Writer(store, given.events_per_batch, given.seed, batches)
-    told = streamed(store, settings, writer)
-    warm = writer.batch_seconds()[WARM_BATCHES:]
-    some = min(SOME_BATCHES, len(warm) // 2)
+    batches = write_after_each_batch(arguments.batches + WARM_UP_BATCHES)
+    writer = Writer(store, arguments.events_per_batch, arguments.seed, batches)
+    told = run_stream(store, settings, writer)
+    warm = writer.batch_seconds()[WARM_UP_BATCHES:]
+    some = min(COMPARED_BATCHES, len(warm) // 2)
     first, last = np.mean(warm[:some]), np.mean(warm[-some:])
     return told | {
         "batches": len(warm),
-        "events_a_batch": given.events_per_batch,
+        "events_per_batch": arguments.events_per_batch,
         "batches_compared": some,
         "first_seconds": round(float(first), 3),
         "last_seconds": round(float(last), 3),
         "last_to_first": round(float(last / first), 3),
-        "wanted_last_to_first": WANTED["last_to_first"],
+        "target_last_to_first": TARGETS["last_to_first"],
     }
 
 
-def until_visible(store: Store, began: float) -> pd.DataFrame:
+def measure_visibility(store: Store, began: float) -> pd.DataFrame:
     """Of each streamed event `at`, the second at which it came, and how many `seconds` later the
     commit was made that first shows a profile as of after it; null where none does."""
     changed = store.changes(USER_PROFILES, 0)
@@ -234,20 +236,28 @@ def main() -> None:
     parser.add_argument("--events-per-batch", type=int, default=20, help="for `drift`")
     parser.add_argument("--batches", type=int, default=1000, help="for `drift`")
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    settings = load_settings(given.config, given.set)
-    folder = Path(given.folder) / "streaming_benchmark"
+    arguments = parser.parse_args()
+    settings = load_settings(arguments.config, arguments.set)
+    folder = Path(arguments.folder) / "streaming_benchmark"
     settings = with_values(settings, {"stream.checkpoint": str(folder / "checkpoint")})
     spark = start_spark(settings.spark, "benchmark")
     source = Store(spark, settings.paths.tables)
     known = source.read(EVENTS)
-    some = known.select("user_id").distinct().orderBy(F.xxhash64("user_id")).limit(given.users)
-    with scratch(source, folder, known.join(some, "user_id", "left_semi")) as store:
-        result = PARTS[given.part](store, settings, given)
-        waiting = store.read(USER_PROFILES).agg(F.avg(F.col("awaits").isNotNull().cast("int")))
-        result["share_that_awaits_the_model_at_the_end"] = waiting.collect()[0][0]
-    part = given.part if given.part == "drift" else f"{given.events_per_second} events a second"
-    save("streaming", part, {"runtime": settings.refresh.runtime, "seed": given.seed} | result)
+    some = known.select("user_id").distinct().orderBy(F.xxhash64("user_id")).limit(arguments.users)
+    with scratch_store(source, folder, known.join(some, "user_id", "left_semi")) as store:
+        result = PARTS[arguments.part](store, settings, arguments)
+        waiting = store.read(USER_PROFILES).agg(
+            F.avg(F.col("pending_input").isNotNull().cast("int"))
+        )
+        result["share_pending_at_end"] = waiting.collect()[0][0]
+    part = (
+        arguments.part
+        if arguments.part == "drift"
+        else f"{arguments.events_per_second} events a second"
+    )
+    save_result(
+        "streaming", part, {"runtime": settings.refresh.runtime, "seed": arguments.seed} | result
+    )
 
 
 if __name__ == "__main__":

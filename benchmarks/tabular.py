@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import save
+from measure import save_result
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
@@ -25,10 +25,10 @@ from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model
 from profile_lib.spark import start_spark
 from profile_lib.training.answers import LabelledTask
-from profile_lib.training.rank import START
+from profile_lib.training.rank import INITIAL_MODEL
 from profile_lib.training.snapshot import write_snapshot
-from profile_lib.training.start import start_model
-from profile_lib.training.statistics import number_statistics
+from profile_lib.training.start import build_initial_model
+from profile_lib.training.statistics import compute_numeric_statistics
 
 CATEGORIES = (
     "Month", "OperatingSystems", "Browser", "Region", "TrafficType", "VisitorType", "Weekend"
@@ -41,7 +41,7 @@ def shoppers(arguments: argparse.Namespace) -> dict[str, Any]:
     (file,) = Path(arguments.data, "online_shoppers_intention").glob("*.csv*")
     settings = with_values(
         load_settings("conf/base.yaml"),
-        {"model.text": False, "training.ranks": 1, "training.numeric_epochs": 20,
+        {"model.text": False, "training.n_processes": 1, "training.numeric_epochs": 20,
          "model.tasks": [{"name": "buys", "label": "buys", "kind": "binary", "weight": 1.0}]},
     )  # fmt: skip
     spark = start_spark(settings.spark, "benchmark")
@@ -64,21 +64,21 @@ def shoppers(arguments: argparse.Namespace) -> dict[str, Any]:
         snapshot = write_snapshot(
             examples, str(folder / "snapshot"),
             [LabelledTask("buys", "buys", "binary", 1.0)],
-            n_numeric=len(numbers), shards=given.shards, rows_a_group=given.rows_a_group,
+            n_numeric=len(numbers), shards=given.shards, rows_per_group=given.rows_per_group,
             evaluation_rows=given.evaluation_rows, categorical=CATEGORIES,
             segments=("VisitorType",), with_text=False,
         )  # fmt: skip
-        statistics = number_statistics(
+        statistics = compute_numeric_statistics(
             spark.read.parquet(snapshot.split("train")), numbers, settings.model.numeric_bins
         )
-        model = start_model(
+        model = build_initial_model(
             None, snapshot, statistics, snapshot.categories,
             seed=given.seed, **settings.model.model_dump(include=SHAPE),
         )  # fmt: skip
-        save_model(str(folder / START), model, encoder_folder("default"), {}, {})
+        save_model(str(folder / INITIAL_MODEL), model, encoder_folder("default"), {}, {})
         began = time.monotonic()
         fitted = fit(spark, settings, folder, snapshot, lambda entry: None)
-        return {"seconds": round(time.monotonic() - began, 1)} | told(fitted.report)
+        return {"seconds": round(time.monotonic() - began, 1)} | without_details(fitted.report)
 
 
 def journey(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -97,10 +97,10 @@ def journey(arguments: argparse.Namespace) -> dict[str, Any]:
             subprocess.run([*command, *sets], check=True)
         seconds = round(time.monotonic() - began, 1)
         report = json.loads((Path(folder) / "models" / "profiles" / "report.json").read_text())
-        return {"seconds_from_files": seconds} | told(report["tasks"])
+        return {"seconds_from_files": seconds} | without_details(report["tasks"])
 
 
-def told(report: dict[str, Any]) -> dict[str, Any]:
+def without_details(report: dict[str, Any]) -> dict[str, Any]:
     """The measures without bins and curves."""
     left_out = ("calibration", "classification_report", "curves")
     return {
@@ -117,4 +117,4 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True, help="the folder of both data sets")
     chosen = parser.parse_args()
     for part in chosen.parts:
-        save("tabular", part, PARTS[part](chosen))
+        save_result("tabular", part, PARTS[part](chosen))

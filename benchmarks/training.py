@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from measure import save, spread
+from measure import save_result, summarise_repeats
 from pyspark.sql import functions as F
 from torch.optim import AdamW
 
-from jobs.fitting import hadoop_conf, plan_of, prepare_snapshot, prepare_start
+from jobs.fitting import hadoop_conf, make_plan, prepare_initial_model, prepare_snapshot
 from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
@@ -34,26 +34,31 @@ from profile_lib.tables import EXAMPLES
 from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.feed import read_shard
 from profile_lib.training.fit import FitJob
-from profile_lib.training.launch import LauncherName, check_division, check_slots, launcher_of
-from profile_lib.training.objectives import Supervised
-from profile_lib.training.rank import START
-from profile_lib.training.ranks import Alone
+from profile_lib.training.launch import (
+    LauncherName,
+    check_batch_division,
+    check_slots,
+    make_launcher,
+)
+from profile_lib.training.objectives import SupervisedObjective
+from profile_lib.training.rank import INITIAL_MODEL
+from profile_lib.training.ranks import SingleProcess
 
 REPEATS = 5
 ROWS = 1024  # trained on in one pass
-SHARED = 2048  # the same, by two ranks: of more rows each has about as many
-SETTLED = 8  # steps after which ranks are counted: before it they meet and open their files
-LONG = 128  # tokens
-FED = 60_000  # rows that the loaders read
-WHOLE = {  # all of the encoder, one pass with the text
+PARALLEL_ROWS = 2048  # the same, by two ranks: of more rows each has about as many
+WARM_UP_STEPS = 8  # steps after which ranks are counted: before it they meet and open their files
+MAX_TOKENS = 128  # tokens
+LOADER_ROWS = 60_000  # rows that the loaders read
+FULL_TUNING = {  # all of the encoder, one pass with the text
     "training.tuning.method": "all", "training.epochs": 1, "training.numeric_epochs": 0,
-    "training.negatives_kept": 1.0, "training.batch_size": 32, "training.progress_steps": 1,
+    "training.negative_downsampling_rate": 1.0, "training.batch_size": 32, "training.progress_steps": 1,
     "training.checkpoint_steps": None, "training.evaluation_rows": 64,
 }  # fmt: skip
-WANTED = {"trainer": 2.0, "ranks": 0.95, "ddp": 1.0, "loader": 20.0, "data_wait": 0.02}
+TARGETS = {"trainer": 2.0, "ranks": 0.95, "ddp": 1.0, "loader": 20.0, "data_wait": 0.02}
 
 
-class Prepared:
+class PreparedTraining:
     """A snapshot of a few rows and the model to start from, in a folder of its own."""
 
     def __init__(
@@ -69,48 +74,50 @@ class Prepared:
         if max_tokens is not None:
             rows = add_tokens(rows.drop("token_ids", "n_tokens"), encoder, max_tokens)
         self.snapshot = prepare_snapshot(rows, settings, folder)
-        prepare_start(self.spark, self.snapshot, settings, folder, encoder, {})
+        prepare_initial_model(self.spark, self.snapshot, settings, folder, encoder, {})
 
     def mean_tokens(self) -> float:
         """Tokens of a train row, without the padding."""
         row = self.spark.read.parquet(self.snapshot.split("train")).agg(F.avg("n_tokens")).first()
         return round(float(row[0]), 1)  # type: ignore[index]
 
-    def job(self, n_ranks: int, threads: int) -> FitJob:
+    def job(self, n_processes: int, threads: int) -> FitJob:
         """A training of one pass."""
         given = self.settings.training
         weights = tuple(task.weight for task in self.settings.model.tasks)
         return FitJob(
-            str(self.folder), self.snapshot, plan_of(self.settings), weights, given.shards,
-            given.window, threads, str(self.folder / "checkpoints"), False,
+            str(self.folder), self.snapshot, make_plan(self.settings), weights, given.shards,
+            given.shuffle_rows, threads, str(self.folder / "checkpoints"), False,
             hadoop_conf(self.spark),
         )  # fmt: skip
 
-    def rate(self, launcher: LauncherName, n_ranks: int, threads: int) -> dict[str, float]:
+    def rate(self, launcher: LauncherName, n_processes: int, threads: int) -> dict[str, float]:
         """Examples a second of the pass, and the share of the time waiting for data."""
         given, told = self.settings.training, list[dict[str, Any]]()
         options = HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds)
-        job = self.job(n_ranks, threads)
-        check_division(job.plan.batch_size, job.plan.numeric_batch_size, job.shards, n_ranks)
-        check_slots(self.spark, n_ranks)
-        launcher_of(launcher, self.spark, options).run(job, n_ranks, told.append)
-        speeds = {e["step"]: e["examples_a_second"] for e in told if "step" in e}
+        job = self.job(n_processes, threads)
+        check_batch_division(
+            job.plan.batch_size, job.plan.numeric_batch_size, job.shards, n_processes
+        )
+        check_slots(self.spark, n_processes)
+        make_launcher(launcher, self.spark, options).run(job, n_processes, told.append)
+        speeds = {e["step"]: e["examples_per_second"] for e in told if "step" in e}
         last, size = max(speeds), given.batch_size
-        seconds = last * size / speeds[last] - SETTLED * size / speeds[SETTLED]
+        seconds = last * size / speeds[last] - WARM_UP_STEPS * size / speeds[WARM_UP_STEPS]
         (epoch,) = [entry for entry in told if "data_wait" in entry]
         return {
             "rate": speeds[last],
-            "settled": (last - SETTLED) * size / seconds,
+            "rate_after_warm_up": (last - WARM_UP_STEPS) * size / seconds,
             "data_wait": epoch["data_wait"],
         }
 
 
-def prepared(
+def prepare_training(
     arguments: argparse.Namespace, folder: str, n_rows: int = ROWS, max_tokens: int | None = None
-) -> Prepared:
+) -> PreparedTraining:
     """What every part begins with."""
-    settings = with_values(load_settings(arguments.config), WHOLE)
-    return Prepared(settings, Path(folder) / "train", n_rows, max_tokens)
+    settings = with_values(load_settings(arguments.config), FULL_TUNING)
+    return PreparedTraining(settings, Path(folder) / "train", n_rows, max_tokens)
 
 
 def trainer(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -121,36 +128,40 @@ def trainer(arguments: argparse.Namespace) -> dict[str, Any]:
     settings cut them, and as long as BERT's own tasks have them.
     """
     as_set = load_settings(arguments.config).examples.max_tokens
-    rows = {as_set: ROWS, LONG: ROWS // 2}
-    return {f"{n}_tokens": trainer_at(arguments, n, rows[n]) for n in rows}
+    rows = {as_set: ROWS, MAX_TOKENS: ROWS // 2}
+    return {f"{n}_tokens": compare_trainer_at_length(arguments, n, rows[n]) for n in rows}
 
 
-def trainer_at(arguments: argparse.Namespace, max_tokens: int, n_rows: int) -> dict[str, Any]:
+def compare_trainer_at_length(
+    arguments: argparse.Namespace, max_tokens: int, n_rows: int
+) -> dict[str, Any]:
     """The comparison at one length of texts."""
     with tempfile.TemporaryDirectory() as folder:
-        given = prepared(arguments, folder, n_rows, max_tokens)
+        given = prepare_training(arguments, folder, n_rows, max_tokens)
         ours, default, trimmed = [], [], []
         for _ in range(REPEATS):
             ours.append(given.rate("in_process", 1, 2))
-            default.append(trainer_rate(given, trims=False))
-            trimmed.append(trainer_rate(given, trims=True))
+            default.append(trainer_rate(given, trims_padding=False))
+            trimmed.append(trainer_rate(given, trims_padding=True))
         mean_tokens = given.mean_tokens()
     rates = [o["rate"] for o in ours]
     return {
         "rows": n_rows,
         "mean_tokens": mean_tokens,
-        "ours_a_second": spread(rates),
-        "trainer_a_second": spread(default),
-        "trimming_trainer_a_second": spread(trimmed),
-        "ratio": spread([o / t for o, t in zip(rates, default, strict=True)]),
-        "ratio_to_trimming": spread([o / t for o, t in zip(rates, trimmed, strict=True)]),
-        "wanted_ratio": WANTED["trainer"],
-        "data_wait": spread([o["data_wait"] for o in ours]),
-        "wanted_data_wait": WANTED["data_wait"],
+        "ours_per_second": summarise_repeats(rates),
+        "trainer_per_second": summarise_repeats(default),
+        "trimming_trainer_per_second": summarise_repeats(trimmed),
+        "ratio": summarise_repeats([o / t for o, t in zip(rates, default, strict=True)]),
+        "ratio_to_trimming": summarise_repeats(
+            [o / t for o, t in zip(rates, trimmed, strict=True)]
+        ),
+        "target_ratio": TARGETS["trainer"],
+        "data_wait": summarise_repeats([o["data_wait"] for o in ours]),
+        "target_data_wait": TARGETS["data_wait"],
     }
 
 
-def trainer_rate(given: Prepared, *, trims: bool) -> float:
+def trainer_rate(given: PreparedTraining, *, trims_padding: bool) -> float:
     """Examples a second of one pass of the Trainer over the snapshot's train rows."""
     from transformers import (
         AutoModelForSequenceClassification,
@@ -166,7 +177,7 @@ def trainer_rate(given: Prepared, *, trims: bool) -> float:
         for ids, n, labels in zip(
             window["token_ids"], window["n_tokens"], window["labels"], strict=True
         ):
-            kept = ids[:n] if trims else ids
+            kept = ids[:n] if trims_padding else ids
             mask = (np.arange(len(kept)) < n).astype(int)
             rows.append(
                 {
@@ -182,7 +193,9 @@ def trainer_rate(given: Prepared, *, trims: bool) -> float:
             folder, num_train_epochs=1, use_cpu=True, report_to=[], save_strategy="no",
             logging_strategy="no", disable_tqdm=True,
         )  # fmt: skip
-        collator = DataCollatorWithPadding(AutoTokenizer.from_pretrained(start)) if trims else None
+        collator = (
+            DataCollatorWithPadding(AutoTokenizer.from_pretrained(start)) if trims_padding else None
+        )
         run = Trainer(model, arguments, train_dataset=rows, data_collator=collator)
         began = time.monotonic()
         run.train()
@@ -192,26 +205,31 @@ def trainer_rate(given: Prepared, *, trims: bool) -> float:
 def ranks(arguments: argparse.Namespace) -> dict[str, Any]:
     """Two ranks of one thread against one of two, and against torch's DDP over Gloo."""
     with tempfile.TemporaryDirectory() as folder:
-        given = prepared(arguments, folder, SHARED)
-        found: dict[str, list[float]] = {"alone": [], "horovod": [], "torch": [], "ddp": []}
+        given = prepare_training(arguments, folder, PARALLEL_ROWS)
+        found: dict[str, list[float]] = {
+            "single_process": [],
+            "horovod": [],
+            "torch": [],
+            "ddp": [],
+        }
         for _ in range(REPEATS):
-            found["alone"].append(given.rate("in_process", 1, 2)["settled"])
-            found["horovod"].append(given.rate("horovod", 2, 1)["settled"])
-            found["torch"].append(given.rate("torch", 2, 1)["settled"])
+            found["single_process"].append(given.rate("in_process", 1, 2)["rate_after_warm_up"])
+            found["horovod"].append(given.rate("horovod", 2, 1)["rate_after_warm_up"])
+            found["torch"].append(given.rate("torch", 2, 1)["rate_after_warm_up"])
             found["ddp"].append(ddp_rate(given))
-    against_one = [h / a for h, a in zip(found["horovod"], found["alone"], strict=True)]
+    against_one = [h / a for h, a in zip(found["horovod"], found["single_process"], strict=True)]
     against_ddp = [h / d for h, d in zip(found["horovod"], found["ddp"], strict=True)]
     return {
-        "rows": SHARED,
-        **{f"{name}_a_second": spread(values) for name, values in found.items()},
-        "two_ranks_to_one": spread(against_one),
-        "wanted_two_ranks_to_one": WANTED["ranks"],
-        "horovod_to_ddp": spread(against_ddp),
-        "wanted_horovod_to_ddp": WANTED["ddp"],
+        "rows": PARALLEL_ROWS,
+        **{f"{name}_per_second": summarise_repeats(values) for name, values in found.items()},
+        "two_ranks_to_one": summarise_repeats(against_one),
+        "target_two_ranks_to_one": TARGETS["ranks"],
+        "horovod_to_ddp": summarise_repeats(against_ddp),
+        "target_horovod_to_ddp": TARGETS["ddp"],
     }
 
 
-def ddp_rate(given: Prepared) -> float:
+def ddp_rate(given: PreparedTraining) -> float:
     """Examples a second of a plain loop under DistributedDataParallel, on the same batches."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -227,32 +245,32 @@ def ddp_rank(rank: int, job: FitJob, port: int, out: str) -> None:
     """One of two ranks."""
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     torch.set_num_threads(job.threads)
-    model, spec, _ = load_model(f"{job.folder}/{START}")
-    place = Alone()
+    model, spec, _ = load_model(f"{job.folder}/{INITIAL_MODEL}")
+    place = SingleProcess()
     place.rank, place.size = rank, 2  # type: ignore[misc]
-    feed = job.feed("train", place, 0)
-    objective = Supervised(spec.tasks, job.weights, job.plan, None)
+    loader = job.make_loader("train", place, 0)
+    objective = SupervisedObjective(spec.tasks, job.weights, job.plan, None)
     stage = objective.stages[1]
-    groups = list(objective.groups(model, stage))
+    groups = list(objective.parameter_groups(model, stage))
     wrapped = torch.nn.parallel.DistributedDataParallel(model)
     optimizer = AdamW(groups, fused=True)
     model.train()
     # Shards are not of one length: all ranks pass as many batches as the shortest has.
-    n_steps = torch.tensor(sum(1 for _ in feed.batches(stage.size, (0,), with_text=True)))
+    n_steps = torch.tensor(sum(1 for _ in loader.batches(stage.size, (0,), with_text=True)))
     dist.all_reduce(n_steps, dist.ReduceOp.MIN)
-    batches = islice(feed.batches(stage.size, (0,), with_text=True), int(n_steps))
+    batches = islice(loader.batches(stage.size, (0,), with_text=True), int(n_steps))
     for step, batch in enumerate(batches):
-        if step == SETTLED:
+        if step == WARM_UP_STEPS:
             began = time.monotonic()
         tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
-        sums = objective.sums(wrapped, tensors, stage)
+        sums = objective.loss_sums(wrapped, tensors, stage)
         optimizer.zero_grad()
-        (sums / objective.totals(tensors).clamp(min=1)).sum().backward()
+        (sums / objective.weight_sums(tensors).clamp(min=1)).sum().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), job.plan.max_grad_norm)
         optimizer.step()
     dist.barrier()
     if rank == 0:
-        rows = (int(n_steps) - SETTLED) * stage.size
+        rows = (int(n_steps) - WARM_UP_STEPS) * stage.size
         Path(out).write_text(str(rows / (time.monotonic() - began)))
     dist.destroy_process_group()
 
@@ -267,7 +285,7 @@ def loader(arguments: argparse.Namespace) -> dict[str, Any]:
 
     warnings.filterwarnings("ignore", module="petastorm")
     with tempfile.TemporaryDirectory() as folder:
-        given = prepared(arguments, folder, FED)
+        given = prepare_training(arguments, folder, LOADER_ROWS)
         source = given.snapshot.split("train")
         rows = given.spark.read.parquet(source)
         width = len(rows.first()["numeric"])
@@ -300,21 +318,21 @@ def loader(arguments: argparse.Namespace) -> dict[str, Any]:
             given.spark.createDataFrame(encoded_rows, schema.as_spark_schema()).write.parquet(own)
         n, ours, theirs = given.snapshot.rows["train"], [], []
         for repeat in range(REPEATS):
-            feed = given.job(1, 1).feed("train", Alone(), 0)
-            ours.append(n / consuming(feed.batches(32, (repeat,), with_text=True)))
+            loader = given.job(1, 1).make_loader("train", SingleProcess(), 0)
+            ours.append(n / time_iteration(loader.batches(32, (repeat,), with_text=True)))
             with make_reader(own, num_epochs=1, reader_pool_type="dummy") as reader:
-                theirs.append(n / consuming(iter(reader)))
+                theirs.append(n / time_iteration(iter(reader)))
     ratios = [o / t for o, t in zip(ours, theirs, strict=True)]
     return {
         "rows": n,
-        "feed_a_second": spread(ours),
-        "make_reader_a_second": spread(theirs),
-        "ratio": spread(ratios),
-        "wanted_ratio": WANTED["loader"],
+        "loader_per_second": summarise_repeats(ours),
+        "make_reader_per_second": summarise_repeats(theirs),
+        "ratio": summarise_repeats(ratios),
+        "target_ratio": TARGETS["loader"],
     }
 
 
-def consuming(items: Iterator[Any]) -> float:
+def time_iteration(items: Iterator[Any]) -> float:
     """Seconds until there are no more."""
     began = time.monotonic()
     for _ in items:
@@ -330,4 +348,4 @@ if __name__ == "__main__":
     parser.add_argument("--config", default="conf/ga.yaml")
     chosen = parser.parse_args()
     for part in chosen.parts:
-        save("training", part, PARTS[part](chosen))
+        save_result("training", part, PARTS[part](chosen))

@@ -23,7 +23,7 @@ from profile_lib.tables import EVENTS
 from tests.worlds import CONF
 
 STUCK_SECONDS = 300
-ALONE_SECONDS = 10  # what the killed leave behind may end by itself
+GRACE_SECONDS = 10  # what the killed leave behind may end by itself
 BEFORE_COMMIT, COMMITTED = r"\.json", r"/\d+\.json$"  # the log's file under its passing name too
 PHASES = ("reading", "computing", "writing", "committing", "checkpointing")
 DATA = r"^(?!.*_delta_log).*\.(parquet|bin)$"
@@ -37,7 +37,7 @@ class Kill(NamedTuple):
     work: str  # stream or refresh
     phase: str
     delay: float
-    beside: bool
+    during_refresh: bool
 
 
 class Stuck(Exception):
@@ -55,11 +55,13 @@ class Trial(ABC):
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self.folder = folder
         self.changes = [f"paths.{name}={folder}/{name}" for name in ("tables", "models", "work")]
-        self.changes += ["refresh.user_buckets=2", "refresh.buckets_a_chunk=2"]
+        self.changes += ["refresh.user_buckets=2", "refresh.buckets_per_chunk=2"]
         self.changes += [f"stream.checkpoint={folder}/checkpoint", "stream.state_partitions=1"]
-        self.given = load_settings(str(CONF / "dev.yaml"), self.changes)
-        self.store = Store(spark, self.given.paths.tables, tries=8, first_wait_seconds=0.5)
-        self.begin()
+        self.settings = load_settings(str(CONF / "dev.yaml"), self.changes)
+        self.store = Store(
+            spark, self.settings.paths.tables, max_attempts=8, first_wait_seconds=0.5
+        )
+        self.prepare()
         self.start()
 
     def start(self) -> None:
@@ -68,14 +70,14 @@ class Trial(ABC):
         self.victim = Victim(self.module, self.changes, CONF / "dev.yaml", log)
         self.n_restarts = getattr(self, "n_restarts", -1) + 1
 
-    def until(self, is_so: Callable[[], bool]) -> None:
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Wait, and start the stream again wherever it ended. Raises Stuck."""
         end, before = time.monotonic() + STUCK_SECONDS, self.n_restarts
         while not is_so():
             if time.monotonic() > end or self.n_restarts > before + 3:
-                raise Stuck(self.victim.told())
+                raise Stuck(self.victim.log_tail())
             if self.victim.process.poll() is not None:
-                self.victim.end(ALONE_SECONDS)
+                self.victim.stop(GRACE_SECONDS)
                 self.start()
             time.sleep(0.05)
 
@@ -90,26 +92,26 @@ class Trial(ABC):
         offset = json.loads((offsets / str(max(batches))).read_text().splitlines()[-1])
         return (offset["reservoirVersion"], offset["index"]) > (self.version, -1)  # whole commits
 
-    def wrote(self) -> None:
+    def remember_version(self) -> None:
         """Remember how far the stream has to come."""
         self.version = self.store.version(EVENTS)
 
     def faults(self) -> Counter[str]:
         """How many users are wrong, by kind; `unreadable` where a table cannot be read."""
         try:
-            return self.wrong()
+            return self.count_faults()
         except (PySparkException, Py4JError) as error:
             print(error, flush=True)
             return Counter(unreadable=1)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Stop the stream."""
-        self.victim.end(0)
+        self.victim.stop(0)
 
     @property
     def checkpoint(self) -> Path:
         """Of the query."""
-        return Path(self.given.stream.checkpoint)
+        return Path(self.settings.stream.checkpoint)
 
     def signs_in(self, table: str) -> dict[str, Sign]:
         """Of what is merged into a table."""
@@ -122,7 +124,7 @@ class Trial(ABC):
         }
 
     @abstractmethod
-    def begin(self) -> None:
+    def prepare(self) -> None:
         """Write what is there before the first start."""
 
     @abstractmethod
@@ -130,11 +132,11 @@ class Trial(ABC):
         """By phase."""
 
     @abstractmethod
-    def bring(self, kill: Kill) -> None:
+    def trigger_work(self, kill: Kill) -> None:
         """Write something that sets off the work."""
 
     @abstractmethod
-    def more(self) -> None:
+    def write_events(self) -> None:
         """Write events once more."""
 
     def finish(self) -> None:
@@ -146,5 +148,5 @@ class Trial(ABC):
         return self.is_through()
 
     @abstractmethod
-    def wrong(self) -> Counter[str]:
+    def count_faults(self) -> Counter[str]:
         """Users by what is wrong with them."""

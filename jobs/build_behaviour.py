@@ -8,7 +8,7 @@ from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import known_events
+from profile_lib.features.known import join_events_as_of
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 from profile_lib.timeline import midnight
@@ -25,13 +25,13 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     cutoffs = choose_cutoffs(
         events,
         gap=settings.sessions.gap,
-        per_session=given.cutoffs_a_session,
-        per_train_session=given.train_cutoffs_a_session,
+        cutoffs_per_session=given.cutoffs_per_session,
+        train_cutoffs_per_session=given.train_cutoffs_per_session,
         train_until=midnight(given.validation_from),
         min_events=given.min_session_events,
         calendar_days=given.calendar_days,
-        first=None if given.first_cutoff is None else midnight(given.first_cutoff),
-        last=None if given.last_cutoff is None else midnight(given.last_cutoff),
+        first_cutoff=None if given.first_cutoff is None else midnight(given.first_cutoff),
+        last_cutoff=None if given.last_cutoff is None else midnight(given.last_cutoff),
         seed=given.seed,
     )
     if given.last_cutoff is None:
@@ -41,7 +41,7 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
-    known = known_events(events, cutoffs)
+    known = join_events_as_of(events, cutoffs)
     behaviour = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
     store.replace(BEHAVIOUR, behaviour, where=where)
 

@@ -9,7 +9,7 @@ from profile_lib.config import Settings
 from profile_lib.encoders import encoder_folder
 from profile_lib.examples.labels import label_cutoffs
 from profile_lib.examples.split import sample_negatives, split_by_time
-from profile_lib.features.inputs import model_inputs
+from profile_lib.features.inputs import select_model_inputs
 from profile_lib.features.tokens import add_tokens
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
@@ -33,8 +33,10 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     labelled = label_cutoffs(
         cutoffs, store.read(EVENTS), store.read(ITEMS), store.read(USERS), horizon
     )
-    sampled = sample_negatives(labelled, given.negatives_kept, given.seed)
-    inputs = add_tokens(model_inputs(behaviour, given.max_text_events), encoder, given.max_tokens)
+    sampled = sample_negatives(labelled, given.negative_downsampling_rate, given.seed)
+    inputs = add_tokens(
+        select_model_inputs(behaviour, given.max_text_events), encoder, given.max_tokens
+    )
     examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
     store.replace(EXAMPLES, examples, where=where)

@@ -9,14 +9,14 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.events.recut import (
-    events_within,
-    session_changes,
-    touched_sessions,
-    touched_spans,
+    diff_sessions,
+    find_affected_sessions,
+    find_affected_spans,
+    select_events_in_spans,
     widen_spans,
 )
 from profile_lib.events.sessions import build_sessions
-from profile_lib.spark import kept
+from profile_lib.spark import cached
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, SESSIONS
 
@@ -29,28 +29,28 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         store.replace(SESSIONS, build_sessions(events, gap))
         return
     arrived = events.where(F.to_date("ingest_ts") == F.lit(day))
-    with kept(touched_spans(arrived, gap)) as spans:
-        if (bounds := _bounds(spans)) is None:
+    with cached(find_affected_spans(arrived, gap)) as spans:
+        if (bounds := _find_time_bounds(spans)) is None:
             return  # nothing came on that day
         stored = store.read_or_empty(SESSIONS)
         near = stored.where(f"end_ts >= {bounds.first_ts} AND start_ts <= {bounds.last_ts}")
-        _recut(store, events, touched_sessions(near, spans), spans, gap)
+        _rebuild_affected(store, events, find_affected_sessions(near, spans), spans, gap)
 
 
-def _recut(
-    store: Store, events: DataFrame, touched: DataFrame, spans: DataFrame, gap: timedelta
+def _rebuild_affected(
+    store: Store, events: DataFrame, affected: DataFrame, spans: DataFrame, gap: timedelta
 ) -> None:
-    with kept(widen_spans(spans, touched)) as wide:
-        bounds = _bounds(wide)
+    with cached(widen_spans(spans, affected)) as wide:
+        bounds = _find_time_bounds(wide)
         assert bounds is not None  # the spans hold the users of the arrivals
         days = f"BETWEEN DATE '{bounds.first_date}' AND DATE '{bounds.last_date}'"
-        again = events_within(events.where(f"event_date {days}"), wide)
-        changes = session_changes(build_sessions(again, gap), touched)
+        again = select_events_in_spans(events.where(f"event_date {days}"), wide)
+        changes = diff_sessions(build_sessions(again, gap), affected)
         store.upsert(SESSIONS, changes)
 
 
 @dataclass(frozen=True)
-class _Bounds:
+class _TimeBounds:
     """The time that all spans lie in: as SQL, and as UTC dates for the partitions."""
 
     first_ts: str
@@ -59,7 +59,7 @@ class _Bounds:
     last_date: date
 
 
-def _bounds(spans: DataFrame) -> _Bounds | None:
+def _find_time_bounds(spans: DataFrame) -> _TimeBounds | None:
     first, last = F.min("from_ts"), F.max("to_ts")
     found = spans.agg(
         F.unix_micros(first).alias("first"),
@@ -69,7 +69,7 @@ def _bounds(spans: DataFrame) -> _Bounds | None:
     ).first()
     if found is None or found["first"] is None:
         return None
-    return _Bounds(
+    return _TimeBounds(
         f"timestamp_micros({found['first']})",
         f"timestamp_micros({found['last']})",
         found["first_date"],

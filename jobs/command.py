@@ -13,18 +13,20 @@ from pyspark.errors import PySparkException
 
 from profile_lib.config import load_settings
 from profile_lib.errors import InputError
-from profile_lib.spark import refused_by_worker, start_spark
+from profile_lib.spark import start_spark, worker_input_error
 from profile_lib.store import Store
 
-Run = Callable[..., object]  # (store, settings, day), and each flag by its name
+JobFunction = Callable[..., object]  # (store, settings, day), and each flag by its name
 
 
-def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None = None) -> None:
+def main(
+    name: str, run: JobFunction, description: str | None, flags: Mapping[str, str] | None = None
+) -> None:
     """Run one job from the command line; an InputError is one sentence and exit code 1.
 
     `flags` are switches of this job alone, each with what it does.
     """
-    parser = argparse.ArgumentParser(prog=f"jobs/{name}.py", description=about)
+    parser = argparse.ArgumentParser(prog=f"jobs/{name}.py", description=description)
     parser.add_argument("--config", required=True, help="a settings file, such as conf/demo.yaml")
     parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", help="change a setting"
@@ -45,7 +47,7 @@ def main(name: str, run: Run, about: str | None, flags: Mapping[str, str] | None
     except InputError as error:
         sys.exit(f"{name}: {error}")
     except PySparkException as error:
-        if (told := refused_by_worker(error)) is None:
+        if (told := worker_input_error(error)) is None:
             raise
         sys.exit(f"{name}: {told}")
     print(f"{name}: done in {time.monotonic() - began:.1f} s")

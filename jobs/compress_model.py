@@ -16,58 +16,63 @@ from pyspark.sql import SparkSession
 
 from jobs.command import main
 from jobs.fitting import (
-    BEGUN_WITH,
-    NAMES,
-    Fitted,
-    begun_with,
-    check_begun_with,
-    examples_until,
-    for_ranks,
-    forget_checkpoints,
-    forget_training,
-    launched,
-    plan_of,
+    FIXED_SETTINGS_FILE,
+    NUMERIC_FEATURE_NAMES,
+    TrainedModel,
+    check_fixed_settings,
+    fixed_settings,
+    make_plan,
     prepare_snapshot,
     print_progress,
+    read_examples_until,
+    remove_checkpoints,
+    remove_training,
+    run_on_processes,
+    shared_job_arguments,
 )
-from jobs.quantizing import check_quantization, make_int8
-from jobs.saving import save_fitted
+from jobs.quantizing import build_int8_encoder, check_quantization
+from jobs.saving import save_trained_model
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.model.about import About, read_about
+from profile_lib.model.about import Manifest, read_manifest
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import most_important, n_pruned
-from profile_lib.model.smaller import pruned_of, spaced_layers, student_of
-from profile_lib.model.spec import HeadsLeft
+from profile_lib.model.pruning import count_pruned_heads, select_important_heads
+from profile_lib.model.smaller import build_student, choose_spaced_layers, prune_heads
+from profile_lib.model.spec import HeadIndices
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import Tracker
 from profile_lib.training.compression import (
-    Compared,
-    Table,
-    compare,
-    compression_lines,
-    compression_table,
-    interest_vectors,
-    rates,
-    read_texts,
+    CompressionTable,
+    MeasuredModel,
+    build_compression_table,
+    compare_with_teacher,
+    compute_interest_vectors,
+    format_compression_table,
+    measure_throughput,
+    read_text_rows,
 )
-from profile_lib.training.distil import DistilJob, Teaching, as_taught
-from profile_lib.training.evaluate import measure_alone, read_users
-from profile_lib.training.fit import AnswerJob, load_fitted
-from profile_lib.training.folders import told_when_full
+from profile_lib.training.distil import DistilJob, DistillationOptions, use_teacher_tasks
+from profile_lib.training.evaluate import evaluate_without_baselines, read_test_users
+from profile_lib.training.fit import PredictJob, load_fitted
+from profile_lib.training.folders import explain_full_disk
 from profile_lib.training.head_importance import head_importance
-from profile_lib.training.launch import check_division
-from profile_lib.training.lock import only_training
-from profile_lib.training.objectives import Supervised
-from profile_lib.training.rank import START, Outcome, device_of
-from profile_lib.training.ranks import Alone
+from profile_lib.training.launch import check_batch_division
+from profile_lib.training.lock import lock_training_name
+from profile_lib.training.objectives import SupervisedObjective
+from profile_lib.training.rank import INITIAL_MODEL, TrainingResult, select_device
+from profile_lib.training.ranks import SingleProcess
 from profile_lib.training.snapshot import Snapshot, load_snapshot
 
 TEACHER, STUDENT, PRUNED = "teacher", "student", "pruned"
-TEACHING = set(Teaching.__dataclass_fields__)
-MADE_WITH = {"student_layers", "pruned_share", "importance_rows", "negatives_kept"}
+DISTILLATION_OPTIONS = set(DistillationOptions.__dataclass_fields__)
+FIXED_COMPRESS_FIELDS = {
+    "student_layers",
+    "pruned_share",
+    "importance_rows",
+    "negative_downsampling_rate",
+}
 
 
 def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
@@ -77,48 +82,50 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     `resume` goes on from the last checkpoint. Raises InputError where the model is missing, reads
     no text, has too few layers or heads for what is asked, or was trained on other examples.
     """
-    given, names = compress_settings(settings), names_of(settings)
-    training, models, work = given.training, given.paths.models, given.paths.work
-    check_division(
-        training.batch_size, training.numeric_batch_size, training.shards, training.ranks
+    settings, names = derive_compress_settings(settings), model_names(settings)
+    training, models, work = settings.training, settings.paths.models, settings.paths.work
+    check_batch_division(
+        training.batch_size, training.numeric_batch_size, training.shards, training.n_processes
     )
-    check_quantization(given)
-    about = read_about(f"{models}/{training.name}")
-    check_teacher(about, given)
+    check_quantization(settings)
+    manifest = read_manifest(f"{models}/{training.name}")
+    check_teacher(manifest, settings)
     folder = Path(work) / f"train_{names[STUDENT]}"
-    tracker = Tracker.of(given.tracking.model_dump())
+    tracker = Tracker.from_settings(settings.tracking.model_dump())
     with (
-        only_training(names[STUDENT], models, work),
-        only_training(names[PRUNED], models, work),
-        told_when_full(work),
+        lock_training_name(names[STUDENT], models, work),
+        lock_training_name(names[PRUNED], models, work),
+        explain_full_disk(work),
     ):
         if resume:
-            check_begun_with(made_with(given, about), folder / PRUNED)
+            check_fixed_settings(fixed_compress_settings(settings, manifest), folder / PRUNED)
         else:
-            prepare(store, given, day, folder, about)
-        snapshot = as_taught(load_snapshot(str(folder / "snapshot")), about.spec, NAMES)
-        fitted = fit_all(store.spark, given, folder, snapshot, resume)
-        table = measure_all(given, snapshot, fitted, names)
-        told = given.model_dump(include={"examples", "model", "training", "compress"})
+            prepare(store, settings, day, folder, manifest)
+        snapshot = use_teacher_tasks(
+            load_snapshot(str(folder / "snapshot")), manifest.spec, NUMERIC_FEATURE_NAMES
+        )
+        fitted = fit_all(store.spark, settings, folder, snapshot, resume)
+        table = measure_all(settings, snapshot, fitted, names)
+        told = settings.model_dump(include={"examples", "model", "training", "compress"})
         for kind, files in ((PRUNED, {}), (STUDENT, {"compression.json": table})):
-            int8 = make_int8(store.spark, given, folder / kind, snapshot, fitted[kind])
-            save_fitted(
-                models, tracker, names[kind], fitted[kind], folder / kind / START,
-                told=told, sections={}, files=files, folders=int8,
+            int8 = build_int8_encoder(store.spark, settings, folder / kind, snapshot, fitted[kind])
+            save_trained_model(
+                models, tracker, names[kind], fitted[kind], folder / kind / INITIAL_MODEL,
+                recorded_settings=told, sections={}, files=files, folders=int8,
             )  # fmt: skip
-    print("\n".join(compression_lines(table)))
+    print("\n".join(format_compression_table(table)))
 
 
-def compress_settings(settings: Settings) -> Settings:
+def derive_compress_settings(settings: Settings) -> Settings:
     """The training's settings with what is the compression's own."""
     own = settings.compress
-    chosen = own.model_dump(include={"epochs", "negatives_kept", "evaluation_rows"})
+    chosen = own.model_dump(include={"epochs", "negative_downsampling_rate", "evaluation_rows"})
     chosen |= dict.fromkeys(("encoder_lr", "head_lr", "numbers_lr"), own.lr)
     changes = {f"training.{key}": value for key, value in chosen.items()}
     return with_values(settings, {**changes, "training.tuning.method": "all", "model.text": True})
 
 
-def names_of(settings: Settings) -> dict[str, str]:
+def model_names(settings: Settings) -> dict[str, str]:
     """What each model is called. Raises InputError where two would be called the same."""
     own = settings.compress
     names = {TEACHER: settings.training.name, STUDENT: own.student_name, PRUNED: own.pruned_name}
@@ -131,113 +138,137 @@ def names_of(settings: Settings) -> dict[str, str]:
     return names
 
 
-def check_teacher(about: About, settings: Settings) -> None:
+def check_teacher(manifest: Manifest, settings: Settings) -> None:
     """Raise InputError where nothing smaller can be made of the model as asked."""
-    spec, own = about.spec, settings.compress
+    spec, own = manifest.spec, settings.compress
     if spec.bert is None:
         raise InputError(
-            f"{about.model_version}: reads no text, so it has no encoder to make smaller; wanted a "
+            f"{manifest.model_version}: reads no text, so it has no encoder to make smaller; wanted a "
             "model trained with model.text=true"
         )
-    spaced_layers(len(spec.heads), own.student_layers)
-    n_pruned([len(heads) for heads in spec.heads], own.pruned_share)
+    choose_spaced_layers(len(spec.attention_heads), own.student_layers)
+    count_pruned_heads([len(heads) for heads in spec.attention_heads], own.pruned_share)
 
 
-def made_with(settings: Settings, teacher: About) -> dict[str, Any]:
+def fixed_compress_settings(settings: Settings, teacher: Manifest) -> dict[str, Any]:
     """What both models' starts and the snapshot were made by."""
-    made = settings.compress.model_dump(include=MADE_WITH)
-    return {"teacher": teacher.model_version, "compress": made, **begun_with(settings)}
+    made = settings.compress.model_dump(include=FIXED_COMPRESS_FIELDS)
+    return {"teacher": teacher.model_version, "compress": made, **fixed_settings(settings)}
 
 
-def prepare(store: Store, given: Settings, day: date | None, folder: Path, about: About) -> None:
+def prepare(
+    store: Store, settings: Settings, day: date | None, folder: Path, manifest: Manifest
+) -> None:
     """Write the teacher, the examples as ranks read them, and both models' starts to `folder`."""
-    forget_training(store.spark, given, folder)
+    remove_training(store.spark, settings, folder)
     for kind in (STUDENT, PRUNED):
-        forget_checkpoints(store.spark, given, folder / kind)
-    source = folder / TEACHER / START
-    shutil.copytree(f"{given.paths.models}/{given.training.name}", source)
+        remove_checkpoints(store.spark, settings, folder / kind)
+    source = folder / TEACHER / INITIAL_MODEL
+    shutil.copytree(f"{settings.paths.models}/{settings.training.name}", source)
     teacher, spec, _ = load_model(str(source))
-    examples, versions = examples_until(store, day), {EXAMPLES.name: store.version(EXAMPLES)}
-    snapshot = as_taught(prepare_snapshot(examples, given, folder), spec, NAMES)
+    examples, versions = read_examples_until(store, day), {EXAMPLES.name: store.version(EXAMPLES)}
+    snapshot = use_teacher_tasks(
+        prepare_snapshot(examples, settings, folder), spec, NUMERIC_FEATURE_NAMES
+    )
     starts = {
-        STUDENT: student_of(teacher, given.compress.student_layers),
-        PRUNED: pruned_of(teacher, heads_to_keep(store.spark, given, folder, snapshot, teacher)),
+        STUDENT: build_student(teacher, settings.compress.student_layers),
+        PRUNED: prune_heads(
+            teacher, heads_to_keep(store.spark, settings, folder, snapshot, teacher)
+        ),
     }
     numbers = json.loads((source / "numbers.json").read_text(encoding="utf-8"))
-    told = {"numbers.json": numbers, BEGUN_WITH: made_with(given, about)}
+    told = {
+        "numbers.json": numbers,
+        FIXED_SETTINGS_FILE: fixed_compress_settings(settings, manifest),
+    }
     for kind, model in starts.items():
-        save_model(str(folder / kind / START), model, str(source), {}, versions, told)
+        save_model(str(folder / kind / INITIAL_MODEL), model, str(source), {}, versions, told)
 
 
 def heads_to_keep(
-    spark: SparkSession, given: Settings, folder: Path, snapshot: Snapshot, teacher: ProfileModel
-) -> HeadsLeft:
+    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, teacher: ProfileModel
+) -> HeadIndices:
     """Those that matter most to the training's loss on compress.importance_rows of the train split,
     here: a few batches need no ranks."""
-    plan, own, alone = plan_of(given), given.compress, Alone()
-    shared = for_ranks(spark, given, folder / TEACHER, snapshot, False)
-    feed = AnswerJob(plan=plan, **shared).feed("train", alone, teacher.spec.pad_id)
-    size, kept = plan.batch_size, plan.negatives_kept
-    batches = feed.batches(size, (plan.seed,), with_text=True, kept=kept)
+    plan, own, alone = make_plan(settings), settings.compress, SingleProcess()
+    shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, False)
+    loader = PredictJob(plan=plan, **shared).make_loader("train", alone, teacher.spec.pad_id)
+    size, kept = plan.batch_size, plan.negative_downsampling_rate
+    batches = loader.batches(size, (plan.seed,), with_text=True, negative_downsampling_rate=kept)
     few = islice(batches, math.ceil(own.importance_rows / size))
-    objective = Supervised(snapshot.tasks, shared["weights"], plan, None)
-    found = head_importance(teacher, objective, few, device_of(alone))
-    return most_important(found, own.pruned_share)
+    objective = SupervisedObjective(snapshot.tasks, shared["weights"], plan, None)
+    found = head_importance(teacher, objective, few, select_device(alone))
+    return select_important_heads(found, own.pruned_share)
 
 
 def fit_all(
-    spark: SparkSession, given: Settings, folder: Path, snapshot: Snapshot, resume: bool
-) -> dict[str, Fitted]:
+    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
+) -> dict[str, TrainedModel]:
     """Ask the teacher, then fit the student and the pruned model to what it says."""
-    own, tasks, training = given.compress, snapshot.tasks, given.training
-    shared = for_ranks(spark, given, folder / TEACHER, snapshot, resume)
-    said = launched(spark, given, AnswerJob(plan=plan_of(given), **shared), print_progress)
-    teacher, _, _ = load_model(str(folder / TEACHER / START))
-    fitted = {TEACHER: Fitted(teacher, said, measure_alone(tasks, said.predictions))}
-    users = read_users(snapshot.folder)
+    own, tasks, training = settings.compress, snapshot.tasks, settings.training
+    shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, resume)
+    said = run_on_processes(
+        spark, settings, PredictJob(plan=make_plan(settings), **shared), print_progress
+    )
+    teacher, _, _ = load_model(str(folder / TEACHER / INITIAL_MODEL))
+    fitted = {
+        TEACHER: TrainedModel(teacher, said, evaluate_without_baselines(tasks, said.predictions))
+    }
+    users = read_test_users(snapshot.folder)
     for kind, epochs in ((STUDENT, own.epochs), (PRUNED, own.recovery_epochs)):
         print(f"  {kind}", flush=True)
-        outcome = distil(spark, given, folder / kind, snapshot, epochs, resume)
+        outcome = distil(spark, settings, folder / kind, snapshot, epochs, resume)
         both = outcome.predictions, said.predictions
-        report = compare(tasks, *both, users, training.seed, training.bootstrap_resamples)
-        fitted[kind] = Fitted(load_fitted(str(folder / kind)), outcome, report)
+        report = compare_with_teacher(
+            tasks, *both, users, training.seed, training.bootstrap_resamples
+        )
+        fitted[kind] = TrainedModel(load_fitted(str(folder / kind)), outcome, report)
     return fitted
 
 
 def distil(
     spark: SparkSession,
-    given: Settings,
+    settings: Settings,
     folder: Path,
     snapshot: Snapshot,
     epochs: int,
     resume: bool,
-) -> Outcome:
+) -> TrainingResult:
     """Fit what lies in `folder` to its tasks and to what the teacher beside it says."""
     job = DistilJob(
-        plan=replace(plan_of(given), epochs=epochs),
-        teacher=str(folder.parent / TEACHER / START),
-        teaching=Teaching(**given.compress.model_dump(include=TEACHING)),
-        **for_ranks(spark, given, folder, snapshot, resume),
+        plan=replace(make_plan(settings), epochs=epochs),
+        teacher=str(folder.parent / TEACHER / INITIAL_MODEL),
+        distillation=DistillationOptions(
+            **settings.compress.model_dump(include=DISTILLATION_OPTIONS)
+        ),
+        **shared_job_arguments(spark, settings, folder, snapshot, resume),
     )
-    return launched(spark, given, job, print_progress)
+    return run_on_processes(spark, settings, job, print_progress)
 
 
 def measure_all(
-    given: Settings, snapshot: Snapshot, fitted: Mapping[str, Fitted], names: Mapping[str, str]
-) -> Table:
+    settings: Settings,
+    snapshot: Snapshot,
+    fitted: Mapping[str, TrainedModel],
+    names: Mapping[str, str],
+) -> CompressionTable:
     """The table of all models, their speed measured in this process on the same test texts."""
-    own, device = given.compress, device_of(Alone())
-    texts = read_texts(snapshot.split("test"), own.speed_rows)
+    own, device = settings.compress, select_device(SingleProcess())
+    texts = read_text_rows(snapshot.split("test"), own.speed_rows)
     passes = {
         kind: partial(
-            interest_vectors, of.model.to(device), texts, given.refresh.batch_tokens, device
+            compute_interest_vectors,
+            of.model.to(device),
+            texts,
+            settings.refresh.batch_tokens,
+            device,
         )
         for kind, of in fitted.items()
     }
-    speeds = rates(passes, len(texts.n_tokens), own.speed_repeats, time.perf_counter)
-    return compression_table(
+    speeds = measure_throughput(passes, len(texts.n_tokens), own.speed_repeats, time.perf_counter)
+    return build_compression_table(
         {
-            kind: Compared(names[kind], of.model, of.report, passes[kind](), speeds[kind])
+            kind: MeasuredModel(names[kind], of.model, of.report, passes[kind](), speeds[kind])
             for kind, of in fitted.items()
         }
     )

@@ -17,56 +17,63 @@ from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.store import Store
 from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
-from profile_lib.tracking import flat
+from profile_lib.tracking import flatten
 from profile_lib.training.answers import LabelledTask
-from profile_lib.training.baselines import read_numbers
+from profile_lib.training.baselines import read_baseline_rows
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.distribute import HorovodOptions
-from profile_lib.training.evaluate import Report, evaluate, measure_alone, read_users
+from profile_lib.training.evaluate import (
+    Report,
+    evaluate,
+    evaluate_without_baselines,
+    read_test_users,
+)
 from profile_lib.training.fit import FitJob, load_fitted
-from profile_lib.training.launch import train
-from profile_lib.training.loop import Tell
-from profile_lib.training.plan import Augmentation, Plan, Tuning
-from profile_lib.training.rank import START, Outcome, RankJob
+from profile_lib.training.launch import run_with_retries
+from profile_lib.training.loop import ReportProgress
+from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
+from profile_lib.training.rank import INITIAL_MODEL, DistributedJob, TrainingResult
 from profile_lib.training.snapshot import Snapshot, write_snapshot
-from profile_lib.training.start import start_model
-from profile_lib.training.statistics import number_statistics
+from profile_lib.training.start import build_initial_model
+from profile_lib.training.statistics import compute_numeric_statistics
 
 
-class Rows(NamedTuple):
-    """What rows a model learns from: the names of their numbers, the last `n_plain` of which are
+class RowSchema(NamedTuple):
+    """What rows a model learns from: the names of their numbers, the last `n_vector_numbers` of which are
     parts of vectors, the columns that are categories, those that part users in a report, what tells
     rows apart, and which are answers to one request.
     """
 
     numbers: Sequence[str]
-    n_plain: int = 0
+    n_vector_numbers: int = 0
     categories: Sequence[str] = ()
     segments: Sequence[str] = ()
     key: Sequence[str] = ("user_id", "cutoff_ts")
     request: Sequence[str] = ()
 
 
-NAMES = tuple(column.name for column in NUMERIC_FEATURES)
-OF_EXAMPLES = Rows(
-    NAMES, categories=CATEGORICAL_FEATURES, segments=("is_returning", "device", "region")
+NUMERIC_FEATURE_NAMES = tuple(column.name for column in NUMERIC_FEATURES)
+EXAMPLE_ROWS = RowSchema(
+    NUMERIC_FEATURE_NAMES,
+    categories=CATEGORICAL_FEATURES,
+    segments=("is_returning", "device", "region"),
 )
-BEGUN_WITH = "settings.json"  # beside the model that a training starts from
-SHAPE = {
+FIXED_SETTINGS_FILE = "settings.json"  # beside the model that a training starts from
+MODEL_SHAPE_FIELDS = {
     "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
 }  # fmt: skip
-PLAN = set(Plan.__dataclass_fields__) - {"tuning", "augmentation"}
+PLAN_FIELDS = set(TrainingPlan.__dataclass_fields__) - {"tuning", "augmentation"}
 
 
-class Fitted(NamedTuple):
+class TrainedModel(NamedTuple):
     """What a training leaves: the model, how it came about, and how good it is."""
 
     model: ProfileModel
-    outcome: Outcome
+    outcome: TrainingResult
     report: Report
 
 
-def examples_until(store: Store, day: date | None) -> DataFrame:
+def read_examples_until(store: Store, day: date | None) -> DataFrame:
     """All examples, or those with a cutoff up to the end of `day`."""
     examples = store.read(EXAMPLES)
     if day is None:
@@ -74,19 +81,19 @@ def examples_until(store: Store, day: date | None) -> DataFrame:
     return examples.where(F.col("cutoff_ts") < F.lit(day + timedelta(days=1)))
 
 
-def forget_training(spark: SparkSession, settings: Settings, folder: Path) -> None:
+def remove_training(spark: SparkSession, settings: Settings, folder: Path) -> None:
     """Remove what an earlier training left in `folder`, and its checkpoints wherever they lie."""
     shutil.rmtree(folder, ignore_errors=True)
-    forget_checkpoints(spark, settings, folder)
+    remove_checkpoints(spark, settings, folder)
 
 
-def forget_checkpoints(spark: SparkSession, settings: Settings, folder: Path) -> None:
+def remove_checkpoints(spark: SparkSession, settings: Settings, folder: Path) -> None:
     """Remove the checkpoints of an earlier training in `folder`, wherever they lie."""
     Checkpoints(checkpoint_path(settings, folder), {}, hadoop_conf(spark)).clear()
 
 
 def prepare_snapshot(
-    examples: DataFrame, settings: Settings, folder: Path, rows: Rows = OF_EXAMPLES
+    examples: DataFrame, settings: Settings, folder: Path, rows: RowSchema = EXAMPLE_ROWS
 ) -> Snapshot:
     """Write the examples to `folder` as ranks read them."""
     given, shape = settings.training, settings.model
@@ -97,7 +104,7 @@ def prepare_snapshot(
         [LabelledTask(**task.model_dump()) for task in shape.tasks],
         n_numeric=len(rows.numbers),
         shards=given.shards,
-        rows_a_group=given.rows_a_group,
+        rows_per_group=given.rows_per_group,
         evaluation_rows=given.evaluation_rows,
         categorical=rows.categories,
         segments=rows.segments,
@@ -107,46 +114,49 @@ def prepare_snapshot(
     )
 
 
-def prepare_start(
+def prepare_initial_model(
     spark: SparkSession,
     snapshot: Snapshot,
     settings: Settings,
     folder: Path,
     encoder: str,
     versions: dict[str, int],
-    rows: Rows = OF_EXAMPLES,
+    rows: RowSchema = EXAMPLE_ROWS,
 ) -> None:
     """Write the model that ranks start from to `folder`."""
     shape = settings.model
     train_rows = spark.read.parquet(snapshot.split("train"))
     names = rows.numbers if shape.numbers else ()
-    numbers = number_statistics(train_rows, names, shape.numeric_bins)
-    model = start_model(
+    numbers = compute_numeric_statistics(train_rows, names, shape.numeric_bins)
+    model = build_initial_model(
         encoder if shape.text else None,
         snapshot,
         numbers,
         snapshot.categories if shape.numbers else (),
-        n_plain=rows.n_plain,
+        n_vector_numbers=rows.n_vector_numbers,
         seed=settings.training.seed,
-        **shape.model_dump(include=SHAPE),
+        **shape.model_dump(include=MODEL_SHAPE_FIELDS),
     )
-    told = {"numbers.json": [asdict(of) for of in numbers], BEGUN_WITH: begun_with(settings)}
-    save_model(str(folder / START), model, encoder, {}, versions, told)
+    told = {
+        "numbers.json": [asdict(of) for of in numbers],
+        FIXED_SETTINGS_FILE: fixed_settings(settings),
+    }
+    save_model(str(folder / INITIAL_MODEL), model, encoder, {}, versions, told)
 
 
-def begun_with(settings: Settings) -> dict[str, Any]:
+def fixed_settings(settings: Settings) -> dict[str, Any]:
     """What a training's start and snapshot were made by."""
-    made = settings.training.model_dump(include={"rows_a_group", "evaluation_rows"})
+    made = settings.training.model_dump(include={"rows_per_group", "evaluation_rows"})
     return {"model": settings.model.model_dump(mode="json"), "training": made}
 
 
-def check_begun_with(told: dict[str, Any], folder: Path) -> None:
+def check_fixed_settings(expected_settings: dict[str, Any], folder: Path) -> None:
     """Raise InputError where the training in `folder` was begun with anything else than is told,
     or not at all."""
-    path = folder / START / BEGUN_WITH
+    path = folder / INITIAL_MODEL / FIXED_SETTINGS_FILE
     if not path.is_file():
         raise InputError(f"{folder}: no training was begun here; train without --resume")
-    was, now = flat(json.loads(path.read_text(encoding="utf-8"))), flat(told)
+    was, now = flatten(json.loads(path.read_text(encoding="utf-8"))), flatten(expected_settings)
     if changed := [f"{k} was {was.get(k)}, is {now.get(k)}" for k in now if was.get(k) != now[k]]:
         raise InputError(
             f"{folder}: begun with other settings: {'; '.join(changed)}. Train without --resume, "
@@ -159,37 +169,37 @@ def fit(
     settings: Settings,
     folder: Path,
     snapshot: Snapshot,
-    tell: Tell,
+    report_progress: ReportProgress,
     *,
     resume: bool = False,
-    alone: bool = False,
-) -> Fitted:
-    """Fit the model that `prepare_start` left in `folder`, and measure it on the test split.
+    skip_baselines: bool = False,
+) -> TrainedModel:
+    """Fit the model that `prepare_initial_model` left in `folder`, and measure it on the test split.
 
-    `alone` leaves out the baselines, the intervals and the segments.
+    `skip_baselines` leaves out the baselines, the intervals and the segments.
     """
     given, tasks = settings.training, settings.model.tasks
-    shared = for_ranks(spark, settings, folder, snapshot, resume)
-    job = FitJob(plan=plan_of(settings), **shared)
-    outcome = launched(spark, settings, job, tell)
-    if alone:
-        measured = measure_alone(snapshot.tasks, outcome.predictions)
-        return Fitted(load_fitted(str(folder)), outcome, measured)
+    shared = shared_job_arguments(spark, settings, folder, snapshot, resume)
+    job = FitJob(plan=make_plan(settings), **shared)
+    outcome = run_on_processes(spark, settings, job, report_progress)
+    if skip_baselines:
+        measured = evaluate_without_baselines(snapshot.tasks, outcome.predictions)
+        return TrainedModel(load_fitted(str(folder)), outcome, measured)
     report = evaluate(
         snapshot.tasks,
         next((task.name for task in tasks if task.label == "next_category"), None),
         outcome.predictions,
-        read_numbers(snapshot.split("train"), given.baseline_rows),
-        read_numbers(snapshot.split("test"), snapshot.rows["test"]),
-        read_users(snapshot.folder),
+        read_baseline_rows(snapshot.split("train"), given.baseline_rows),
+        read_baseline_rows(snapshot.split("test"), snapshot.rows["test"]),
+        read_test_users(snapshot.folder),
         len(snapshot.categories),
         given.seed,
         given.bootstrap_resamples,
     )
-    return Fitted(load_fitted(str(folder)), outcome, report)
+    return TrainedModel(load_fitted(str(folder)), outcome, report)
 
 
-def for_ranks(
+def shared_job_arguments(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
 ) -> dict[str, Any]:
     """What ranks are told whatever their job in `folder` is, but the plan."""
@@ -199,33 +209,35 @@ def for_ranks(
         "snapshot": snapshot,
         "weights": tuple(task.weight for task in settings.model.tasks),
         "shards": given.shards,
-        "window": given.window,
-        "threads": given.threads_a_rank,
+        "shuffle_rows": given.shuffle_rows,
+        "threads": given.threads_per_process,
         "checkpoint_path": checkpoint_path(settings, folder),
         "resume": resume,
         "hadoop": hadoop_conf(spark),
     }
 
 
-def launched(spark: SparkSession, settings: Settings, job: RankJob, tell: Tell) -> Outcome:
+def run_on_processes(
+    spark: SparkSession, settings: Settings, job: DistributedJob, report_progress: ReportProgress
+) -> TrainingResult:
     """Run `job` on the ranks that the settings ask for."""
     given = settings.training
-    return train(
+    return run_with_retries(
         spark,
         job,
-        given.ranks,
-        tell,
+        given.n_processes,
+        report_progress,
         launcher=given.launcher,
         options=HorovodOptions(**given.horovod.model_dump(), stall_seconds=given.stall_seconds),
         retries=given.retries,
     )
 
 
-def plan_of(settings: Settings) -> Plan:
+def make_plan(settings: Settings) -> TrainingPlan:
     """How the model is fitted; without a text there is only the numbers' stage."""
     given = settings.training
-    plan = Plan(
-        **given.model_dump(include=PLAN),
+    plan = TrainingPlan(
+        **given.model_dump(include=PLAN_FIELDS),
         tuning=Tuning(**given.tuning.model_dump()),
         augmentation=Augmentation(**given.augmentation.model_dump()),
     )

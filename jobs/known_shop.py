@@ -7,154 +7,154 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.profiling import Served
+from jobs.profiling import ServedModel
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
-from profile_lib.inference.vectors import add_vectors
-from profile_lib.recommend.asking import Reader, Texts, as_rows, position_in
-from profile_lib.recommend.catalogue import Catalogue
-from profile_lib.recommend.content import TextSpace
-from profile_lib.recommend.fitting import Known, fit_source
-from profile_lib.recommend.histories import histories, number_items
-from profile_lib.recommend.interest import fit_interest
-from profile_lib.recommend.learned import Learned
-from profile_lib.recommend.popular import demand
-from profile_lib.recommend.reasons import Words
-from profile_lib.segments import Floats, rows_as_lists, whole
-from profile_lib.spark import kept
+from profile_lib.inference.vectors import add_text_vectors
+from profile_lib.recommend.asking import ProfileReader, QueryTexts, find_positions, lists_to_matrix
+from profile_lib.recommend.catalogue import Catalog
+from profile_lib.recommend.content import TextProjection
+from profile_lib.recommend.fitting import SourceData, fit_source
+from profile_lib.recommend.histories import build_histories, number_items
+from profile_lib.recommend.interest import fit_interest_map
+from profile_lib.recommend.learned import RetrievalModel
+from profile_lib.recommend.popular import compute_demand
+from profile_lib.recommend.reasons import ReasonTexts
+from profile_lib.segments import Floats, rows_to_list_array, single_chunk
+from profile_lib.spark import cached
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
-from profile_lib.timeline import last_known
+from profile_lib.timeline import latest_event_time
 
-OF_CATALOGUE = ("item_id", "title", "category", "brand", "price", "price_level")
+CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")
 
 
-class KnownShop:
+class ShopData:
     """Items by their numbers with the vectors of their texts, and of each moment what was known.
 
     Raises InputError where there is no item, none has a text, or the model reads no text.
     """
 
-    def __init__(self, store: Store, settings: Settings, model: Served) -> None:
+    def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
         self.settings, self.given, self.model = settings, settings.recommend, model
         self.versions = {table.name: store.version(table) for table in (EVENTS, ITEMS)}
         self.events = store.read(EVENTS, self.versions[EVENTS.name])
         self.items = store.read(ITEMS, self.versions[ITEMS.name])
-        self.numbers = number_items(self.items)
-        self.item_ids = self.numbers.toArrow()["item_id"].combine_chunks()
+        self.item_numbers = number_items(self.items)
+        self.item_ids = self.item_numbers.toArrow()["item_id"].combine_chunks()
         if not len(self.item_ids):
             raise InputError(
                 f"{store.path(ITEMS)}: no items, so there is nothing to recommend; ingest a "
-                "catalogue, or events that name items"
+                "catalog, or events that name items"
             )
         texts = self._encoded(_item_texts(self.items))
-        at = position_in(whole(texts["id"]), self.item_ids)
-        size = model.about.spec.bert["hidden_size"] if model.about.spec.bert else 0
+        at = find_positions(single_chunk(texts["id"]), self.item_ids)
+        size = model.manifest.spec.bert["hidden_size"] if model.manifest.spec.bert else 0
         vectors = np.full((len(self.item_ids), size), np.nan, np.float32)
-        vectors[at] = as_rows(whole(texts["vector"]), size)
-        self.space = TextSpace.of(vectors, self.given.text_size)
-        self.vectors = self.space.short(vectors)
+        vectors[at] = lists_to_matrix(single_chunk(texts["vector"]), size)
+        self.text_projection = TextProjection.fit(vectors, self.given.text_size)
+        self.vectors = self.text_projection.project(vectors)
         known = self._encoded(self._listing_texts())
-        self.texts = Texts(
-            whole(known["id"]),
-            self.space.short(as_rows(whole(known["vector"]), size)),
-            self.given.text_kinds,
+        self.query_texts = QueryTexts(
+            single_chunk(known["id"]),
+            self.text_projection.project(lists_to_matrix(single_chunk(known["vector"]), size)),
+            self.given.query_event_types,
             settings.sessions.gap.total_seconds(),
         )
 
     @property
     def now(self) -> datetime:
         """Just after the last that happened or arrived."""
-        return last_known(self.events) + timedelta(seconds=1)
+        return latest_event_time(self.events) + timedelta(seconds=1)
 
     @property
     def targets(self) -> DataFrame:
         """(item, target): the vector of each item that has a text."""
         item = np.flatnonzero(np.isfinite(self.vectors).all(axis=1)).astype(np.int32)
-        rows = pa.table({"item": pa.array(item), "target": rows_as_lists(self.vectors[item])})
-        return self.numbers.sparkSession.createDataFrame(rows)
+        rows = pa.table({"item": pa.array(item), "target": rows_to_list_array(self.vectors[item])})
+        return self.item_numbers.sparkSession.createDataFrame(rows)
 
-    def learn(self, until: datetime, pasts: DataFrame) -> Learned:
-        """What was known before `until`; `pasts` holds the interest vectors of profiles until then
-        and what was `wanted` next."""
+    def fit_retrieval(self, as_of: datetime, ranker_examples: DataFrame) -> RetrievalModel:
+        """What was known before `as_of`; `ranker_examples` holds the interest vectors of profiles until then
+        and what was `relevant` next."""
         given = self.given
         events = self.events.where(
-            (F.col("event_ts") < F.lit(until)) & (F.col("ingest_ts") < F.lit(until))
+            (F.col("event_ts") < F.lit(as_of)) & (F.col("ingest_ts") < F.lit(as_of))
         )
-        steps = histories(events, self.numbers, given.weights, given.most_steps)
-        to_texts = self._to_texts(pasts)
-        with kept(steps) as steps:
-            known = Known(
+        steps = build_histories(events, self.item_numbers, given.weights, given.max_steps)
+        interest_map = self._fit_interest_map(ranker_examples)
+        with cached(steps) as steps:
+            known = SourceData(
                 histories=steps,
                 vectors=np.nan_to_num(self.vectors),
-                exact_below=given.exact_below,
+                approximate_search_from=given.approximate_search_from,
                 seed=given.seed,
                 events=events,
-                items=self.numbers,
-                to_texts=to_texts,
+                items=self.item_numbers,
+                interest_map=interest_map,
                 contexts={name: self._commonest(events, name) for name in given.contexts},
                 weights=given.weights,
-                now=int(until.timestamp()),
+                now=int(as_of.timestamp()),
             )
             sources = {
                 name: fit_source(known, **source.model_dump())
                 for name, source in given.chosen.items()
             }
         reasons = {name: given.reasons[name] for name in given.chosen}
-        about = self.model.about
-        reader = Reader(
-            self.item_ids, given.weights, known.contexts, about.model_version,
-            about.spec.joined_size, self.texts,
+        manifest = self.model.manifest
+        reader = ProfileReader(
+            self.item_ids, given.weights, known.contexts, manifest.model_version,
+            manifest.spec.joined_size, self.query_texts,
         )  # fmt: skip
-        words = Words(reasons, given.words.item, given.words.place)
-        catalogue = self._catalogue(events, known.now)
-        return Learned(catalogue, sources, words, reader, to_texts, given.decay)
+        words = ReasonTexts(reasons, given.reason_fallbacks.item, given.reason_fallbacks.place)
+        catalog = self._catalog(events, known.now)
+        return RetrievalModel(catalog, sources, words, reader, interest_map, given.decay)
 
-    def _to_texts(self, pasts: DataFrame) -> Floats:
-        pairs = pasts.where(F.size("interest_vector") > 0).select(
-            F.col("interest_vector").alias("vector"), F.get("wanted", F.lit(0)).alias("item")
+    def _fit_interest_map(self, ranker_examples: DataFrame) -> Floats:
+        pairs = ranker_examples.where(F.size("interest_vector") > 0).select(
+            F.col("interest_vector").alias("vector"), F.get("relevant", F.lit(0)).alias("item")
         )
-        return fit_interest(
+        return fit_interest_map(
             pairs.join(F.broadcast(self.targets), "item"),
-            self.model.about.spec.joined_size,
+            self.model.manifest.spec.joined_size,
             self.given.text_size,
             self.given.interest_ridge,
         )
 
-    def _catalogue(self, events: DataFrame, now: int) -> Catalogue:
+    def _catalog(self, events: DataFrame, now: int) -> Catalog:
         half_life = self.settings.behaviour.half_life_days
-        wanted = demand(
-            events, self.numbers, [], self.given.weights, now, half_life, half_life
+        wanted = compute_demand(
+            events, self.item_numbers, [], self.given.weights, now, half_life, half_life
         ).toArrow()
         of_item = np.zeros(len(self.item_ids))
         of_item[wanted["item"].to_numpy()] = wanted["demand"].to_numpy()
-        told = self.items.select(*OF_CATALOGUE).toArrow()
-        told = told.take(pa.array(position_in(self.item_ids, whole(told["item_id"]))))
-        columns = {name: whole(told[name]) for name in OF_CATALOGUE}
-        told_too = {"demand": of_item, "vector": rows_as_lists(self.vectors)}
-        return Catalogue(pa.table(columns | told_too))
+        told = self.items.select(*CATALOG_COLUMNS).toArrow()
+        told = told.take(pa.array(find_positions(self.item_ids, single_chunk(told["item_id"]))))
+        columns = {name: single_chunk(told[name]) for name in CATALOG_COLUMNS}
+        told_too = {"demand": of_item, "vector": rows_to_list_array(self.vectors)}
+        return Catalog(pa.table(columns | told_too))
 
     def _commonest(self, events: DataFrame, context: str) -> list[str]:
         counted = events.where(F.col(context).isNotNull()).groupBy(context).count()
-        ordered = counted.orderBy(F.desc("count"), context).limit(self.given.most_places)
+        ordered = counted.orderBy(F.desc("count"), context).limit(self.given.max_context_values)
         return [row[0] for row in ordered.collect()]
 
     def _listing_texts(self) -> DataFrame:
         """(id, text): the texts that items were shown under, the most frequent."""
-        shown = self.events.where(F.col("event_type").isin(*self.given.text_kinds))
+        shown = self.events.where(F.col("event_type").isin(*self.given.query_event_types))
         texts = shown.select(F.coalesce("query", "text").alias("text")).where("text IS NOT NULL")
         counted = texts.groupBy("text").count().orderBy(F.desc("count"), "text")
-        return counted.limit(self.given.known_texts).select(F.col("text").alias("id"), "text")
+        return counted.limit(self.given.max_query_texts).select(F.col("text").alias("id"), "text")
 
     def _encoded(self, texts: DataFrame) -> pa.Table:
         """(id, vector) of (id, text), in any order."""
-        about, given = self.model.about, self.settings.refresh
+        manifest, given = self.model.manifest, self.settings.refresh
         tokens = texts.withColumn("tokens", self.model.tokenize("text")).select("*", "tokens.*")
         return (
-            add_vectors(
+            add_text_vectors(
                 tokens,
                 self.model.folder,
-                model_version=about.model_version,
+                model_version=manifest.model_version,
                 runtime=given.runtime,
                 batch_tokens=given.batch_tokens,
             )

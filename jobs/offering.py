@@ -6,19 +6,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.events.source import readable
-from profile_lib.recommend.asking import position_in
-from profile_lib.recommend.recommender import Offers
-from profile_lib.rules import check_rule, told_of
+from profile_lib.events.source import explain_read_errors
+from profile_lib.recommend.asking import find_positions
+from profile_lib.recommend.recommender import Eligibility
+from profile_lib.rules import check_rule, describe_rule_errors
 from profile_lib.sections.recommending import RecommendSettings
 from profile_lib.store import Store
 from profile_lib.tables import ITEMS
 
-STOCK, OFFERED, BOOST = (f"recommend.{name}" for name in ("stock", "offered", "boost"))
+STOCK, ELIGIBLE, BOOST = (f"recommend.{name}" for name in ("stock", "eligible", "boost"))
 
 
-def offers_of(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Offers:
-    """Of the items, in this order, what the rules say; one that the catalogue lacks is not offered.
+def apply_eligibility(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Eligibility:
+    """Of the items, in this order, what the rules say; one that the catalog lacks is not offered.
 
     Raises InputError where a rule names no column or cannot be computed, where the stock list has
     no item_id or an item twice, and where the boost of an item on offer is not above 0.
@@ -26,23 +26,23 @@ def offers_of(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Off
     items = store.read(ITEMS)
     if given.stock is not None:
         items = items.join(_stock(store.spark, given.stock, items), "item_id", "left")
-    for rule, where in ((given.offered, OFFERED), (given.boost, BOOST)):
+    for rule, where in ((given.eligible, ELIGIBLE), (given.boost, BOOST)):
         if rule is not None:
             check_rule(rule, items.columns, where, "items" if given.stock is None else "them both")
-    is_offered = (
-        F.lit(True) if given.offered is None else F.coalesce(F.expr(given.offered), F.lit(False))
+    is_eligible = (
+        F.lit(True) if given.eligible is None else F.coalesce(F.expr(given.eligible), F.lit(False))
     )
     boost = F.lit(1.0) if given.boost is None else F.expr(given.boost)
-    with told_of(f"{given.offered}, {given.boost}", f"{OFFERED}, {BOOST}"):
+    with describe_rule_errors(f"{given.eligible}, {given.boost}", f"{ELIGIBLE}, {BOOST}"):
         told = items.select(
             "item_id",
-            is_offered.cast("boolean").alias("is_offered"),
+            is_eligible.cast("boolean").alias("is_eligible"),
             boost.cast("float").alias("boost"),
         ).toArrow()
-    at = position_in(item_ids, told["item_id"].combine_chunks())
+    at = find_positions(item_ids, told["item_id"].combine_chunks())
     is_known = at >= 0
     offered = np.zeros(len(item_ids), bool)
-    offered[is_known] = told["is_offered"].to_numpy()[at[is_known]]
+    offered[is_known] = told["is_eligible"].to_numpy()[at[is_known]]
     boosts = np.ones(len(item_ids), np.float32)
     boosts[is_known] = told["boost"].to_numpy(zero_copy_only=False)[at[is_known]]
     boosts[~offered] = 1
@@ -54,14 +54,14 @@ def offers_of(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Off
         )
     if not offered.any():
         raise InputError(
-            f"{OFFERED}: {given.offered!r} holds for none of {len(item_ids):,} items; wanted some"
+            f"{ELIGIBLE}: {given.eligible!r} holds for none of {len(item_ids):,} items; wanted some"
         )
-    return Offers(offered, boosts)
+    return Eligibility(offered, boosts)
 
 
 def _stock(spark: SparkSession, path: str, items: DataFrame) -> DataFrame:
-    """What a list says of items besides what the catalogue says."""
-    with readable(STOCK, path):
+    """What a list says of items besides what the catalog says."""
+    with explain_read_errors(STOCK, path):
         if path.removesuffix(".gz").endswith(".csv"):
             stock = spark.read.csv(path, header=True, inferSchema=True)
         else:

@@ -12,27 +12,37 @@ from transformers import AutoTokenizer
 
 from jobs.command import main
 from jobs.fitting import (
-    NAMES,
-    examples_until,
-    for_ranks,
-    forget_training,
-    launched,
-    plan_of,
+    NUMERIC_FEATURE_NAMES,
+    make_plan,
     print_progress,
+    read_examples_until,
+    remove_training,
+    run_on_processes,
+    shared_job_arguments,
 )
 from profile_lib.config import Settings
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.store import Store
-from profile_lib.training.folders import told_when_full
-from profile_lib.training.lock import only_training
-from profile_lib.training.plan import Augmentation, Plan, Tuning
-from profile_lib.training.pretrain import ENCODER, PretrainJob, load_masked, new_encoder
-from profile_lib.training.rank import START
+from profile_lib.training.folders import explain_full_disk
+from profile_lib.training.lock import lock_training_name
+from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
+from profile_lib.training.pretrain import (
+    ENCODER,
+    PretrainJob,
+    create_encoder,
+    load_masked_language_model,
+)
+from profile_lib.training.rank import INITIAL_MODEL
 from profile_lib.training.snapshot import load_snapshot, write_snapshot
 
-SHAPE = {"hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings"}
+ENCODER_SHAPE_FIELDS = {
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+}
 
 
 def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
@@ -44,21 +54,21 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     pretrain = settings.pretrain
     models, work = settings.paths.models, settings.paths.work
     folder = Path(work) / f"train_{pretrain.name}"
-    with only_training(pretrain.name, models, work), told_when_full(work):
+    with lock_training_name(pretrain.name, models, work), explain_full_disk(work):
         if not resume:
-            forget_training(store.spark, settings, folder)
-            prepare(examples_until(store, day), settings, folder)
+            remove_training(store.spark, settings, folder)
+            prepare(read_examples_until(store, day), settings, folder)
         snapshot = load_snapshot(str(folder / "snapshot"))
-        shared = for_ranks(store.spark, settings, folder, snapshot, resume)
+        shared = shared_job_arguments(store.spark, settings, folder, snapshot, resume)
         weights = (pretrain.words_weight, pretrain.views_weight)
         job = PretrainJob(
-            plan=pretrain_plan(settings),
+            plan=make_pretrain_plan(settings),
             mask_share=pretrain.mask_share,
             **shared | {"weights": weights},
         )
-        outcome = launched(store.spark, settings, job, print_progress)
+        outcome = run_on_processes(store.spark, settings, job, print_progress)
         target = Path(models) / pretrain.name
-        with told_when_full(str(target)):
+        with explain_full_disk(str(target)):
             told = {"epochs": outcome.epochs, "curve": outcome.curve}
             (folder / ENCODER / "training.json").write_text(json.dumps(told), encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)
@@ -70,15 +80,20 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
 def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
     """Write the texts as ranks read them, and the encoder they start from, to `folder`."""
     pretrain, given = settings.pretrain, settings.training
-    start = str(folder / START)
+    start = str(folder / INITIAL_MODEL)
     model: Any
     if pretrain.from_scratch:
         texts = examples.where("split = 'train'").select("text")
         tokenizer = train_wordpiece(texts, pretrain.vocabulary, pretrain.vocabulary_texts)
-        model = new_encoder(tokenizer, pretrain.model_dump(include=SHAPE), given.seed)
+        model = create_encoder(
+            tokenizer, pretrain.model_dump(include=ENCODER_SHAPE_FIELDS), given.seed
+        )
     else:
         encoder = encoder_folder(settings.model.encoder)
-        tokenizer, model = AutoTokenizer.from_pretrained(encoder), load_masked(encoder)
+        tokenizer, model = (
+            AutoTokenizer.from_pretrained(encoder),
+            load_masked_language_model(encoder),
+        )
     model.save_pretrained(start)
     tokenizer.save_pretrained(start)
     (folder / "snapshot").mkdir()
@@ -89,18 +104,18 @@ def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
         examples,
         str(folder / "snapshot"),
         [],
-        n_numeric=len(NAMES),
+        n_numeric=len(NUMERIC_FEATURE_NAMES),
         shards=given.shards,
-        rows_a_group=given.rows_a_group,
+        rows_per_group=given.rows_per_group,
         evaluation_rows=given.evaluation_rows,
     )
 
 
-def pretrain_plan(settings: Settings) -> Plan:
+def make_pretrain_plan(settings: Settings) -> TrainingPlan:
     """The training's plan with what is the pretraining's own."""
     own = settings.pretrain
     return replace(
-        plan_of(settings),
+        make_plan(settings),
         epochs=own.epochs,
         batch_size=own.batch_size,
         encoder_lr=own.lr,

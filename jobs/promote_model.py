@@ -10,19 +10,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from jobs.fitting import NAMES
+from jobs.fitting import NUMERIC_FEATURE_NAMES
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
-from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.about import read_about
+from profile_lib.inference.udf import InferenceCounters, add_predictions
+from profile_lib.model.about import read_manifest
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.spark import draw
+from profile_lib.spark import hash_uniform
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
-from profile_lib.tracking import BEFORE, CHALLENGER, CHAMPION, Tracker
+from profile_lib.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
 from profile_lib.training.answers import LabelledTask
-from profile_lib.training.evaluate import intervals
+from profile_lib.training.evaluate import bootstrap_intervals
 
 
 def run(store: Store, settings: Settings, day: date | None, rollback: bool = False) -> None:
@@ -35,63 +35,67 @@ def run(store: Store, settings: Settings, day: date | None, rollback: bool = Fal
     """
     if day is not None:
         raise InputError("--date: promote_model compares on all test examples; leave it out")
-    tracker, name = Tracker.of(settings.tracking.model_dump()), settings.training.name
+    tracker, name = Tracker.from_settings(settings.tracking.model_dump()), settings.training.name
     if rollback:
         _roll_back(tracker, name)
         return
-    champion, challenger = (tracker.version_of(name, alias) for alias in (CHAMPION, CHALLENGER))
+    champion, challenger = (tracker.find_version(name, alias) for alias in (CHAMPION, CHALLENGER))
     if challenger is None:
         raise InputError(f"{tracker.uri}: {name} has no challenger; run train_model first")
     if champion is None:
-        tracker.point(name, CHAMPION, challenger)
+        tracker.set_alias(name, CHAMPION, challenger)
         print(f"{name}: version {challenger} is the first champion")
         return
     if champion == challenger:
         print(f"{name}: version {champion} is the champion already")
         return
-    low, high = _lead(store, settings, tracker, {CHAMPION: champion, CHALLENGER: challenger})
-    told = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.measure}"
+    low, high = _lead_interval(
+        store, settings, tracker, {CHAMPION: champion, CHALLENGER: challenger}
+    )
+    told = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.metric}"
     if low <= 0:
         print(f"{name}: version {challenger} {told}: not beyond chance, it stays the challenger")
         return
-    tracker.point(name, BEFORE, champion)
-    tracker.point(name, CHAMPION, challenger)
+    tracker.set_alias(name, PREVIOUS_CHAMPION, champion)
+    tracker.set_alias(name, CHAMPION, challenger)
     print(f"{name}: version {challenger} {told}: it is the champion now")
 
 
 def _roll_back(tracker: Tracker, name: str) -> None:
-    before = tracker.version_of(name, BEFORE)
+    before = tracker.find_version(name, PREVIOUS_CHAMPION)
     if before is None:
         raise InputError(f"{tracker.uri}: {name} has had no champion before this one")
-    tracker.point(name, CHAMPION, before)
-    tracker.point(name, BEFORE, None)
+    tracker.set_alias(name, CHAMPION, before)
+    tracker.set_alias(name, PREVIOUS_CHAMPION, None)
     print(f"{name}: version {before} is the champion again")
 
 
-def _lead(
+def _lead_interval(
     store: Store, settings: Settings, tracker: Tracker, versions: Mapping[str, str]
 ) -> tuple[float, float]:
     """The challenger's lead on the test examples: its 95 % interval by bootstrap over users."""
     given, task = settings.training, _task(settings)
-    examples = store.read(EXAMPLES).where("split = 'test'").where(task.answer.isNotNull())
+    examples = store.read(EXAMPLES).where("split = 'test'").where(task.masked_label.isNotNull())
     n = examples.count()
     share = min(1.0, given.evaluation_rows / max(n, 1))
-    sample = examples.where(draw("user_id", "cutoff_ts") < share)
+    sample = examples.where(hash_uniform("user_id", "cutoff_ts") < share)
     with TemporaryDirectory(dir=settings.paths.work) as scratch:
-        ways = {}
+        methods = {}
         for alias, version in versions.items():
             folder = Path(scratch) / alias
             folder.mkdir()
-            fetched = tracker.fetch(settings.training.name, version, str(folder))
-            ways[alias] = _answers(sample, fetched, task, settings)
-    (users, labels, champion), (_, _, challenger) = ways[CHAMPION], ways[CHALLENGER]
+            fetched = tracker.download_model(settings.training.name, version, str(folder))
+            methods[alias] = _predict_labels(sample, fetched, task, settings)
+    (users, labels, champion), (_, _, challenger) = methods[CHAMPION], methods[CHALLENGER]
     compared = {"model": challenger, CHAMPION: champion}
-    found = intervals("binary", labels, compared, users, given.seed, given.bootstrap_resamples)
-    bounds = found.get("lead", {}).get(settings.promote.measure)
+    found = bootstrap_intervals(
+        "binary", labels, compared, users, given.seed, given.bootstrap_resamples
+    )
+    bounds = found.get("lead", {}).get(settings.promote.metric)
     if bounds is None:
         raise InputError(
             f"examples: {n:,} test rows with a known {task.name}; wanted both answers among them, "
-            f"to compare {settings.promote.measure} by: give more days"
+            f"to compare {settings.promote.metric} by: give more days"
         )
     return bounds[0], bounds[1]
 
@@ -106,36 +110,36 @@ def _task(settings: Settings) -> LabelledTask:
     )
 
 
-def _answers(
+def _predict_labels(
     sample: DataFrame, folder: str, task: LabelledTask, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Users, labels and what the model says of them, in order of user and cutoff."""
-    about = read_about(folder)
-    if about.spec.numeric != NAMES:
+    manifest = read_manifest(folder)
+    if manifest.spec.numeric != NUMERIC_FEATURE_NAMES:
         raise InputError(
-            f"{folder}: reads {len(about.spec.numeric)} numbers, the examples hold {len(NAMES)}; "
+            f"{folder}: reads {len(manifest.spec.numeric)} numbers, the examples hold {len(NUMERIC_FEATURE_NAMES)}; "
             "a model of another version of the tables cannot be compared: train it again"
         )
-    place = _place(about.spec.tasks, task.name, folder)
+    place = _prediction_index(manifest.spec.tasks, task.name, folder)
     predicted = add_predictions(
-        add_tokens(sample.drop("token_ids", "n_tokens"), folder, about.spec.max_tokens),
+        add_tokens(sample.drop("token_ids", "n_tokens"), folder, manifest.spec.max_tokens),
         folder,
-        categories=[(c.name, c.values) for c in about.spec.categories],
-        model_version=about.model_version,
+        categories=[(c.name, c.values) for c in manifest.spec.categories],
+        model_version=manifest.model_version,
         runtime=settings.refresh.runtime,
         batch_tokens=settings.refresh.batch_tokens,
         max_events=settings.examples.max_text_events,
         n_reasons=0,
-        counts=Counts.on(sample.sparkSession.sparkContext),
+        counters=InferenceCounters.create(sample.sparkSession.sparkContext),
     )
-    answer = F.get("prediction.answers", F.lit(place)).cast("double")
-    columns = [F.xxhash64("user_id").alias("user"), task.answer.cast("int").alias("label")]
+    answer = F.get("prediction.outputs", F.lit(place)).cast("double")
+    columns = [F.xxhash64("user_id").alias("user"), task.masked_label.cast("int").alias("label")]
     rows = predicted.select("user_id", "cutoff_ts", *columns, answer.alias("p"))
     found = rows.orderBy("user_id", "cutoff_ts").select("user", "label", "p").toPandas()
     return found["user"].to_numpy(), found["label"].to_numpy(int), found["p"].to_numpy()
 
 
-def _place(tasks: tuple[TaskSpec, ...], name: str, folder: str) -> int:
+def _prediction_index(tasks: tuple[TaskSpec, ...], name: str, folder: str) -> int:
     """Where the task's probability stands among all answers of a row."""
     start = 0
     for task in tasks:

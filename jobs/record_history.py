@@ -9,7 +9,11 @@ from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.merge import IS_DELETED
-from profile_lib.profiles.history import expired, history_of_changes, history_of_snapshot
+from profile_lib.profiles.history import (
+    build_history_from_changes,
+    build_history_from_snapshot,
+    select_expired_rows,
+)
 from profile_lib.store import Store
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
@@ -18,17 +22,17 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     """Record what became of the profiles since the last time. Raises InputError where a day is."""
     if day is not None:
         raise InputError("--date: record_history takes all commits that are not recorded yet")
-    record_history(store, timedelta(days=settings.history.keep_days), datetime.now(UTC))
+    record_history(store, timedelta(days=settings.history.retention_days), datetime.now(UTC))
 
 
-def record_history(store: Store, keep: timedelta, now: datetime) -> None:
+def record_history(store: Store, retention: timedelta, now: datetime) -> None:
     """Write what the commits of user_profiles since the last recorded one changed, each once.
 
-    Rows that tell nothing of the time `keep` before `now` are taken out. Raises InputError where
+    Rows that tell nothing of the time `retention` before `now` are taken out. Raises InputError where
     the history is of another table of profiles.
     """
     version, history = store.version(USER_PROFILES), store.read_or_empty(USER_PROFILES_HISTORY)
-    ends = F.max("change_version"), F.min("valid_from_ts") <= F.lit(now - keep)
+    ends = F.max("change_version"), F.min("valid_from_ts") <= F.lit(now - retention)
     recorded, is_old = history.agg(*ends).collect()[0]
     if recorded is not None and recorded > version:
         raise InputError(
@@ -37,7 +41,7 @@ def record_history(store: Store, keep: timedelta, now: datetime) -> None:
         )
     rows = _rows(store, history, -1 if recorded is None else recorded, version)
     if is_old:
-        gone = expired(history, now - keep)
+        gone = select_expired_rows(history, now - retention)
         rows = rows.withColumn(IS_DELETED, F.lit(False)).unionByName(gone)
     store.upsert(USER_PROFILES_HISTORY, rows, update=False)
 
@@ -45,10 +49,10 @@ def record_history(store: Store, keep: timedelta, now: datetime) -> None:
 def _rows(store: Store, history: DataFrame, recorded: int, version: int) -> DataFrame:
     changes = store.changes(USER_PROFILES, recorded, version)
     if changes is not None:
-        return history_of_changes(changes)
+        return build_history_from_changes(changes)
     profiles = store.read(USER_PROFILES, version)
-    return history_of_snapshot(
-        profiles, history, version, store.committed_at(USER_PROFILES, version)
+    return build_history_from_snapshot(
+        profiles, history, version, store.commit_time(USER_PROFILES, version)
     )
 
 

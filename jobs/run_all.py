@@ -19,10 +19,10 @@ from jobs import (
     simulate_events,
     train_model,
 )
-from jobs.command import Run, main
+from jobs.command import JobFunction, main
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
-from profile_lib.profiles.card import profile_card
+from profile_lib.profiles.card import format_profile_card
 from profile_lib.store import Store
 from profile_lib.tables import (
     BEHAVIOUR,
@@ -33,9 +33,9 @@ from profile_lib.tables import (
     USER_PROFILES,
     Table,
 )
-from profile_lib.training.evaluate import report_lines
+from profile_lib.training.evaluate import format_report
 
-STAGES: tuple[tuple[str, Run, Table | None], ...] = (
+STAGES: tuple[tuple[str, JobFunction, Table | None], ...] = (
     ("simulate_events", simulate_events.run, None),
     ("ingest_events", ingest_events.run, EVENTS),
     ("build_sessions", build_sessions.run, SESSIONS),
@@ -47,7 +47,7 @@ STAGES: tuple[tuple[str, Run, Table | None], ...] = (
 N_CARDS = 3
 
 
-class Progress:
+class RunState:
     """Which stages are done, kept beside the run so that a failed one goes on where it stopped.
 
     Settings or inputs that differ from those of the failed run start it from the beginning.
@@ -57,32 +57,36 @@ class Progress:
         self.file = Path(folder) / "run_all.json"
         self.fingerprint = fingerprint
         self.done: list[str] = []
-        self.begun: str | None = None  # the stage at which the failed run ended
+        self.running_stage: str | None = None  # the stage at which the failed run ended
         if self.file.is_file():
             kept = json.loads(self.file.read_text(encoding="utf-8"))
             if kept["fingerprint"] == fingerprint:
-                self.done, self.begun = kept["done"], kept["begun"]
+                self.done, self.running_stage = kept["done"], kept["running_stage"]
 
     def begin(self, stage: str) -> None:
         """Remember that a stage has begun."""
-        self.begun = stage
+        self.running_stage = stage
         self._write()
 
     def finish(self, stage: str) -> None:
         """Remember that a stage is done."""
         self.done.append(stage)
-        self.begun = None
+        self.running_stage = None
         self._write()
 
     def _write(self) -> None:
         """The file is written whole or not at all."""
-        told = {"fingerprint": self.fingerprint, "done": self.done, "begun": self.begun}
+        told = {
+            "fingerprint": self.fingerprint,
+            "done": self.done,
+            "running_stage": self.running_stage,
+        }
         self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".partial")
         partial.write_text(json.dumps(told), encoding="utf-8")
         partial.replace(self.file)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The run is complete: the next one starts anew."""
         self.file.unlink(missing_ok=True)
 
@@ -90,8 +94,8 @@ class Progress:
 def run_stages(
     store: Store,
     settings: Settings,
-    progress: Progress,
-    stages: Sequence[tuple[str, Run, Table | None]],
+    progress: RunState,
+    stages: Sequence[tuple[str, JobFunction, Table | None]],
 ) -> None:
     """Run what is not done yet, a line of time and rows for each."""
     for number, (name, run, table) in enumerate(stages, start=1):
@@ -99,7 +103,9 @@ def run_stages(
         if name in progress.done:
             print(f"{head} done before, skipped", flush=True)
             continue
-        is_resumed = progress.begun == name == "train_model" and train_model.has_begun(settings)
+        is_resumed = progress.running_stage == name == "train_model" and train_model.can_resume(
+            settings
+        )
         print(f"{head} {'resumed' if is_resumed else ''}…", flush=True)
         began = time.monotonic()
         progress.begin(name)
@@ -107,7 +113,7 @@ def run_stages(
         rows = f"{store.read(table).count():>12,} rows" if table else " " * 17
         print(f"{head} {time.monotonic() - began:7.1f} s {rows}", flush=True)
         progress.finish(name)
-    progress.forget()
+    progress.clear()
 
 
 def summarise(store: Store, settings: Settings) -> None:
@@ -118,20 +124,20 @@ def summarise(store: Store, settings: Settings) -> None:
             print(f"  {table.name:<16} {store.read(table).count():>12,} rows  {store.path(table)}")
     report = Path(settings.paths.models) / settings.training.name / "report.json"
     print("\nTest slice, model beside baselines")
-    for line in report_lines(json.loads(report.read_text(encoding="utf-8"))["tasks"]):
+    for line in format_report(json.loads(report.read_text(encoding="utf-8"))["tasks"]):
         print(f"  {line}")
     print()
-    for profile in _telling(store.read(USER_PROFILES)).collect():
-        print(profile_card(profile.asDict(recursive=True)))
+    for profile in _sample_profiles(store.read(USER_PROFILES)).collect():
+        print(format_profile_card(profile.asDict(recursive=True)))
 
 
-def _telling(profiles: DataFrame) -> DataFrame:
+def _sample_profiles(profiles: DataFrame) -> DataFrame:
     """A few users with a history to show, the same ones every time."""
     with_history = profiles.where(F.size("recent") >= 5)
     return with_history.orderBy(F.xxhash64("user_id")).limit(N_CARDS)
 
 
-def stages_for(settings: Settings) -> list[tuple[str, Run, Table | None]]:
+def stages_for(settings: Settings) -> list[tuple[str, JobFunction, Table | None]]:
     """All stages, less the simulator where the events are real."""
     events = settings.ingest.inputs.get("events")
     is_simulated = events == settings.simulate.events_path
@@ -147,7 +153,7 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         raise InputError("--date: run_all takes all there is; for one day run the jobs themselves")
     mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
     try:
-        run_stages(store, settings, Progress(settings.paths.work, mark), stages_for(settings))
+        run_stages(store, settings, RunState(settings.paths.work, mark), stages_for(settings))
     except InputError as error:
         again = "run_all: mend it and run the same command: it goes on here"
         raise InputError(f"{error}\n{again}") from error

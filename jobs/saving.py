@@ -4,52 +4,54 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jobs.fitting import Fitted
-from profile_lib.model.about import About, read_about
+from jobs.fitting import TrainedModel
+from profile_lib.model.about import Manifest, read_manifest
 from profile_lib.model.checkpoint import save_model
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import Report
-from profile_lib.training.folders import told_when_full
-from profile_lib.training.report_page import report_page
+from profile_lib.training.folders import explain_full_disk
+from profile_lib.training.report_page import render_report_page
 
 
-def save_fitted(
+def save_trained_model(
     models: str,
     tracker: Tracker,
     name: str,
-    fitted: Fitted,
-    start: Path,
+    fitted: TrainedModel,
+    initial_model: Path,
     *,
-    told: dict[str, Any],
+    recorded_settings: dict[str, Any],
     sections: dict[str, Any],
     files: dict[str, Any],
     folders: dict[str, Path],
-) -> About:
-    """Write the folder `name` in `models` and record it; `start` holds the model it began as.
+) -> Manifest:
+    """Write the folder `name` in `models` and record it; `initial_model` holds the model it began as.
 
-    The settings `told` go into the record, `sections` into the report beside its tasks, `files`
+    The settings `recorded_settings` go into the record, `sections` into the report beside its tasks, `files`
     and copies of `folders` into the folder. Raises InputError where the disk is full.
     """
-    versions = read_about(str(start)).table_versions
+    versions = read_manifest(str(initial_model)).table_versions
     report = {"tasks": fitted.report, "data": {"tables": versions}, **sections}
     epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
     folder = f"{models}/{name}"
     held = {
         "report.json": report,
-        "report.html": report_page(name, report, curve, epochs),
-        "numbers.json": json.loads((start / "numbers.json").read_text(encoding="utf-8")),
+        "report.html": render_report_page(name, report, curve, epochs),
+        "numbers.json": json.loads((initial_model / "numbers.json").read_text(encoding="utf-8")),
         "training.json": {"epochs": epochs, "curve": curve},
         **files,
     }
-    with told_when_full(models):
-        measures = measures_of(fitted.report)
-        about = save_model(folder, fitted.model, str(start), measures, versions, held, folders)
-    version = tracker.record(name, told, epochs, curve, report, folder)
+    with explain_full_disk(models):
+        measures = extract_model_metrics(fitted.report)
+        manifest = save_model(
+            folder, fitted.model, str(initial_model), measures, versions, held, folders
+        )
+    version = tracker.record(name, recorded_settings, epochs, curve, report, folder)
     if version is not None:
         print(f"{name} version {version} is the challenger at {tracker.uri}")
-    return about
+    return manifest
 
 
-def measures_of(report: Report) -> Report:
+def extract_model_metrics(report: Report) -> Report:
     """task → the model's measures."""
     return {task: entry["model"] for task, entry in report.items() if "model" in entry}

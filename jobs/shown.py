@@ -5,26 +5,31 @@ from pathlib import Path
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.known_shop import KnownShop
-from jobs.pasts import KEY, profiles_at, written
-from jobs.profiling import Served
+from jobs.known_shop import ShopData
+from jobs.pasts import CUTOFF_KEY, build_profiles_at, write_and_reload
+from jobs.profiling import ServedModel
 from profile_lib.config import Settings
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import known_events
-from profile_lib.feedback.ranking import BOUGHT, examination, ranking_examples, slot_counts
-from profile_lib.recommend.ranker_rows import SHOWN
+from profile_lib.features.known import join_events_as_of
+from profile_lib.feedback.ranking import (
+    BOUGHT,
+    count_clicks_per_slot,
+    fit_examination,
+    label_impressions,
+)
+from profile_lib.recommend.ranker_rows import IMPRESSION_LISTS
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, FEEDBACK
 from profile_lib.timeline import midnight
 
 
-def write_shown(
-    store: Store, settings: Settings, model: Served, shop: KnownShop, folder: Path
+def write_impression_examples(
+    store: Store, settings: Settings, model: ServedModel, shop: ShopData, folder: Path
 ) -> DataFrame | None:
     """What was shown in the time of the ranker's train split, kept in `folder`: a row a request,
-    with the profile as it was then, SHOWN, READ and the query.
+    with the profile as it was then, IMPRESSION_LISTS, REQUEST_COLUMNS and the query.
 
-    None where fewer than `recommend.least_clicks` are told of: candidates stand in for it then.
+    None where fewer than `recommend.min_clicks` are told of: candidates stand in for it then.
     Raises InputError where slots cannot be told apart.
     """
     given = settings.recommend
@@ -34,33 +39,33 @@ def write_shown(
     )
     feedback = store.read_or_empty(FEEDBACK).where(F.col("is_complete") & in_time)
     n_clicks = feedback.where("is_clicked OR is_bought").count()
-    if n_clicks < given.least_clicks:
-        print(
-            f"  {n_clicks:,} clicks on what was shown, fewer than recommend.least_clicks: left out"
-        )
+    if n_clicks < given.min_clicks:
+        print(f"  {n_clicks:,} clicks on what was shown, fewer than recommend.min_clicks: left out")
         return None
-    counts = slot_counts(feedback).toArrow()  # grows with items
-    columns = (counts[name].to_numpy() for name in ("item_id", "slot", "n_shown", "n_clicked"))
-    examples = ranking_examples(feedback, examination(*columns), given.most_weight)
+    counts = count_clicks_per_slot(feedback).toArrow()  # grows with items
+    columns = (
+        counts[name].to_numpy() for name in ("item_id", "slot", "n_impressions", "n_clicked")
+    )
+    examples = label_impressions(feedback, fit_examination(*columns), given.max_click_weight)
     requests = _requests(examples, shop)
-    cutoffs = requests.select(*KEY)
-    known = known_events(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)
+    cutoffs = requests.select(*CUTOFF_KEY)
+    known = join_events_as_of(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)
     behaviour = build_behaviour(known, shop.items, **settings.behaviour_rules())
-    told = profiles_at(store, settings, model, shop, behaviour)
-    return written(told.join(requests, KEY), folder / "shown")
+    told = build_profiles_at(store, settings, model, shop, behaviour)
+    return write_and_reload(told.join(requests, CUTOFF_KEY), folder / "impression_examples")
 
 
-def _requests(examples: DataFrame, shop: KnownShop) -> DataFrame:
-    """A row a user and moment, with lists of SHOWN in the order of the items."""
+def _requests(examples: DataFrame, shop: ShopData) -> DataFrame:
+    """A row a user and moment, with lists of IMPRESSION_LISTS in the order of the items."""
     label = F.col("label")
     row = F.struct(
         F.col("item").alias("items"),
-        (label > 0).cast("int").alias("is_met"),
+        (label > 0).cast("int").alias("is_interacted"),
         (label == BOUGHT).cast("int").alias("is_bought"),
         F.col("weight").alias("weights"),
     )
     of_item = (
-        examples.join(F.broadcast(shop.numbers), "item_id")
+        examples.join(F.broadcast(shop.item_numbers), "item_id")
         .groupBy("user_id", F.col("shown_ts").alias("cutoff_ts"), "item")
         .agg(
             F.max("label").alias("label"),
@@ -68,8 +73,8 @@ def _requests(examples: DataFrame, shop: KnownShop) -> DataFrame:
             F.first("query").alias("query"),
         )
     )
-    lists = of_item.groupBy(*KEY).agg(
+    lists = of_item.groupBy(*CUTOFF_KEY).agg(
         F.array_sort(F.collect_list(row)).alias("rows"), F.first("query", True).alias("query")
     )
-    columns = [F.col(f"rows.{name}").alias(name) for name in SHOWN]
-    return lists.select(*KEY, F.lit("train").alias("split"), "query", *columns)
+    columns = [F.col(f"rows.{name}").alias(name) for name in IMPRESSION_LISTS]
+    return lists.select(*CUTOFF_KEY, F.lit("train").alias("split"), "query", *columns)

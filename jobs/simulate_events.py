@@ -8,10 +8,15 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
-from profile_lib.events.shop.dirt import BOT, CLEAN, KINDS, STARS
+from profile_lib.events.shop.dirt import BAD_STARS, BOT, CLEAN, DIRT_KINDS
 from profile_lib.events.shop.rows import Shop
 from profile_lib.events.shop.words import CATEGORIES
-from profile_lib.events.simulate import simulate_events, simulate_users, true_items, true_users
+from profile_lib.events.simulate import (
+    build_item_truth,
+    build_user_truth,
+    simulate_events,
+    simulate_users,
+)
 from profile_lib.store import Store
 
 
@@ -29,20 +34,23 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         n_users=given.n_users,
         n_items=given.n_items,
         n_days=given.n_days,
-        sessions_a_user=given.sessions_a_user,
+        sessions_per_user=given.sessions_per_user,
         chinese_share=given.chinese_share,
         drift_share=given.drift_share,
         bots_share=given.bots_share,
     )
     spark, seen = store.spark, Observation("dirt")
     events = simulate_events(spark, shop, date.fromisoformat(given.first_day), given.dirt_share)
-    counts = [F.count_if(F.col("dirt") == kind).alias(kind) for kind in (CLEAN, BOT, STARS, *KINDS)]
+    counts = [
+        F.count_if(F.col("dirt") == kind).alias(kind)
+        for kind in (CLEAN, BOT, BAD_STARS, *DIRT_KINDS)
+    ]
     write_raw(events.observe(seen, *counts).drop("dirt"), given.events_path, given.format)
     users_path = given.events_path.rstrip("/").rpartition("/")[0] + "/users"
     write_raw(simulate_users(spark, shop), users_path, given.format)
     truth = {
-        "users": true_users(spark, shop),
-        "items": true_items(spark, shop),
+        "users": build_user_truth(spark, shop),
+        "items": build_item_truth(spark, shop),
         "dirt": spark.createDataFrame(list(seen.get.items()), "kind string, n_rows long"),
     }
     for name, frame in truth.items():

@@ -8,57 +8,61 @@ from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 
 from profile_lib.errors import InputError
-from profile_lib.progress import Progress
+from profile_lib.progress import StreamProgress
 from profile_lib.sections.running import StreamSettings
 from profile_lib.spark import session_conf
 from profile_lib.store import Store
 
-LOOK_SECONDS = 1  # between two looks at the queries
-POLLING = {"spark.sql.streaming.pollingDelay": "200ms"}  # 10 ms would take all of a core to look
+POLL_SECONDS = 1  # between two looks at the queries
+POLLING_CONF = {
+    "spark.sql.streaming.pollingDelay": "200ms"
+}  # 10 ms would take all of a core to look
 
 
-class Running(NamedTuple):
+class RunningQuery(NamedTuple):
     """A query, and what its batches refused: Spark tells their errors as text alone."""
 
     query: StreamingQuery
-    refused: list[InputError]
+    input_errors: list[InputError]
 
 
 def start_query(
     store: Store,
     frame: DataFrame,
-    bring: Callable[[Store, DataFrame, int], None],
+    process_batch: Callable[[Store, DataFrame, int], None],
     name: str,
-    given: StreamSettings,
+    settings: StreamSettings,
     once: bool,
-) -> Running:
-    """A query that hands its batches to `bring`; it goes on where its part of the checkpoint says.
+) -> RunningQuery:
+    """A query that hands its batches to `process_batch`; it goes on where its part of the checkpoint says.
 
     They come with `store` by their session, which all batches share. With `once` the query ends
     when what is there is through.
     """
-    refused: list[InputError] = []
+    input_errors: list[InputError] = []
     of_batches: Store | None = None
 
-    def bring_or_refuse(batch: DataFrame, batch_id: int) -> None:
+    def process_or_record_error(batch: DataFrame, batch_id: int) -> None:
         nonlocal of_batches
-        of_batches = of_batches or store.for_batches(batch.sparkSession)
+        of_batches = of_batches or store.for_stream_batches(batch.sparkSession)
         try:
-            bring(of_batches, batch, batch_id)
+            process_batch(of_batches, batch, batch_id)
         except InputError as error:
-            refused.append(error)
+            input_errors.append(error)
             raise
 
-    writer = frame.writeStream.foreachBatch(bring_or_refuse).outputMode("update")
-    writer = writer.option("checkpointLocation", f"{given.checkpoint}/{name}")
-    every = f"{given.trigger_seconds} seconds"
+    writer = frame.writeStream.foreachBatch(process_or_record_error).outputMode("update")
+    writer = writer.option("checkpointLocation", f"{settings.checkpoint}/{name}")
+    every = f"{settings.trigger_seconds} seconds"
     writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=every)
-    with session_conf(store.spark, POLLING):
-        return Running(writer.start(), refused)
+    with session_conf(store.spark, POLLING_CONF):
+        return RunningQuery(writer.start(), input_errors)
 
 
-def watch(running: Sequence[Running], progress: Progress, when_idle: Callable[[], None]) -> None:
-    """Until a query ends: count the last one's batches, print a line a minute; `when_idle` may run
+def watch_queries(
+    running: Sequence[RunningQuery], progress: StreamProgress, on_idle: Callable[[], None]
+) -> None:
+    """Until a query ends: count the last one's batches, print a line a minute; `on_idle` may run
     while it waits for data.
 
     Then all are stopped. Raises InputError where a batch was refused, else what Spark says.
@@ -70,7 +74,7 @@ def watch(running: Sequence[Running], progress: Progress, when_idle: Callable[[]
                 if told["timestamp"] != seen:  # all of them are much to read at every look
                     last, seen = _count(main, progress, last), told["timestamp"]
                 if not main.status["isDataAvailable"]:  # in the last look at the source
-                    when_idle()
+                    on_idle()
             if (line := progress.report()) is not None:
                 print(f"stream_profiles: {line}", flush=True)
         _count(main, progress, last)
@@ -79,22 +83,24 @@ def watch(running: Sequence[Running], progress: Progress, when_idle: Callable[[]
             one.query.stop()
 
 
-def _has_ended(query: StreamingQuery, refused: list[InputError]) -> bool:
+def _has_ended(query: StreamingQuery, input_errors: list[InputError]) -> bool:
     try:
-        return bool(query.awaitTermination(LOOK_SECONDS))
+        return bool(query.awaitTermination(POLL_SECONDS))
     except StreamingQueryException:
-        if refused:
-            raise refused[0] from None
+        if input_errors:
+            raise input_errors[0] from None
         raise
 
 
-def _count(query: StreamingQuery, progress: Progress, last: int) -> int:
+def _count(query: StreamingQuery, progress: StreamProgress, last: int) -> int:
     """Tell `progress` of the batches after `last`; the last one.
 
     A query that idles tells of the batch to come before it has run.
     """
     for batch in query.recentProgress:
         if batch["batchId"] > last and "addBatch" in batch["durationMs"]:
-            progress.batch(batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000)
+            progress.count_batch(
+                batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000
+            )
             last = batch["batchId"]
     return last

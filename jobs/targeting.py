@@ -7,21 +7,23 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.rules import check_rule, told_of
+from profile_lib.rules import check_rule, describe_rule_errors
 from profile_lib.sections.uses import SegmentSettings
-from profile_lib.segmentation.audience import members
+from profile_lib.segmentation.audience import select_members
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import (
-    known_seeds,
-    learn_likeness,
-    most_alike,
+    find_lookalikes,
+    fit_lookalike_model,
     read_seeds,
+    select_seeds_with_profile,
 )
-from profile_lib.spark import kept
+from profile_lib.spark import cached
 from profile_lib.store import Store
 from profile_lib.tables import AUDIENCES, USER_PROFILES, USER_SEGMENTS
 
-OF_SEGMENTS = [name for name in USER_SEGMENTS.names() if name not in USER_PROFILES.names()]
+SEGMENT_COLUMNS = [
+    name for name in USER_SEGMENTS.column_names() if name not in USER_PROFILES.column_names()
+]
 
 
 class Audiences:
@@ -30,16 +32,18 @@ class Audiences:
     Raises InputError where a rule or a list of users cannot be used.
     """
 
-    def __init__(self, store: Store, given: SegmentSettings, profiles: DataFrame) -> None:
-        self.store, self.given, self.profiles = store, given, profiles
-        columns = USER_PROFILES.names() + OF_SEGMENTS
-        for name, rule in given.audiences.items():
-            check_rule(rule, columns, _rule_at(name), "user_profiles and user_segments")
+    def __init__(self, store: Store, config: SegmentSettings, profiles: DataFrame) -> None:
+        self.store, self.config, self.profiles = store, config, profiles
+        columns = USER_PROFILES.column_names() + SEGMENT_COLUMNS
+        for name, rule in config.audiences.items():
+            check_rule(rule, columns, _rule_setting(name), "user_profiles and user_segments")
         self.seeds = {
-            name: known_seeds(
-                read_seeds(store.spark, like.seeds, _list_at(name)), profiles, _list_at(name)
+            name: select_seeds_with_profile(
+                read_seeds(store.spark, like.seeds, _seeds_setting(name)),
+                profiles,
+                _seeds_setting(name),
             )
-            for name, like in given.lookalikes.items()
+            for name, like in config.lookalikes.items()
         }
 
     def fill(self) -> None:
@@ -50,28 +54,37 @@ class Audiences:
         """
         segments = self.store.read(USER_SEGMENTS)
         as_of = segments.agg(F.max("as_of_ts")).collect()[0][0]
-        told = self.profiles.join(segments.select("user_id", *OF_SEGMENTS), "user_id")
+        told = self.profiles.join(segments.select("user_id", *SEGMENT_COLUMNS), "user_id")
         with ExitStack() as stack:
             filled: dict[str, DataFrame] = {}
-            for name, rule in self.given.audiences.items():
-                with told_of(rule, _rule_at(name)):
-                    found = stack.enter_context(kept(members(told, rule, _rule_at(name))))
+            for name, rule in self.config.audiences.items():
+                with describe_rule_errors(rule, _rule_setting(name)):
+                    found = stack.enter_context(
+                        cached(select_members(told, rule, _rule_setting(name)))
+                    )
                     print(f"  {name}: {found.count():,} users", flush=True)
                 filled[name] = _rows(name, found.withColumn("score", F.lit(None)), rule)
-            for name in self.given.lookalikes:
-                found = stack.enter_context(kept(self._alike(name)))
-                filled[name] = _rows(name, found, f"like {self.given.lookalikes[name].seeds}")
+            for name in self.config.lookalikes:
+                found = stack.enter_context(cached(self._find_lookalikes(name)))
+                filled[name] = _rows(name, found, f"like {self.config.lookalikes[name].seeds}")
             self._write(filled, as_of)
 
-    def _alike(self, name: str) -> DataFrame:
-        seeds, given = self.seeds[name], self.given
-        likeness = learn_likeness(
-            self.profiles, seeds, n_sample=given.sample_users, seed=given.seed, where=_list_at(name)
+    def _find_lookalikes(self, name: str) -> DataFrame:
+        seeds, config = self.seeds[name], self.config
+        lookalike_model = fit_lookalike_model(
+            self.profiles,
+            seeds,
+            n_sample=config.sample_users,
+            seed=config.seed,
+            setting=_seeds_setting(name),
         )
-        n_users = given.lookalikes[name].n_users
-        auc = "not known of so few" if likeness.auc is None else f"{likeness.auc:.3f}"
-        print(f"  {name}: {n_users:,} users like {likeness.n_seeds:,}, ROC-AUC {auc}", flush=True)
-        return most_alike(self.profiles, seeds, likeness, n_users)
+        n_users = config.lookalikes[name].n_users
+        auc = "not known of so few" if lookalike_model.auc is None else f"{lookalike_model.auc:.3f}"
+        print(
+            f"  {name}: {n_users:,} users like {lookalike_model.n_seeds:,}, ROC-AUC {auc}",
+            flush=True,
+        )
+        return find_lookalikes(self.profiles, seeds, lookalike_model, n_users)
 
     def _write(self, filled: dict[str, DataFrame], as_of: datetime) -> None:
         if not filled and not self.store.exists(AUDIENCES):
@@ -83,9 +96,9 @@ class Audiences:
         rows = now.join(since_when, ["audience", "user_id"], "left")
         added = F.coalesce("added_ts", F.lit(as_of))
         self.store.replace(AUDIENCES, rows.withColumn("added_ts", added))
-        if self.given.export is not None:
+        if self.config.export_folder is not None:
             for name, users in filled.items():
-                write_pseudonyms(users, f"{self.given.export}/{name}.csv")
+                write_pseudonyms(users, f"{self.config.export_folder}/{name}.csv")
 
 
 def _rows(name: str, users: DataFrame, rule: str) -> DataFrame:
@@ -97,9 +110,9 @@ def _rows(name: str, users: DataFrame, rule: str) -> DataFrame:
     )
 
 
-def _rule_at(name: str) -> str:
+def _rule_setting(name: str) -> str:
     return f"segments.audiences.{name}"
 
 
-def _list_at(name: str) -> str:
+def _seeds_setting(name: str) -> str:
     return f"segments.lookalikes.{name}"

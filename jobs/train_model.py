@@ -8,30 +8,30 @@ from pyspark.sql import SparkSession
 
 from jobs.command import main
 from jobs.fitting import (
-    Fitted,
-    begun_with,
-    check_begun_with,
-    examples_until,
+    TrainedModel,
+    check_fixed_settings,
     fit,
-    forget_checkpoints,
-    forget_training,
+    fixed_settings,
+    prepare_initial_model,
     prepare_snapshot,
-    prepare_start,
     print_progress,
+    read_examples_until,
+    remove_checkpoints,
+    remove_training,
 )
-from jobs.quantizing import check_quantization, make_int8
-from jobs.saving import measures_of, save_fitted
+from jobs.quantizing import build_int8_encoder, check_quantization
+from jobs.saving import extract_model_metrics, save_trained_model
 from profile_lib.config import Settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import Tracker
-from profile_lib.training.evaluate import Report, report_lines
-from profile_lib.training.folders import told_when_full
-from profile_lib.training.launch import check_division
-from profile_lib.training.lock import only_training
-from profile_lib.training.rank import START
-from profile_lib.training.snapshot import ABOUT, Snapshot, load_snapshot
+from profile_lib.training.evaluate import Report, format_report
+from profile_lib.training.folders import explain_full_disk
+from profile_lib.training.launch import check_batch_division
+from profile_lib.training.lock import lock_training_name
+from profile_lib.training.rank import INITIAL_MODEL
+from profile_lib.training.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
 
 
 def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
@@ -40,57 +40,65 @@ def run(store: Store, settings: Settings, day: date | None, resume: bool = False
     `resume` goes on from the last checkpoint of a training of this name, on its data.
     """
     given = settings.training
-    check_division(given.batch_size, given.numeric_batch_size, given.shards, given.ranks)
+    check_batch_division(
+        given.batch_size, given.numeric_batch_size, given.shards, given.n_processes
+    )
     encoder = encoder_folder(settings.model.encoder)
     models, work = settings.paths.models, settings.paths.work
     folder = Path(work) / f"train_{given.name}"
-    tracker = Tracker.of(settings.tracking.model_dump())
+    tracker = Tracker.from_settings(settings.tracking.model_dump())
     check_quantization(settings)
-    with only_training(given.name, models, work), told_when_full(work):
+    with lock_training_name(given.name, models, work), explain_full_disk(work):
         if resume:
             snapshot = load_snapshot(str(folder / "snapshot"))
-            check_begun_with(begun_with(settings), folder)
+            check_fixed_settings(fixed_settings(settings), folder)
         else:
-            forget_training(store.spark, settings, folder)
-            examples = examples_until(store, day)
+            remove_training(store.spark, settings, folder)
+            examples = read_examples_until(store, day)
             versions = {EXAMPLES.name: store.version(EXAMPLES)}
             snapshot = prepare_snapshot(examples, settings, folder)
-            prepare_start(store.spark, snapshot, settings, folder, encoder, versions)
+            prepare_initial_model(store.spark, snapshot, settings, folder, encoder, versions)
         fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
         sections = {}
         if given.ablations:
             sections["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
         told = settings.model_dump(include={"examples", "model", "training"})
-        int8 = make_int8(store.spark, settings, folder, snapshot, fitted)
-        about = save_fitted(
-            models, tracker, given.name, fitted, folder / START,
-            told=told, sections=sections, files={}, folders=int8,
+        int8 = build_int8_encoder(store.spark, settings, folder, snapshot, fitted)
+        manifest = save_trained_model(
+            models, tracker, given.name, fitted, folder / INITIAL_MODEL,
+            recorded_settings=told, sections=sections, files={}, folders=int8,
         )  # fmt: skip
-    print(f"{about.model_version}: on the test examples")
-    print("\n".join(report_lines(fitted.report)))
+    print(f"{manifest.model_version}: on the test examples")
+    print("\n".join(format_report(fitted.report)))
 
 
-def has_begun(settings: Settings) -> bool:
+def can_resume(settings: Settings) -> bool:
     """Whether there is a training of this name that may be resumed."""
     folder = Path(settings.paths.work) / f"train_{settings.training.name}"
-    return (folder / "snapshot" / ABOUT).is_file() and (folder / START / "model.json").is_file()
+    return (folder / "snapshot" / MANIFEST_FILE).is_file() and (
+        folder / INITIAL_MODEL / "model.json"
+    ).is_file()
 
 
 def ablate(
-    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, whole: Fitted
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    full_model: TrainedModel,
 ) -> dict[str, Report]:
     """variant → task → the model's measures; each ablation is trained on the same rows."""
-    measured = {"as configured": measures_of(whole.report)}
+    measured = {"as configured": extract_model_metrics(full_model.report)}
     for name, changes in settings.training.ablations.items():
         print(f"  ablation: {name}", flush=True)
         variant = with_values(settings, changes)
         own = folder / "ablations" / re.sub(r"[^a-z0-9]+", "_", name.lower())
         own.mkdir(parents=True, exist_ok=True)
-        forget_checkpoints(spark, variant, own)  # of a run that was broken off
+        remove_checkpoints(spark, variant, own)  # of a run that was broken off
         encoder = encoder_folder(variant.model.encoder)
-        prepare_start(spark, snapshot, variant, own, encoder, {})
-        measured[name] = measures_of(
-            fit(spark, variant, own, snapshot, print_progress, alone=True).report
+        prepare_initial_model(spark, snapshot, variant, own, encoder, {})
+        measured[name] = extract_model_metrics(
+            fit(spark, variant, own, snapshot, print_progress, skip_baselines=True).report
         )
     return measured
 

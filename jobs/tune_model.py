@@ -12,24 +12,29 @@ from optuna.trial import Trial, TrialState
 
 from jobs.command import main
 from jobs.fitting import (
-    examples_until,
     fit,
-    forget_checkpoints,
+    prepare_initial_model,
     prepare_snapshot,
-    prepare_start,
+    read_examples_until,
+    remove_checkpoints,
 )
 from profile_lib.config import Settings, put_value, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
-from profile_lib.sections.models import Range
+from profile_lib.sections.models import SearchRange
 from profile_lib.store import Store
-from profile_lib.training.folders import told_when_full
-from profile_lib.training.lock import only_training
-from profile_lib.training.rank import START
+from profile_lib.training.folders import explain_full_disk
+from profile_lib.training.lock import lock_training_name
+from profile_lib.training.rank import INITIAL_MODEL
 from profile_lib.training.snapshot import Snapshot
 
-SEARCH = {"windows", "task", "measure", "space"}  # by which its trials can be compared
+SEARCH_IDENTITY_FIELDS = {
+    "windows",
+    "task",
+    "metric",
+    "space",
+}  # by which its trials can be compared
 SMALLER_IS_BETTER = ("log_loss", "rmse")
 
 
@@ -47,19 +52,21 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     folder = Path(work) / f"tune_{given.name}"
     for name, drawn in given.space.items():  # before anything is computed
         with_values(settings, {name: drawn.choices[0] if drawn.choices else drawn.low})
-    with only_training(given.name, models, work), told_when_full(work):
+    with lock_training_name(given.name, models, work), explain_full_disk(work):
         study = open_study(settings)
         left = given.trials - len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
         if left > 0:
             snapshots = write_windows(store, settings, folder, day)
-            study.optimize(lambda trial: _measure(trial, store, settings, snapshots), n_trials=left)
+            study.optimize(
+                lambda trial: _evaluate_trial(trial, store, settings, snapshots), n_trials=left
+            )
         if not study.get_trials(states=[TrialState.COMPLETE]):
             raise InputError(f"{given.storage}: no trial of {given.name} was carried to its end")
         best = Path(models) / f"{given.name}.yaml"
-        best.write_text(yaml.safe_dump(nested(study.best_params)), encoding="utf-8")
+        best.write_text(yaml.safe_dump(nest_keys(study.best_params)), encoding="utf-8")
     told = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                      for name, value in study.best_params.items())  # fmt: skip
-    print(f"{given.name}: {given.measure} {study.best_value:.4f} of {given.task} with {told}")
+    print(f"{given.name}: {given.metric} {study.best_value:.4f} of {given.task} with {told}")
     print(f"{best}: the settings, to be merged into a settings file")
 
 
@@ -72,11 +79,11 @@ def open_study(settings: Settings) -> optuna.Study:
     study = optuna.create_study(
         storage=given.storage,
         study_name=given.name,
-        direction="minimize" if given.measure in SMALLER_IS_BETTER else "maximize",
+        direction="minimize" if given.metric in SMALLER_IS_BETTER else "maximize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
         load_if_exists=True,
     )
-    asked = given.model_dump(mode="json", include=SEARCH)
+    asked = given.model_dump(mode="json", include=SEARCH_IDENTITY_FIELDS)
     before = study.user_attrs.setdefault("search", asked)
     if changed := [
         f"tune.{k} was {before[k]}, is {asked[k]}" for k in asked if before[k] != asked[k]
@@ -100,17 +107,17 @@ def write_windows(
     """A snapshot of each window, which all trials read."""
     shutil.rmtree(folder, ignore_errors=True)
     horizon = timedelta(hours=settings.examples.horizon_hours)
-    windows = rolling_windows(examples_until(store, day), settings.tune.windows, horizon)
+    windows = rolling_windows(read_examples_until(store, day), settings.tune.windows, horizon)
     return [
         prepare_snapshot(window, settings, folder / f"window_{number}")
         for number, window in enumerate(windows)
     ]
 
 
-def nested(values: dict[str, Any]) -> dict[str, Any]:
+def nest_keys(values: dict[str, Any]) -> dict[str, Any]:
     """Keys joined by dots as sections.
 
-    >>> nested({"a.b": 1, "a.c": 2})
+    >>> nest_keys({"a.b": 1, "a.c": 2})
     {'a': {'b': 1, 'c': 2}}
     """
     found: dict[str, Any] = {}
@@ -119,40 +126,42 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _measure(
+def _evaluate_trial(
     trial: Trial, store: Store, settings: Settings, snapshots: Sequence[Snapshot]
 ) -> float:
     """The mean of the measure over the windows, told after each of them."""
     given = settings.tune
-    drawn = {name: _draw(trial, name, of) for name, of in given.space.items()}
+    drawn = {name: _suggest_value(trial, name, of) for name, of in given.space.items()}
     tried = with_values(settings, {**drawn, "training.name": f"{given.name}_{trial.number}"})
     encoder, found = encoder_folder(tried.model.encoder), []
     for number, snapshot in enumerate(snapshots):
         folder = Path(snapshot.folder).parent
-        shutil.rmtree(folder / START, ignore_errors=True)
-        forget_checkpoints(store.spark, tried, folder)
-        prepare_start(store.spark, snapshot, tried, folder, encoder, {})
+        shutil.rmtree(folder / INITIAL_MODEL, ignore_errors=True)
+        remove_checkpoints(store.spark, tried, folder)
+        prepare_initial_model(store.spark, snapshot, tried, folder, encoder, {})
         try:
-            fitted = fit(store.spark, tried, folder, snapshot, _silent, alone=True)
+            fitted = fit(
+                store.spark, tried, folder, snapshot, _ignore_progress, skip_baselines=True
+            )
         except DivergedError as error:
             print(f"trial {trial.number} is given up: {error}", flush=True)
             raise optuna.TrialPruned from error
         measures = fitted.report.get(given.task, {}).get("model", {})
-        if measures.get(given.measure) is None:
+        if measures.get(given.metric) is None:
             raise InputError(
-                f"tune.measure: {given.measure} of {given.task} is not among what was measured: "
+                f"tune.metric: {given.metric} of {given.task} is not among what was measured: "
                 f"{', '.join(measures) or 'nothing'}; name another measure or task"
             )
-        found.append(measures[given.measure])
+        found.append(measures[given.metric])
         mean = sum(found) / len(found)
-        print(f"trial {trial.number}, window {number + 1}: {given.measure} {mean:.4f}", flush=True)
+        print(f"trial {trial.number}, window {number + 1}: {given.metric} {mean:.4f}", flush=True)
         trial.report(mean, number)
         if trial.should_prune():
             raise optuna.TrialPruned
     return mean
 
 
-def _draw(trial: Trial, name: str, of: Range) -> Any:
+def _suggest_value(trial: Trial, name: str, of: SearchRange) -> Any:
     if of.choices is not None:
         return trial.suggest_categorical(name, of.choices)
     if isinstance(of.low, int) and isinstance(of.high, int):
@@ -160,7 +169,7 @@ def _draw(trial: Trial, name: str, of: Range) -> Any:
     return trial.suggest_float(name, float(of.low or 0), float(of.high or 0), log=of.log)
 
 
-def _silent(entry: dict[str, Any]) -> None:
+def _ignore_progress(entry: dict[str, Any]) -> None:
     """A trial's steps are not told, only what came of them."""
 
 

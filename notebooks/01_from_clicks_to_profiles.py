@@ -24,11 +24,11 @@ from jobs import (
     train_model,
 )
 from profile_lib.config import load_settings
-from profile_lib.profiles.card import profile_card
+from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER_PROFILES
-from profile_lib.training.evaluate import report_lines
+from profile_lib.training.evaluate import format_report
 
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
 spark = start_spark(settings.spark, "from_clicks_to_profiles")
@@ -117,7 +117,7 @@ train_model.run(store, settings, None)
 report = json.loads(
     (Path(settings.paths.models) / settings.training.name / "report.json").read_text()
 )
-print("\n".join(report_lines(report["tasks"])))
+print("\n".join(format_report(report["tasks"])))
 
 # COMMAND ----------
 
@@ -148,4 +148,4 @@ plt.show()
 # COMMAND ----------
 
 for profile in profiles.where(F.size("recent") >= 5).orderBy("user_id").limit(3).collect():
-    print(profile_card(profile.asDict(recursive=True)))
+    print(format_profile_card(profile.asDict(recursive=True)))

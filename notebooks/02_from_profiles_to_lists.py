@@ -17,9 +17,9 @@ from pyspark.sql import functions as F
 
 from jobs import fit_recommender, recommend_items, segment_users
 from profile_lib.config import load_settings
-from profile_lib.profiles.card import profile_card
-from profile_lib.recommend.recommender import Rules
-from profile_lib.recommend.serving import Server
+from profile_lib.profiles.card import format_profile_card
+from profile_lib.recommend.recommender import ListRules
+from profile_lib.recommend.serving import RecommendationServer
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, USER_SEGMENTS
@@ -80,7 +80,7 @@ plt.show()
 
 profiles = store.read(USER_PROFILES).where(F.size("recent") >= 5)
 profile = profiles.orderBy("user_id").first().asDict(recursive=True)
-print(profile_card(profile))
+print(format_profile_card(profile))
 own = lists.where(F.col("user_id") == profile["user_id"]).join(titles, "item_id").orderBy("rank")
 for row in own.limit(5).collect():
     print(f"{row['rank']:>2} {row['title'] or row['item_id']}: {row['reasons'][0]['text']}")
@@ -93,11 +93,11 @@ for row in own.limit(5).collect():
 
 # COMMAND ----------
 
-rules = Rules(**settings.recommend.lists.model_dump())
-server = Server.load(str(folder), settings.recommend.worth, rules)
+rules = ListRules(**settings.recommend.lists.model_dump())
+server = RecommendationServer.load(str(folder), settings.recommend.task_weights, rules)
 listed = [row["item_id"] for row in server.recommend(profile)]
 results = sorted(listed)[:10]
-print(server.rerank(profile, "", results, how_far=0.5))
+print(server.rerank(profile, "", results, personalisation=0.5))
 
 # COMMAND ----------
 

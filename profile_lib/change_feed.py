@@ -10,7 +10,7 @@ CHANGE_COLUMNS = {
     "_commit_version": "long",
     "_commit_timestamp": "timestamp",
 }
-UNTOLD = ("DELTA_MISSING_CHANGE_DATA", "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE")
+UNREADABLE_FEED_ERRORS = ("DELTA_MISSING_CHANGE_DATA", "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE")
 
 
 def read_changes(spark: SparkSession, path: str, first: int, last: int) -> DataFrame | None:
@@ -26,13 +26,13 @@ def read_changes(spark: SparkSession, path: str, first: int, last: int) -> DataF
     try:
         feed.isEmpty()  # Delta looks at the commits only when it plans the reading
     except PySparkException as error:
-        if any(word in str(error) for word in UNTOLD):
+        if any(word in str(error) for word in UNREADABLE_FEED_ERRORS):
             return None
         raise
     return feed
 
 
-def without_changes(frame: DataFrame) -> DataFrame:
+def empty_change_feed(frame: DataFrame) -> DataFrame:
     """The feed of no commit: no row, the columns of `frame` and CHANGE_COLUMNS."""
     nulls = {name: F.lit(None).cast(kind) for name, kind in CHANGE_COLUMNS.items()}
     return frame.limit(0).withColumns(nulls)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from profile_lib.errors import InputError, wrong_keys
+from profile_lib.errors import InputError, describe_invalid_keys
 from profile_lib.sections.base import Section
 from profile_lib.sections.data import (
     BehaviourSettings,
@@ -95,7 +95,9 @@ def load_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {wrong_keys(error)}; conf/base.yaml holds every key") from error
+        raise InputError(
+            f"{path}: {describe_invalid_keys(error)}; conf/base.yaml holds every key"
+        ) from error
 
 
 def with_values(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -109,7 +111,7 @@ def with_values(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{', '.join(changes)}: {wrong_keys(error)}") from error
+        raise InputError(f"{', '.join(changes)}: {describe_invalid_keys(error)}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

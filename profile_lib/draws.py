@@ -10,10 +10,10 @@ def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
     whatever rank it comes, and after a restart.
     """
     salt = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    return mixed(hashes.astype(np.int64).view(np.uint64) ^ salt)
+    return uniform_from_bits(hashes.astype(np.int64).view(np.uint64) ^ salt)
 
 
-def mixed(x: np.ndarray) -> np.ndarray:
+def uniform_from_bits(x: np.ndarray) -> np.ndarray:
     """A number from [0, 1) for each of uint64 bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

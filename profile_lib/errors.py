@@ -11,11 +11,11 @@ class DivergedError(InputError):
     """A training whose loss is no number any more: its settings are bad, not its place or data."""
 
 
-class OutrunError(InputError):
+class ConcurrentWriteError(InputError):
     """A write that lost against another one as often as it was tried."""
 
 
-def wrong_keys(error: ValidationError) -> str:
+def describe_invalid_keys(error: ValidationError) -> str:
     """Each key of a document that is wrong, with what was found there and what was wanted."""
     told = []
     for wrong in error.errors():

@@ -9,12 +9,12 @@ from pyspark.sql import functions as F
 
 from profile_lib.tables import Table
 
-MORE_THAN_NEEDED = 1.5  # as many times the files that the bytes need are too many
+MAX_FILE_RATIO = 1.5  # as many times the files that the bytes need are too many
 MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """Files of a partition, told by its value, or of a whole table; sizes in bytes."""
 
     partition: Any
@@ -26,10 +26,10 @@ class Layout:
     def is_fragmented(self, file_bytes: int) -> bool:
         """Whether there are half as many more files than files of `file_bytes` would be."""
         needed = -(-self.n_bytes // file_bytes)
-        return self.n_files > max(1, MORE_THAN_NEEDED * needed)
+        return self.n_files > max(1, MAX_FILE_RATIO * needed)
 
 
-def layouts(table: Table, files: DataFrame) -> list[Layout]:
+def partition_layouts(table: Table, files: DataFrame) -> list[FileLayout]:
     """Of each partition, in order, or of a table without partitions; `files` as Store gives them.
 
     One row a partition comes to the driver, none a file.
@@ -39,12 +39,12 @@ def layouts(table: Table, files: DataFrame) -> list[Layout]:
     size = F.col("bytes")
     sizes = (F.count(size), F.sum(size), F.min(size), F.max(size))
     rows = files.groupBy(key.alias("partition")).agg(*sizes).orderBy("partition").collect()
-    return [Layout(*row) for row in rows]
+    return [FileLayout(*row) for row in rows]
 
 
-def whole(parts: Sequence[Layout]) -> Layout:
+def combine_layouts(parts: Sequence[FileLayout]) -> FileLayout:
     """The layout of a table whose partitions have these."""
-    return Layout(
+    return FileLayout(
         None,
         sum(part.n_files for part in parts),
         sum(part.n_bytes for part in parts),
@@ -53,11 +53,11 @@ def whole(parts: Sequence[Layout]) -> Layout:
     )
 
 
-def groups(parts: Sequence[Layout], most_bytes: int) -> Iterator[list[Layout]]:
-    """Neighbours together, as many as `most_bytes` hold, at least one."""
-    group: list[Layout] = []
+def group_layouts(parts: Sequence[FileLayout], max_bytes: int) -> Iterator[list[FileLayout]]:
+    """Neighbours together, as many as `max_bytes` hold, at least one."""
+    group: list[FileLayout] = []
     for part in parts:
-        if group and whole([*group, part]).n_bytes > most_bytes:
+        if group and combine_layouts([*group, part]).n_bytes > max_bytes:
             yield group
             group = []
         group.append(part)
@@ -65,7 +65,7 @@ def groups(parts: Sequence[Layout], most_bytes: int) -> Iterator[list[Layout]]:
         yield group
 
 
-def condition(table: Table, group: Sequence[Layout]) -> str | None:
+def partition_condition(table: Table, group: Sequence[FileLayout]) -> str | None:
     """What selects these partitions; None where the table has none."""
     if not table.partition_by:
         return None
@@ -74,7 +74,7 @@ def condition(table: Table, group: Sequence[Layout]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Maintained:
+class MaintenanceResult:
     """What the maintenance of a table came to; sizes in bytes."""
 
     table: str
@@ -88,14 +88,16 @@ class Maintained:
     files_removed: int  # of earlier versions, from disk
 
 
-def maintained(table: Table, before: Layout, after: Layout, n_removed: int) -> Maintained:
+def summarise_maintenance(
+    table: Table, before: FileLayout, after: FileLayout, n_removed: int
+) -> MaintenanceResult:
     """The table's line of the report."""
     mean = after.n_bytes // max(1, after.n_files)
     sizes = (before.n_bytes, after.n_bytes, after.smallest, mean, after.largest)
-    return Maintained(table.name, before.n_files, after.n_files, *sizes, n_removed)
+    return MaintenanceResult(table.name, before.n_files, after.n_files, *sizes, n_removed)
 
 
-def report(done: Sequence[Maintained]) -> str:
+def format_report(done: Sequence[MaintenanceResult]) -> str:
     """All lines as one table that a person can read, sizes in MiB."""
     lines = [("table", "files", "then", "MiB", "then", "smallest", "mean", "largest", "removed")]
     for each in done:

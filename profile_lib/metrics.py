@@ -58,12 +58,14 @@ def bootstrap_weights(users: Labels, n_resamples: int, seed: int) -> Iterator[Fl
         yield rng.poisson(1.0, n_users)[place].astype(np.float64)
 
 
-def interval(values: Sequence[float | None], share: float = 0.95) -> list[float] | None:
-    """The middle `share` of the values that there are, as [low, high]; None where there is none."""
+def percentile_interval(
+    values: Sequence[float | None], confidence_level: float = 0.95
+) -> list[float] | None:
+    """The middle `confidence_level` of the values that there are, as [low, high]; None where there is none."""
     known = [value for value in values if value is not None]
     if not known:
         return None
-    low, high = np.quantile(known, [(1 - share) / 2, (1 + share) / 2])
+    low, high = np.quantile(known, [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
     return [float(low), float(high)]
 
 

@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
-from profile_lib.tables import Table, TableColumn, differences
+from profile_lib.tables import Table, TableColumn, schema_differences
 
 
 @contextmanager
-def prepared(
+def prepare_table(
     spark: SparkSession, table: Table, path: str, may_replace: bool = False
 ) -> Iterator[bool]:
     """At `path` a table of the declared shape, for a write in the body; whether it is a new one.
@@ -33,7 +33,7 @@ def prepared(
         return
     delta = DeltaTable.forPath(spark, path)
     try:
-        _mend(spark, delta, table, path)
+        _evolve_schema(spark, delta, table, path)
     except InputError:
         if not may_replace:
             raise
@@ -58,17 +58,17 @@ def _create(builder, table: Table, path: str) -> None:  # type: ignore[no-untype
     builder.execute()
 
 
-def _mend(spark: SparkSession, delta, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]
+def _evolve_schema(spark: SparkSession, delta, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]
     place = f"ALTER TABLE delta.`{path}`"
-    if lacking := lacking_columns(table, path, delta.toDF().schema):
-        spark.sql(f"{place} ADD COLUMNS ({', '.join(map(_definition, lacking))})")
+    if lacking := missing_optional_columns(table, path, delta.toDF().schema):
+        spark.sql(f"{place} ADD COLUMNS ({', '.join(map(_column_ddl, lacking))})")
     has = delta.detail().select("properties").collect()[0][0]
     if unset := {n: v for n, v in table.properties.items() if has.get(n) != v}:
         told = ", ".join(f"'{name}' = '{value}'" for name, value in unset.items())
         spark.sql(f"{place} SET TBLPROPERTIES ({told})")
 
 
-def lacking_columns(table: Table, path: str, found: T.StructType) -> list[TableColumn]:
+def missing_optional_columns(table: Table, path: str, found: T.StructType) -> list[TableColumn]:
     """The declared columns that the table at `path` lacks, all of them optional.
 
     Raises InputError where it lacks required ones, has columns of other types, or wants values
@@ -77,23 +77,26 @@ def lacking_columns(table: Table, path: str, found: T.StructType) -> list[TableC
     lacking = [c for c in table.columns if not c.required and c.name not in found.names]
     ours = {c.name: c.type for c in table.columns if c not in lacking}
     theirs = {f.name: f.dataType for f in found if f.name in ours or not f.nullable}
-    if problems := list(differences(theirs, ours)):
+    if problems := list(schema_differences(theirs, ours)):
         raise InputError(
             f"{table.name}: the table at {path} has an older shape: {', '.join(problems)}; "
-            f"{table.rebuild.format(path=path)}"
+            f"{table.rebuild_instructions.format(path=path)}"
         )
     return lacking
 
 
-def as_declared(frame: DataFrame, table: Table, path: str, *more: str) -> DataFrame:
+def select_declared_columns(frame: DataFrame, table: Table, path: str, *more: str) -> DataFrame:
     """The declared columns of a frame read at `path`, null where it lacks them, and `more`.
 
-    Raises InputError as `lacking_columns` does.
+    Raises InputError as `missing_optional_columns` does.
     """
-    nulls = {c.name: F.lit(None).cast(c.type) for c in lacking_columns(table, path, frame.schema)}
-    return frame.withColumns(nulls).select(*table.names(), *more)
+    nulls = {
+        c.name: F.lit(None).cast(c.type)
+        for c in missing_optional_columns(table, path, frame.schema)
+    }
+    return frame.withColumns(nulls).select(*table.column_names(), *more)
 
 
-def _definition(column: TableColumn) -> str:
+def _column_ddl(column: TableColumn) -> str:
     comment = column.comment.replace("\\", "\\\\").replace("'", "\\'")
     return f"`{column.name}` {column.type.simpleString()} COMMENT '{comment}'"

@@ -9,16 +9,16 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Prefetched(Generic[Item]):
-    """An iterator whose items are made in a thread of their own, `ahead` of them waiting.
+class Prefetcher(Generic[Item]):
+    """An iterator whose items are made in a thread of their own, `buffer_size` of them waiting.
 
-    What the thread raises is raised here. `waited` is the seconds spent waiting for items.
+    What the thread raises is raised here. `wait_seconds` is the seconds spent waiting for items.
     """
 
-    def __init__(self, items: Iterator[Item], ahead: int = 2):
-        self.waited = 0.0
+    def __init__(self, items: Iterator[Item], buffer_size: int = 2):
+        self.wait_seconds = 0.0
         self._is_over = False
-        self._queue: queue.Queue[Item | BaseException | None] = queue.Queue(ahead)
+        self._queue: queue.Queue[Item | BaseException | None] = queue.Queue(buffer_size)
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
         self._thread.start()
@@ -48,7 +48,7 @@ class Prefetched(Generic[Item]):
             return None
         began = time.perf_counter()
         item = self._queue.get()
-        self.waited += time.perf_counter() - began
+        self.wait_seconds += time.perf_counter() - began
         if isinstance(item, BaseException):
             self._is_over = True
             self.close()

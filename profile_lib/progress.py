@@ -11,7 +11,7 @@ from profile_lib.errors import InputError
 BUCKETS = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 30, 60, 120, 300)  # seconds of a batch
 
 
-class Progress:
+class StreamProgress:
     """The work of one stream's batches, summed between two reports.
 
     The metrics are those of `registry`: `profiles_stream_…`.
@@ -31,18 +31,20 @@ class Progress:
         self.batch_seconds = Histogram(
             f"{name}batch_seconds", "Time of a batch", buckets=BUCKETS, registry=to
         )
-        self.rate = Gauge(f"{name}rate", "Events a second since the last report", registry=to)
+        self.events_per_second = Gauge(
+            f"{name}events_per_second", "Events a second since the last report", registry=to
+        )
         self.lag = Gauge(
             f"{name}lag_seconds", "How long the event waited that waited longest", registry=to
         )
-        self.waiting = Gauge(f"{name}waiting", "Users who await the model", registry=to)
-        self._begin()
+        self.pending_users = Gauge(f"{name}pending_users", "Users who await the model", registry=to)
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._since, self._events, self._batches, self._seconds = self.clock(), 0, 0, 0.0
 
     @contextmanager
-    def serving(self, port: int) -> Iterator[None]:
+    def serve_metrics(self, port: int) -> Iterator[None]:
         """Answer Prometheus on this machine's loopback at `port` while the body runs.
 
         Raises InputError where the port is taken.
@@ -58,7 +60,7 @@ class Progress:
             server.server_close()
             thread.join()
 
-    def batch(self, events: int, seconds: float) -> None:
+    def count_batch(self, events: int, seconds: float) -> None:
         """Count a batch that is done."""
         self.events.inc(events)
         self.batch_seconds.observe(seconds)
@@ -66,7 +68,7 @@ class Progress:
         self._batches += 1
         self._seconds += seconds
 
-    def tell_lag(self, seconds: float) -> None:
+    def report_lag(self, seconds: float) -> None:
         """How long the event of a batch waited that waited longest; said where it is too long."""
         self.lag.set(seconds)
         if seconds > self.max_lag_seconds:
@@ -81,14 +83,14 @@ class Progress:
         passed = self.clock() - self._since
         if passed < self.report_seconds:
             return None
-        self.rate.set(self._events / passed)
+        self.events_per_second.set(self._events / passed)
         mean = self._seconds / self._batches if self._batches else 0.0
         line = (
             f"{self._events / passed:,.1f} events/s in {self._batches} batches of {mean:.1f} s; "
-            f"lag {self._value(self.lag):.1f} s; {self._value(self.waiting):,.0f} users await the "
+            f"lag {self._value(self.lag):.1f} s; {self._value(self.pending_users):,.0f} users await the "
             "model"
         )
-        self._begin()
+        self._reset()
         return line
 
     def _value(self, gauge: Gauge) -> float:

@@ -10,7 +10,7 @@ from pyspark.errors import PySparkException
 from profile_lib.errors import InputError
 
 # What a rule may hold: nothing that reads other tables, calls Java or hides what comes after it.
-WORDS = {
+KEYWORDS = {
     "and", "or", "not", "in", "is", "null", "true", "false", "between", "like", "ilike", "rlike",
     "case", "when", "then", "else", "end", "date", "timestamp", "interval", "day", "days", "hour",
     "hours", "week", "weeks", "month", "months", "year", "years",
@@ -27,37 +27,37 @@ TOKEN = re.compile(
     | (?P<word>[^\W\d]\w*) | (?P<sign><=>|<>|!=|<=|>=|==|[=<>+*%()\[\],.]|-(?!-)|/(?!\*))""",
     re.VERBOSE,
 )
-N_NEAR, N_TOLD = 3, 8  # columns that are told where one was not found, or none was named
+N_SUGGESTED, N_LISTED = 3, 8  # columns that are told where one was not found, or none was named
 
 
-def check_rule(rule: str, columns: Sequence[str], where: str, of: str) -> None:
+def check_rule(rule: str, columns: Sequence[str], where: str, frame_name: str) -> None:
     """Raise InputError, which names `where` the rule stands, unless it keeps to what rules may be.
 
-    That is a Spark SQL expression of `columns` of what is named `of`, literals, operators, WORDS
+    That is a Spark SQL expression of `columns` of what is named `frame_name`, literals, operators, KEYWORDS
     and FUNCTIONS: no subquery, no comment, no function with an effect. Wanted is one column or
     more.
     """
     named = []
-    for word, is_called in _words(rule, where):
+    for word, is_called in _identifiers(rule, where):
         name = word.lower()
-        if is_called and name not in FUNCTIONS | WORDS:
+        if is_called and name not in FUNCTIONS | KEYWORDS:
             raise InputError(
                 f"{where}: found the function {word}, wanted one of {', '.join(sorted(FUNCTIONS))}"
             )
-        if is_called or (name in WORDS and name not in columns):
+        if is_called or (name in KEYWORDS and name not in columns):
             continue
         if name not in columns:
-            near = difflib.get_close_matches(name, columns, N_NEAR) or sorted(columns)
-            raise InputError(f"{where}: no column {word} in {of}; wanted {', '.join(near)}")
+            near = difflib.get_close_matches(name, columns, N_SUGGESTED) or sorted(columns)
+            raise InputError(f"{where}: no column {word} in {frame_name}; wanted {', '.join(near)}")
         named.append(name)
     if not named:
         raise InputError(
-            f"{where}: {rule!r} names no column of {of}, so it says the same of all; wanted some "
-            f"of {', '.join(sorted(columns)[:N_TOLD])}, …"
+            f"{where}: {rule!r} names no column of {frame_name}, so it says the same of all; wanted some "
+            f"of {', '.join(sorted(columns)[:N_LISTED])}, …"
         )
 
 
-def _words(rule: str, where: str) -> Iterator[tuple[str, bool]]:
+def _identifiers(rule: str, where: str) -> Iterator[tuple[str, bool]]:
     """Each name in the rule but fields of another one, and whether it is called."""
     place, before = 0, ""
     while place < len(rule):
@@ -77,7 +77,7 @@ def _words(rule: str, where: str) -> Iterator[tuple[str, bool]]:
 
 
 @contextmanager
-def told_of(rule: str, where: str) -> Iterator[None]:
+def describe_rule_errors(rule: str, where: str) -> Iterator[None]:
     """Raise InputError in place of what Spark says of a rule, be it read or computed."""
     try:
         yield

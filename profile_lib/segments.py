@@ -21,12 +21,12 @@ Flags = NDArray[np.bool_]
 Numbers = NDArray[Any]
 
 
-def whole_groups(
-    batches: Iterable[pa.RecordBatch], key: str, at_least: int = 1
+def complete_groups(
+    batches: Iterable[pa.RecordBatch], key: str, min_rows: int = 1
 ) -> Iterator[pa.RecordBatch]:
     """Batches of whole groups of rows that come sorted by `key`, a long; each group once.
 
-    A batch's last group waits for the next batch, and so does all until `at_least` rows are
+    A batch's last group waits for the next batch, and so does all until `min_rows` rows are
     together: what comes out holds about as many, or those of one larger group.
     """
     waiting: list[pa.RecordBatch] = []
@@ -36,21 +36,21 @@ def whole_groups(
         keys = batch[key].to_numpy()
         last = int(np.searchsorted(keys, keys[-1]))
         goes_on = bool(waiting) and not last and waiting[-1][key][-1].as_py() == keys[0]
-        if goes_on or sum(b.num_rows for b in waiting) + last < at_least:
+        if goes_on or sum(b.num_rows for b in waiting) + last < min_rows:
             waiting.append(batch)
         else:
-            yield _joined([*waiting, batch.slice(0, last)])
+            yield _concatenate([*waiting, batch.slice(0, last)])
             waiting = [batch.slice(last)]
     if waiting:
-        yield _joined(waiting)
+        yield _concatenate(waiting)
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     (whole,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
     return whole
 
 
-def in_order(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
+def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
     """Row numbers by group, time and event_id; only events at the same moment compare ids."""
     order = np.lexsort((micros, group))
     is_tied = (np.diff(group[order]) == 0) & (np.diff(micros[order]) == 0)
@@ -58,15 +58,15 @@ def in_order(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
         return order
     moment = np.cumsum(np.append(True, ~is_tied))
     tied = np.flatnonzero(np.append(is_tied, False) | np.append(False, is_tied))
-    rank = ranks(event_id.take(pa.array(order[tied])))
+    rank = sort_ranks(event_id.take(pa.array(order[tied])))
     order[tied] = order[tied[np.lexsort((rank, moment[tied]))]]
     return order
 
 
-def ranks(values: pa.Array) -> Longs:
+def sort_ranks(values: pa.Array) -> Longs:
     """The place of each value, from 0, were they sorted: strings by their bytes.
 
-    >>> ranks(pa.array(["b", "c", "a"])).tolist()
+    >>> sort_ranks(pa.array(["b", "c", "a"])).tolist()
     [1, 2, 0]
     """
     rank = np.empty(len(values), dtype=np.int64)
@@ -74,19 +74,19 @@ def ranks(values: pa.Array) -> Longs:
     return rank
 
 
-def starts_session(micros: Longs, is_new_user: Flags, limit: int) -> Flags:
+def is_session_start(micros: Longs, is_new_user: Flags, limit: int) -> Flags:
     """True where a user's first event is, or one more than `limit` after the one before it.
 
-    >>> starts_session(np.array([0, 30, 61, 62]), np.array([True, False, False, True]), 30).tolist()
+    >>> is_session_start(np.array([0, 30, 61, 62]), np.array([True, False, False, True]), 30).tolist()
     [True, False, True, True]
     """
     return is_new_user | (np.diff(micros, prepend=micros[:1]) > limit)
 
 
-def changes(*columns: Numbers) -> Flags:
+def differs_from_previous(*columns: Numbers) -> Flags:
     """True for the first row, and for those that differ from the row before in any column.
 
-    >>> changes(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
+    >>> differs_from_previous(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
     [True, False, True, True]
     """
     is_new = np.zeros(len(columns[0]), dtype=bool)
@@ -96,20 +96,20 @@ def changes(*columns: Numbers) -> Flags:
     return is_new
 
 
-def place_within(group: Numbers) -> Longs:
+def index_within_group(group: Numbers) -> Longs:
     """(n,): the place of each row in its group, from 0, where a group's rows stand side by side.
 
-    >>> place_within(np.array([4, 4, 7, 7, 7])).tolist()
+    >>> index_within_group(np.array([4, 4, 7, 7, 7])).tolist()
     [0, 1, 0, 1, 2]
     """
-    is_first = changes(group)
+    is_first = differs_from_previous(group)
     return np.arange(len(group)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
 
 
-def first_of_each(keys: Longs) -> tuple[Longs, Longs]:
+def first_occurrences(keys: Longs) -> tuple[Longs, Longs]:
     """The row of each different key's first appearance, in order; and each row's place in that.
 
-    >>> rows, place = first_of_each(np.array([7, 3, 7, 5]))
+    >>> rows, place = first_occurrences(np.array([7, 3, 7, 5]))
     >>> rows.tolist(), place.tolist()
     ([0, 1, 3], [0, 1, 0, 2])
     """
@@ -120,93 +120,95 @@ def first_of_each(keys: Longs) -> tuple[Longs, Longs]:
     return first[order], place[of]
 
 
-def codes_of(values: pa.Array) -> tuple[Longs, pa.Array]:
+def dictionary_codes(values: pa.Array) -> tuple[Longs, pa.Array]:
     """A number for each different value, -1 for null; and the values by their numbers."""
     encoded = values.dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary
 
 
-def as_lists(lengths: Longs, values: pa.Array) -> pa.ListArray:
+def to_list_array(lengths: Longs, values: pa.Array) -> pa.ListArray:
     """The values cut into lists of these lengths."""
-    return pa.ListArray.from_arrays(offsets(lengths), values)
+    return pa.ListArray.from_arrays(list_offsets(lengths), values)
 
 
-def rows_as_lists(rows: Floats) -> pa.ListArray:
+def rows_to_list_array(rows: Floats) -> pa.ListArray:
     """(n, size) as n lists of numbers."""
-    return as_lists(np.full(len(rows), rows.shape[1]), pa.array(rows.ravel()))
+    return to_list_array(np.full(len(rows), rows.shape[1]), pa.array(rows.ravel()))
 
 
-def whole(column: pa.ChunkedArray) -> pa.Array:
+def single_chunk(column: pa.ChunkedArray) -> pa.Array:
     """A table's column in one piece; not copied where it is one."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def in_parts(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.RecordBatch]:
+def slice_batches(batches: Iterable[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordBatch]:
     """The same rows, at most so many at once."""
     for batch in batches:
-        for start in range(0, batch.num_rows, most):
-            yield batch.slice(start, most)
+        for start in range(0, batch.num_rows, max_rows):
+            yield batch.slice(start, max_rows)
 
 
-def offsets(lengths: Longs) -> pa.Array:
+def list_offsets(lengths: Longs) -> pa.Array:
     """Where lists of these lengths begin and end, laid one after the other."""
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
 
 
-def is_known(values: pa.Array) -> Flags:
+def is_not_null(values: pa.Array) -> Flags:
     """True where a value is not null."""
     return values.is_valid().to_numpy(zero_copy_only=False)
 
 
 @dataclass(frozen=True)
-class Segments:
-    """`n` groups of rows, some maybe without any; `of` is the group of each row.
+class GroupedRows:
+    """`n_groups` groups of rows, some maybe without any; `group_ids` is the group of each row.
 
     What speaks of first and last rows wants the rows of a group side by side, groups in order.
     """
 
-    of: Longs
-    n: int
+    group_ids: Longs
+    n_groups: int
 
     @cached_property
-    def first(self) -> Longs:
+    def start_rows(self) -> Longs:
         """The row number at which each group begins."""
-        return np.searchsorted(self.of, np.arange(self.n))
+        return np.searchsorted(self.group_ids, np.arange(self.n_groups))
 
     @cached_property
-    def end(self) -> Longs:
+    def end_rows(self) -> Longs:
         """The row number after the last of each group."""
-        return np.searchsorted(self.of, np.arange(self.n), side="right")
+        return np.searchsorted(self.group_ids, np.arange(self.n_groups), side="right")
 
     def count(self, where: Flags) -> Longs:
         """How many rows of each group are true."""
-        return np.bincount(self.of[where], minlength=self.n)
+        return np.bincount(self.group_ids[where], minlength=self.n_groups)
 
-    def tally(self, codes: Longs, n_codes: int, where: Flags | None = None) -> Longs:
+    def count_by_code(self, codes: Longs, n_codes: int, where: Flags | None = None) -> Longs:
         """(n_codes, n): rows of each group, where true, with each code; those below 0 nowhere."""
         chosen = codes >= 0 if where is None else where & (codes >= 0)
-        cells = codes[chosen] * self.n + self.of[chosen]
-        return np.bincount(cells, minlength=n_codes * self.n).reshape(n_codes, self.n)
+        cells = codes[chosen] * self.n_groups + self.group_ids[chosen]
+        return np.bincount(cells, minlength=n_codes * self.n_groups).reshape(n_codes, self.n_groups)
 
-    def total(self, values: Numbers, where: Flags | None = None) -> Floats:
+    def sum(self, values: Numbers, where: Flags | None = None) -> Floats:
         """The sum of each group's values, where true, added in the order of the rows."""
-        of, values = (self.of, values) if where is None else (self.of[where], values[where])
-        return np.bincount(of, weights=values, minlength=self.n).astype(np.float64)
+        of, values = (
+            (self.group_ids, values) if where is None else (self.group_ids[where], values[where])
+        )
+        return np.bincount(of, weights=values, minlength=self.n_groups).astype(np.float64)
 
-    def greatest(self, values: Numbers, where: Flags, least: float) -> Numbers:
-        """The greatest of each group's values where true, and of `least`."""
-        found = np.full(self.n, least, dtype=values.dtype)
-        np.maximum.at(found, self.of[where], values[where])
+    def max(self, values: Numbers, where: Flags, initial: float) -> Numbers:
+        """The greatest of each group's values where true, and of `initial`."""
+        found = np.full(self.n_groups, initial, dtype=values.dtype)
+        np.maximum.at(found, self.group_ids[where], values[where])
         return found
 
-    def first_where(self, where: Flags) -> Longs:
+    def first_true(self, where: Flags) -> Longs:
         """The row number of each group's first true row, -1 where it has none."""
-        rows = np.append(np.flatnonzero(where), len(self.of))
-        found = rows[np.searchsorted(rows, self.first)]
-        return np.where(found < self.end, found, -1)
+        rows = np.append(np.flatnonzero(where), len(self.group_ids))
+        found = rows[np.searchsorted(rows, self.start_rows)]
+        return np.where(found < self.end_rows, found, -1)
 
-    def last_where(self, where: Flags) -> Longs:
+    def last_true(self, where: Flags) -> Longs:
         """The row number of each group's last true row, -1 where it has none."""
         rows = np.append(-1, np.flatnonzero(where))
-        found = rows[np.searchsorted(rows, self.end) - 1]
-        return np.where(found >= self.first, found, -1)
+        found = rows[np.searchsorted(rows, self.end_rows) - 1]
+        return np.where(found >= self.start_rows, found, -1)

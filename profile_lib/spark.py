@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from profile_lib.errors import InputError
 from profile_lib.sections.running import SparkSettings
 
-DRAWS = 1_000_000  # values that a draw may have
+HASH_LEVELS = 1_000_000  # values that a draw may have
 
 
 def start_spark(settings: SparkSettings, app: str) -> SparkSession:
@@ -43,13 +43,13 @@ def start_spark(settings: SparkSettings, app: str) -> SparkSession:
     return spark
 
 
-def draw(*columns: Column | str) -> Column:
+def hash_uniform(*columns: Column | str) -> Column:
     """Column: a number from 0 to below 1 for each row, the same for the same values, by hash."""
-    return F.pmod(F.xxhash64(*columns), F.lit(DRAWS)) / DRAWS
+    return F.pmod(F.xxhash64(*columns), F.lit(HASH_LEVELS)) / HASH_LEVELS
 
 
 @contextmanager
-def kept(frame: DataFrame) -> Iterator[DataFrame]:
+def cached(frame: DataFrame) -> Iterator[DataFrame]:
     """The frame, computed once and kept on disk while the body runs; it may be read often."""
     frame.persist(StorageLevel.DISK_ONLY)
     try:
@@ -74,7 +74,7 @@ def session_conf(spark: SparkSession, values: Mapping[str, object]) -> Iterator[
                 spark.conf.set(key, value)
 
 
-def refused_by_worker(error: PySparkException) -> str | None:
+def worker_input_error(error: PySparkException) -> str | None:
     """What an InputError said that a Python worker ended with, None where there was none.
 
     Spark tells it as the last line of a traceback within its own error.

@@ -8,12 +8,12 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.change_feed import CHANGE_COLUMNS, commits_since, read_changes, without_changes
-from profile_lib.commits import commit
-from profile_lib.errors import InputError, OutrunError
-from profile_lib.merge import IS_DELETED, clauses, matching
-from profile_lib.migration import as_declared, prepared
-from profile_lib.spark import kept, session_conf
+from profile_lib.change_feed import CHANGE_COLUMNS, commits_since, empty_change_feed, read_changes
+from profile_lib.commits import commit_with_retries
+from profile_lib.errors import ConcurrentWriteError, InputError
+from profile_lib.merge import IS_DELETED, merge_condition, with_merge_clauses
+from profile_lib.migration import prepare_table, select_declared_columns
+from profile_lib.spark import cached, session_conf
 from profile_lib.tables import Table
 
 VACUUM = {
@@ -25,24 +25,24 @@ VACUUM = {
 class Store:
     """The declared tables as Delta folders under one root path.
 
-    A write that loses against a concurrent one is tried again, `tries` times in all.
+    A write that loses against a concurrent one is tried again, `max_attempts` times in all.
     """
 
     def __init__(
-        self, spark: SparkSession, root: str, tries: int = 1, first_wait_seconds: float = 0
+        self, spark: SparkSession, root: str, max_attempts: int = 1, first_wait_seconds: float = 0
     ) -> None:
         self.spark = spark
-        self.tries, self.first_wait_seconds = tries, first_wait_seconds
-        self._shaped: set[str] | None = None  # tables that are not looked at again
+        self.max_attempts, self.first_wait_seconds = max_attempts, first_wait_seconds
+        self._checked_tables: set[str] | None = None  # tables that are not looked at again
         self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
 
-    def for_batches(self, spark: SparkSession) -> "Store":
+    def for_stream_batches(self, spark: SparkSession) -> "Store":
         """The same tables by the session of a stream's batches.
 
         Only the first write to a table looks whether it has the declared shape.
         """
-        store = Store(spark, self.root, self.tries, self.first_wait_seconds)
-        store._shaped = set()
+        store = Store(spark, self.root, self.max_attempts, self.first_wait_seconds)
+        store._checked_tables = set()
         return store
 
     def path(self, table: Table) -> str:
@@ -61,8 +61,8 @@ class Store:
         Raises InputError where it was never written, or with other columns than are declared, and
         where the version is not kept.
         """
-        frame = self._delta(table).toDF() if version is None else self._at(table, version)
-        return as_declared(frame, table, self.path(table))
+        frame = self._delta(table).toDF() if version is None else self._read_version(table, version)
+        return select_declared_columns(frame, table, self.path(table))
 
     def read_or_empty(self, table: Table) -> DataFrame:
         """The table as it is now, without rows where it was never written."""
@@ -80,7 +80,7 @@ class Store:
         """What tells the table from another one that is made in its place."""
         return str(self._delta(table).detail().select("id").collect()[0][0])
 
-    def committed_at(self, table: Table, version: int) -> datetime:
+    def commit_time(self, table: Table, version: int) -> datetime:
         """When a version that is kept was committed."""
         commits = commits_since(self._delta(table), version).where(F.col("version") == version)
         micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
@@ -99,11 +99,11 @@ class Store:
             return None
         path = self.path(table)
         if after_version == last:
-            return without_changes(self.read(table))
+            return empty_change_feed(self.read(table))
         feed = read_changes(self.spark, path, after_version + 1, last)
-        return None if feed is None else as_declared(feed, table, path, *CHANGE_COLUMNS)
+        return None if feed is None else select_declared_columns(feed, table, path, *CHANGE_COLUMNS)
 
-    def mend(self, table: Table) -> None:
+    def evolve_schema(self, table: Table) -> None:
         """Give the table the optional columns and the properties that it lacks, if any."""
         self._commit(table, lambda: None)
 
@@ -131,33 +131,38 @@ class Store:
         frame: DataFrame,
         update: bool = True,
         guard: str | None = None,
-        keep: Mapping[str, str] | None = None,
+        keep_target_when: Mapping[str, str] | None = None,
     ) -> None:
         """MERGE by key: new rows in, rows that are there updated (unless `update` is False).
 
         Rows of the source whose column `is_deleted` is true are taken out. With `guard`, an SQL
         condition on `source` and `target`, a row that is there is changed only where it holds.
-        `keep` names columns and when, by such a condition, a row that is there keeps its value.
+        `keep_target_when` names columns and when, by such a condition, a row that is there keeps its value.
         The source must hold one row a key; it is computed once and kept while it is merged. Raises
         InputError where the frame breaks the contract.
         """
-        deletes = IS_DELETED in frame.columns
+        has_deletions = IS_DELETED in frame.columns
         conformed = table.conform(frame.drop(IS_DELETED))
         if not self.exists(table):  # nothing to compare with
-            new = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if deletes else conformed
-            if self._begin(table, new):
+            new = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if has_deletions else conformed
+            if self._create_with(table, new):
                 return
-        source = frame.select(*table.names(), IS_DELETED) if deletes else conformed
-        with kept(source) as source:
+        source = frame.select(*table.column_names(), IS_DELETED) if has_deletions else conformed
+        with cached(source) as source:
             n_rows = source.count()  # all of it at once, where isEmpty goes part by part
             if not n_rows:
                 return  # nor a commit
-            on = matching(table, source, n_rows)
+            on = merge_condition(table, source, n_rows)
 
             def write() -> None:
                 merge = self._delta(table).alias("target").merge(source.alias("source"), on)
-                clauses(
-                    merge, table, update=update, deletes=deletes, guard=guard, keep=keep or {}
+                with_merge_clauses(
+                    merge,
+                    table,
+                    update=update,
+                    has_deletions=has_deletions,
+                    guard=guard,
+                    keep_target_when=keep_target_when or {},
                 ).execute()
 
             self._commit(table, write)
@@ -190,18 +195,18 @@ class Store:
         with session_conf(self.spark, limits):
             self._commit(table, write)
 
-    def vacuum(self, table: Table, keep_hours: float) -> int:
-        """Remove files that no version of the last `keep_hours` has; how many there were.
+    def vacuum(self, table: Table, retention_hours: float) -> int:
+        """Remove files that no version of the last `retention_hours` has; how many there were.
 
         Earlier versions can be read no more, nor changes of that time.
         """
         delta, before = self._delta(table), self.version(table)
         with session_conf(self.spark, VACUUM):
-            delta.vacuum(keep_hours)
+            delta.vacuum(retention_hours)
         ended = commits_since(delta, before + 1).where("operation = 'VACUUM END'")
         return int(ended.select("operationMetrics.numDeletedFiles").collect()[0][0])
 
-    def _begin(self, table: Table, rows: DataFrame) -> bool:
+    def _create_with(self, table: Table, rows: DataFrame) -> bool:
         """Write the first rows of a table that is not there; False where another came first.
 
         Appended, the rows of two who begin at once would all be there: this way of writing minds
@@ -210,29 +215,31 @@ class Store:
         writer = table.conform(rows).write.format("delta").mode("overwrite")
 
         def write() -> None:
-            with prepared(self.spark, table, self.path(table)) as is_new:
+            with prepare_table(self.spark, table, self.path(table)) as is_new:
                 if not is_new:
-                    raise OutrunError(table.name)
+                    raise ConcurrentWriteError(table.name)
                 writer.save(self.path(table))
 
         try:
-            commit(table, write, tries=1, first_wait_seconds=0)
-        except OutrunError:
+            commit_with_retries(table, write, max_attempts=1, first_wait_seconds=0)
+        except ConcurrentWriteError:
             return False
         return True
 
     def _commit(self, table: Table, write: Callable[[], None], may_replace: bool = False) -> None:
         def prepare_and_write() -> None:
-            if self._shaped is not None and table.name in self._shaped:
+            if self._checked_tables is not None and table.name in self._checked_tables:
                 write()
                 return
-            with prepared(self.spark, table, self.path(table), may_replace):
+            with prepare_table(self.spark, table, self.path(table), may_replace):
                 write()
-            if self._shaped is not None:
-                self._shaped.add(table.name)
+            if self._checked_tables is not None:
+                self._checked_tables.add(table.name)
 
         wait = self.first_wait_seconds
-        commit(table, prepare_and_write, tries=self.tries, first_wait_seconds=wait)
+        commit_with_retries(
+            table, prepare_and_write, max_attempts=self.max_attempts, first_wait_seconds=wait
+        )
 
     def _delta(self, table: Table):  # type: ignore[no-untyped-def]  # delta has no stubs here
         from delta.tables import DeltaTable
@@ -243,7 +250,7 @@ class Store:
             )
         return DeltaTable.forPath(self.spark, self.path(table))
 
-    def _at(self, table: Table, version: int) -> DataFrame:
+    def _read_version(self, table: Table, version: int) -> DataFrame:
         reader = self.spark.read.format("delta").option("versionAsOf", version)
         try:
             return reader.load(self.path(table))

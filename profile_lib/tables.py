@@ -25,10 +25,10 @@ EVENT_TYPES = (
 # Kinds of pages that tell how near an order is.
 STEPS = ("home", "list", "account", "basket", "signin", "details", "payment", "confirm", "done")
 # How near an order one is, nearer and nearer: an item in the cart, then the pages of the till.
-DEPTHS = ("cart", "basket", "signin", "details", "payment", "confirm", "done")
+FUNNEL_STEPS = ("cart", "basket", "signin", "details", "payment", "confirm", "done")
 
 # What a client says of itself and of how it came, not of the user's act.
-ORIGINS = ("channel", "device", "region", "referrer", "system", "browser")
+CONTEXT_COLUMNS = ("channel", "device", "region", "referrer", "system", "browser")
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def optional(name: str, type: T.DataType, comment: str) -> TableColumn:
 class Table:
     """A declared table: one row a `key`, files laid out by `partition_by`.
 
-    `rebuild` is what to do where the table that lies at `{path}` cannot be brought to this shape.
+    `rebuild_instructions` is what to do where the table that lies at `{path}` cannot be brought to this shape.
     """
 
     name: str
     comment: str
     key: tuple[str, ...]
     columns: tuple[TableColumn, ...]
-    rebuild: str
+    rebuild_instructions: str
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()  # rows near each other by these lie in the same files
     change_feed: bool = False  # each commit's changed rows can be read afterwards
@@ -87,7 +87,7 @@ class Table:
             ]
         )
 
-    def names(self) -> list[str]:
+    def column_names(self) -> list[str]:
         """The column names in declared order."""
         return [c.name for c in self.columns]
 
@@ -98,13 +98,15 @@ class Table:
         """
         found = {f.name: f.dataType for f in frame.schema.fields}
         declared = {c.name: c.type for c in self.columns}
-        problems = list(differences(found, declared))
+        problems = list(schema_differences(found, declared))
         if problems:
             raise InputError(f"{self.name}: {', '.join(problems)}")
-        return frame.select(*self.names())
+        return frame.select(*self.column_names())
 
 
-def differences(found: dict[str, T.DataType], declared: dict[str, T.DataType]) -> Iterator[str]:
+def schema_differences(
+    found: dict[str, T.DataType], declared: dict[str, T.DataType]
+) -> Iterator[str]:
     """What tells found columns from declared ones: missing, unexpected, of the wrong type."""
     if missing := [n for n in declared if n not in found]:
         yield f"missing {missing}"
@@ -124,14 +126,14 @@ def _count_columns(suffix: str, of: str) -> Iterable[TableColumn]:
         yield required(f"n_{kind}{suffix}", LONG, f"number of {kind} events {of}")
 
 
-INGESTED_ANEW = (
+REINGEST_INSTRUCTIONS = (
     "move {path} away, run python jobs/ingest_events.py --config FILE on all that ever came, then "
     "refresh_profiles with --rebuild"
 )
-SEGMENTED_ANEW = "move {path} away and run python jobs/segment_users.py --config FILE"
+RESEGMENT_INSTRUCTIONS = "move {path} away and run python jobs/segment_users.py --config FILE"
 
 
-def _built_anew(job: str) -> str:
+def _rerun_instructions(job: str) -> str:
     return f"run python jobs/{job}.py --config FILE, which writes it anew"
 
 
@@ -141,7 +143,7 @@ EVENTS = Table(
     key=("event_id",),
     partition_by=("event_date",),
     cluster_by=("user_id",),
-    rebuild=INGESTED_ANEW,
+    rebuild_instructions=REINGEST_INSTRUCTIONS,
     change_feed=True,
     deletion_vectors=True,
     columns=(
@@ -176,7 +178,7 @@ REJECTED_EVENTS = Table(
     "rejected_events",
     "Rows that broke the contract, with the reasons",
     key=("row_id",),
-    rebuild=INGESTED_ANEW,
+    rebuild_instructions=REINGEST_INSTRUCTIONS,
     columns=(
         required("row_id", STRING, "hash of row and reasons"),
         required("source", STRING, "name of the mapping it came by"),
@@ -193,7 +195,7 @@ IDENTITY = Table(
     "identity",
     "The only table that holds raw user ids",
     key=("user_id",),
-    rebuild=INGESTED_ANEW,
+    rebuild_instructions=REINGEST_INSTRUCTIONS,
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("raw_id", STRING, "the id in the source"),
@@ -205,7 +207,7 @@ USERS = Table(
     "users",
     "What is declared of a user",
     key=("user_id",),
-    rebuild=INGESTED_ANEW,
+    rebuild_instructions=REINGEST_INSTRUCTIONS,
     change_feed=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
@@ -222,7 +224,7 @@ ITEMS = Table(
     "items",
     "The catalogue, given or derived from events",
     key=("item_id",),
-    rebuild=INGESTED_ANEW,
+    rebuild_instructions=REINGEST_INSTRUCTIONS,
     change_feed=True,
     columns=(
         required("item_id", STRING, "the item"),
@@ -241,7 +243,7 @@ SESSIONS = Table(
     key=("session_id",),
     partition_by=("session_date",),
     cluster_by=("user_id",),
-    rebuild=_built_anew("build_sessions"),
+    rebuild_instructions=_rerun_instructions("build_sessions"),
     columns=(
         required("session_id", STRING, "user_id and the time of the first event"),
         required("user_id", STRING, "pseudonym"),
@@ -289,7 +291,7 @@ NUMERIC_FEATURES: tuple[TableColumn, ...] = (
     ),
     *(optional(f"seconds_since_{s}_step", DOUBLE, f"since the last event on {s}") for s in STEPS),
     *(
-        required(f"depth{suffix}", INT, f"place in DEPTHS, 0 for none, {of}")
+        required(f"funnel_depth{suffix}", INT, f"place in FUNNEL_STEPS, 0 for none, {of}")
         for suffix, of in (
             ("_session", "in the session under way"),
             ("", "ever"),
@@ -297,17 +299,17 @@ NUMERIC_FEATURES: tuple[TableColumn, ...] = (
             ("_last", "when last on the way"),
         )
     ),
-    optional("events_since_depth", LONG, "since the last event on the way to an order"),
-    optional("seconds_since_depth", DOUBLE, "since the last event on the way to an order"),
+    optional("events_since_funnel_step", LONG, "since the last event on the way to an order"),
+    optional("seconds_since_funnel_step", DOUBLE, "since the last event on the way to an order"),
     required("n_events", LONG, "events ever"),
     required("n_sessions", LONG, "sessions ever, the one under way included"),
     required("n_items", LONG, "different items ever"),
     required("n_items_session", LONG, "different items in the session under way"),
     required("n_categories_session", LONG, "different categories in the session under way"),
-    required("most_views_of_an_item", LONG, "views and clicks of the item seen most, in 7 days"),
+    required("max_views_per_item", LONG, "views and clicks of the item seen most, in 7 days"),
     required("n_items_added", LONG, "different items put in the cart ever"),
     required("n_items_added_session", LONG, "different items put in the cart in the session"),
-    required("views_of_last_item", LONG, "views and clicks of the item met last, in 7 days"),
+    required("n_views_last_item", LONG, "views and clicks of the item met last, in 7 days"),
     optional("is_last_item_added", BOOLEAN, "whether the item met last was put in the cart"),
     optional("last_seen_price", DOUBLE, "price of the item viewed or clicked last"),
     optional("last_added_price", DOUBLE, "price of the item put in the cart last"),
@@ -329,13 +331,13 @@ NUMERIC_FEATURES: tuple[TableColumn, ...] = (
     optional("seconds_since_cart", DOUBLE, "since the last cart event"),
     optional("seconds_since_checkout", DOUBLE, "since the last checkout event"),
     optional("seconds_since_purchase", DOUBLE, "since the last purchase"),
-    required("days_known", DOUBLE, "since the first event, days"),
+    required("days_since_first_event", DOUBLE, "since the first event, days"),
     required("hour", INT, "UTC hour of the cutoff"),
     required("weekday", INT, "day of the week of the cutoff, 1 is Sunday"),
 )
 
 # Everything a model may read as one of several values: columns of examples.
-CATEGORICAL_FEATURES = ORIGINS
+CATEGORICAL_FEATURES = CONTEXT_COLUMNS
 
 BEHAVIOUR_COLUMNS: tuple[TableColumn, ...] = (
     required("user_id", STRING, "pseudonym"),
@@ -359,7 +361,7 @@ BEHAVIOUR = Table(
     "behaviour",
     "What was known of a user at a cutoff",
     key=("user_id", "cutoff_ts"),
-    rebuild=_built_anew("build_behaviour"),
+    rebuild_instructions=_rerun_instructions("build_behaviour"),
     columns=BEHAVIOUR_COLUMNS,
 )
 
@@ -367,7 +369,7 @@ EXAMPLES = Table(
     "examples",
     "What a model sees at a cutoff, and what came after it",
     key=("user_id", "cutoff_ts"),
-    rebuild=_built_anew("build_examples"),
+    rebuild_instructions=_rerun_instructions("build_examples"),
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("cutoff_ts", TIMESTAMP, "only what was known before it is input"),
@@ -385,12 +387,14 @@ EXAMPLES = Table(
         optional("gender", STRING, "as declared, null where unknown"),
         optional("attributes", T.MapType(STRING, STRING), "whatever else is declared"),
         required("is_returning", BOOLEAN, "whether it is not the user's first session"),
-        *(optional(n, STRING, "the one most seen before the cutoff") for n in ORIGINS),
+        *(optional(n, STRING, "the one most seen before the cutoff") for n in CONTEXT_COLUMNS),
         required("sampling_weight", DOUBLE, "1 / probability with which the example was kept"),
     ),
 )
 
-GUESS = T.StructType([T.StructField("value", STRING), T.StructField("confidence", DOUBLE)])
+PREDICTED_VALUE = T.StructType(
+    [T.StructField("value", STRING), T.StructField("confidence", DOUBLE)]
+)
 REASON = T.StructType(
     [
         T.StructField("event_ts", TIMESTAMP),
@@ -402,18 +406,18 @@ REASON = T.StructType(
 )
 
 # What the model reads of a user.
-AWAITED = T.StructType(
+PENDING_INPUT = T.StructType(
     [
         T.StructField("text", STRING),
         T.StructField("numeric", T.ArrayType(DOUBLE)),
         T.StructField("top_category", STRING),
         T.StructField("is_returning", BOOLEAN),
-        *[T.StructField(name, STRING) for name in ORIGINS],
+        *[T.StructField(name, STRING) for name in CONTEXT_COLUMNS],
     ]
 )
 # What the model says, the other columns of a profile are facts.
-GUESSES = (
-    "inferred", "interest_vector", "propensities", "expected", "likely", "next_categories",
+PREDICTED_COLUMNS = (
+    "inferred", "interest_vector", "propensities", "predicted_values", "predicted_labels", "next_categories",
     "reasons", "model_version",
 )  # fmt: skip
 USER_PROFILES = Table(
@@ -421,18 +425,22 @@ USER_PROFILES = Table(
     "Who a user is, what they like and what they will do next",
     key=("user_id",),
     partition_by=("user_bucket",),  # and not clustered: a refresh reaches every file anyway
-    rebuild="run python jobs/refresh_profiles.py --config FILE --rebuild",
+    rebuild_instructions="run python jobs/refresh_profiles.py --config FILE --rebuild",
     change_feed=True,
     deletion_vectors=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("user_bucket", INT, "hash bucket of user_id, in every MERGE condition"),
         optional(
-            "awaits", AWAITED, "what the model is to read, while the guesses are of earlier events"
+            "pending_input",
+            PENDING_INPUT,
+            "what the model is to read, while the guesses are of earlier events",
         ),
         required("declared", T.MapType(STRING, STRING), "what the user or the source declares"),
         required(
-            "inferred", T.MapType(STRING, GUESS), "attributes the model infers, with confidence"
+            "inferred",
+            T.MapType(STRING, PREDICTED_VALUE),
+            "attributes the model infers, with confidence",
         ),
         required("interest_vector", T.ArrayType(T.FloatType()), "the model's joined vector"),
         required(
@@ -456,9 +464,13 @@ USER_PROFILES = Table(
         required("devices", COUNTS, "events by device"),
         required("regions", COUNTS, "events by region"),
         required("propensities", T.MapType(STRING, DOUBLE), "probability of each binary task"),
-        required("expected", T.MapType(STRING, DOUBLE), "value of each regression, in its unit"),
         required(
-            "likely", T.MapType(STRING, INTERESTS), "of each multilabel task what is above a half"
+            "predicted_values", T.MapType(STRING, DOUBLE), "value of each regression, in its unit"
+        ),
+        required(
+            "predicted_labels",
+            T.MapType(STRING, INTERESTS),
+            "of each multilabel task what is above a half",
         ),
         required(
             "next_categories", INTERESTS, "likely next categories with probability, likeliest first"
@@ -475,11 +487,11 @@ USER_PROFILES = Table(
     ),
 )
 
-PROFILE_REFRESHES = Table(
-    "profile_refreshes",
+PROFILE_REFRESH_STATE = Table(
+    "profile_refresh_state",
     "How far each bucket of user_profiles has been refreshed",
     key=("user_bucket",),
-    rebuild="move {path} away: the next refresh then computes all profiles",
+    rebuild_instructions="move {path} away: the next refresh then computes all profiles",
     columns=(
         required("user_bucket", INT, "hash bucket of user_id"),
         required("definition", STRING, "hash of the model, the code and the settings it was by"),
@@ -496,7 +508,7 @@ USER_PROFILES_HISTORY = Table(
     key=("user_id", "change_version"),
     partition_by=("valid_from_date",),
     cluster_by=("user_id",),
-    rebuild="move {path} away and run python jobs/record_history.py --config FILE to begin anew",
+    rebuild_instructions="move {path} away and run python jobs/record_history.py --config FILE to begin anew",
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("change_version", LONG, "version of user_profiles that the commit made"),
@@ -511,13 +523,15 @@ USER_PROFILES_HISTORY = Table(
     ),
 )
 
-WHY = T.StructType([T.StructField(name, STRING) for name in ("source", "item_id", "text")])
+RECOMMENDATION_REASON = T.StructType(
+    [T.StructField(name, STRING) for name in ("source", "item_id", "text")]
+)
 RECOMMENDATIONS = Table(
     "recommendations",
     "What each user is to be shown, best first",
     key=("user_id", "rank"),
     partition_by=("user_bucket",),
-    rebuild="move {path} away and run python jobs/recommend_items.py --config FILE",
+    rebuild_instructions="move {path} away and run python jobs/recommend_items.py --config FILE",
     deletion_vectors=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
@@ -527,7 +541,9 @@ RECOMMENDATIONS = Table(
         required("score", DOUBLE, "what the ranker expects of it, higher is better"),
         required("sources", STRINGS, "sources that named it"),
         required(
-            "reasons", T.ArrayType(WHY), "why it is there: the source, the user's item, a text"
+            "reasons",
+            T.ArrayType(RECOMMENDATION_REASON),
+            "why it is there: the source, the user's item, a text",
         ),
         required("recommender_version", STRING, "the recommender that listed it"),
         required("model_version", STRING, "the model that the profile is by"),
@@ -536,11 +552,11 @@ RECOMMENDATIONS = Table(
     ),
 )
 
-RECOMMENDATION_REFRESHES = Table(
-    "recommendation_refreshes",
+RECOMMENDATION_REFRESH_STATE = Table(
+    "recommendation_refresh_state",
     "How far each bucket of recommendations has been refreshed",
     key=("user_bucket",),
-    rebuild="move {path} away: the next run of recommend_items then lists all anew",
+    rebuild_instructions="move {path} away: the next run of recommend_items then lists all anew",
     columns=(
         required("user_bucket", INT, "hash bucket of user_id"),
         required(
@@ -551,7 +567,7 @@ RECOMMENDATION_REFRESHES = Table(
 )
 
 # What a shown item is, by itself and by the request that it was shown in.
-SHOWN_COLUMNS: tuple[TableColumn, ...] = (
+IMPRESSION_COLUMNS: tuple[TableColumn, ...] = (
     required("impression_id", STRING, "given by what showed it"),
     required("request_id", STRING, "one for all slots of a list"),
     required("user_id", STRING, "pseudonym"),
@@ -577,8 +593,8 @@ IMPRESSIONS = Table(
     key=("impression_id",),
     partition_by=("shown_date",),
     cluster_by=("user_id",),
-    rebuild="move {path} away: what is shown from then on is logged anew",
-    columns=(*SHOWN_COLUMNS, required("ingest_ts", TIMESTAMP, "when it was known here, UTC")),
+    rebuild_instructions="move {path} away: what is shown from then on is logged anew",
+    columns=(*IMPRESSION_COLUMNS, required("ingest_ts", TIMESTAMP, "when it was known here, UTC")),
 )
 
 FEEDBACK = Table(
@@ -587,10 +603,10 @@ FEEDBACK = Table(
     key=("impression_id",),
     partition_by=("shown_date",),
     cluster_by=("user_id",),
-    rebuild=_built_anew("record_feedback"),
+    rebuild_instructions=_rerun_instructions("record_feedback"),
     deletion_vectors=True,
     columns=(
-        *SHOWN_COLUMNS,
+        *IMPRESSION_COLUMNS,
         required("is_clicked", BOOLEAN, "whether a click is credited to it"),
         required("is_carted", BOOLEAN, "whether the item was put in the cart for it"),
         required("is_bought", BOOLEAN, "whether a purchase is credited to it"),
@@ -601,8 +617,8 @@ FEEDBACK = Table(
 )
 
 
-def _measured(name: str, of: str) -> Iterable[TableColumn]:
-    yield optional(name, DOUBLE, of)
+def _metric_with_interval(name: str, comment: str) -> Iterable[TableColumn]:
+    yield optional(name, DOUBLE, comment)
     yield optional(f"{name}_low", DOUBLE, "lower end of its interval, null where users are alike")
     yield optional(f"{name}_high", DOUBLE, "upper end of its interval, null where users are alike")
 
@@ -611,19 +627,19 @@ FEEDBACK_MEASURES = Table(
     "feedback_measures",
     "How well what was shown on a day did, by slot, source, segment, model, …",
     key=("shown_date", "dimension", "value"),
-    rebuild=_built_anew("record_feedback"),
+    rebuild_instructions=_rerun_instructions("record_feedback"),
     columns=(
         required("shown_date", DATE, "the day, of which items with complete feedback count"),
         required("dimension", STRING, "column of feedback, or all"),
         required("value", STRING, "value of the column, of each in a list; unknown where null"),
         required("n_users", LONG, "users who were shown something"),
-        required("n_shown", LONG, "items shown"),
+        required("n_impressions", LONG, "items shown"),
         required("n_clicked", LONG, "of these clicked"),
         required("n_bought", LONG, "of these bought, with a click or without"),
         required("revenue", DOUBLE, "price times quantity over their purchases"),
-        *_measured("ctr", "share of the shown that was clicked"),
-        *_measured("cvr", "share of the clicked that was bought"),
-        *_measured("revenue_per_1000", "revenue per thousand shown"),
+        *_metric_with_interval("ctr", "share of the shown that was clicked"),
+        *_metric_with_interval("cvr", "share of the clicked that was bought"),
+        *_metric_with_interval("revenue_per_1000", "revenue per thousand shown"),
     ),
 )
 
@@ -631,7 +647,7 @@ EXPERIMENT_READOUTS = Table(
     "experiment_readouts",
     "What a look at an experiment told, valid however often one looks",
     key=("as_of_date", "experiment", "variant", "measure"),
-    rebuild="move {path} away and run python jobs/record_feedback.py --config FILE",
+    rebuild_instructions="move {path} away and run python jobs/record_feedback.py --config FILE",
     columns=(
         required("as_of_date", DATE, "the UTC date of the last that was known"),
         required("experiment", STRING, "its name"),
@@ -645,7 +661,7 @@ EXPERIMENT_READOUTS = Table(
         optional("low", DOUBLE, "lower end of the difference's confidence sequence"),
         optional("high", DOUBLE, "upper end of the difference's confidence sequence"),
         optional("p_value", DOUBLE, "always valid: of no difference"),
-        required("mismatch_p", DOUBLE, "always valid: of users in arms by the shares wanted"),
+        required("mismatch_p_value", DOUBLE, "always valid: of users in arms by the shares wanted"),
         required("verdict", STRING, "better, worse, open, early or mismatched"),
     ),
 )
@@ -662,7 +678,7 @@ USER_SEGMENTS = Table(
     "user_segments",
     "Where a user stands among all: by recency, frequency and money, and by interests",
     key=("user_id",),
-    rebuild=SEGMENTED_ANEW,
+    rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("recency_days", DOUBLE, "from the last event to as_of_ts, days"),
@@ -682,7 +698,7 @@ CLUSTERS = Table(
     "clusters",
     "Users of like interests; an id lives on with its members and is never given again",
     key=("cluster_id",),
-    rebuild=SEGMENTED_ANEW,
+    rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("cluster_id", INT, "the cluster"),
         required("description", STRING, "what tells it from the others, in a line"),
@@ -704,20 +720,26 @@ CLUSTERINGS = Table(
     "clusterings",
     "Each run that looked for clusters: how clear they are, and how stable",
     key=("version",),
-    rebuild=SEGMENTED_ANEW,
+    rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("version", LONG, "number of the run, from 1"),
-        required("computed_from", STRING, "hash of the profiles' version and the settings"),
+        required("input_fingerprint", STRING, "hash of the profiles' version and the settings"),
         required("as_of_ts", TIMESTAMP, "up to when the profiles know"),
         required("model_version", STRING, "the model that the interest vectors are by"),
         required("n_clusters", INT, "how many there are"),
         required("n_users", LONG, "users in a cluster"),
-        required("n_without_vector", LONG, "users without a usable interest vector"),
+        required("n_users_without_vector", LONG, "users without a usable interest vector"),
         required("silhouette", DOUBLE, "mean over a sample, -1 to 1"),
-        required("seed_rand", DOUBLE, "adjusted Rand index against another seed, on the sample"),
-        optional("former_rand", DOUBLE, "against the run before, over the users of both"),
-        optional("former_jaccard", DOUBLE, "mean over the clusters of the run before"),
-        optional("share_staying", DOUBLE, "of the users of both runs, in the cluster of before"),
+        required(
+            "seed_adjusted_rand", DOUBLE, "adjusted Rand index against another seed, on the sample"
+        ),
+        optional(
+            "previous_adjusted_rand", DOUBLE, "against the run before, over the users of both"
+        ),
+        optional("previous_mean_jaccard", DOUBLE, "mean over the clusters of the run before"),
+        optional(
+            "share_users_unchanged", DOUBLE, "of the users of both runs, in the cluster of before"
+        ),
     ),
 )
 
@@ -726,7 +748,7 @@ AUDIENCES = Table(
     "Who is in an audience: by a rule, or most like a list of users",
     key=("audience", "user_id"),
     partition_by=("audience",),
-    rebuild=SEGMENTED_ANEW,
+    rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("audience", STRING, "its name in the settings"),
         required("user_id", STRING, "pseudonym"),
@@ -738,9 +760,9 @@ AUDIENCES = Table(
 
 TABLES = (
     EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
-    PROFILE_REFRESHES, USER_PROFILES_HISTORY, IMPRESSIONS, FEEDBACK, FEEDBACK_MEASURES,
+    PROFILE_REFRESH_STATE, USER_PROFILES_HISTORY, IMPRESSIONS, FEEDBACK, FEEDBACK_MEASURES,
     EXPERIMENT_READOUTS, USER_SEGMENTS, CLUSTERS, CLUSTERINGS, AUDIENCES, RECOMMENDATIONS,
-    RECOMMENDATION_REFRESHES,
+    RECOMMENDATION_REFRESH_STATE,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ def midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
-def last_known(events: DataFrame) -> datetime:
+def latest_event_time(events: DataFrame) -> datetime:
     """The last moment at which an event happened or arrived. Raises InputError where none has."""
     last = F.unix_micros(F.max(F.greatest("event_ts", "ingest_ts")))
     micros = events.agg(last).collect()[0][0]
@@ -22,16 +22,16 @@ def last_known(events: DataFrame) -> datetime:
     return datetime.fromtimestamp(micros / 1e6, UTC)
 
 
-def seconds(later: Column, earlier: Column) -> Column:
+def seconds_between(later: Column, earlier: Column) -> Column:
     """Seconds between two timestamps, to the microsecond."""
     return (F.unix_micros(later) - F.unix_micros(earlier)) / 1e6
 
 
-def seconds_since_last(in_time: WindowSpec) -> Column:
+def seconds_since_previous(in_time: WindowSpec) -> Column:
     """Seconds from the event before in a window in order of time; null for the first."""
-    return seconds(F.col("event_ts"), F.lag("event_ts").over(in_time))
+    return seconds_between(F.col("event_ts"), F.lag("event_ts").over(in_time))
 
 
-def begins_session(since_last: Column, gap: timedelta) -> Column:
+def is_session_start(since_last: Column, gap: timedelta) -> Column:
     """True where an event is the first, or comes more than `gap` after the one before it."""
     return F.coalesce(since_last > gap.total_seconds(), F.lit(True))

@@ -14,8 +14,8 @@ from typing import Any
 
 from profile_lib.errors import InputError
 
-CHAMPION, CHALLENGER, BEFORE = "champion", "challenger", "before_champion"
-SERVED = Path(__file__).parent / "inference" / "served.py"
+CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "before_champion"
+SERVED_MODEL_FILE = Path(__file__).parent / "inference" / "served.py"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Tracker:
     wandb_project: str | None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "Tracker":
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Tracker":
         """As the settings want. Raises InputError where a package is missing, before anything is
         trained."""
         tracker = cls(**settings)
@@ -55,11 +55,11 @@ class Tracker:
         Settings become parameters, the loss of every step and the validation of every epoch
         metrics, the test measures metrics of their own, the model's folder the model.
         """
-        values = flat(settings)
+        values = flatten(settings)
         by_epoch = [
             {f"validation.{k}": v for k, v in epoch["validation"].items()} for epoch in epochs
         ]
-        tested = flat({task: entry.get("model", {}) for task, entry in report["tasks"].items()})
+        tested = flatten({task: entry.get("model", {}) for task, entry in report["tasks"].items()})
         measures = {f"test.{k}": v for k, v in tested.items() if v is not None}
         if self.tensorboard is not None:
             about = json.loads((Path(model_folder) / "model.json").read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ class Tracker:
                 mlflow.log_artifact(str(Path(model_folder) / file))
             logged = mlflow.pyfunc.log_model(
                 name="model",
-                python_model=str(SERVED),  # code, not a pickle of it
+                python_model=str(SERVED_MODEL_FILE),  # code, not a pickle of it
                 artifacts={"folder": model_folder},
                 signature=_signature(about["spec"]),
                 registered_model_name=name,
@@ -127,7 +127,7 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         return mlflow.MlflowClient()
 
-    def version_of(self, name: str, alias: str) -> str | None:
+    def find_version(self, name: str, alias: str) -> str | None:
         """The version that an alias names, None where it names none."""
         from mlflow.exceptions import MlflowException
 
@@ -138,7 +138,7 @@ class Tracker:
                 return None
             raise
 
-    def point(self, name: str, alias: str, version: str | None) -> None:
+    def set_alias(self, name: str, alias: str, version: str | None) -> None:
         """Let an alias name a version, or none."""
         client = self.client()
         if version is None:
@@ -146,9 +146,9 @@ class Tracker:
         else:
             client.set_registered_model_alias(name, alias, version)
 
-    def served_version(self, name: str, alias: str) -> str:
+    def require_version(self, name: str, alias: str) -> str:
         """The version that an alias names. Raises InputError where it names none."""
-        version = self.version_of(name, alias)
+        version = self.find_version(name, alias)
         if version is None:
             raise InputError(
                 f"{self.uri}: no version of {name} is its {alias}; train_model registers the "
@@ -156,7 +156,7 @@ class Tracker:
             )
         return version
 
-    def fetch(self, name: str, version: str, folder: str) -> str:
+    def download_model(self, name: str, version: str, folder: str) -> str:
         """Copy the model folder of a version into `folder`; return the path of the copy."""
         import mlflow
 
@@ -166,16 +166,16 @@ class Tracker:
         return str(next((path / "artifacts").iterdir()))
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one, its keys joined by dots.
 
-    >>> flat({"a": {"b": 1}, "c": 2})
+    >>> flatten({"a": {"b": 1}, "c": 2})
     {'a.b': 1, 'c': 2}
     """
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
+            found |= flatten(value, f"{prefix}{key}.")
         else:
             found[f"{prefix}{key}"] = value
     return found

@@ -6,7 +6,7 @@ import zipimport
 from pyspark import TaskContext
 
 
-def settle() -> None:
+def freeze_loaded_modules() -> None:
     """Take what this process has loaded for lasting: modules, and the archives they came from.
 
     Between two tasks Spark has a worker look through all its objects for garbage, and forget all
@@ -15,10 +15,10 @@ def settle() -> None:
     No archive changes under a worker; one that is added later is listed all the same.
     """
     gc.freeze()
-    zipimport.zipimporter.invalidate_caches = _nothing  # type: ignore[assignment,method-assign]
+    zipimport.zipimporter.invalidate_caches = _do_nothing  # type: ignore[assignment,method-assign]
 
 
-def _nothing(_: zipimport.zipimporter) -> None:
+def _do_nothing(_: zipimport.zipimporter) -> None:
     pass
 
 

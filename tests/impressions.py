@@ -8,7 +8,7 @@ from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS
 START = datetime(2026, 1, 10, tzinfo=UTC)
 
 
-def shown(impression: str, user: str, minute: float, **values: Any) -> tuple:
+def impression_row(impression: str, user: str, minute: float, **values: Any) -> tuple:
     """A row of the table `impressions`, known at once."""
     ts = START + timedelta(minutes=minute)
     told = {
@@ -16,10 +16,10 @@ def shown(impression: str, user: str, minute: float, **values: Any) -> tuple:
         "item_id": "tee", "slot": 1, "shown_ts": ts, "shown_date": ts.date(),
         "sources": ["popular"], "propensity": 0.5, "model_version": "m1", "ingest_ts": ts,
     } | values  # fmt: skip
-    return tuple(told.get(name) for name in IMPRESSIONS.names())
+    return tuple(told.get(name) for name in IMPRESSIONS.column_names())
 
 
-def act(user: str, minute: float, kind: str, item: str = "tee", **values: Any) -> tuple:
+def event_row(user: str, minute: float, kind: str, item: str = "tee", **values: Any) -> tuple:
     """A row of the table `events`, known at once."""
     ts = START + timedelta(minutes=minute)
     told = {
@@ -27,14 +27,14 @@ def act(user: str, minute: float, kind: str, item: str = "tee", **values: Any) -
         "event_date": ts.date(), "event_type": kind, "item_id": item, "price": 2.5, "source": "s",
         "ingest_ts": ts,
     } | values  # fmt: skip
-    return tuple(told.get(name) for name in EVENTS.names())
+    return tuple(told.get(name) for name in EVENTS.column_names())
 
 
-def told(**values: Any) -> dict[str, Any]:
+def feedback_row(**values: Any) -> dict[str, Any]:
     """A row of the table `feedback`, by name: nothing came of it, unless `values` say so."""
-    of_shown = dict(zip(IMPRESSIONS.names(), shown("i", "ann", 0), strict=True))
+    of_shown = dict(zip(IMPRESSIONS.column_names(), impression_row("i", "ann", 0), strict=True))
     outcome = {
         "is_clicked": False, "is_carted": False, "is_bought": False, "revenue": 0.0,
         "clicked_ts": None, "is_complete": True,
     }  # fmt: skip
-    return {name: (of_shown | outcome | values)[name] for name in FEEDBACK.names()}
+    return {name: (of_shown | outcome | values)[name] for name in FEEDBACK.column_names()}

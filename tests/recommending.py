@@ -7,14 +7,14 @@ from pyspark.sql import functions as F
 
 from jobs import recommend_items, record_feedback
 from profile_lib.config import Settings, with_values
-from profile_lib.recommend.recommender import Rules
-from profile_lib.recommend.serving import Server
+from profile_lib.recommend.recommender import ListRules
+from profile_lib.recommend.serving import RecommendationServer
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS, RECOMMENDATIONS, USER_PROFILES
 from profile_lib.timeline import midnight
 
 
-def show_what_is_viewed(store: Store, settings: Settings) -> int:
+def log_impressions_of_views(store: Store, settings: Settings) -> int:
     """Log that each item viewed in the ranker's time was shown just before, with another one below
     it that nobody asked for, and record what came of both; how many were clicked."""
     ts, slot = F.col("event_ts"), F.pmod(F.xxhash64("event_id"), F.lit(3)).cast("int") + 1
@@ -44,12 +44,12 @@ def show_what_is_viewed(store: Store, settings: Settings) -> int:
     )
     nulls = {c.name: F.lit(None).cast(c.type) for c in IMPRESSIONS.columns}
     missing = {name: null for name, null in nulls.items() if name not in told.columns}
-    store.append(IMPRESSIONS, told.withColumns(missing).select(*IMPRESSIONS.names()))
+    store.append(IMPRESSIONS, told.withColumns(missing).select(*IMPRESSIONS.column_names()))
     record_feedback.run(store, settings, None)
     return store.read(FEEDBACK).where("is_clicked").count()
 
 
-def assert_listed(store: Store, settings: Settings) -> None:
+def assert_every_user_has_a_valid_list(store: Store, settings: Settings) -> None:
     """Every user has a list, best first, from 1 on, of different items, each with a reason."""
     lists, profiles = store.read(RECOMMENDATIONS), store.read(USER_PROFILES)
     of_user = lists.groupBy("user_id").agg(
@@ -70,7 +70,7 @@ def assert_listed(store: Store, settings: Settings) -> None:
     assert both.isEmpty()
 
 
-def assert_refreshed_alone(store: Store, settings: Settings) -> None:
+def assert_only_changed_users_are_refreshed(store: Store, settings: Settings) -> None:
     """Where nothing changed nothing is written; where a profile did, that user's list alone is."""
     version = store.version(RECOMMENDATIONS)
     recommend_items.run(store, settings, None)
@@ -86,21 +86,23 @@ def assert_refreshed_alone(store: Store, settings: Settings) -> None:
     assert {row["user_id"] for row in newest.select("user_id").distinct().collect()} == {user}
 
 
-def assert_gone_is_unlisted(store: Store, settings: Settings) -> None:
+def assert_ineligible_items_are_unlisted(store: Store, settings: Settings) -> None:
     """What is no longer offered is listed for nobody, once the rules say so."""
     (item,) = (
         store.read(RECOMMENDATIONS).groupBy("item_id").count().orderBy(F.desc("count")).first()[:1]
     )
-    given = with_values(settings, {"recommend.offered": f"item_id != '{item}'"})
+    given = with_values(settings, {"recommend.eligible": f"item_id != '{item}'"})
     recommend_items.run(store, given, None)
     assert store.read(RECOMMENDATIONS).where(F.col("item_id") == item).isEmpty()
 
 
-def assert_served_as_listed(store: Store, settings: Settings) -> None:
+def assert_server_agrees_with_table(store: Store, settings: Settings) -> None:
     """A user who is asked for alone gets the list that stands in the table."""
     given = settings.recommend
-    rules = Rules(**given.lists.model_dump())
-    server = Server.load(f"{settings.paths.models}/{given.name}", given.worth, rules)
+    rules = ListRules(**given.lists.model_dump())
+    server = RecommendationServer.load(
+        f"{settings.paths.models}/{given.name}", given.task_weights, rules
+    )
     for row in store.read(USER_PROFILES).orderBy("user_id").limit(3).collect():
         profile = row.asDict(recursive=True)
         stored = store.read(RECOMMENDATIONS).where(F.col("user_id") == profile["user_id"])

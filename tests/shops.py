@@ -32,7 +32,7 @@ def write_batch(store: Store, batches: Sequence[Batch], known: dict[str, dict[st
         for key, row in (pair for batch in batches for pair in getattr(batch, name).items()):
             told = before.get(key) if row is None else row
             if told is not None:  # else it went before
-                rows.append((*(told.get(c) for c in table.names()), row is None))
+                rows.append((*(told.get(c) for c in table.column_names()), row is None))
                 before |= {key: told}
             if row is None:
                 before.pop(key, None)
@@ -44,7 +44,7 @@ def _upsert(store: Store, table: Table, rows: list[tuple[Any, ...]]) -> None:
     store.upsert(table, store.spark.createDataFrame(rows, schema))
 
 
-def batches_of(number: int, seed: int) -> Iterator[Batch]:
+def generate_batches(number: int, seed: int) -> Iterator[Batch]:
     """What shop `number` brings, one batch after the other, without end."""
     rng = np.random.default_rng(seed)
     shop = _Shop(f"s{number}", rng)

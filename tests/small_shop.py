@@ -19,7 +19,7 @@ from profile_lib.tables import EVENTS, ITEMS, NUMERIC_FEATURES, USER_PROFILES, U
 from tests.shops import START
 from tests.worlds import dev_settings
 
-MOVED = "events_version"  # tells when a profile was computed, not what it says
+VERSION_COLUMN = "events_version"  # tells when a profile was computed, not what it says
 TITLES = {"mug": "blue mug", "tee": "blue tee", "pen": "red pen"}
 
 
@@ -36,7 +36,7 @@ def save_plain_model(folder: Path, seed: int = 0) -> None:
 
 
 def shop_settings(folder: Path) -> Settings:
-    return dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_a_chunk=2")
+    return dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_per_chunk=2")
 
 
 def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
@@ -63,7 +63,7 @@ def event(number: int, user: str, minute: int, kind: str, item: str | None, late
         "query": "blue teapots" if kind == "search" else None, "price": 2.5, "source": "s",
         "ingest_ts": ts + timedelta(minutes=late),
     }  # fmt: skip
-    return tuple(values.get(name) for name in EVENTS.names())
+    return tuple(values.get(name) for name in EVENTS.column_names())
 
 
 def write(store: Store, events: list[tuple], deleted: bool = False) -> None:
@@ -76,4 +76,4 @@ def profiles(store: Store) -> dict[str, dict]:
     """What is said of each user."""
     rows = [r.asDict(recursive=True) for r in store.read(USER_PROFILES).collect()]
     assert len({r["user_id"] for r in rows}) == len(rows)
-    return {r["user_id"]: {k: v for k, v in r.items() if k != MOVED} for r in rows}
+    return {r["user_id"]: {k: v for k, v in r.items() if k != VERSION_COLUMN} for r in rows}

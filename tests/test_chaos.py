@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from benchmarks.chaos import killed, kills_for
+from benchmarks.chaos import draw_kills, run_kill
 from benchmarks.trial_of_profiles import Profiles
 from benchmarks.trials import PHASES
 
 
 def test_five_kills_one_a_phase_leave_the_profiles_as_a_batch_computes_them(spark, tmp_path):
-    kills = kills_for(Profiles, np.random.default_rng(4))
+    kills = draw_kills(Profiles, np.random.default_rng(4))
     drawn = {kill.phase: kill for kill in (next(kills) for _ in range(30))}  # all there are
     shop = Profiles(spark, tmp_path)
     try:
-        outcomes = [killed(shop, drawn[phase]) for phase in PHASES]
+        outcomes = [run_kill(shop, drawn[phase]) for phase in PHASES]
     finally:
-        shop.end()
+        shop.stop()
     assert [outcome["struck"] for outcome in outcomes] == [True] * 5
     assert [outcome["faults"] for outcome in outcomes] == [{}] * 5

@@ -6,7 +6,7 @@ import pytest
 
 from profile_lib.config import load_settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.training.launch import check_division
+from profile_lib.training.launch import check_batch_division
 
 CONF = Path(__file__).parents[1] / "conf"
 DEMO = str(CONF / "demo.yaml")
@@ -17,7 +17,9 @@ def test_every_settings_file_that_comes_along_is_whole(path):
     settings = load_settings(str(path))
     assert settings.sessions.gap_minutes == 30
     given = settings.training
-    check_division(given.batch_size, given.numeric_batch_size, given.shards, given.ranks)
+    check_batch_division(
+        given.batch_size, given.numeric_batch_size, given.shards, given.n_processes
+    )
 
 
 def test_a_file_changes_its_base_and_set_changes_both():

@@ -2,17 +2,17 @@
 
 import pytest
 
-from profile_lib.prefetch import Prefetched
+from profile_lib.prefetch import Prefetcher
 
 
 def test_it_can_be_walked_through_and_its_thread_ends_with_the_walk():
-    ready = Prefetched(iter("abc"))
+    ready = Prefetcher(iter("abc"))
     assert list(ready) == ["a", "b", "c"]
     assert not ready._thread.is_alive()
 
 
 def test_what_is_made_ahead_comes_in_order_and_ends_for_good():
-    ready = Prefetched(iter(range(5)), ahead=1)
+    ready = Prefetcher(iter(range(5)), buffer_size=1)
     found = [ready.next() for _ in range(7)]
     assert found == [0, 1, 2, 3, 4, None, None]
 
@@ -22,7 +22,7 @@ def test_an_error_of_the_thread_that_makes_items_is_raised_where_they_are_taken(
         yield 1
         raise ValueError("row group 3 is torn")
 
-    ready = Prefetched(broken())
+    ready = Prefetcher(broken())
     ready.next()
     with pytest.raises(ValueError, match="row group 3 is torn"):
         ready.next()
@@ -36,7 +36,7 @@ def test_a_closed_iterator_makes_nothing_more():
             made.append(len(made))
             yield 1
 
-    ready = Prefetched(endless(), ahead=2)
+    ready = Prefetcher(endless(), buffer_size=2)
     ready.next()
     ready.close()
     assert len(made) <= 4

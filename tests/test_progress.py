@@ -6,16 +6,16 @@ from urllib.request import urlopen
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.progress import Progress
+from profile_lib.progress import StreamProgress
 
 
 def test_a_report_comes_once_its_time_has_passed_and_tells_what_was_since_the_last():
     now = [0.0]
-    progress = Progress(60, 10, clock=lambda: now[0])
-    progress.batch(events=900, seconds=2.0)
-    progress.batch(events=300, seconds=1.0)
-    progress.tell_lag(2.5)
-    progress.waiting.set(7)
+    progress = StreamProgress(60, 10, clock=lambda: now[0])
+    progress.count_batch(events=900, seconds=2.0)
+    progress.count_batch(events=300, seconds=1.0)
+    progress.report_lag(2.5)
+    progress.pending_users.set(7)
     now[0] = 59.0
     assert progress.report() is None
     now[0] = 60.0
@@ -29,10 +29,10 @@ def test_a_report_comes_once_its_time_has_passed_and_tells_what_was_since_the_la
 
 
 def test_a_lag_above_the_limit_is_told_with_the_lag(capsys):
-    progress = Progress(60, 10)
-    progress.tell_lag(10.0)
+    progress = StreamProgress(60, 10)
+    progress.report_lag(10.0)
     assert capsys.readouterr().out == ""
-    progress.tell_lag(83.4)
+    progress.report_lag(83.4)
     assert "behind by 83 s, stream.max_lag_seconds is 10" in capsys.readouterr().out
 
 
@@ -40,15 +40,15 @@ def test_prometheus_reads_the_metrics_on_loopback():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    progress = Progress(60, 10)
-    with progress.serving(port):
-        progress.batch(events=5, seconds=2.5)
-        progress.tell_lag(3.0)
+    progress = StreamProgress(60, 10)
+    with progress.serve_metrics(port):
+        progress.count_batch(events=5, seconds=2.5)
+        progress.report_lag(3.0)
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             told = answer.read().decode()
         with pytest.raises(InputError, match=rf"metrics_port: {port}: Address already in use"):
-            progress.serving(port).__enter__()
-    with progress.serving(port):  # free again
+            progress.serve_metrics(port).__enter__()
+    with progress.serve_metrics(port):  # free again
         pass
     lines = set(told.splitlines())
     assert {
@@ -56,5 +56,5 @@ def test_prometheus_reads_the_metrics_on_loopback():
         'profiles_stream_batch_seconds_bucket{le="2.0"} 0.0',
         'profiles_stream_batch_seconds_bucket{le="3.0"} 1.0',
         "profiles_stream_lag_seconds 3.0",
-        "profiles_stream_waiting 0.0",
+        "profiles_stream_pending_users 0.0",
     } <= lines

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profile_lib.segments import (
-    Segments,
-    as_lists,
-    codes_of,
-    first_of_each,
-    in_order,
-    place_within,
-    whole_groups,
+    GroupedRows,
+    complete_groups,
+    dictionary_codes,
+    first_occurrences,
+    index_within_group,
+    sort_by_group_and_time,
+    to_list_array,
 )
 
 rows = st.tuples(
@@ -32,17 +32,19 @@ def columns(log: list[tuple]) -> tuple[np.ndarray, ...]:
 @given(log=logs)
 def test_groups_are_counted_and_searched_as_a_loop_over_them_does(log):
     of, code, value, where = columns(log)
-    segments = Segments(of, N)
-    assert place_within(of).tolist() == [of[:i].tolist().count(of[i]) for i in range(len(log))]
+    segments = GroupedRows(of, N)
+    assert index_within_group(of).tolist() == [
+        of[:i].tolist().count(of[i]) for i in range(len(log))
+    ]
     for group in range(N):
         own = [i for i, row in enumerate(log) if row[0] == group]
         true = [i for i in own if where[i]]
-        assert list(range(segments.first[group], segments.end[group])) == own
+        assert list(range(segments.start_rows[group], segments.end_rows[group])) == own
         assert segments.count(where)[group] == len(true)
-        assert segments.first_where(where)[group] == (true[0] if true else -1)
-        assert segments.last_where(where)[group] == (true[-1] if true else -1)
-        assert segments.greatest(value, where, NONE)[group] == max([NONE, *value[true]])
-        counts = segments.tally(code, CODES, where)[:, group]
+        assert segments.first_true(where)[group] == (true[0] if true else -1)
+        assert segments.last_true(where)[group] == (true[-1] if true else -1)
+        assert segments.max(value, where, NONE)[group] == max([NONE, *value[true]])
+        counts = segments.count_by_code(code, CODES, where)[:, group]
         assert counts.tolist() == [sum(code[i] == c for i in true) for c in range(CODES)]
 
 
@@ -55,41 +57,41 @@ def test_a_sum_is_that_of_one_value_after_the_other_whatever_stands_beside_it(lo
         in_turn = 0.0
         for number in value[alone & where]:
             in_turn += float(number)
-        assert Segments(of, N).total(value, where)[group] == in_turn
-        assert Segments(of[alone] - group, 1).total(value[alone], where[alone])[0] == in_turn
+        assert GroupedRows(of, N).sum(value, where)[group] == in_turn
+        assert GroupedRows(of[alone] - group, 1).sum(value[alone], where[alone])[0] == in_turn
 
 
 @settings(deadline=None)
-@given(log=logs, cuts=st.lists(st.integers(0, 60), max_size=6), at_least=st.integers(1, 30))
-def test_groups_come_whole_and_once_wherever_batches_end(log, cuts, at_least):
+@given(log=logs, cuts=st.lists(st.integers(0, 60), max_size=6), min_rows=st.integers(1, 30))
+def test_groups_come_whole_and_once_wherever_batches_end(log, cuts, min_rows):
     of, code, *_ = columns(log)
     batch = pa.RecordBatch.from_arrays([pa.array(of), pa.array(code)], ["key", "code"])
     bounds = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
     batches = [batch.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    found = list(whole_groups(batches, "key", at_least))
+    found = list(complete_groups(batches, "key", min_rows))
     keys = [set(part["key"].to_pylist()) for part in found]
     assert sum(map(len, keys)) == len(set(of.tolist()))
     assert [row for part in found for row in part.to_pylist()] == batch.to_pylist()
-    assert all(part.num_rows >= at_least for part in found[:-1])
+    assert all(part.num_rows >= min_rows for part in found[:-1])
 
 
 @settings(deadline=None)
 @given(log=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.text(max_size=2))))
 def test_rows_are_ordered_by_group_time_and_the_bytes_of_their_id(log):
     group, micros = (np.array([row[i] for row in log], dtype=np.int64) for i in (0, 1))
-    order = in_order(group, micros, pa.array([row[2] for row in log], pa.string()))
+    order = sort_by_group_and_time(group, micros, pa.array([row[2] for row in log], pa.string()))
     assert [log[i] for i in order] == sorted(log, key=lambda r: (r[0], r[1], r[2].encode()))
 
 
 def test_values_are_numbered_null_by_minus_one_and_lists_are_cut_by_their_lengths():
-    code, values = codes_of(pa.array(["b", None, "a", "b"]))
+    code, values = dictionary_codes(pa.array(["b", None, "a", "b"]))
     assert (code.tolist(), values.to_pylist()) == ([0, -1, 1, 0], ["b", "a"])
-    assert as_lists(np.array([1, 0, 2]), pa.array([7, 8, 9])).to_pylist() == [[7], [], [8, 9]]
+    assert to_list_array(np.array([1, 0, 2]), pa.array([7, 8, 9])).to_pylist() == [[7], [], [8, 9]]
 
 
 @pytest.mark.parametrize("keys", [[], [4], [9, 2, 9, 9, 1, 2]])
 def test_keys_are_numbered_in_the_order_in_which_they_come(keys):
-    first, place = first_of_each(np.array(keys, dtype=np.int64))
+    first, place = first_occurrences(np.array(keys, dtype=np.int64))
     distinct = list(dict.fromkeys(keys))
     assert first.tolist() == [keys.index(key) for key in distinct]
     assert place.tolist() == [distinct.index(key) for key in keys]

@@ -6,7 +6,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.spark import refused_by_worker
+from profile_lib.spark import worker_input_error
 
 
 def test_what_a_worker_refused_is_found_in_sparks_error_and_nothing_else_is(spark):
@@ -20,5 +20,5 @@ def test_what_a_worker_refused_is_found_in_sparks_error_and_nothing_else_is(spar
     for function in (refuse, fail):
         with pytest.raises(PySparkException) as error:
             spark.range(1).select(F.pandas_udf(function, "long")("id")).collect()
-        said.append(refused_by_worker(error.value))
+        said.append(worker_input_error(error.value))
     assert said == ["n: found 1, wanted 2; count again", None]

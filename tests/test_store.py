@@ -107,7 +107,7 @@ def test_optional_columns_that_a_table_lacks_are_read_as_null_and_added_by_the_n
     ]
     assert store.version(USERS) == 0  # reading writes nothing
     store.upsert(USERS, rows(USERS.schema, ("b", "25-34", "female", None, None, {}, MOMENT)))
-    plain = store.spark.read.format("delta").load(store.path(USERS)).select(USERS.names())
+    plain = store.spark.read.format("delta").load(store.path(USERS)).select(USERS.column_names())
     assert [tuple(r) for r in plain.orderBy("user_id").collect()] == [
         ("a", None, None, "north", None, {}, MOMENT),
         ("b", "25-34", "female", None, None, {}, MOMENT),

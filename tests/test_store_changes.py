@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.merge import sieve
+from profile_lib.merge import bloom_filter
 from profile_lib.store import Store
 from profile_lib.tables import Table
 from tests.worlds import NOTES
@@ -101,10 +101,10 @@ def test_a_guard_keeps_what_is_there_and_lets_new_rows_in(written, rows):
 
 def test_a_row_that_is_there_keeps_a_column_where_it_is_to(written, rows):
     changes = rows(NOTES.schema, ("a", 0, 7), ("d", 0, 9), ("e", 0, 1))
-    written.upsert(NOTES, changes, keep={"n": "source.n > 5"})
+    written.upsert(NOTES, changes, keep_target_when={"n": "source.n > 5"})
     assert notes(written)[0] == ("a", 0, 3)
     assert ("d", 0, 9) in notes(written)  # new
-    written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 5)), keep={"n": "source.n > 5"})
+    written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 5)), keep_target_when={"n": "source.n > 5"})
     assert notes(written)[0] == ("a", 0, 5)
 
 
@@ -118,16 +118,16 @@ def test_an_upsert_reads_no_file_of_another_partition(store, rows):
 def test_a_sieve_holds_every_key_of_the_source_and_few_others(spark):
     keys = spark.range(50_000).selectExpr("concat('user ', id) user_id")
     source = keys.limit(2_000)
-    holds = sieve(NOTES, source, 2_000)
+    holds = bloom_filter(NOTES, source, 2_000)
     assert source.alias("target").where(holds).count() == 2_000
     assert keys.alias("target").where(holds).count() < 2_000 + 0.05 * 48_000
 
 
 def test_there_is_no_sieve_where_it_would_save_nothing(spark):
     source = spark.createDataFrame([("a",)], "user_id string")
-    assert sieve(NOTES, source, 999) is None
-    assert sieve(NOTES, source, 300_000) is None  # most bits would be set
-    assert sieve(replace(NOTES, deletion_vectors=False), source, 2_000) is None
+    assert bloom_filter(NOTES, source, 999) is None
+    assert bloom_filter(NOTES, source, 300_000) is None  # most bits would be set
+    assert bloom_filter(replace(NOTES, deletion_vectors=False), source, 2_000) is None
 
 
 def test_an_upsert_of_many_rows_changes_those_alone(store):
@@ -159,7 +159,7 @@ def test_of_two_who_write_a_table_first_neither_takes_the_others_rows_nor_double
 
     def write(name: str, user: str) -> None:
         both = rows(NOTES.schema, ("a", 0, 1), (user, 0, 2))
-        own = Store(store.spark, store.root, tries=8, first_wait_seconds=0.1)
+        own = Store(store.spark, store.root, max_attempts=8, first_wait_seconds=0.1)
         exists = own.exists
 
         def exists_not_yet(table: Table) -> bool:
@@ -219,12 +219,12 @@ def test_a_write_that_loses_is_told_with_what_to_do(store, rows, tmp_path):
         compete(store, rows, tmp_path, times=1)
     assert str(error.value) == (
         "notes: another writer came first 1 times, last a ConcurrentAppendException; nothing was "
-        "written: run this again when the other is done, or raise store.tries"
+        "written: run this again when the other is done, or raise store.max_attempts"
     )
     assert notes(store) == [("a", 0, 1), ("b", 0, 10)]
 
 
 def test_a_write_that_loses_is_tried_again_and_nothing_is_lost(spark, rows, tmp_path):
-    store = Store(spark, str(tmp_path), tries=2, first_wait_seconds=0.01)
+    store = Store(spark, str(tmp_path), max_attempts=2, first_wait_seconds=0.01)
     compete(store, rows, tmp_path, times=2)
     assert notes(store) == [("a", 0, 5), ("b", 0, 11)]

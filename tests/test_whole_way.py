@@ -25,20 +25,20 @@ from jobs import (
     recommend_items,
     train_model,
 )
-from jobs.run_all import Progress, run_stages, summarise
+from jobs.run_all import RunState, run_stages, summarise
 from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, SESSIONS, USER_PROFILES, Table
 from tests.agreement import agree
 from tests.recommending import (
-    assert_gone_is_unlisted,
-    assert_listed,
-    assert_refreshed_alone,
-    assert_served_as_listed,
-    show_what_is_viewed,
+    assert_every_user_has_a_valid_list,
+    assert_ineligible_items_are_unlisted,
+    assert_only_changed_users_are_refreshed,
+    assert_server_agrees_with_table,
+    log_impressions_of_views,
 )
-from tests.worlds import profile, tiny_shop
+from tests.worlds import profile_row, tiny_shop
 
 ROOT = Path(__file__).parents[1]
 FEW_CLICKS = 50
@@ -76,7 +76,7 @@ def shop(spark, tmp_path_factory) -> Iterator[tuple[Store, Settings]]:
     matplotlib.use("Agg")
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("shop")
-        config = tiny_shop(folder, recommend={"least_clicks": FEW_CLICKS})
+        config = tiny_shop(folder, recommend={"min_clicks": FEW_CLICKS})
         patch.setenv("PROFILE_CONFIG", config)
         left = runpy.run_path(str(ROOT / "notebooks" / "01_from_clicks_to_profiles.py"))
         yield left["store"], left["settings"]
@@ -90,7 +90,7 @@ def test_the_notebook_walks_the_whole_way(shop):
 def listing_shop(shop) -> tuple[Store, Settings, str]:
     """The same after the second notebook, and what that told."""
     store, settings = shop
-    assert show_what_is_viewed(store, settings) > FEW_CLICKS
+    assert log_impressions_of_views(store, settings) > FEW_CLICKS
     with redirect_stdout(StringIO()) as told:
         runpy.run_path(str(ROOT / "notebooks" / "02_from_profiles_to_lists.py"))
     return store, settings, told.getvalue()
@@ -100,10 +100,10 @@ def test_the_second_notebook_lists_items_and_lists_follow_the_profiles(listing_s
     store, settings, told = listing_shop
     assert "left out" not in told  # it learned of what was shown
     assert "cluster 1: " in told
-    assert_listed(store, settings)
-    assert_served_as_listed(store, settings)
-    assert_refreshed_alone(store, settings)
-    assert_gone_is_unlisted(store, settings)
+    assert_every_user_has_a_valid_list(store, settings)
+    assert_server_agrees_with_table(store, settings)
+    assert_only_changed_users_are_refreshed(store, settings)
+    assert_ineligible_items_are_unlisted(store, settings)
 
 
 def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recommended(
@@ -115,7 +115,9 @@ def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recomm
     unfitted = with_values(settings, {"recommend.name": "unfitted"})
     with pytest.raises(InputError, match="unfitted: no model.json; .* a recommender fit_recommend"):
         recommend_items.run(store, unfitted, None)
-    rows = store.spark.createDataFrame([profile("ann", model_version="m")], USER_PROFILES.schema)
+    rows = store.spark.createDataFrame(
+        [profile_row("ann", model_version="m")], USER_PROFILES.schema
+    )
     store.replace(USER_PROFILES, rows)
     with pytest.raises(InputError, match="learned of profiles by .*, but user_profiles are by m,"):
         recommend_items.run(store, settings, None)
@@ -124,14 +126,14 @@ def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recomm
 def test_ways_of_recommending_are_measured_beside_each_other(shop, tmp_path):
     store, settings = shop
     small = {
-        "evaluate.report": str(tmp_path), "evaluate.ways.sasrec.epochs": 1,
-        "evaluate.ways.als.rank": 4, "evaluate.ways.als.iterations": 2,
+        "evaluate.report": str(tmp_path), "evaluate.methods.sasrec.epochs": 1,
+        "evaluate.methods.als.rank": 4, "evaluate.methods.als.iterations": 2,
     }  # fmt: skip
     evaluate_recommendations.run(store, with_values(settings, small), None)
     report = json.loads((tmp_path / "recommendations.json").read_text())
-    assert set(report["ways"]) == set(settings.evaluate.chosen)
-    assert report["ways"]["item_knn"]["1"]["ndcg"] > report["ways"]["popularity"]["1"]["ndcg"]
-    for way in report["ways"].values():
+    assert set(report["methods"]) == set(settings.evaluate.chosen)
+    assert report["methods"]["item_knn"]["1"]["ndcg"] > report["methods"]["popularity"]["1"]["ndcg"]
+    for way in report["methods"].values():
         assert 0 <= way["1"]["ndcg"] <= way["1"]["hit_rate"] <= 1
 
 
@@ -155,14 +157,14 @@ def test_stages_go_on_after_a_failure_and_a_training_from_its_last_checkpoint(
     def fail(*_: object) -> None:
         raise InputError("the disk is full")
 
-    def progress(fingerprint: str = "x") -> Progress:
-        return Progress(settings.paths.work, fingerprint)
+    def progress(fingerprint: str = "x") -> RunState:
+        return RunState(settings.paths.work, fingerprint)
 
     stages = [("build_examples", work, None), ("train_model", work, None)]
     with pytest.raises(InputError, match="the disk is full"):
         run_stages(None, settings, progress(), [stages[0], ("train_model", fail, None)])
     assert (progress().done, progress("other settings").done) == (["build_examples"], [])
-    monkeypatch.setattr(train_model, "has_begun", lambda given: given is settings)
+    monkeypatch.setattr(train_model, "can_resume", lambda given: given is settings)
     run_stages(None, settings, progress(), stages)
     assert done == ["begun", "resumed"]
     assert capsys.readouterr().out.count("done before, skipped") == 1

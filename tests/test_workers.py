@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import gc, importlib, os, sys, zipfile
-from profile_lib.workers import settle
+from profile_lib.workers import freeze_loaded_modules
 
 def add(name):
     path = f"{os.getcwd()}/{name}.zip"
@@ -16,7 +16,7 @@ def add(name):
     return importlib.import_module(name).told, path
 
 word, path = add("before")
-settle()
+freeze_loaded_modules()
 print(gc.get_freeze_count() > 1000)
 listing = sys.path_importer_cache[path]._files
 importlib.invalidate_caches()

@@ -29,7 +29,7 @@ from profile_lib.tables import (
     optional,
     required,
 )
-from profile_lib.training.plan import Plan
+from profile_lib.training.plan import TrainingPlan
 
 CONF = Path(__file__).parents[1] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
@@ -41,7 +41,7 @@ NOTES = Table(
     "notes",
     "A number a user",
     key=("user_id",),
-    rebuild="write them anew",
+    rebuild_instructions="write them anew",
     partition_by=("user_bucket",),
     change_feed=True,
     deletion_vectors=True,
@@ -194,22 +194,22 @@ def tiny_spec(**changes: Any) -> ModelSpec:
     return spec.model_copy(update=changes)
 
 
-def tiny_plan(**changes: Any) -> Plan:
+def tiny_plan(**changes: Any) -> TrainingPlan:
     """A training of an epoch."""
     given: dict[str, Any] = {
         "seed": 1, "epochs": 1, "numeric_epochs": 0, "batch_size": 4, "numeric_batch_size": 4,
         "encoder_lr": 1e-3, "head_lr": 1e-2, "numbers_lr": 0.0, "weight_decay": 0.0,
-        "warmup_share": 0.1, "max_grad_norm": 1.0, "negatives_kept": 1.0, "progress_steps": 2,
+        "warmup_share": 0.1, "max_grad_norm": 1.0, "negative_downsampling_rate": 1.0, "progress_steps": 2,
     }  # fmt: skip
-    return Plan(**given | changes)
+    return TrainingPlan(**given | changes)
 
 
-def curve_of(model: Path) -> list[float]:
+def read_loss_curve(model: Path) -> list[float]:
     """The loss of each step of a model's training."""
     return json.loads((model / "training.json").read_text(encoding="utf-8"))["curve"]
 
 
-def profile(user_id: str, **told: Any) -> tuple[Any, ...]:
+def profile_row(user_id: str, **told: Any) -> tuple[Any, ...]:
     """A row of user_profiles: what is told, and nothing in every other required column."""
     nothing = {
         T.StringType: "", T.IntegerType: 0, T.LongType: 0, T.DoubleType: 0.0,
@@ -217,4 +217,4 @@ def profile(user_id: str, **told: Any) -> tuple[Any, ...]:
     }  # fmt: skip
     values = {c.name: nothing[type(c.type)] for c in USER_PROFILES.columns if c.required}
     values |= {"user_id": user_id, **told}
-    return tuple(values.get(name) for name in USER_PROFILES.names())
+    return tuple(values.get(name) for name in USER_PROFILES.column_names())

@@ -8,22 +8,24 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 
-BLOCK = 64  # bytes of a SHA-256 block
+SHA256_BLOCK_BYTES = 64  # bytes of a SHA-256 block
 
 
-def pseudonym(raw_id: Column, key: bytes) -> Column:
+def pseudonymise(raw_id: Column, key: bytes) -> Column:
     """HMAC-SHA-256 of an id's UTF-8 bytes, in hex; null for null. The JVM computes it.
 
-    >>> spark.range(1).select(pseudonym(F.lit("ann"), b"key")).first()[0][:16]
+    >>> spark.range(1).select(pseudonymise(F.lit("ann"), b"key")).first()[0][:16]
     '9d77c3180ff81edf'
     """
-    block = (hashlib.sha256(key).digest() if len(key) > BLOCK else key).ljust(BLOCK, b"\0")
+    block = (hashlib.sha256(key).digest() if len(key) > SHA256_BLOCK_BYTES else key).ljust(
+        SHA256_BLOCK_BYTES, b"\0"
+    )
     inner, outer = (F.lit(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
     digest = F.unhex(F.sha2(F.concat(inner, F.encode(raw_id, "UTF-8")), 256))
     return F.sha2(F.concat(outer, digest), 256)
 
 
-def event_id(mapped: DataFrame, source: str) -> Column:
+def build_event_id(mapped: DataFrame, source: str) -> Column:
     """What the source gives, else a hash of the mapped row."""
     parts = [F.coalesce(F.col(c).cast("string"), F.lit("\0")) for c in sorted(mapped.columns)]
     hashed = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
@@ -32,12 +34,14 @@ def event_id(mapped: DataFrame, source: str) -> Column:
     return F.coalesce(F.col("event_id").cast("string"), hashed)
 
 
-def pseudonym_key(given: str | None, variable: str, environment: Mapping[str, str]) -> bytes:
+def read_pseudonym_key(
+    configured: str | None, variable: str, environment: Mapping[str, str]
+) -> bytes:
     """The key from the settings where they give one, else from an environment variable.
 
     Raises InputError where there is none, so that nothing is read without one.
     """
-    key = given if given is not None else environment.get(variable)
+    key = configured if configured is not None else environment.get(variable)
     if not key:
         raise InputError(
             f"ingest.pseudonym_key_env: the environment variable {variable} is not set; "

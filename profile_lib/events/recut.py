@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from profile_lib.tables import SESSIONS
 
 
-def touched_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
+def find_affected_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
     """user_id, from_ts, to_ts: the time in which each user's arrivals can change a session."""
     return arrived.groupBy("user_id").agg(
         (F.min("event_ts") - F.lit(gap)).alias("from_ts"),
@@ -20,15 +20,15 @@ def touched_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
     )
 
 
-def touched_sessions(sessions: DataFrame, spans: DataFrame) -> DataFrame:
+def find_affected_sessions(sessions: DataFrame, spans: DataFrame) -> DataFrame:
     """The sessions, with their key columns and bounds, that reach into their user's span."""
     near = sessions.join(spans, "user_id").where("end_ts >= from_ts AND start_ts <= to_ts")
     return near.select("session_id", "session_date", "user_id", "start_ts", "end_ts")
 
 
-def widen_spans(spans: DataFrame, touched: DataFrame) -> DataFrame:
+def widen_spans(spans: DataFrame, affected: DataFrame) -> DataFrame:
     """The spans, out to the ends of the sessions that reach into them: what is to be read again."""
-    bounds = touched.groupBy("user_id").agg(
+    bounds = affected.groupBy("user_id").agg(
         F.min("start_ts").alias("first_ts"), F.max("end_ts").alias("last_ts")
     )
     return spans.join(bounds, "user_id", "left").select(
@@ -38,14 +38,14 @@ def widen_spans(spans: DataFrame, touched: DataFrame) -> DataFrame:
     )
 
 
-def events_within(events: DataFrame, spans: DataFrame) -> DataFrame:
+def select_events_in_spans(events: DataFrame, spans: DataFrame) -> DataFrame:
     """The events that lie in their user's span."""
     inside = events.join(spans, "user_id").where("event_ts BETWEEN from_ts AND to_ts")
     return inside.drop("from_ts", "to_ts")
 
 
-def session_changes(recut: DataFrame, touched: DataFrame) -> DataFrame:
+def diff_sessions(rebuilt: DataFrame, affected: DataFrame) -> DataFrame:
     """The sessions cut anew, and with `is_deleted` those that stood and are no more."""
-    before = touched.select("session_id", "session_date", F.lit(True).alias("stood"))
-    both = recut.join(before, ["session_id", "session_date"], "full_outer")
-    return both.select(*SESSIONS.names(), F.col("user_id").isNull().alias("is_deleted"))
+    before = affected.select("session_id", "session_date", F.lit(True).alias("existed"))
+    both = rebuilt.join(before, ["session_id", "session_date"], "full_outer")
+    return both.select(*SESSIONS.column_names(), F.col("user_id").isNull().alias("is_deleted"))

@@ -16,34 +16,36 @@ from pyspark.sql import functions as F
 
 from profile_lib.segments import (
     Flags,
+    GroupedRows,
     Longs,
-    Segments,
-    as_lists,
-    changes,
-    codes_of,
-    in_order,
-    is_known,
-    starts_session,
-    whole_groups,
+    complete_groups,
+    dictionary_codes,
+    differs_from_previous,
+    is_not_null,
+    is_session_start,
+    sort_by_group_and_time,
+    to_list_array,
 )
 from profile_lib.tables import EVENT_TYPES, SESSIONS
 
-FIRST_KNOWN = ("channel", "device", "region")  # taken from the first event that has one
-KINDS = pa.array(EVENT_TYPES, pa.string())
+FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # taken from the first event that has one
+EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 
 
 def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
     """One row a session, as the table `sessions` declares it; one shuffle, by user."""
-    limit = int(gap / timedelta(microseconds=1))
+    max_gap_micros = int(gap / timedelta(microseconds=1))
 
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return session_batches(batches, limit)
+        return cut_session_batches(batches, max_gap_micros)
 
-    together = narrow(events).repartition("user_key").sortWithinPartitions("user_key")
+    together = (
+        select_session_columns(events).repartition("user_key").sortWithinPartitions("user_key")
+    )
     return together.mapInArrow(cut, SESSIONS.schema)
 
 
-def narrow(events: DataFrame) -> DataFrame:
+def select_session_columns(events: DataFrame) -> DataFrame:
     """What a session needs of its events, as small as it gets before it is moved."""
     kind = F.coalesce(*(F.when(F.col("event_type") == k, n) for n, k in enumerate(EVENT_TYPES)))
     value = F.col("price") * F.coalesce("quantity", F.lit(1))
@@ -51,69 +53,82 @@ def narrow(events: DataFrame) -> DataFrame:
         F.xxhash64("user_id").alias("user_key"),  # a long: it is sorted without a comparison
         "user_id",
         "event_id",
-        F.unix_micros("event_ts").alias("micros"),
-        kind.cast("byte").alias("kind"),
+        F.unix_micros("event_ts").alias("event_micros"),
+        kind.cast("byte").alias("event_type_code"),
         # 64 bits tell the items of one session apart
         F.when(F.col("item_id").isNotNull(), F.xxhash64("item_id")).alias("item"),
         F.when(F.col("event_type") == "click", F.col("position")).alias("position"),
-        F.col("dwell_seconds").cast("double").alias("dwell"),
+        F.col("dwell_seconds").cast("double").alias("dwell_seconds"),
         F.when(F.col("event_type") == "purchase", value).alias("value"),
-        *FIRST_KNOWN,
+        *FIRST_NON_NULL_COLUMNS,
     )
 
 
-def session_batches(batches: Iterable[pa.RecordBatch], limit: int) -> Iterator[pa.RecordBatch]:
+def cut_session_batches(
+    batches: Iterable[pa.RecordBatch], max_gap_micros: int
+) -> Iterator[pa.RecordBatch]:
     """Sessions of events that come sorted by user_key; a batch's last user waits for the next."""
-    for events in whole_groups(batches, "user_key"):
-        yield cut_sessions(events, limit)
+    for events in complete_groups(batches, "user_key"):
+        yield cut_sessions(events, max_gap_micros)
 
 
-def cut_sessions(events: pa.RecordBatch, limit: int) -> pa.RecordBatch:
+def cut_sessions(events: pa.RecordBatch, max_gap_micros: int) -> pa.RecordBatch:
     """The sessions of some users' events, which may come in any order."""
-    user, _ = codes_of(events["user_id"])
-    micros = events["micros"].to_numpy()
-    order = in_order(user, micros, events["event_id"])
-    starts = starts_session(micros[order], changes(user[order]), limit)
-    sessions = Segments(np.cumsum(starts) - 1, int(starts.sum()))
-    return _sessions(pc.take(events, pa.array(order)), sessions)
+    user, _ = dictionary_codes(events["user_id"])
+    micros = events["event_micros"].to_numpy()
+    order = sort_by_group_and_time(user, micros, events["event_id"])
+    starts = is_session_start(micros[order], differs_from_previous(user[order]), max_gap_micros)
+    sessions = GroupedRows(np.cumsum(starts) - 1, int(starts.sum()))
+    return _build_rows(pc.take(events, pa.array(order)), sessions)
 
 
-def _sessions(events: pa.RecordBatch, sessions: Segments) -> pa.RecordBatch:
+def _build_rows(events: pa.RecordBatch, sessions: GroupedRows) -> pa.RecordBatch:
     """One row a session."""
-    micros, kind = events["micros"].to_numpy(), events["kind"].to_numpy().astype(np.int64)
-    start = pa.array(micros[sessions.first], pa.timestamp("us", "UTC"))
-    user = events["user_id"].take(pa.array(sessions.first))
-    counts = sessions.tally(kind, len(KINDS))
+    micros, kind = (
+        events["event_micros"].to_numpy(),
+        events["event_type_code"].to_numpy().astype(np.int64),
+    )
+    start = pa.array(micros[sessions.start_rows], pa.timestamp("us", "UTC"))
+    user = events["user_id"].take(pa.array(sessions.start_rows))
+    counts = sessions.count_by_code(kind, len(EVENT_TYPE_NAMES))
     columns = {
         "session_id": pc.binary_join_element_wise(user, start.cast("int64").cast("string"), "-"),
         "user_id": user,
         "session_date": start.cast("date32"),
         "start_ts": start,
-        "end_ts": pa.array(micros[sessions.end - 1], pa.timestamp("us", "UTC")),
-        "n_events": pa.array(sessions.end - sessions.first),
+        "end_ts": pa.array(micros[sessions.end_rows - 1], pa.timestamp("us", "UTC")),
+        "n_events": pa.array(sessions.end_rows - sessions.start_rows),
         **{f"n_{k}": pa.array(c) for k, c in zip(EVENT_TYPES, counts, strict=True)},
-        "n_items": pa.array(_items(events, sessions)),
-        "dwell_seconds": pa.array(sessions.total(events["dwell"].fill_null(0.0).to_numpy())),
-        "click_positions": _lists(events["position"], sessions, is_known(events["position"])),
-        "path": _lists(KINDS.take(pa.array(kind)), sessions, changes(kind, sessions.of)),
-        "order_value": pa.array(sessions.total(events["value"].fill_null(0.0).to_numpy())),
-        **{name: _first_known(events[name], sessions) for name in FIRST_KNOWN},
+        "n_items": pa.array(_count_items(events, sessions)),
+        "dwell_seconds": pa.array(sessions.sum(events["dwell_seconds"].fill_null(0.0).to_numpy())),
+        "click_positions": _collect_lists(
+            events["position"], sessions, is_not_null(events["position"])
+        ),
+        "path": _collect_lists(
+            EVENT_TYPE_NAMES.take(pa.array(kind)),
+            sessions,
+            differs_from_previous(kind, sessions.group_ids),
+        ),
+        "order_value": pa.array(sessions.sum(events["value"].fill_null(0.0).to_numpy())),
+        **{name: _first_non_null(events[name], sessions) for name in FIRST_NON_NULL_COLUMNS},
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
-def _items(events: pa.RecordBatch, sessions: Segments) -> Longs:
+def _count_items(events: pa.RecordBatch, sessions: GroupedRows) -> Longs:
     """How many different items each session has."""
-    rows = np.flatnonzero(is_known(events["item"]))
-    item, of = events["item"].fill_null(0).to_numpy()[rows], sessions.of[rows]
+    rows = np.flatnonzero(is_not_null(events["item"]))
+    item, of = events["item"].fill_null(0).to_numpy()[rows], sessions.group_ids[rows]
     order = np.lexsort((item, of))
-    return np.bincount(of[order][changes(item[order], of[order])], minlength=sessions.n)
+    return np.bincount(
+        of[order][differs_from_previous(item[order], of[order])], minlength=sessions.n_groups
+    )
 
 
-def _lists(values: pa.Array, sessions: Segments, where: Flags) -> pa.ListArray:
-    return as_lists(sessions.count(where), values.filter(pa.array(where)))
+def _collect_lists(values: pa.Array, sessions: GroupedRows, mask: Flags) -> pa.ListArray:
+    return to_list_array(sessions.count(mask), values.filter(pa.array(mask)))
 
 
-def _first_known(values: pa.Array, sessions: Segments) -> pa.Array:
-    found = sessions.first_where(is_known(values))
+def _first_non_null(values: pa.Array, sessions: GroupedRows) -> pa.Array:
+    found = sessions.first_true(is_not_null(values))
     return values.take(pa.array(found, mask=found < 0))

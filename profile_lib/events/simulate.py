@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.events.shop.dirt import add_dirt
-from profile_lib.events.shop.rows import BRANDS, ROW_SCHEMA, Shop, row_batches
+from profile_lib.events.shop.rows import BRANDS, ROW_SCHEMA, Shop, make_row_batches
 from profile_lib.events.shop.words import AGE_BANDS, CATEGORIES, GENDERS, REGIONS
 
 RAW_COLUMNS = (
@@ -22,7 +22,7 @@ RAW_COLUMNS = (
     "quantity", "query", "page", "review", "stars", "seconds", "rank", "visit", "order", "channel",
     "device", "region",
 )  # fmt: skip
-USERS_A_PARTITION = 20_000
+USERS_PER_PARTITION = 20_000
 PEOPLE_SCHEMA = (
     "user long, is_bot boolean, drifts boolean, age_band string, gender string, region string, "
     "is_declared boolean, first_top_category string, top_category string, "
@@ -36,46 +36,50 @@ def simulate_events(
     """Raw events: RAW_COLUMNS as strings, and the column `dirt` that says what is wrong."""
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
-        return row_batches(shop, batches)
+        return make_row_batches(shop, batches)
 
-    made = _numbers(spark, shop).mapInArrow(rows, ROW_SCHEMA).withColumn("uid", _uid())
-    visit = F.concat_ws("-", F.substring("uid", 2, 12), "number")
+    made = _user_numbers(spark, shop).mapInArrow(rows, ROW_SCHEMA).withColumn("uid", _raw_user_id())
+    visit = F.concat_ws("-", F.substring("uid", 2, 12), "visit_number")
     begins = F.unix_millis(F.lit(f"{first_day} 00:00:00").cast("timestamp"))
     named = made.withColumns(
         {
             "event_id": F.concat(F.lit("e"), visit, F.lit("-"), F.col("step")),
             "visit": F.concat(F.lit("v"), visit),
             "order": F.when(F.col("action") == "purchase", F.concat(F.lit("o"), visit)),
-            "happened": F.timestamp_millis(begins + F.col("milliseconds")),
+            "event_time": F.timestamp_millis(begins + F.col("milliseconds")),
             "price": F.col("price").cast("string"),
             "stars": F.col("stars").cast("string"),
         }
     )
-    dirty = add_dirt(named.withColumn("time", _iso("happened")), dirt_share, shop.seed)
-    told = dirty.withColumn("received", _iso("received"))
+    dirty = add_dirt(named.withColumn("time", _to_iso("event_time")), dirt_share, shop.seed)
+    told = dirty.withColumn("received", _to_iso("received"))
     return told.select(*(F.col(c).cast("string") for c in RAW_COLUMNS), "dirt")
 
 
 def simulate_users(spark: SparkSession, shop: Shop) -> DataFrame:
     """Raw users: what those who told the shop about themselves told it."""
-    declared = true_users(spark, shop).where("is_declared AND NOT is_bot")
+    declared = build_user_truth(spark, shop).where("is_declared AND NOT is_bot")
     return declared.select("uid", "age_band", "gender", "region")
 
 
-def true_users(spark: SparkSession, shop: Shop) -> DataFrame:
+def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
     """Who every user is: uid, interests by category after any drift, age, gender, bot or not."""
 
-    def tell(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
+    def make_people_frames(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
         for frame in frames:
-            yield _people_frame(shop, frame["id"].to_numpy())
+            yield _make_people_frame(shop, frame["id"].to_numpy())
 
-    people = _numbers(spark, shop).mapInPandas(tell, PEOPLE_SCHEMA).withColumn("uid", _uid())
+    people = (
+        _user_numbers(spark, shop)
+        .mapInPandas(make_people_frames, PEOPLE_SCHEMA)
+        .withColumn("uid", _raw_user_id())
+    )
     return people.drop("user")
 
 
-def true_items(spark: SparkSession, shop: Shop) -> DataFrame:
-    """The catalogue, most popular first within a category."""
-    made = shop.catalogue()
+def build_item_truth(spark: SparkSession, shop: Shop) -> DataFrame:
+    """The catalog, most popular first within a category."""
+    made = shop.catalog()
     return spark.createDataFrame(
         pd.DataFrame(
             {
@@ -92,7 +96,7 @@ def true_items(spark: SparkSession, shop: Shop) -> DataFrame:
     )
 
 
-def _people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
+def _make_people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
     people = shop.people(numbers)
     categories = np.array(CATEGORIES)
     return pd.DataFrame(
@@ -104,8 +108,8 @@ def _people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
             "gender": np.array(GENDERS)[people.gender],
             "region": np.array(REGIONS)[people.region],
             "is_declared": people.is_declared,
-            "first_top_category": categories[people.top[:, 0]],
-            "top_category": categories[people.top[:, 1]],
+            "first_top_category": categories[people.top_categories[:, 0]],
+            "top_category": categories[people.top_categories[:, 1]],
             "interests": list(people.interests[:, 1]),
             "wealth": people.wealth,
             "eagerness": people.eagerness,
@@ -113,15 +117,15 @@ def _people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _numbers(spark: SparkSession, shop: Shop) -> DataFrame:
-    enough = -(-shop.n_users // USERS_A_PARTITION)
+def _user_numbers(spark: SparkSession, shop: Shop) -> DataFrame:
+    enough = -(-shop.n_users // USERS_PER_PARTITION)
     partitions = max(enough, spark.sparkContext.defaultParallelism)
     return spark.range(0, shop.n_users, numPartitions=partitions)
 
 
-def _uid() -> Column:
+def _raw_user_id() -> Column:
     return F.expr("concat('u', repeat('0', 6 - length(cast(user AS string))), user)")
 
 
-def _iso(name: str) -> Column:
+def _to_iso(name: str) -> Column:
     return F.date_format(name, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")

@@ -14,11 +14,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.streaming import DataStreamReader
 
-from profile_lib.errors import InputError, wrong_keys
+from profile_lib.errors import InputError, describe_invalid_keys
 
 Reader = TypeVar("Reader", DataFrameReader, DataStreamReader)
-CORRUPT = "_corrupt_record"
-UNREADABLE = {  # what the JVM says → what it means
+CORRUPT_RECORD = "_corrupt_record"
+READ_ERROR_MEANINGS = {  # what the JVM says → what it means
     "EOFException": "the file ends too early: it was cut off while it was written or copied",
     "Unexpected end of": "the file ends too early: it was cut off while it was written or copied",
     "not a gzip file": "the name says gzip, the content is not",
@@ -30,27 +30,29 @@ UNREADABLE = {  # what the JVM says → what it means
 }
 
 
-class _Part(BaseModel):
+class _MappingPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Input(_Part):
+class InputSpec(_MappingPart):
     """A file, folder or glob of one format."""
 
     format: Literal["csv", "jsonl", "parquet", "delta"]
     where: str | None = None  # rows that are no events of ours: left out on purpose
-    columns: dict[str, str] | None = None  # of nested JSON lines: name → type, instead of a look
+    column_types: dict[str, str] | None = (
+        None  # of nested JSON lines: name → type, instead of a look
+    )
 
 
-class Lookup(_Part):
+class Lookup(_MappingPart):
     """An input whose columns are joined to the events."""
 
     input: str
-    by: list[str]
+    join_keys: list[str]
     columns: list[str]
 
 
-class Items(_Part):
+class ItemColumns(_MappingPart):
     """A catalogue that the source gives: columns as SQL over the input."""
 
     input: str
@@ -61,7 +63,7 @@ class Items(_Part):
     price: str | None = None
 
 
-class Users(_Part):
+class UserColumns(_MappingPart):
     """What the source declares of users: columns as SQL over the input."""
 
     input: str
@@ -72,16 +74,16 @@ class Users(_Part):
     attributes: dict[str, str] = {}
 
 
-class SourceMapping(_Part):
+class SourceMapping(_MappingPart):
     """How a source's columns and words become the contract's."""
 
     name: str
-    inputs: dict[str, Input]
+    inputs: dict[str, InputSpec]
     lookups: list[Lookup] = []
     columns: dict[str, str]  # contract column, title, category or brand → SQL over the source
-    kinds: dict[str, str | None]  # the source's word → ours; null: left out on purpose
-    items: Items | None = None  # absent: derived from the events
-    users: Users | None = None
+    event_types: dict[str, str | None]  # the source's word → ours; null: left out on purpose
+    items: ItemColumns | None = None  # absent: derived from the events
+    users: UserColumns | None = None
 
 
 def read_mapping(path: str) -> SourceMapping:
@@ -93,36 +95,36 @@ def read_mapping(path: str) -> SourceMapping:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {error}") from error
     except ValidationError as error:
-        raise InputError(f"{path}: {wrong_keys(error)}") from error
+        raise InputError(f"{path}: {describe_invalid_keys(error)}") from error
 
 
 def read_input(spark: SparkSession, mapping: SourceMapping, name: str, path: str) -> DataFrame:
     """One input as it is: text columns from CSV and JSON lines, typed ones from the others."""
-    given = mapping.inputs[name]
+    spec = mapping.inputs[name]
     reader = spark.read
-    if given.format == "jsonl" and given.columns:
-        reader = reader.schema(_declared(given.columns))
-    with readable(f"{mapping.name}.{name}", path):
-        frame = _reader(reader, given).load(path)
-        if given.format == "jsonl" and set(frame.columns) == {CORRUPT}:
+    if spec.format == "jsonl" and spec.column_types:
+        reader = reader.schema(_schema_ddl(spec.column_types))
+    with explain_read_errors(f"{mapping.name}.{name}", path):
+        frame = _configure_reader(reader, spec).load(path)
+        if spec.format == "jsonl" and set(frame.columns) == {CORRUPT_RECORD}:
             raise InputError(f"{path}: no line is JSON; the mapping says {name} is JSON lines")
-        return _wanted(frame, given)
+        return _filter_rows(frame, spec)
 
 
-def _wanted(frame: DataFrame, given: Input) -> DataFrame:
-    return frame if given.where is None else frame.where(given.where)
+def _filter_rows(frame: DataFrame, spec: InputSpec) -> DataFrame:
+    return frame if spec.where is None else frame.where(spec.where)
 
 
-def _reader(reader: Reader, given: Input) -> Reader:
-    if given.format == "jsonl":
+def _configure_reader(reader: Reader, spec: InputSpec) -> Reader:
+    if spec.format == "jsonl":
         reader = reader.option("primitivesAsString", True)
-    if given.format == "csv":
+    if spec.format == "csv":
         reader = reader.option("header", True).option("escape", '"')
-    return reader.format({"jsonl": "json"}.get(given.format, given.format))
+    return reader.format({"jsonl": "json"}.get(spec.format, spec.format))
 
 
-def _declared(columns: Mapping[str, str]) -> str:
-    fields = {**columns, CORRUPT: "string"}
+def _schema_ddl(columns: Mapping[str, str]) -> str:
+    fields = {**columns, CORRUPT_RECORD: "string"}
     return ", ".join(f"`{n}` {t}" for n, t in fields.items())
 
 
@@ -134,21 +136,23 @@ def stream_input(
 
     Raises InputError where the values' columns are not given by the mapping.
     """
-    given = mapping.inputs["events"]
+    spec = mapping.inputs["events"]
     if kafka is None:
         schema = read_input(spark, mapping, "events", path).schema
-        if given.format == "jsonl" and CORRUPT not in schema.names:
-            schema = T.StructType([*schema, T.StructField(CORRUPT, T.StringType())])
-        return _wanted(_reader(spark.readStream.schema(schema), given).load(path), given)
-    if not given.columns:
+        if spec.format == "jsonl" and CORRUPT_RECORD not in schema.names:
+            schema = T.StructType([*schema, T.StructField(CORRUPT_RECORD, T.StringType())])
+        return _filter_rows(
+            _configure_reader(spark.readStream.schema(schema), spec).load(path), spec
+        )
+    if not spec.column_types:
         raise InputError(
-            f"{mapping.name}.inputs.events: no columns; the values of a Kafka topic are read by "
-            "those that the mapping gives: columns: {name: type}"
+            f"{mapping.name}.inputs.events: no column_types; the values of a Kafka topic are read by "
+            "those that the mapping gives: column_types: {name: type}"
         )
     messages = spark.readStream.format("kafka").options(**kafka).load()
-    options = {"columnNameOfCorruptRecord": CORRUPT}
-    value = F.from_json(F.col("value").cast("string"), _declared(given.columns), options)
-    return _wanted(messages.select(value.alias("value")).select("value.*"), given)
+    options = {"columnNameOfCorruptRecord": CORRUPT_RECORD}
+    value = F.from_json(F.col("value").cast("string"), _schema_ddl(spec.column_types), options)
+    return _filter_rows(messages.select(value.alias("value")).select("value.*"), spec)
 
 
 def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
@@ -161,13 +165,15 @@ def map_events(frame: DataFrame, mapping: SourceMapping, paths: Mapping[str, str
     spark = frame.sparkSession
     for lookup in mapping.lookups:
         other = read_input(spark, mapping, lookup.input, paths[lookup.input])
-        check_columns(other, [*lookup.by, *lookup.columns], mapping.name, lookup.input)
-        wanted = other.select(*lookup.by, *lookup.columns).dropDuplicates(lookup.by)
-        frame = frame.join(wanted, lookup.by, "left")
-    return select(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
+        check_columns(other, [*lookup.join_keys, *lookup.columns], mapping.name, lookup.input)
+        wanted = other.select(*lookup.join_keys, *lookup.columns).dropDuplicates(lookup.join_keys)
+        frame = frame.join(wanted, lookup.join_keys, "left")
+    return select_columns(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
 
 
-def select(frame: DataFrame, columns: Mapping[str, str], where: str, path: str) -> DataFrame:
+def select_columns(
+    frame: DataFrame, columns: Mapping[str, str], label: str, path: str
+) -> DataFrame:
     """`frame` as the given columns; each expression is checked by itself, to name the wrong one.
 
     Raises InputError that names the column, what it asks for and what the file has.
@@ -178,17 +184,17 @@ def select(frame: DataFrame, columns: Mapping[str, str], where: str, path: str) 
         except AnalysisException as error:
             if error.getErrorClass() is None:
                 raise
-            has = ", ".join(c for c in frame.columns if c != CORRUPT)
+            has = ", ".join(c for c in frame.columns if c != CORRUPT_RECORD)
             reason = str(error).splitlines()[0].split(" SQLSTATE")[0]
-            raise InputError(f"{where}.{name}: {reason} {path} has: {has}") from error
+            raise InputError(f"{label}.{name}: {reason} {path} has: {has}") from error
     return frame.select(*[F.expr(e).alias(n) for n, e in columns.items()])
 
 
-def check_columns(frame: DataFrame, wanted: list[str], source: str, name: str) -> None:
+def check_columns(frame: DataFrame, required: list[str], source: str, input_name: str) -> None:
     """Raise InputError that names the columns a lookup's input lacks."""
-    if missing := [c for c in wanted if c not in frame.columns]:
+    if missing := [c for c in required if c not in frame.columns]:
         raise InputError(
-            f"{source}.lookups.{name}: no columns {', '.join(missing)}; "
+            f"{source}.lookups.{input_name}: no columns {', '.join(missing)}; "
             f"it has: {', '.join(frame.columns)}"
         )
 
@@ -204,15 +210,17 @@ def check_paths(mapping: SourceMapping, paths: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def readable(what: str, path: str) -> Iterator[None]:
+def explain_read_errors(label: str, path: str) -> Iterator[None]:
     """Turns the JVM's complaints about a file into one sentence; other errors pass as they are."""
     try:
         yield
     except (PySparkException, Py4JError) as error:
         text = str(error)
         if "PATH_NOT_FOUND" in text:
-            raise InputError(f"{what}: nothing at {path}; wanted a file, folder or glob") from error
-        for said, meaning in UNREADABLE.items():
+            raise InputError(
+                f"{label}: nothing at {path}; wanted a file, folder or glob"
+            ) from error
+        for said, meaning in READ_ERROR_MEANINGS.items():
             if said in text:
-                raise InputError(f"{what}: {path} cannot be read: {meaning}") from error
+                raise InputError(f"{label}: {path} cannot be read: {meaning}") from error
         raise

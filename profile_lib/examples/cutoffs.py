@@ -5,51 +5,51 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.timeline import begins_session, seconds_since_last
+from profile_lib.timeline import is_session_start, seconds_since_previous
 
-JUST_AFTER = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
+ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
 
 
 def choose_cutoffs(
     events: DataFrame,
     *,
     gap: timedelta,
-    per_session: int,
-    per_train_session: int,
+    cutoffs_per_session: int,
+    train_cutoffs_per_session: int,
     train_until: datetime,
     min_events: int,
     calendar_days: int | None,
-    first: datetime | None,
-    last: datetime | None,
+    first_cutoff: datetime | None,
+    last_cutoff: datetime | None,
     seed: int,
 ) -> DataFrame:
     """Cutoffs inside sessions and from a calendar, each (user_id, cutoff_ts) once.
 
-    Of every session of `min_events` events or more, `per_session` events are drawn by a seeded
-    hash, the cutoff falling just after each; `per_train_session` where it lies before
+    Of every session of `min_events` events or more, `cutoffs_per_session` events are drawn by a seeded
+    hash, the cutoff falling just after each; `train_cutoffs_per_session` where it lies before
     `train_until`, as a model may learn from many moments of a session but is asked at one. The
     calendar adds a cutoff every `calendar_days` at midnight, counted from the day after the first
-    event, for every user seen before it. Cutoffs outside `first` to `last` are left out.
+    event, for every user seen before it. Cutoffs outside `first_cutoff` to `last_cutoff` are left out.
     """
     is_train = F.col("event_ts") < F.lit(train_until)
-    most = F.when(is_train, per_train_session).otherwise(per_session)
-    cutoffs = _inside_sessions(events, gap, most, min_events, seed)
+    max_cutoffs = F.when(is_train, train_cutoffs_per_session).otherwise(cutoffs_per_session)
+    cutoffs = _inside_sessions(events, gap, max_cutoffs, min_events, seed)
     if calendar_days is not None:
         cutoffs = cutoffs.unionByName(_from_calendar(events, calendar_days))
-    if first is not None:
-        cutoffs = cutoffs.where(F.col("cutoff_ts") >= F.lit(first))
-    if last is not None:
-        cutoffs = cutoffs.where(F.col("cutoff_ts") <= F.lit(last))
+    if first_cutoff is not None:
+        cutoffs = cutoffs.where(F.col("cutoff_ts") >= F.lit(first_cutoff))
+    if last_cutoff is not None:
+        cutoffs = cutoffs.where(F.col("cutoff_ts") <= F.lit(last_cutoff))
     return cutoffs.distinct()
 
 
 def _inside_sessions(
-    events: DataFrame, gap: timedelta, most: Column, min_events: int, seed: int
+    events: DataFrame, gap: timedelta, max_cutoffs: Column, min_events: int, seed: int
 ) -> DataFrame:
     in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
     session = Window.partitionBy("user_id", "session_number")
     drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
-    starts = begins_session(seconds_since_last(in_time), gap)
+    starts = is_session_start(seconds_since_previous(in_time), gap)
     return (
         events.select("user_id", "event_ts", "event_id")
         .withColumn("starts", starts.cast("int"))
@@ -57,8 +57,8 @@ def _inside_sessions(
         .withColumn("n_events", F.count("*").over(session))
         .where(F.col("n_events") >= min_events)
         .withColumn("draw", F.row_number().over(drawn))
-        .where(F.col("draw") <= most)
-        .select("user_id", (F.col("event_ts") + F.expr(JUST_AFTER)).alias("cutoff_ts"))
+        .where(F.col("draw") <= max_cutoffs)
+        .select("user_id", (F.col("event_ts") + F.expr(ONE_MICROSECOND)).alias("cutoff_ts"))
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.spark import draw
+from profile_lib.spark import hash_uniform
 
 
 def split_by_time(
@@ -29,15 +29,15 @@ def split_by_time(
     return cutoffs.withColumn("split", split).where(F.col("split").isNotNull())
 
 
-def sample_negatives(examples: DataFrame, kept: float, seed: int) -> DataFrame:
-    """Keep the share `kept` of the training examples that buy nothing, by a seeded hash.
+def sample_negatives(examples: DataFrame, rate: float, seed: int) -> DataFrame:
+    """Keep the share `rate` of the training examples that buy nothing, by a seeded hash.
 
     `sampling_weight` is 1 / probability of being kept, so that weighted means stay those of all.
     """
     is_sampled = (F.col("split") == "train") & (F.col("buys") == 0)
-    is_drawn = draw(F.lit(seed), "user_id", "cutoff_ts") < kept
+    is_drawn = hash_uniform(F.lit(seed), "user_id", "cutoff_ts") < rate
     return examples.where(~is_sampled | is_drawn).withColumn(
-        "sampling_weight", F.when(is_sampled, 1.0 / kept).otherwise(1.0)
+        "sampling_weight", F.when(is_sampled, 1.0 / rate).otherwise(1.0)
     )
 
 

@@ -12,23 +12,25 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from profile_lib.features.counts import count_events
-from profile_lib.features.habits import count_habits
+from profile_lib.features.counts import aggregate_events
+from profile_lib.features.habits import aggregate_contexts
 from profile_lib.features.interests import rank_interests
-from profile_lib.features.log import in_log
-from profile_lib.features.recent import last_events
-from profile_lib.features.seen import seen_items, summarise_items
-from profile_lib.features.told import tell
-from profile_lib.segments import whole_groups
+from profile_lib.features.log import build_event_log
+from profile_lib.features.recent import select_recent_events
+from profile_lib.features.seen import aggregate_items, find_interacted_items
+from profile_lib.features.told import project_events
+from profile_lib.segments import complete_groups
 from profile_lib.tables import BEHAVIOUR
-from profile_lib.workers import settle
+from profile_lib.workers import freeze_loaded_modules
 
-ROWS = 2**15  # computed at once: enough for array operations to pay, few enough for any worker
+BATCH_ROWS = (
+    2**15
+)  # computed at once: enough for array operations to pay, few enough for any worker
 MICROSECOND = timedelta(microseconds=1)
 
 
 def build_behaviour(
-    known: DataFrame,
+    events_as_of: DataFrame,
     items: DataFrame,
     *,
     gap: timedelta,
@@ -37,7 +39,7 @@ def build_behaviour(
     max_interests: int,
     max_recent: int,
 ) -> DataFrame:
-    """The table `behaviour` of what `known_events` found, one row a (user_id, cutoff_ts).
+    """The table `behaviour` of what `join_events_as_of` found, one row a (user_id, cutoff_ts).
 
     Interests halve every `half_life` and are as of the last event; `weights` says what one event
     of a kind counts for them. A row is a function of what was known at its pair and of the items
@@ -45,15 +47,17 @@ def build_behaviour(
     """
 
     def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        settle()
-        for rows in whole_groups(batches, "pair_key", ROWS):
-            yield behaviour_of(rows, gap, half_life, weights, max_interests, max_recent)
+        freeze_loaded_modules()
+        for rows in complete_groups(batches, "pair_key", BATCH_ROWS):
+            yield compute_behaviour(rows, gap, half_life, weights, max_interests, max_recent)
 
-    together = tell(known, items).repartition("pair_key").sortWithinPartitions("pair_key")
+    together = (
+        project_events(events_as_of, items).repartition("pair_key").sortWithinPartitions("pair_key")
+    )
     return together.mapInArrow(compute, BEHAVIOUR.schema)
 
 
-def behaviour_of(
+def compute_behaviour(
     rows: pa.RecordBatch,
     gap: timedelta,
     half_life: timedelta,
@@ -65,16 +69,16 @@ def behaviour_of(
 
     Raises ValueError where two pairs share a pair_key, which 64 bits all but rule out.
     """
-    log = in_log(rows, gap // MICROSECOND)
-    seen = seen_items(log)
+    log = build_event_log(rows, gap // MICROSECOND)
+    interacted_items = find_interacted_items(log)
     return _conformed(
         {
-            **log.identity(),
-            **count_events(log),
-            **summarise_items(seen),
-            **rank_interests(seen, weights, half_life // MICROSECOND, max_interests),
-            **count_habits(log),
-            "recent": last_events(log, max_recent),
+            **log.key_columns(),
+            **aggregate_events(log),
+            **aggregate_items(interacted_items),
+            **rank_interests(interacted_items, weights, half_life // MICROSECOND, max_interests),
+            **aggregate_contexts(log),
+            "recent": select_recent_events(log, max_recent),
         }
     )
 

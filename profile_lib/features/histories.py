@@ -6,21 +6,26 @@ Spark keeps each user's changes as the state of a stream; nothing reads the tabl
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import COLUMNS
+from profile_lib.features.known import EVENT_COLUMNS
 
-CHANGE = ("_commit_version", "is_there", *COLUMNS, "ingest_ts")  # in the order of time
+CHANGE_COLUMNS = (
+    "_commit_version",
+    "is_present",
+    *EVENT_COLUMNS,
+    "ingest_ts",
+)  # in the order of time
 
 
-def histories(feed: DataFrame) -> DataFrame:
+def collect_user_changes(feed: DataFrame) -> DataFrame:
     """(user_id, changes, events_version, changed_ts): of each user all that was ever changed.
 
     `events_version` and `changed_ts` tell the last commit that changed something of the user. A
     set: what a stream is given twice is there once.
     """
-    is_there = F.col("_change_type").isin("insert", "update_postimage")
-    change = F.struct(*[F.col(c) for c in CHANGE])
+    is_present = F.col("_change_type").isin("insert", "update_postimage")
+    change = F.struct(*[F.col(c) for c in CHANGE_COLUMNS])
     found = (
-        feed.withColumn("is_there", is_there)
+        feed.withColumn("is_present", is_present)
         .groupBy("user_id")
         .agg(
             F.collect_set(change).alias("changes"),
@@ -34,8 +39,8 @@ def histories(feed: DataFrame) -> DataFrame:
     return found.withColumn("user_id", F.concat("user_id", F.lit("")))
 
 
-def events_now(touched: DataFrame) -> DataFrame:
+def select_current_events(user_changes: DataFrame) -> DataFrame:
     """The events of users with their `changes`, each as its last change left it."""
-    changes = touched.select("user_id", F.explode("changes").alias("change"))
+    changes = user_changes.select("user_id", F.explode("changes").alias("change"))
     last = changes.groupBy("user_id", "change.event_id").agg(F.max("change").alias("change"))
-    return last.where("change.is_there").select("user_id", "change.*")
+    return last.where("change.is_present").select("user_id", "change.*")

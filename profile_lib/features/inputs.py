@@ -3,40 +3,50 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.habits import PLACES
-from profile_lib.features.text import behaviour_text
+from profile_lib.features.habits import ORIGIN_BY_COUNT_COLUMN
+from profile_lib.features.text import build_behaviour_text
 from profile_lib.tables import NUMERIC_FEATURES
 
 
-def model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
+def select_model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
     """What a model reads of each row of behaviour, and what tells its users apart in a report."""
-    return _placed(behaviour).select("user_id", "cutoff_ts", *_inputs(max_text_events))
+    return _add_top_origins(behaviour).select(
+        "user_id", "cutoff_ts", *_input_columns(max_text_events)
+    )
 
 
-def add_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
-    """`behaviour` with all that as a struct `awaits`, of type AWAITED."""
-    awaits = F.struct(*_inputs(max_text_events))
-    return _placed(behaviour).withColumn("awaits", awaits).drop(*PLACES.values())
+def add_pending_input(behaviour: DataFrame, max_text_events: int) -> DataFrame:
+    """`behaviour` with all that as a struct `pending_input`, of type PENDING_INPUT."""
+    pending_input = F.struct(*_input_columns(max_text_events))
+    return (
+        _add_top_origins(behaviour)
+        .withColumn("pending_input", pending_input)
+        .drop(*ORIGIN_BY_COUNT_COLUMN.values())
+    )
 
 
-def _placed(behaviour: DataFrame) -> DataFrame:
-    return behaviour.withColumns({name: _commonest(counts) for counts, name in PLACES.items()})
+def _add_top_origins(behaviour: DataFrame) -> DataFrame:
+    return behaviour.withColumns(
+        {name: _most_frequent_key(counts) for counts, name in ORIGIN_BY_COUNT_COLUMN.items()}
+    )
 
 
-def _inputs(max_text_events: int) -> list[Column]:
-    places = F.array(*PLACES.values())
-    depth = F.col("depth_since_purchase")
-    text = behaviour_text(F.col("recent"), F.col("categories"), places, depth, max_text_events)
+def _input_columns(max_text_events: int) -> list[Column]:
+    origins = F.array(*ORIGIN_BY_COUNT_COLUMN.values())
+    depth = F.col("funnel_depth_since_purchase")
+    text = build_behaviour_text(
+        F.col("recent"), F.col("categories"), origins, depth, max_text_events
+    )
     return [
         text.alias("text"),
-        numeric_vector().alias("numeric"),
+        build_numeric_vector().alias("numeric"),
         F.get("categories", F.lit(0))["name"].alias("top_category"),
         (F.col("n_sessions") > 1).alias("is_returning"),
-        *[F.col(name) for name in PLACES.values()],
+        *[F.col(name) for name in ORIGIN_BY_COUNT_COLUMN.values()],
     ]
 
 
-def _commonest(counts: str) -> Column:
+def _most_frequent_key(counts: str) -> Column:
     """The key of the largest count, the last by name among equal ones; null where there is none."""
     pairs = F.transform(
         F.map_entries(counts), lambda e: F.struct(e["value"].alias("n"), e["key"].alias("name"))
@@ -44,7 +54,7 @@ def _commonest(counts: str) -> Column:
     return F.array_max(pairs)["name"]
 
 
-def numeric_vector() -> Column:
+def build_numeric_vector() -> Column:
     """NUMERIC_FEATURES in their order as doubles, NaN where unknown."""
     # One expression parsed by the JVM: so many columns built one call at a time take half a second.
     known = [f"coalesce(CAST({c.name} AS DOUBLE), double('NaN'))" for c in NUMERIC_FEATURES]

@@ -9,120 +9,126 @@ import pyarrow.compute as pc
 
 from profile_lib.segments import (
     Flags,
+    GroupedRows,
     Longs,
     Numbers,
-    Segments,
-    changes,
-    codes_of,
-    in_order,
-    is_known,
-    starts_session,
+    dictionary_codes,
+    differs_from_previous,
+    is_not_null,
+    is_session_start,
+    sort_by_group_and_time,
 )
 from profile_lib.tables import EVENT_TYPES, WINDOWS
 
-MOMENT = pa.timestamp("us", "UTC")
-DAY = 86_400_000_000  # microseconds
+TIMESTAMP_TYPE = pa.timestamp("us", "UTC")
+DAY_MICROS = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)
-class Log:
+class EventLog:
     """All that is known at some pairs of user and cutoff, by pair, time and event_id.
 
-    `rows` are events as `told` makes them, `pairs` says of which pair each is; `asked` are the
-    words of their queries, `asked_by` the pair of each. Moments are in microseconds. A session
+    `rows` are events as `project_events` makes them, `pairs` says of which pair each is; `query_words` are the
+    words of their queries, `query_word_pairs` the pair of each. Moments are in microseconds. A session
     begins with an event that comes more than `gap` after the one before it; the last is under way.
     """
 
     rows: pa.RecordBatch
-    pairs: Segments
+    pairs: GroupedRows
     gap: int
-    asked: pa.RecordBatch
-    asked_by: Longs
+    query_words: pa.RecordBatch
+    query_word_pairs: Longs
 
-    def identity(self) -> dict[str, pa.Array]:
+    def key_columns(self) -> dict[str, pa.Array]:
         """user_id and cutoff_ts of each pair."""
-        users = self["user_id"].take(pa.array(self.pairs.first))
-        return {"user_id": users, "cutoff_ts": pa.array(self.cutoff).cast(MOMENT)}
+        users = self["user_id"].take(pa.array(self.pairs.start_rows))
+        return {"user_id": users, "cutoff_ts": pa.array(self.cutoff_micros).cast(TIMESTAMP_TYPE)}
 
     def __getitem__(self, name: str) -> pa.Array:
         return self.rows[name]
 
-    def number(self, name: str) -> Numbers:
+    def numbers_or_zero(self, name: str) -> Numbers:
         """A column of numbers, 0 where it is null."""
         return self[name].fill_null(0).to_numpy(zero_copy_only=False)
 
     def has(self, name: str) -> Flags:
         """True where a column is not null."""
-        return is_known(self[name])
+        return is_not_null(self[name])
 
     def is_kind(self, *kinds: str) -> Flags:
         """True for events of these kinds."""
         return np.isin(self.kind, [EVENT_TYPES.index(kind) for kind in kinds])
 
-    def beside(self, of_pairs: Numbers) -> Numbers:
+    def broadcast_to_rows(self, pair_values: Numbers) -> Numbers:
         """One value a pair, laid beside each of its rows."""
-        return of_pairs[self.pairs.of]
+        return pair_values[self.pairs.group_ids]
 
     @cached_property
     def micros(self) -> Longs:
         """When each event was."""
-        return self.number("micros")
+        return self.numbers_or_zero("micros")
 
     @cached_property
     def kind(self) -> Longs:
         """The place of each event's kind in EVENT_TYPES."""
-        return self.number("kind").astype(np.int64)
+        return self.numbers_or_zero("kind").astype(np.int64)
 
     @cached_property
-    def cutoff(self) -> Longs:
+    def cutoff_micros(self) -> Longs:
         """The cutoff of each pair."""
-        return self.number("cutoff")[self.pairs.first]
+        return self.numbers_or_zero("cutoff")[self.pairs.start_rows]
 
     @cached_property
-    def last(self) -> Longs:
+    def last_micros(self) -> Longs:
         """The last moment of each pair."""
-        return self.micros[self.pairs.end - 1]
+        return self.micros[self.pairs.end_rows - 1]
 
     @cached_property
-    def starts(self) -> Flags:
+    def session_starts(self) -> Flags:
         """True for events that begin a session."""
-        return starts_session(self.micros, changes(self.pairs.of), self.gap)
+        return is_session_start(self.micros, differs_from_previous(self.pairs.group_ids), self.gap)
 
     @cached_property
-    def session_start(self) -> Longs:
+    def session_start_micros(self) -> Longs:
         """When the session under way began, of each pair."""
-        return self.micros[self.pairs.last_where(self.starts)]
+        return self.micros[self.pairs.last_true(self.session_starts)]
 
     @cached_property
-    def within(self) -> dict[str, Flags]:
+    def in_window(self) -> dict[str, Flags]:
         """True for the events in each of WINDOWS."""
         since = {
-            window: self.session_start if days is None else self.cutoff - days * DAY
+            window: self.session_start_micros
+            if days is None
+            else self.cutoff_micros - days * DAY_MICROS
             for window, days in WINDOWS.items()
         }
-        return {window: self.micros >= self.beside(start) for window, start in since.items()}
+        return {
+            window: self.micros >= self.broadcast_to_rows(start) for window, start in since.items()
+        }
 
 
-def in_log(rows: pa.RecordBatch, gap: int) -> Log:
+def build_event_log(rows: pa.RecordBatch, gap: int) -> EventLog:
     """The log of whole pairs, whose events and words of queries may come in any order.
 
     Raises ValueError where two pairs share a pair_key, which 64 bits all but rule out.
     """
-    is_word = is_known(rows["asked"])
-    events, asked = (_in_order(pc.filter(rows, pa.array(is_so))) for is_so in (~is_word, is_word))
+    is_word = is_not_null(rows["query_word"])
+    events, query_words = (
+        _in_order(pc.filter(rows, pa.array(is_so))) for is_so in (~is_word, is_word)
+    )
     key = events["pair_key"].to_numpy()
-    is_new = changes(key)
-    pairs = Segments(np.cumsum(is_new) - 1, int(is_new.sum()))
-    asked_by = np.searchsorted(key[pairs.first], asked["pair_key"].to_numpy())
-    log = Log(events, pairs, gap, asked, asked_by)
-    users, _ = codes_of(log["user_id"])
-    for told in (users, log.number("cutoff")):
-        if (told != log.beside(told[pairs.first])).any():
-            raise ValueError("known_events: two pairs of user and cutoff share a pair_key")
+    is_new = differs_from_previous(key)
+    pairs = GroupedRows(np.cumsum(is_new) - 1, int(is_new.sum()))
+    query_word_pairs = np.searchsorted(key[pairs.start_rows], query_words["pair_key"].to_numpy())
+    log = EventLog(events, pairs, gap, query_words, query_word_pairs)
+    users, _ = dictionary_codes(log["user_id"])
+    for told in (users, log.numbers_or_zero("cutoff")):
+        if (told != log.broadcast_to_rows(told[pairs.start_rows])).any():
+            raise ValueError("join_events_as_of: two pairs of user and cutoff share a pair_key")
     return log
 
 
 def _in_order(rows: pa.RecordBatch) -> pa.RecordBatch:
     """The rows by pair, time and event_id."""
     key, micros = rows["pair_key"].to_numpy(), rows["micros"].to_numpy()
-    return pc.take(rows, pa.array(in_order(key, micros, rows["event_id"])))
+    return pc.take(rows, pa.array(sort_by_group_and_time(key, micros, rows["event_id"])))

@@ -3,14 +3,14 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from profile_lib.tables import DEPTHS
+from profile_lib.tables import FUNNEL_STEPS
 
 SEPARATOR = " [SEP] "  # the encoder's own token: the n-th event is what follows n of them
-N_LIKED = 3
+N_TOP_CATEGORIES = 3
 
 
-def behaviour_text(
-    recent: Column, categories: Column, places: Column, depth: Column, max_events: int
+def build_behaviour_text(
+    recent: Column, categories: Column, origins: Column, depth: Column, max_events: int
 ) -> Column:
     """How near an order the user came, what they like and from where they come, then the last
     `max_events` events, newest first, parted by [SEP].
@@ -21,19 +21,21 @@ def behaviour_text(
     before it where that is a quarter of an hour or more.
     """
     newest = F.slice(recent, 1, max_events)
-    pieces = F.transform(newest, lambda event, i: _piece(event, F.get(recent, i + 1)))
-    return F.array_join(F.concat(F.array(_user(categories, places, depth)), pieces), SEPARATOR)
+    pieces = F.transform(newest, lambda event, i: _event_text(event, F.get(recent, i + 1)))
+    return F.array_join(
+        F.concat(F.array(_user_text(categories, origins, depth)), pieces), SEPARATOR
+    )
 
 
-def _user(categories: Column, places: Column, depth: Column) -> Column:
-    reached = F.get(F.array(*[F.lit(f"reached {name}") for name in DEPTHS]), depth - 1)
-    names = F.transform(F.slice(categories, 1, N_LIKED), lambda c: c["name"])
-    place = F.lower(F.concat_ws(" ", places))
+def _user_text(categories: Column, origins: Column, depth: Column) -> Column:
+    reached = F.get(F.array(*[F.lit(f"reached {name}") for name in FUNNEL_STEPS]), depth - 1)
+    names = F.transform(F.slice(categories, 1, N_TOP_CATEGORIES), lambda c: c["name"])
+    place = F.lower(F.concat_ws(" ", origins))
     origin = F.when(place != "", F.concat(F.lit("from "), place))
-    return _plain(F.concat_ws(" ", reached, F.lit("likes"), names, origin))
+    return _strip_brackets(F.concat_ws(" ", reached, F.lit("likes"), names, origin))
 
 
-def _piece(event: Column, before: Column) -> Column:
+def _event_text(event: Column, before: Column) -> Column:
     words = F.concat_ws(
         " ",
         event["event_type"],
@@ -43,10 +45,10 @@ def _piece(event: Column, before: Column) -> Column:
         F.substring(event["text"], 1, 200),
         _gap_words(event["event_ts"], before["event_ts"]),
     )
-    return _plain(words)
+    return _strip_brackets(words)
 
 
-def _plain(words: Column) -> Column:
+def _strip_brackets(words: Column) -> Column:
     return F.regexp_replace(words, r"[\[\]]", " ")  # nobody's text may part events
 
 

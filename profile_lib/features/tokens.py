@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from tokenizers import Tokenizer
 
 from profile_lib.errors import InputError
-from profile_lib.workers import settle
+from profile_lib.workers import freeze_loaded_modules
 
 TOKENS = T.StructType(
     [
@@ -24,12 +24,12 @@ TOKENS = T.StructType(
 
 def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
     """`frame` with `token_ids` and `n_tokens` of its column `text`; each text is tokenized once."""
-    tokens = tokenizer(encoder, max_tokens)("text")
+    tokens = build_tokenize_udf(encoder, max_tokens)("text")
     distinct = frame.select("text").distinct().withColumn("tokens", tokens)
     return frame.join(distinct.select("text", "tokens.*"), "text")
 
 
-def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
+def build_tokenize_udf(encoder: str, max_tokens: int) -> Callable[[str], Column]:
     """A function of a text column, by its name, to a column of TOKENS.
 
     `encoder` is a folder or hub name with a tokenizer. Ids are cut at `max_tokens` and padded to
@@ -37,13 +37,13 @@ def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
     Raises InputError where the tokenizer knows no padding.
     """
 
-    as_json, padding_id = _saved(encoder)
+    as_json, padding_id = _load_tokenizer(encoder)
     if padding_id is None:
         raise InputError(f"{encoder}: its tokenizer names no padding token; wanted a BERT's")
 
     @F.pandas_udf(TOKENS)  # type: ignore[call-overload]
     def tokenize(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        settle()
+        freeze_loaded_modules()
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # Spark's tasks fill the cores already
         fast = Tokenizer.from_str(as_json)
         fast.enable_truncation(max_tokens)
@@ -60,7 +60,7 @@ def tokenizer(encoder: str, max_tokens: int) -> Callable[[str], Column]:
     return tokenize
 
 
-def _saved(encoder: str) -> tuple[str, int | None]:
+def _load_tokenizer(encoder: str) -> tuple[str, int | None]:
     """A tokenizer as JSON, and its padding id."""
     path, padding = Path(encoder) / "tokenizer.json", _padding_token(Path(encoder))
     if path.is_file() and padding is not None:  # without the seconds that transformers takes

@@ -9,24 +9,28 @@ from transformers import BertTokenizer, PreTrainedTokenizerBase
 
 from profile_lib.errors import InputError
 
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def train_wordpiece(texts: DataFrame, size: int, most_texts: int) -> PreTrainedTokenizerBase:
+def train_wordpiece(texts: DataFrame, size: int, max_texts: int) -> PreTrainedTokenizerBase:
     """A WordPiece tokenizer (Wu et al. 2016) of at most `size` words, trained on column `text`.
 
-    At most `most_texts` distinct texts, drawn by their hash, pass the driver one after the other;
+    At most `max_texts` distinct texts, drawn by their hash, pass the driver one after the other;
     what is kept is the count of their words. Chinese characters are words of their own, Latin
     letters are lowered, as in BERT. Raises InputError where there is no text.
     """
     distinct = texts.select("text").where(F.length("text") > 0).distinct()
-    drawn = distinct.orderBy(F.xxhash64("text"), "text").limit(most_texts)
+    drawn = distinct.orderBy(F.xxhash64("text"), "text").limit(max_texts)
     trained = BertWordPieceTokenizer(lowercase=True, handle_chinese_chars=True)
     trained.train_from_iterator(
-        _texts(drawn), vocab_size=size, min_frequency=2, special_tokens=SPECIAL, show_progress=False
+        _texts(drawn),
+        vocab_size=size,
+        min_frequency=2,
+        special_tokens=SPECIAL_TOKENS,
+        show_progress=False,
     )
     vocabulary = trained.get_vocab()
-    if len(vocabulary) <= len(SPECIAL):
+    if len(vocabulary) <= len(SPECIAL_TOKENS):
         raise InputError(
             "examples: no words in text, which a vocabulary could be trained on; run "
             "build_examples on events with titles, queries or categories"

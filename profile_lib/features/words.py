@@ -8,11 +8,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 STRINGS = "array<string>"
-MOST = 30  # words of one text: a title has fewer
-KEPT = 2**14  # texts whose words a task remembers
+MAX_WORDS = 30  # words of one text: a title has fewer
+CACHED_TEXTS = 2**14  # texts whose words a task remembers
 
 
-def keywords(text: Column) -> Column:
+def extract_keywords(text: Column) -> Column:
     """The counted words of each text in order, each once; none for null. Arrow batches.
 
     Of texts that are alike in a batch, or come again soon, one is cut.
@@ -20,7 +20,7 @@ def keywords(text: Column) -> Column:
 
     @F.pandas_udf(STRINGS)  # type: ignore[call-overload]
     def count_words(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        cut = lru_cache(maxsize=KEPT)(split_words)
+        cut = lru_cache(maxsize=CACHED_TEXTS)(split_words)
         for texts in batches:
             code, distinct = pd.factorize(texts)
             words = pd.Series([*map(cut, distinct), []], dtype=object)  # code -1 is null
@@ -39,7 +39,7 @@ def split_words(text: str) -> list[str]:
     words = (w.strip().lower() for w in jieba.cut(text))
     counted = [w for w in words if any(c.isalnum() for c in w) and w not in stop]
     stems = [stemmer.stemWord(w) if w.isascii() else w for w in counted]
-    return list(dict.fromkeys(stems))[:MOST]
+    return list(dict.fromkeys(stems))[:MAX_WORDS]
 
 
 @lru_cache(maxsize=1)

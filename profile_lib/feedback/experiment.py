@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.moments import Moments, ratio
+from profile_lib.feedback.moments import Moments, estimate_ratio
 
 Arm = Mapping[str, Moments]  # measure → its moments over the arm's users
 
 # How sure it is beforehand that wrong shares are near the right ones: an arm that is to get half of
 # the users is thought to get it within 1.6 points or so.
-CONCENTRATION = 1_000
+DIRICHLET_CONCENTRATION = 1_000
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Readout:
     low: float | None
     high: float | None
     p_value: float | None
-    mismatch_p: float
+    mismatch_p_value: float
     verdict: str
 
 
-def always_valid_p(difference: Any, variance: Any, effect: float) -> np.ndarray:
+def always_valid_p_value(difference: Any, variance: Any, effect: float) -> np.ndarray:
     """The probability of ever seeing such evidence against no difference, were there none.
 
     One over the mixture likelihood ratio of Robbins (1970), as Johari et al. (2017) use it for
@@ -51,8 +51,8 @@ def always_valid_p(difference: Any, variance: Any, effect: float) -> np.ndarray:
     return np.exp(-np.maximum(log_ratio, 0.0))
 
 
-def half_width(variance: Any, effect: float, alpha: float) -> np.ndarray:
-    """Half of the confidence sequence: the differences whose `always_valid_p` is above `alpha`.
+def confidence_half_width(variance: Any, effect: float, alpha: float) -> np.ndarray:
+    """Half of the confidence sequence: the differences whose `always_valid_p_value` is above `alpha`.
 
     It holds the true one at all looks together with probability 1 - alpha.
     """
@@ -60,19 +60,21 @@ def half_width(variance: Any, effect: float, alpha: float) -> np.ndarray:
     return np.sqrt(variance * total / effect**2 * np.log(total / (variance * alpha**2)))
 
 
-def mismatch_p(counts: Any, shares: Any) -> float:
+def mismatch_p_value(counts: Any, shares: Any) -> float:
     """The probability of ever seeing arms so far from their shares of users, were these kept.
 
     One over the ratio of a Dirichlet mixture of shares to the shares wanted (Lindon & Malek 2022).
     """
-    log_ratio = math.lgamma(CONCENTRATION) - math.lgamma(CONCENTRATION + sum(counts))
+    log_ratio = math.lgamma(DIRICHLET_CONCENTRATION) - math.lgamma(
+        DIRICHLET_CONCENTRATION + sum(counts)
+    )
     for count, share in zip(counts, shares, strict=True):
-        prior = CONCENTRATION * share
+        prior = DIRICHLET_CONCENTRATION * share
         log_ratio += math.lgamma(prior + count) - math.lgamma(prior) - count * math.log(share)
     return math.exp(-max(log_ratio, 0.0))
 
 
-def read_out(
+def compare_arms(
     name: str,
     arms: Mapping[str, Arm],
     *,
@@ -81,13 +83,13 @@ def read_out(
     effects: Mapping[str, float],
     alpha: float,
     mismatch_alpha: float,
-    least_users: int,
+    min_users: int,
 ) -> list[Readout]:
     """Each measure in `effects`, the least difference of interest, of each arm beside the control.
 
     `alpha` bounds the probability that any comparison of the experiment ever finds what is not
     there: it is divided among them (Bonferroni). Verdicts: mismatched, where users are not in the
-    arms by their shares, for then arms cannot be compared; early, below `least_users` an arm, or
+    arms by their shares, for then arms cannot be compared; early, below `min_users` an arm, or
     where users do not differ; open, better or worse. Raises InputError where the arms are not
     those that have shares.
     """
@@ -97,29 +99,31 @@ def read_out(
             "feedback.experiments, or what assigns the users"
         )
     n = {arm: int(next(iter(arms[arm].values())).n) for arm in shares}
-    mismatch = mismatch_p(list(n.values()), list(shares.values()))
+    mismatch = mismatch_p_value(list(n.values()), list(shares.values()))
     others = sorted(set(shares) - {control})
     told = []
     for arm in others:
         for measure, effect in effects.items():
             both, each = (arms[arm][measure], arms[control][measure]), alpha / len(effects)
-            found = _compare(*both, effect, each / len(others), least_users)
+            found = _compare_measure(*both, effect, each / len(others), min_users)
             if mismatch <= mismatch_alpha:
                 found["verdict"] = "mismatched"
-            told.append(Readout(arm, measure, n[arm], n[control], mismatch_p=mismatch, **found))
+            told.append(
+                Readout(arm, measure, n[arm], n[control], mismatch_p_value=mismatch, **found)
+            )
     return told
 
 
-def _compare(
-    arm: Moments, control: Moments, effect: float, alpha: float, least_users: int
+def _compare_measure(
+    arm: Moments, control: Moments, effect: float, alpha: float, min_users: int
 ) -> dict[str, Any]:
-    (value, variance), (base, variance_of_base) = ratio(arm), ratio(control)
+    (value, variance), (base, variance_of_base) = estimate_ratio(arm), estimate_ratio(control)
     difference, total = float(value - base), float(variance + variance_of_base)
     found = {"value": float(value), "control_value": float(base), "difference": difference}
-    if min(arm.n, control.n) < least_users or not total > 0:
+    if min(arm.n, control.n) < min_users or not total > 0:
         return found | {"low": None, "high": None, "p_value": None, "verdict": "early"}
-    p_value = float(always_valid_p(difference, total, effect))
-    away = float(half_width(total, effect, alpha))
+    p_value = float(always_valid_p_value(difference, total, effect))
+    away = float(confidence_half_width(total, effect, alpha))
     verdict = "open" if p_value > alpha else "better" if difference > 0 else "worse"
     ends = {"low": difference - away, "high": difference + away}
     return found | ends | {"p_value": p_value, "verdict": verdict}

@@ -13,16 +13,18 @@ from profile_lib.feedback.moments import interval_columns, moments_column
 UNKNOWN, ALL = "unknown", "all"
 
 
-def measure(feedback: DataFrame, dimensions: Sequence[str], interval_share: float) -> DataFrame:
+def measure_feedback(
+    feedback: DataFrame, dimensions: Sequence[str], confidence_level: float
+) -> DataFrame:
     """One row a day, dimension and value, as `feedback_measures` declares it, and one of all.
 
     A dimension is a column; of a list each value counts. Impressions that are not complete do not.
-    Intervals are of the confidence `interval_share`, users their unit. Raises InputError where a
+    Intervals are of the confidence `confidence_level`, users their unit. Raises InputError where a
     dimension is no column.
     """
     if missing := [name for name in dimensions if name not in feedback.columns]:
         raise InputError(f"feedback.dimensions: no columns {missing}; there are {feedback.columns}")
-    normal = NormalDist().inv_cdf((1 + interval_share) / 2)
+    normal = NormalDist().inv_cdf((1 + confidence_level) / 2)
     every = F.array(F.struct(F.lit(ALL).alias("dimension"), F.lit(ALL).alias("value")))
     cells = F.concat(every, *(_cells(feedback, name) for name in dimensions))
     by_user = (
@@ -30,25 +32,25 @@ def measure(feedback: DataFrame, dimensions: Sequence[str], interval_share: floa
         .withColumn("cell", F.explode(cells))
         .groupBy("shown_date", "cell.dimension", "cell.value", "user_id")
         .agg(*_sums())
-        .withColumn("revenue_of_1000", 1000 * F.col("revenue"))
+        .withColumn("revenue_times_1000", 1000 * F.col("revenue"))
     )
     cell = ("shown_date", "dimension", "value")
-    counts = ("n_shown", "n_clicked", "n_bought", "revenue")
+    counts = ("n_impressions", "n_clicked", "n_bought", "revenue")
     return (
         by_user.groupBy(*cell)
         .agg(
             F.count("*").alias("n_users"),
             *(F.sum(name).alias(name) for name in counts),
-            moments_column("n_shown", "n_clicked").alias("ctr"),
-            moments_column("n_clicked", "n_bought_clicked").alias("cvr"),
-            moments_column("n_shown", "revenue_of_1000").alias("revenue_per_1000"),
+            moments_column("n_impressions", "n_clicked").alias("ctr"),
+            moments_column("n_clicked", "n_clicked_and_bought").alias("cvr"),
+            moments_column("n_impressions", "revenue_times_1000").alias("revenue_per_1000"),
         )
         .select(
             *cell,
             "n_users",
             *counts,
-            *interval_columns("ctr", normal, most=1.0),
-            *interval_columns("cvr", normal, most=1.0),
+            *interval_columns("ctr", normal, upper_bound=1.0),
+            *interval_columns("cvr", normal, upper_bound=1.0),
             *interval_columns("revenue_per_1000", normal),
         )
     )
@@ -69,10 +71,10 @@ def _cells(feedback: DataFrame, name: str) -> Column:
 
 def _sums() -> list[Column]:
     return [
-        F.count("*").alias("n_shown"),
+        F.count("*").alias("n_impressions"),
         F.count_if("is_clicked").alias("n_clicked"),
         F.count_if("is_bought").alias("n_bought"),
-        F.count_if(F.expr("is_bought AND is_clicked")).alias("n_bought_clicked"),
+        F.count_if(F.expr("is_bought AND is_clicked")).alias("n_clicked_and_bought"),
         F.sum("revenue").alias("revenue"),
     ]
 
@@ -80,7 +82,7 @@ def _sums() -> list[Column]:
 def measure_arms(feedback: DataFrame, experiment: str) -> DataFrame:
     """One row an arm of the experiment: variant, and Moments of `ctr` and of `revenue` a user.
 
-    `n_astray` tells how many of the arm's users were in another one too. Impressions that are not
+    `n_users_in_several_arms` tells how many of the arm's users were in another one too. Impressions that are not
     complete do not count.
     """
     seen = feedback.where(F.col("is_complete") & (F.col("experiment") == experiment))
@@ -92,8 +94,8 @@ def measure_arms(feedback: DataFrame, experiment: str) -> DataFrame:
         by_user.withColumn("one", F.lit(1.0))
         .groupBy("variant")
         .agg(
-            F.count_if(F.expr("variant != other")).alias("n_astray"),
-            moments_column("n_shown", "n_clicked").alias("ctr"),
+            F.count_if(F.expr("variant != other")).alias("n_users_in_several_arms"),
+            moments_column("n_impressions", "n_clicked").alias("ctr"),
             moments_column("one", "revenue").alias("revenue"),
         )
     )

@@ -21,18 +21,18 @@ class Moments(NamedTuple):
     yy: np.ndarray
 
 
-def moments(x: np.ndarray, y: np.ndarray) -> Moments:
+def sum_moments(x: np.ndarray, y: np.ndarray) -> Moments:
     """Of arrays (…, users); a user whose x is 0 has y 0 too, and counts for nothing."""
     products = (x, y, x * x, x * y, y * y)
     return Moments(np.count_nonzero(x, axis=-1), *(p.sum(axis=-1) for p in products))
 
 
-def ratio(of: Moments) -> tuple[np.ndarray, np.ndarray]:
+def estimate_ratio(sums: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Sum of y by sum of x, and its variance, by the delta method (Deng, Knoblich & Lu 2018).
 
     NaN where no x is above 0; the variance also where fewer than two users' are.
     """
-    n, x, y, xx, xy, yy = (np.asarray(part, np.float64) for part in of)
+    n, x, y, xx, xy, yy = (np.asarray(part, np.float64) for part in sums)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = y / x
         residuals = np.maximum(yy - 2 * value * xy + value**2 * xx, 0.0)
@@ -47,18 +47,18 @@ def moments_column(x: str, y: str) -> Column:
     return F.struct(n, *(F.sum(part).alias(name) for name, part in sums.items()))
 
 
-def interval_columns(name: str, normal: float, most: float | None = None) -> list[Column]:
-    """`name`, a column of Moments, as their ratio, and `_low` and `_high`: `normal` standard errors
-    away, within 0 and `most`. Null where nothing can be told, the ends also where users are alike.
+def interval_columns(name: str, z_score: float, upper_bound: float | None = None) -> list[Column]:
+    """`name`, a column of Moments, as their ratio, and `_low` and `_high`: `z_score` standard errors
+    away, within 0 and `upper_bound`. Null where nothing can be told, the ends also where users are alike.
     """
     n, x, y, xx, xy, yy = (F.col(f"{name}.{part}") for part in Moments._fields)
     value = F.try_divide(y, x)
     residuals = F.greatest(yy - 2 * value * xy + value * value * xx, F.lit(0.0))
     variance = F.try_divide(residuals * n, (n - 1) * x * x)
-    away = normal * F.sqrt(F.when(variance > 0, variance))
+    away = z_score * F.sqrt(F.when(variance > 0, variance))
     low, high = F.greatest(value - away, F.lit(0.0)), value + away
-    if most is not None:
-        high = F.least(high, F.lit(most))
+    if upper_bound is not None:
+        high = F.least(high, F.lit(upper_bound))
     is_told = away.isNotNull()  # greatest and least pass over nulls
     return [
         value.alias(name),

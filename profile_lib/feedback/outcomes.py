@@ -11,10 +11,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.tables import FEEDBACK, SHOWN_COLUMNS
+from profile_lib.tables import FEEDBACK, IMPRESSION_COLUMNS
 
-SHOWN, CLICK, CART, PURCHASE = range(4)  # at the same moment in this order
-NAMES = [c.name for c in SHOWN_COLUMNS]
+IMPRESSION, CLICK, CART, PURCHASE = range(4)  # at the same moment in this order
+IMPRESSION_COLUMN_NAMES = [c.name for c in IMPRESSION_COLUMNS]
 
 
 def build_feedback(
@@ -23,7 +23,7 @@ def build_feedback(
     *,
     window: timedelta,
     click_types: Sequence[str],
-    known_until: datetime,
+    as_of: datetime,
 ) -> DataFrame:
     """One row an impression, as `feedback` declares it; one shuffle, by user and item.
 
@@ -32,10 +32,14 @@ def build_feedback(
     the one clicked last, for its click led there, else to the one shown last. An impression is
     complete once all until the end of its window is known.
     """
-    credited = _credited(_shown(impressions).unionByName(_acts(events, click_types), True), window)
-    act = F.col("act")
-    told = credited.groupBy("user_id", "item_id", "credited.impression_id").agg(
-        F.first("told", ignorenulls=True).alias("told"),  # its own, and once if it came twice
+    credited = _attribute_rows(
+        _impression_rows(impressions).unionByName(_event_rows(events, click_types), True), window
+    )
+    act = F.col("action")
+    told = credited.groupBy("user_id", "item_id", "credited_impression.impression_id").agg(
+        F.first("impression", ignorenulls=True).alias(
+            "impression"
+        ),  # its own, and once if it came twice
         F.bool_or(act == CLICK).alias("is_clicked"),
         F.bool_or(act == CART).alias("is_carted"),
         F.bool_or(act == PURCHASE).alias("is_bought"),
@@ -43,25 +47,26 @@ def build_feedback(
         F.coalesce(F.sum("revenue").cast("double"), F.lit(0.0)).alias("revenue"),
         F.min(F.when(act == CLICK, F.col("ts"))).alias("clicked_ts"),
     )
-    is_complete = F.col("told.shown_ts") + F.lit(window) <= F.lit(known_until)
+    is_complete = F.col("impression.shown_ts") + F.lit(window) <= F.lit(as_of)
     return told.withColumn("is_complete", is_complete).select(
-        "told.*", *(name for name in FEEDBACK.names() if name not in NAMES)
+        "impression.*",
+        *(name for name in FEEDBACK.column_names() if name not in IMPRESSION_COLUMN_NAMES),
     )
 
 
-def _shown(impressions: DataFrame) -> DataFrame:
+def _impression_rows(impressions: DataFrame) -> DataFrame:
     return impressions.select(
         "user_id",
         "item_id",
         F.col("shown_ts").alias("ts"),
-        F.lit(SHOWN).alias("act"),
+        F.lit(IMPRESSION).alias("action"),
         F.col("impression_id").alias("id"),
-        F.struct("shown_ts", "impression_id").alias("shown"),
-        F.struct(*NAMES).alias("told"),
+        F.struct("shown_ts", "impression_id").alias("impression_key"),
+        F.struct(*IMPRESSION_COLUMN_NAMES).alias("impression"),
     )
 
 
-def _acts(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
+def _event_rows(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
     kind = F.col("event_type")
     act = (
         F.when(kind.isin(*click_types), CLICK)
@@ -73,17 +78,17 @@ def _acts(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
         "user_id",
         "item_id",
         F.col("event_ts").alias("ts"),
-        act.alias("act"),
+        act.alias("action"),
         F.col("event_id").alias("id"),
         F.when(act == PURCHASE, value).alias("revenue"),
-    ).where("act IS NOT NULL AND item_id IS NOT NULL")
+    ).where("action IS NOT NULL AND item_id IS NOT NULL")
 
 
-def _credited(rows: DataFrame, window: timedelta) -> DataFrame:
-    """The rows that belong to an impression, itself among them, which `credited` tells."""
+def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
+    """The rows that belong to an impression, itself among them, which `credited_impression` tells."""
     in_time = (
         Window.partitionBy("user_id", "item_id")
-        .orderBy("ts", "act", "id")
+        .orderBy("ts", "action", "id")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
 
@@ -93,25 +98,25 @@ def _credited(rows: DataFrame, window: timedelta) -> DataFrame:
     def still(name: str) -> Column:  # within its window
         return F.when(F.col(f"{name}.shown_ts") + F.lit(window) > F.col("ts"), F.col(name))
 
-    is_click, is_shown = F.col("act") == CLICK, F.col("act") == SHOWN
+    is_click, is_shown = F.col("action") == CLICK, F.col("action") == IMPRESSION
     return (
-        rows.withColumn("shown_last", last("shown"))
-        .withColumn("clicked", F.when(is_click, still("shown_last")))
-        .withColumn("clicked_last", last("clicked"))
+        rows.withColumn("last_impression", last("impression_key"))
+        .withColumn("clicked_impression", F.when(is_click, still("last_impression")))
+        .withColumn("last_clicked_impression", last("clicked_impression"))
         .withColumn(
-            "credited",
-            F.when(is_shown, F.col("shown")).otherwise(
-                F.coalesce(still("clicked_last"), still("shown_last"))
+            "credited_impression",
+            F.when(is_shown, F.col("impression_key")).otherwise(
+                F.coalesce(still("last_clicked_impression"), still("last_impression"))
             ),
         )
-        .where("credited IS NOT NULL")
+        .where("credited_impression IS NOT NULL")
     )
 
 
 def check_impressions(impressions: DataFrame) -> None:
     """Raises InputError where an id stands for different impressions, or a slot or a propensity is
     none that can be."""
-    content = F.xxhash64(*NAMES)
+    content = F.xxhash64(*IMPRESSION_COLUMN_NAMES)
     is_share = (F.col("propensity") > 0) & (F.col("propensity") <= 1)  # false for NaN
     rules = {
         "stand for impressions of different content": F.min(content) != F.max(content),
@@ -136,7 +141,7 @@ def check_impressions(impressions: DataFrame) -> None:
         raise InputError(f"impressions: {'; '.join(problems)}; mend or remove these rows")
 
 
-def days_near(days: Iterable[date], window: timedelta) -> set[date]:
+def days_within_window(days: Iterable[date], window: timedelta) -> set[date]:
     """The days from `window` before until `window` after something on one of these days.
 
     What arrives of a day can change the feedback of these alone; to tell that of a day the

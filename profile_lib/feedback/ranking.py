@@ -12,16 +12,16 @@ from profile_lib.errors import InputError
 from profile_lib.metrics import Floats, Labels
 
 BOUGHT, CARTED, CLICKED = 3, 2, 1  # labels; shown alone is 0
-MOST_ROUNDS, ENOUGH = 10_000, 1e-6  # of the fit, and what moves less is there
+MAX_ITERATIONS, TOLERANCE = 10_000, 1e-6  # of the fit, and what moves less is there
 
 
-def ranking_examples(
-    feedback: DataFrame, examination: Mapping[int, float], most_weight: float
+def label_impressions(
+    feedback: DataFrame, examination: Mapping[int, float], max_weight: float
 ) -> DataFrame:
     """One row a complete impression: its ids, slot, query, shown_ts (known is what came before),
     `label` (3 bought, 2 in the cart, 1 clicked, else 0) and `weight`.
 
-    Of a positive label the weight is one over the slot's `examination`, at most `most_weight`: a
+    Of a positive label the weight is one over the slot's `examination`, at most `max_weight`: a
     click where few look stands for more (Joachims, Swaminathan & Schnabel 2017); others weigh 1.
     Raises InputError where a slot has no examination.
     """
@@ -32,7 +32,7 @@ def ranking_examples(
     weights = [
         F.lit(part)
         for slot, share in examination.items()
-        for part in (slot, min(1 / share, most_weight) if share > 0 else float(most_weight))
+        for part in (slot, min(1 / share, max_weight) if share > 0 else float(max_weight))
     ]
     label = F.when(F.col("is_bought"), BOUGHT).when(F.col("is_carted"), CARTED)
     label = label.when(F.col("is_clicked"), CLICKED).otherwise(0)
@@ -41,8 +41,8 @@ def ranking_examples(
     return done.select(*told, label.alias("label"), weight.alias("weight"))
 
 
-def slot_counts(feedback: DataFrame) -> DataFrame:
-    """(item_id, slot, n_shown, n_clicked) of items that were clicked and shown in several slots.
+def count_clicks_per_slot(feedback: DataFrame) -> DataFrame:
+    """(item_id, slot, n_impressions, n_clicked) of items that were clicked and shown in several slots.
 
     Other items tell nothing of slots. An impression counts by one over its propensity, as if items
     had come into slots by chance alone: else slots that are filled with what a user likes seem to
@@ -54,17 +54,19 @@ def slot_counts(feedback: DataFrame) -> DataFrame:
         feedback.where("is_complete")
         .groupBy("item_id", "slot")
         .agg(
-            F.sum(times).alias("n_shown"),
+            F.sum(times).alias("n_impressions"),
             F.sum(F.when(F.col("is_clicked"), times).otherwise(0.0)).alias("n_clicked"),
         )
         .withColumn("n_slots", F.count("*").over(of_item))
         .withColumn("n_ever", F.sum("n_clicked").over(of_item))
         .where("n_slots > 1 AND n_ever > 0")
-        .select("item_id", "slot", "n_shown", "n_clicked")
+        .select("item_id", "slot", "n_impressions", "n_clicked")
     )
 
 
-def examination(item: Labels, slot: Labels, shown: Floats, clicked: Floats) -> dict[int, float]:
+def fit_examination(
+    item: Labels, slot: Labels, n_impressions: Floats, n_clicked: Floats
+) -> dict[int, float]:
     """How much slots are looked at, 1 the most: of each pair of item and slot how often it was
     shown and clicked, (n,).
 
@@ -77,17 +79,17 @@ def examination(item: Labels, slot: Labels, shown: Floats, clicked: Floats) -> d
     slots, of_slot = np.unique(slot, return_inverse=True)
     items, of_item = np.unique(item, return_inverse=True)
     _check_linked(slots, of_slot, of_item, len(items))
-    of_each = np.bincount(of_slot, clicked), np.bincount(of_item, clicked)
+    of_each = np.bincount(of_slot, n_clicked), np.bincount(of_item, n_clicked)
     looked = np.ones(len(slots))
-    for _ in range(MOST_ROUNDS):
-        appeal = of_each[1] / np.bincount(of_item, shown * looked[of_slot])
-        found = of_each[0] / np.bincount(of_slot, shown * appeal[of_item])
+    for _ in range(MAX_ITERATIONS):
+        appeal = of_each[1] / np.bincount(of_item, n_impressions * looked[of_slot])
+        found = of_each[0] / np.bincount(of_slot, n_impressions * appeal[of_item])
         found /= found.max()
         moved, looked = np.abs(found - looked).max(), found
-        if moved < ENOUGH:
+        if moved < TOLERANCE:
             return {int(s): float(share) for s, share in zip(slots, looked, strict=True)}
     raise InputError(
-        f"feedback: how much slots are looked at moved by {moved:.1g} in the last of {MOST_ROUNDS} "
+        f"feedback: how much slots are looked at moved by {moved:.1g} in the last of {MAX_ITERATIONS} "
         "rounds; too few items were shown in several slots: log with more exploration"
     )
 

@@ -4,31 +4,35 @@ from importlib.util import find_spec
 from typing import Literal
 
 from profile_lib.errors import InputError
-from profile_lib.model.quantized import read_int8
+from profile_lib.model.quantized import read_int8_manifest
 
 RuntimeName = Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]
 
 
-def check_runtime(wanted: RuntimeName, folder: str) -> None:
+def check_runtime(requested: RuntimeName, folder: str) -> None:
     """Raise InputError where int8 is wanted and the model in `folder` cannot run in it."""
-    if wanted == "openvino_int8" and (reason := why_no_int8(folder)) is not None:
+    if requested == "openvino_int8" and (reason := find_int8_obstacle(folder)) is not None:
         raise InputError(f"refresh.runtime: openvino_int8, but {reason}")
 
 
-def why_no_int8(folder: str) -> str | None:
+def find_int8_obstacle(folder: str) -> str | None:
     """Why the model in `folder` does not run in int8 on this machine; None where it does."""
-    about = read_int8(folder)
-    if about is None:
-        return f"{folder} has no int8 encoder; train it with quantization.make true"
-    if not about.is_accepted:
-        lost = ", ".join(f"{n} {k:.4f}" for n, k in about.kept.items() if k < about.least)
-        return f"int8 keeps of fp32's test measures: {lost}; wanted {about.least} or more"
+    manifest = read_int8_manifest(folder)
+    if manifest is None:
+        return f"{folder} has no int8 encoder; train it with quantization.enabled true"
+    if not manifest.is_accepted:
+        lost = ", ".join(
+            f"{n} {k:.4f}"
+            for n, k in manifest.quality_ratios.items()
+            if k < manifest.min_quality_ratio
+        )
+        return f"int8 keeps of fp32's test measures: {lost}; wanted {manifest.min_quality_ratio} or more"
     if find_spec("openvino") is None:
         return "the package openvino is not installed; install the extra int8"
-    return None if _has_int8() else "this processor has no int8 instructions"
+    return None if _supports_int8() else "this processor has no int8 instructions"
 
 
-def _has_int8() -> bool:
+def _supports_int8() -> bool:
     import openvino
 
     return "INT8" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -8,11 +8,11 @@ import openvino
 import torch
 from torch import Tensor
 
-from profile_lib.model.quantized import GRAPH, INT8
+from profile_lib.model.quantized import INT8_FOLDER, INT8_GRAPH
 
 # oneDNN compiles for each number of tokens that a pass has, 6 MB a number, and keeps a thousand of
 # what it made, some four a number. Of a tenth of that the lengths of one batch push each other out.
-KEPT = 256
+CACHE_CAPACITY = 256
 
 
 class OpenvinoInt8:
@@ -22,15 +22,19 @@ class OpenvinoInt8:
     device = torch.device("cpu")
 
     def __init__(self, folder: str, threads: int):
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KEPT))  # for all models
+        os.environ.setdefault(
+            "ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHE_CAPACITY)
+        )  # for all models
         options = {
-            "CPU_RUNTIME_CACHE_CAPACITY": KEPT,
+            "CPU_RUNTIME_CACHE_CAPACITY": CACHE_CAPACITY,
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # each process would pin itself to the same first cores
             "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8
             "PERFORMANCE_HINT": "LATENCY",  # one stream: a batch after the other
         }
-        compiled = openvino.Core().compile_model(Path(folder) / INT8 / GRAPH, "CPU", options)
+        compiled = openvino.Core().compile_model(
+            Path(folder) / INT8_FOLDER / INT8_GRAPH, "CPU", options
+        )
         self._request = compiled.create_infer_request()
 
     def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> Tensor:

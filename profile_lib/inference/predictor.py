@@ -20,11 +20,11 @@ class Predictions(NamedTuple):
     """Of n rows, J the size of the interest vector, E the most events a text may hold."""
 
     vectors: np.ndarray  # (n, J) float32
-    answers: dict[str, np.ndarray]  # task → probabilities (n,) or (n, classes), or values (n,)
+    outputs: dict[str, np.ndarray]  # task → probabilities (n,) or (n, classes), or values (n,)
     effects: dict[str, np.ndarray]  # task → (n, E) float32: what each event added to the score
 
 
-class Work(NamedTuple):
+class EncodingStats(NamedTuple):
     """What a predictor has encoded."""
 
     texts: int
@@ -52,7 +52,7 @@ class Predictor:
         self.separator_id = separator_id
         self.batch_tokens = batch_tokens
         self.max_events = max_events
-        self.done = Work(0, 0, 0)
+        self.stats = EncodingStats(0, 0, 0)
         self._last: tuple[bytes, torch.Tensor] | None = None  # a text, and its events' parts
 
     @classmethod
@@ -72,10 +72,10 @@ class Predictor:
         Raises InputError where it holds another version, or where the runtime cannot run.
         """
         name = choose_runtime(runtime, folder, device)
-        model, spec, about = load_model(folder, with_encoder=name != "openvino_int8")
-        if about.model_version != model_version:
+        model, spec, manifest = load_model(folder, with_encoder=name != "openvino_int8")
+        if manifest.model_version != model_version:
             raise InputError(
-                f"{folder}: holds {about.model_version}, wanted {model_version}; "
+                f"{folder}: holds {manifest.model_version}, wanted {model_version}; "
                 "the model was replaced during the refresh: run the refresh again"
             )
         encoder = load_runtime(name, folder, model.to(device).eval(), device, threads)
@@ -91,18 +91,22 @@ class Predictor:
         add to the pool: Grad-CAM (Selvaraju et al. 2017) on the encoder's last layer. Effects
         cost no pass through the encoder of their own.
         """
-        out = self._empty(len(n_tokens))
+        out = self._allocate(len(n_tokens))
         if not len(n_tokens):
             return out
         if not self.model.has_text:
-            self._finish_numbers(numeric, out)
+            self._predict_without_text(numeric, out)
             return out
-        texts = _Texts(token_ids)
-        for pack, by_event in self._encoded(token_ids, n_tokens, texts):
-            rows = np.concatenate([texts.rows[i] for i in pack])
-            text_of_row = np.repeat(np.arange(len(pack)), [len(texts.rows[i]) for i in pack])
+        texts = _DistinctTexts(token_ids)
+        for pack, by_event in self._encode_packs(token_ids, n_tokens, texts):
+            rows = np.concatenate([texts.rows_of_text[i] for i in pack])
+            text_of_row = np.repeat(
+                np.arange(len(pack)), [len(texts.rows_of_text[i]) for i in pack]
+            )
             for part in np.array_split(np.arange(len(rows)), -(-len(rows) // 1024)):
-                self._finish(by_event, text_of_row[part], numeric[rows[part]], rows[part], out)
+                self._predict_rows(
+                    by_event, text_of_row[part], numeric[rows[part]], rows[part], out
+                )
         return out
 
     def pool(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> np.ndarray:
@@ -113,33 +117,38 @@ class Predictor:
         bert = self.model.spec.bert
         if bert is None:
             raise InputError("this model reads no text, so that texts have no vectors: model.text")
-        texts, out = _Texts(token_ids), np.zeros((len(n_tokens), bert["hidden_size"]), np.float32)
-        for pack, by_event in self._encoded(token_ids, n_tokens, texts):
+        texts, out = (
+            _DistinctTexts(token_ids),
+            np.zeros((len(n_tokens), bert["hidden_size"]), np.float32),
+        )
+        for pack, by_event in self._encode_packs(token_ids, n_tokens, texts):
             pooled = by_event.sum(1).cpu().numpy()
             for place, text in enumerate(pack):
-                out[texts.rows[text]] = pooled[place]
+                out[texts.rows_of_text[text]] = pooled[place]
         return out
 
-    def _encoded(
-        self, token_ids: np.ndarray, n_tokens: np.ndarray, texts: "_Texts"
+    def _encode_packs(
+        self, token_ids: np.ndarray, n_tokens: np.ndarray, texts: "_DistinctTexts"
     ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        """Packs of distinct texts, each with what `_encode` tells of them."""
-        todo, last = np.arange(len(texts.first)), texts.keys[-1:].tobytes()
+        """Packs of distinct texts, each with what `_encode_pack` tells of them."""
+        todo, last = np.arange(len(texts.first_row)), texts.keys[-1:].tobytes()
         if self._last is not None and texts.keys[:1].tobytes() == self._last[0]:
-            yield texts.of_row[:1], self._last[1]
-            todo = todo[todo != texts.of_row[0]]
-        for places in self._packs(n_tokens[texts.first[todo]]):
+            yield texts.text_of_row[:1], self._last[1]
+            todo = todo[todo != texts.text_of_row[0]]
+        for places in self._pack_by_length(n_tokens[texts.first_row[todo]]):
             pack = todo[places]
-            lengths = n_tokens[texts.first[pack]]
-            by_event = self._encode(token_ids[texts.first[pack], : lengths.max()], lengths)
-            if len(found := np.flatnonzero(pack == texts.of_row[-1])):
+            lengths = n_tokens[texts.first_row[pack]]
+            by_event = self._encode_pack(token_ids[texts.first_row[pack], : lengths.max()], lengths)
+            if len(found := np.flatnonzero(pack == texts.text_of_row[-1])):
                 self._last = last, by_event[found].clone()
             yield pack, by_event
 
-    def _encode(self, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
+    def _encode_pack(self, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
         """(U, E + 1, H): what each event adds to the text's mean; last: what none says."""
         hidden, n_tokens = self.runtime.encode(ids, lengths), int(lengths.sum())
-        self.done = Work(*np.add(self.done, (len(ids), n_tokens, ids.size - n_tokens)).tolist())
+        self.stats = EncodingStats(
+            *np.add(self.stats, (len(ids), n_tokens, ids.size - n_tokens)).tolist()
+        )
         tokens = torch.from_numpy(ids.astype(np.int64)).to(self.device)
         n = torch.from_numpy(lengths.astype(np.int64)).to(self.device)
         with torch.inference_mode():
@@ -155,7 +164,7 @@ class Predictor:
                 accumulate=True,
             )
 
-    def _finish(
+    def _predict_rows(
         self,
         by_event: torch.Tensor,
         text: np.ndarray,
@@ -166,21 +175,21 @@ class Predictor:
         events = by_event[torch.from_numpy(text).to(self.device)].clone()
         pooled = events.sum(1).requires_grad_(True)
         numbers = self.model.numbers(torch.from_numpy(numeric).float().to(self.device))
-        vector, logits = self.model.heads_from(pooled, numbers)
-        self._take(vector, logits, rows, out)
+        vector, logits = self.model.apply_heads(pooled, numbers)
+        self._write_outputs(vector, logits, rows, out)
         for task, logit in logits.items():
             score = logit if logit.dim() == 1 else logit.max(-1).values
             (slope,) = torch.autograd.grad(score.sum(), pooled, retain_graph=True)
             effect = torch.einsum("neh,nh->ne", events[:, : self.max_events], slope)
             out.effects[task][rows] = effect.cpu().numpy()
 
-    def _finish_numbers(self, numeric: np.ndarray, out: Predictions) -> None:
+    def _predict_without_text(self, numeric: np.ndarray, out: Predictions) -> None:
         """Of a model without text, whose events have no effects."""
         for part in np.array_split(np.arange(len(numeric)), -(-len(numeric) // 8192) or 1):
             numbers = self.model.numbers(torch.from_numpy(numeric[part]).float().to(self.device))
-            self._take(*self.model.heads_from(None, numbers), part, out)
+            self._write_outputs(*self.model.apply_heads(None, numbers), part, out)
 
-    def _take(
+    def _write_outputs(
         self,
         vector: torch.Tensor,
         logits: dict[str, torch.Tensor],
@@ -189,10 +198,10 @@ class Predictor:
     ) -> None:
         out.vectors[rows] = vector.detach().cpu().numpy()
         for task in self.model.spec.tasks:
-            answers = task.answers(logits[task.name].detach())
-            out.answers[task.name][rows] = answers.cpu().numpy()
+            answers = task.to_predictions(logits[task.name].detach())
+            out.outputs[task.name][rows] = answers.cpu().numpy()
 
-    def _packs(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    def _pack_by_length(self, lengths: np.ndarray) -> Iterator[np.ndarray]:
         """Indices in packs of near lengths, none above `batch_tokens` padded tokens."""
         order = np.argsort(-lengths, kind="stable")
         at = 0
@@ -201,7 +210,7 @@ class Predictor:
             yield order[at : at + size]
             at += size
 
-    def _empty(self, n: int) -> Predictions:
+    def _allocate(self, n: int) -> Predictions:
         spec = self.model.spec
         return Predictions(
             np.zeros((n, spec.joined_size), np.float32),
@@ -213,13 +222,15 @@ class Predictor:
         )
 
 
-class _Texts:
+class _DistinctTexts:
     """The distinct texts among rows of token ids, numbered from 0."""
 
     def __init__(self, token_ids: np.ndarray) -> None:
         as_bytes = np.dtype((np.void, token_ids.dtype.itemsize * token_ids.shape[1]))
         self.keys = np.ascontiguousarray(token_ids).view(as_bytes).ravel()
-        _, self.first, self.of_row = np.unique(self.keys, return_index=True, return_inverse=True)
-        order = np.argsort(self.of_row, kind="stable")
+        _, self.first_row, self.text_of_row = np.unique(
+            self.keys, return_index=True, return_inverse=True
+        )
+        order = np.argsort(self.text_of_row, kind="stable")
         # text → its rows
-        self.rows = np.split(order, np.cumsum(np.bincount(self.of_row))[:-1])
+        self.rows_of_text = np.split(order, np.cumsum(np.bincount(self.text_of_row))[:-1])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from profile_lib.errors import InputError
-from profile_lib.inference.choice import RuntimeName, check_runtime, why_no_int8
+from profile_lib.inference.choice import RuntimeName, check_runtime, find_int8_obstacle
 from profile_lib.model.encoder import ProfileModel
 
 
@@ -43,7 +43,7 @@ class TorchRuntime:
             return self.model.encode(tokens, n).float()
 
 
-def run_by(runtime: Runtime, model: ProfileModel) -> ProfileModel:
+def bind_runtime(runtime: Runtime, model: ProfileModel) -> ProfileModel:
     """The model with its encoder run by `runtime`, to be measured like any other."""
 
     def encode(token_ids: Tensor, n_tokens: Tensor) -> Tensor:
@@ -54,23 +54,23 @@ def run_by(runtime: Runtime, model: ProfileModel) -> ProfileModel:
     return made
 
 
-def choose_runtime(wanted: RuntimeName, folder: str, device: torch.device) -> RuntimeName:
+def choose_runtime(requested: RuntimeName, folder: str, device: torch.device) -> RuntimeName:
     """The runtime that is wanted or, by `auto`, the fastest that this machine and model allow.
 
     On a GPU bf16 where it has it; on a processor int8 where it and the model have it, else bf16,
     else fp32. Raises InputError where what is wanted cannot run here.
     """
-    if wanted == "auto":
-        if device.type == "cpu" and why_no_int8(folder) is None:
+    if requested == "auto":
+        if device.type == "cpu" and find_int8_obstacle(folder) is None:
             return "openvino_int8"
-        return "torch_bf16" if has_bf16(device) else "torch_fp32"
-    check_runtime(wanted, folder)
-    if wanted == "torch_bf16" and not has_bf16(device):
+        return "torch_bf16" if supports_bf16(device) else "torch_fp32"
+    check_runtime(requested, folder)
+    if requested == "torch_bf16" and not supports_bf16(device):
         raise InputError(
             f"refresh.runtime: torch_bf16, but this {device.type} has no bf16; wanted auto or "
             "torch_fp32"
         )
-    return wanted
+    return requested
 
 
 def load_runtime(
@@ -85,7 +85,7 @@ def load_runtime(
     return TorchRuntime(model, device, name == "torch_bf16")
 
 
-def has_bf16(device: torch.device) -> bool:
+def supports_bf16(device: torch.device) -> bool:
     """Whether bf16 is computed by the hardware, not emulated."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

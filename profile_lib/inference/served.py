@@ -17,7 +17,7 @@ from profile_lib.model.about import check_model
 BATCH_TOKENS, MAX_EVENTS = 8192, 1  # no reasons are served, so events need no telling apart
 
 
-class Served(PythonModel):
+class MlflowPredictor(PythonModel):
     """The predictor behind MLflow's interface."""
 
     def load_context(self, context: Any) -> None:
@@ -42,7 +42,7 @@ class Served(PythonModel):
             model_input["n_tokens"].to_numpy(np.int64),
             np.stack(model_input["numeric"].to_list()).astype(np.float32),
         )
-        return pd.DataFrame({name: list(x.astype(float)) for name, x in found.answers.items()})
+        return pd.DataFrame({name: list(x.astype(float)) for name, x in found.outputs.items()})
 
 
-mlflow.models.set_model(Served())
+mlflow.models.set_model(MlflowPredictor())

@@ -15,45 +15,47 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.inference.choice import RuntimeName
-from profile_lib.positions import with_codes
-from profile_lib.prefetch import Prefetched
-from profile_lib.workers import settle, task_threads
+from profile_lib.positions import append_category_codes
+from profile_lib.prefetch import Prefetcher
+from profile_lib.workers import freeze_loaded_modules, task_threads
 
 if TYPE_CHECKING:  # torch is for the workers: a driver starts sooner without it
     import torch
 
-    from profile_lib.inference.predictor import Predictions, Predictor, Work
+    from profile_lib.inference.predictor import EncodingStats, Predictions, Predictor
 
-AT_ONCE = 32  # rows between two looks at the clock: some passes of the encoder
-TASKS_A_CORE = 4  # so many parts of the rows, so that no core waits long for the last one
+ROWS_PER_CLOCK_CHECK = 32  # rows between two looks at the clock: some passes of the encoder
+TASKS_PER_CORE = 4  # so many parts of the rows, so that no core waits long for the last one
 FLOATS = T.ArrayType(T.FloatType())
 PREDICTION = T.StructType(
     [
         T.StructField("vector", FLOATS),
-        T.StructField("answers", FLOATS),  # of all tasks in order, all classes of each
+        T.StructField("outputs", FLOATS),  # of all tasks in order, all classes of each
         T.StructField("reason_events", T.ArrayType(T.IntegerType())),  # n_reasons a task, from 0
         T.StructField("reason_effects", FLOATS),
     ]
 )
 
 
-class Counts(NamedTuple):
+class InferenceCounters(NamedTuple):
     """What the workers tell of an inference, as Spark accumulators; right once it has run."""
 
     loads: Any  # models loaded: one a Python worker
     texts: Any
     tokens: Any
     padding: Any
-    left: Any  # rows for which there was no time
+    skipped_rows: Any  # rows for which there was no time
 
     @classmethod
-    def on(cls, context: SparkContext) -> "Counts":
+    def create(cls, context: SparkContext) -> "InferenceCounters":
         """All at zero."""
         return cls(*[context.accumulator(0) for _ in cls._fields])
 
-    def add(self, loads: int, before: "Work", after: "Work", left: int) -> None:
+    def add(
+        self, loads: int, before: "EncodingStats", after: "EncodingStats", skipped_rows: int
+    ) -> None:
         """What one task has done."""
-        done = (loads, *(b - a for a, b in zip(before, after, strict=True)), left)
+        done = (loads, *(b - a for a, b in zip(before, after, strict=True)), skipped_rows)
         for counter, more in zip(self, done, strict=True):
             counter.add(more)
 
@@ -75,8 +77,8 @@ def add_predictions(
     batch_tokens: int,
     max_events: int,
     n_reasons: int,
-    counts: Counts,
-    seconds: float | None = None,
+    counters: InferenceCounters,
+    max_seconds: float | None = None,
 ) -> DataFrame:
     """`frame` with `prediction` of its `token_ids`, `n_tokens` and `numeric`; null where they are.
 
@@ -85,7 +87,7 @@ def add_predictions(
     Rows are brought together by text and sorted by length first, so that equal texts meet and are
     encoded once, and near lengths share a forward pass. While a batch is predicted, a thread
     makes arrays of the next. A task computes on as many threads as it has cores, or on its GPU.
-    With `seconds`, each core predicts for about so long from when its model is loaded, what is
+    With `max_seconds`, each core predicts for about so long from when its model is loaded, what is
     known of the longest by `cutoff_ts` first, and rows that are left stay null.
     """
 
@@ -93,25 +95,27 @@ def add_predictions(
     def predict(
         batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]],
     ) -> Iterator[pd.DataFrame]:
-        settle()
-        loaded = loaded_predictor.cache_info().misses
-        predictor = loaded_predictor(
+        freeze_loaded_modules()
+        loaded = load_cached_predictor.cache_info().misses
+        predictor = load_cached_predictor(
             folder, model_version, runtime, task_device(), task_threads(), batch_tokens, max_events
         )
-        loads, before = loaded_predictor.cache_info().misses - loaded, predictor.done
-        end = math.inf if seconds is None else time.monotonic() + seconds
+        loads, before = load_cached_predictor.cache_info().misses - loaded, predictor.stats
+        deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
         left = 0
-        for rows in Prefetched(to_rows(*batch) for batch in batches):
-            predicted = predict_until(end, predictor, rows, n_reasons)
+        for rows in Prefetcher(to_row_arrays(*batch) for batch in batches):
+            predicted = predict_before_deadline(deadline, predictor, rows, n_reasons)
             left += int(rows.is_known.sum() - predicted["vector"].notna().sum())
             yield predicted
-        counts.add(loads, before, predictor.done, left)
+        counters.add(loads, before, predictor.stats, left)
 
     n_parts = frame.sparkSession.sparkContext.defaultParallelism
-    n_parts *= TASKS_A_CORE if seconds is None else 1  # a task has all of its core's time
-    order = ["n_tokens", "text"] if seconds is None else ["cutoff_ts"]
+    n_parts *= TASKS_PER_CORE if max_seconds is None else 1  # a task has all of its core's time
+    order = ["n_tokens", "text"] if max_seconds is None else ["cutoff_ts"]
     together = frame.repartition(n_parts, "text").sortWithinPartitions(*order)
-    numeric = F.when(F.col("numeric").isNotNull(), with_codes(F.col("numeric"), categories))
+    numeric = F.when(
+        F.col("numeric").isNotNull(), append_category_codes(F.col("numeric"), categories)
+    )
     return together.withColumn("prediction", predict("token_ids", "n_tokens", numeric))
 
 
@@ -129,7 +133,7 @@ def task_device() -> "torch.device":
     return torch.device("cuda", int(given.addresses[0]) if given else 0)
 
 
-class Rows(NamedTuple):
+class RowArrays(NamedTuple):
     """One Arrow batch as arrays; of the n rows those that are known (n,) are in the arrays."""
 
     is_known: np.ndarray
@@ -138,24 +142,24 @@ class Rows(NamedTuple):
     numeric: np.ndarray
 
     @classmethod
-    def none(cls, n: int) -> "Rows":
+    def all_missing(cls, n: int) -> "RowArrays":
         """Of `n` rows none known."""
         ids, numbers = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32)
         return cls(np.zeros(n, bool), ids, np.zeros(0, np.int64), numbers)
 
-    def part(self, start: int, end: int) -> "Rows":
+    def slice(self, start: int, end: int) -> "RowArrays":
         """Those from place `start` until `end`."""
         first, last = (int(self.is_known[:place].sum()) for place in (start, end))
         arrays = (array[first:last] for array in self[1:])
-        return Rows(self.is_known[start:end], *arrays)
+        return RowArrays(self.is_known[start:end], *arrays)
 
 
-def to_rows(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> Rows:
+def to_row_arrays(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> RowArrays:
     """The columns of an Arrow batch as arrays; a row is known where none of them is null."""
     known = (token_ids.notna() & n_tokens.notna() & numeric.notna()).to_numpy()
     if not known.any():
-        return Rows.none(len(known))
-    return Rows(
+        return RowArrays.all_missing(len(known))
+    return RowArrays(
         known,
         np.stack(token_ids[known].to_list()).astype(np.int32, copy=False),
         n_tokens[known].to_numpy(np.int64),
@@ -163,20 +167,24 @@ def to_rows(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> Ro
     )
 
 
-def predict_until(end: float, predictor: "Predictor", rows: Rows, n_reasons: int) -> pd.DataFrame:
-    """One Arrow batch predicted in order, AT_ONCE rows at a time; what is not begun before `end`,
+def predict_before_deadline(
+    deadline: float, predictor: "Predictor", rows: RowArrays, n_reasons: int
+) -> pd.DataFrame:
+    """One Arrow batch predicted in order, ROWS_PER_CLOCK_CHECK rows at a time; what is not begun before `deadline`,
     a moment of time.monotonic, stays null."""
-    if end == math.inf:
+    if deadline == math.inf:
         return predict_rows(predictor, rows, n_reasons)
     parts, taken = [], 0
-    while taken < len(rows.is_known) and time.monotonic() < end:
-        parts.append(predict_rows(predictor, rows.part(taken, taken + AT_ONCE), n_reasons))
-        taken += AT_ONCE
-    left = Rows.none(max(0, len(rows.is_known) - taken))
+    while taken < len(rows.is_known) and time.monotonic() < deadline:
+        parts.append(
+            predict_rows(predictor, rows.slice(taken, taken + ROWS_PER_CLOCK_CHECK), n_reasons)
+        )
+        taken += ROWS_PER_CLOCK_CHECK
+    left = RowArrays.all_missing(max(0, len(rows.is_known) - taken))
     return pd.concat([*parts, predict_rows(predictor, left, n_reasons)], ignore_index=True)
 
 
-def predict_rows(predictor: "Predictor", rows: Rows, n_reasons: int) -> pd.DataFrame:
+def predict_rows(predictor: "Predictor", rows: RowArrays, n_reasons: int) -> pd.DataFrame:
     """One Arrow batch of rows predicted, in order; a row that is not known stays null."""
     known = rows.is_known
     # None and not NaN, which Arrow takes for a number in place of a list.
@@ -200,14 +208,14 @@ def _columns(found: "Predictions", n_reasons: int) -> dict[str, np.ndarray]:
     ]
     return {
         "vector": found.vectors,
-        "answers": np.hstack([answers.reshape(n, -1) for answers in found.answers.values()]),
+        "outputs": np.hstack([answers.reshape(n, -1) for answers in found.outputs.values()]),
         "reason_events": np.hstack(tops).astype(np.int32),
         "reason_effects": np.hstack(effects),
     }
 
 
 @lru_cache(maxsize=1)
-def loaded_predictor(
+def load_cached_predictor(
     folder: str,
     model_version: str,
     runtime: RuntimeName,

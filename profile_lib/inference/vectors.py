@@ -9,15 +9,15 @@ from pyspark.sql import functions as F
 from profile_lib.inference.choice import RuntimeName
 from profile_lib.inference.udf import (
     FLOATS,
-    TASKS_A_CORE,
-    loaded_predictor,
+    TASKS_PER_CORE,
+    load_cached_predictor,
     task_device,
-    to_rows,
+    to_row_arrays,
 )
-from profile_lib.workers import settle, task_threads
+from profile_lib.workers import freeze_loaded_modules, task_threads
 
 
-def add_vectors(
+def add_text_vectors(
     frame: DataFrame,
     folder: str,
     *,
@@ -33,15 +33,15 @@ def add_vectors(
 
     @F.pandas_udf(FLOATS)  # type: ignore[call-overload]
     def encode(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.Series]:
-        settle()
+        freeze_loaded_modules()
         device, threads = task_device(), task_threads()
-        predictor = loaded_predictor(
+        predictor = load_cached_predictor(
             folder, model_version, runtime, device, threads, batch_tokens, max_events=1
         )
         for token_ids, n_tokens in batches:
-            rows = to_rows(token_ids, n_tokens, pd.Series([[]] * len(n_tokens)))
+            rows = to_row_arrays(token_ids, n_tokens, pd.Series([[]] * len(n_tokens)))
             yield pd.Series(list(predictor.pool(rows.token_ids, rows.n_tokens)))
 
-    n_parts = frame.sparkSession.sparkContext.defaultParallelism * TASKS_A_CORE
+    n_parts = frame.sparkSession.sparkContext.defaultParallelism * TASKS_PER_CORE
     together = frame.repartition(n_parts, "text").sortWithinPartitions("n_tokens", "text")
     return together.withColumn("vector", encode("token_ids", "n_tokens"))

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from profile_lib.errors import InputError, wrong_keys
+from profile_lib.errors import InputError, describe_invalid_keys
 from profile_lib.model.spec import ModelSpec
 
-WEIGHTS, ABOUT = "model.safetensors", "model.json"
+WEIGHTS_FILE, MANIFEST_FILE = "model.safetensors", "model.json"
 
 
-class About(BaseModel):
+class Manifest(BaseModel):
     """What model.json tells of a model."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -23,60 +23,62 @@ class About(BaseModel):
     table_versions: dict[str, int]  # of the tables it was trained from
 
 
-def read_about(folder: str) -> About:
+def read_manifest(folder: str) -> Manifest:
     """What a model's folder says of itself, without its weights.
 
     Raises InputError where there is no model or its model.json is not one.
     """
-    path = Path(folder) / ABOUT
+    path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
         raise InputError(
-            f"{folder}: no {ABOUT}; run train_model first, for a recommender fit_recommender, or "
+            f"{folder}: no {MANIFEST_FILE}; run train_model first, for a recommender fit_recommender, or "
             "name its folder"
         )
     try:
-        return About.model_validate_json(path.read_text(encoding="utf-8"))
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise InputError(f"{path}: not a model's description: {wrong_keys(error)}") from error
+        raise InputError(
+            f"{path}: not a model's description: {describe_invalid_keys(error)}"
+        ) from error
 
 
-def check_model(folder: str) -> About:
+def check_model(folder: str) -> Manifest:
     """What a model's folder says of itself, once every file of it is as it was saved.
 
     Raises InputError where one is missing or was changed, the description itself among them.
     """
-    about = read_about(folder)
-    for name in sorted(about.files):
-        check_file(folder, name, about)
-    named = about.model_version.rpartition("-")[2]
-    if (found := version_of(about.files.get(WEIGHTS, ""), about.spec)) != named:
+    manifest = read_manifest(folder)
+    for name in sorted(manifest.files):
+        check_file(folder, name, manifest)
+    named = manifest.model_version.rpartition("-")[2]
+    if (found := hash_model(manifest.files.get(WEIGHTS_FILE, ""), manifest.spec)) != named:
         raise InputError(
-            f"{folder}: {ABOUT} tells of version {named}, but what it describes is {found}: it was "
+            f"{folder}: {MANIFEST_FILE} tells of version {named}, but what it describes is {found}: it was "
             "changed after training; train the model again, or fetch it again"
         )
-    return about
+    return manifest
 
 
-def check_file(folder: str, name: str, about: About) -> None:
+def check_file(folder: str, name: str, manifest: Manifest) -> None:
     """Raise InputError where a file of a model is missing or is not the one that was saved."""
     path = Path(folder) / name
     if not path.is_file():
         raise InputError(f"{folder}: no {name}; the folder is not whole, train the model again")
-    wanted, found = about.files.get(name, "none"), sha256_of(path)
+    wanted, found = manifest.files.get(name, "none"), hash_file(path)
     if found != wanted:
         raise InputError(
-            f"{path}: sha256 {found[:12]}…, {ABOUT} says {wanted[:12]}…: "
+            f"{path}: sha256 {found[:12]}…, {MANIFEST_FILE} says {wanted[:12]}…: "
             "the file was changed after training; train the model again"
         )
 
 
-def version_of(weights: str, spec: ModelSpec) -> str:
+def hash_model(weights: str, spec: ModelSpec) -> str:
     """A hash of the weights' checksum and the spec."""
     told = spec.model_dump_json(exclude_defaults=True)  # a later version may know more fields
     return hashlib.sha256((weights + told).encode()).hexdigest()[:12]
 
 
-def sha256_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """The checksum of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,18 +9,18 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from profile_lib.model.about import (
-    ABOUT,
-    WEIGHTS,
-    About,
+    MANIFEST_FILE,
+    WEIGHTS_FILE,
+    Manifest,
     check_file,
-    read_about,
-    sha256_of,
-    version_of,
+    hash_file,
+    hash_model,
+    read_manifest,
 )
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 
-ENCODER = "bert."  # its weights' names begin so
+ENCODER_PREFIX = "bert."  # its weights' names begin so
 
 
 def save_model(
@@ -31,7 +31,7 @@ def save_model(
     table_versions: Mapping[str, int],
     files: Mapping[str, Any] | None = None,
     folders: Mapping[str, Path] | None = None,
-) -> About:
+) -> Manifest:
     """Write weights, tokenizer, model.json, further `files` (name → text, or content for JSON) and
     copies of `folders`.
 
@@ -44,44 +44,53 @@ def save_model(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     AutoTokenizer.from_pretrained(tokenizer_folder).save_pretrained(fresh)
-    save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, fresh / WEIGHTS)
+    save_file(
+        {k: v.cpu().contiguous() for k, v in model.state_dict().items()}, fresh / WEIGHTS_FILE
+    )
     for name, content in (files or {}).items():
         text = content if isinstance(content, str) else json.dumps(content, indent=1)
         (fresh / name).write_text(text, encoding="utf-8")
     for name, source in (folders or {}).items():
         shutil.copytree(source, fresh / name)
     written = _checksums(fresh)
-    about = About(
-        model_version=f"{target.name}-{version_of(written[WEIGHTS], spec)}",
+    manifest = Manifest(
+        model_version=f"{target.name}-{hash_model(written[WEIGHTS_FILE], spec)}",
         files=written,
         spec=spec,
         metrics=dict(metrics),
         table_versions=dict(table_versions),
     )
-    (fresh / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
-    _swap(fresh, target)
-    return about
+    (fresh / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    _replace_folder(fresh, target)
+    return manifest
 
 
-def load_model(folder: str, *, with_encoder: bool = True) -> tuple[ProfileModel, ModelSpec, About]:
+def load_model(
+    folder: str, *, with_encoder: bool = True
+) -> tuple[ProfileModel, ModelSpec, Manifest]:
     """The model as it was saved, in evaluation mode; its encoder may be left where it is.
 
     Raises InputError where a file is missing or the weights are not those that were saved.
     """
-    about = read_about(folder)
-    check_file(folder, WEIGHTS, about)
-    model, weights = ProfileModel(about.spec, with_encoder=with_encoder), Path(folder) / WEIGHTS
+    manifest = read_manifest(folder)
+    check_file(folder, WEIGHTS_FILE, manifest)
+    model, weights = (
+        ProfileModel(manifest.spec, with_encoder=with_encoder),
+        Path(folder) / WEIGHTS_FILE,
+    )
     of_all = load_file(weights).items()
-    model.load_state_dict({k: v for k, v in of_all if with_encoder or not k.startswith(ENCODER)})
-    return model.eval(), about.spec, about
+    model.load_state_dict(
+        {k: v for k, v in of_all if with_encoder or not k.startswith(ENCODER_PREFIX)}
+    )
+    return model.eval(), manifest.spec, manifest
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
 
 
-def _swap(fresh: Path, target: Path) -> None:
+def _replace_folder(fresh: Path, target: Path) -> None:
     """`fresh` in the place of `target`, which is removed only once it is out of the way."""
     old = target.with_name(target.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
-from profile_lib.model.numbers import Numbers
+from profile_lib.model.numbers import NumericEncoder
 from profile_lib.model.pruning import drop_heads
 from profile_lib.model.spec import ModelSpec
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # takes longer to import than torch, and is of no use where a
     from transformers import BertConfig, BertModel
 
 
-class Output(NamedTuple):
+class ModelOutput(NamedTuple):
     """Of a batch of B texts of T tokens."""
 
     vector: Tensor  # (B, joined_size): the interest vector
@@ -41,14 +41,14 @@ class ProfileModel(nn.Module):
                 drop_heads(bert, spec.heads_left)
         self.bert = bert
         self.prefix = _prefix(bert.config, spec.prefix_tokens) if bert is not None else None
-        self.numbers = Numbers(
+        self.numbers = NumericEncoder(
             len(spec.numeric),
             spec.numeric_bins,
             spec.numeric_hidden,
             spec.joined_size,
             spec.dropout,
             tuple(len(category.values) for category in spec.categories),
-            spec.n_plain,
+            spec.n_vector_numbers,
         )
         outputs = {task.name: task.n_outputs for task in spec.tasks}
         hidden_size = None if spec.bert is None else int(spec.bert["hidden_size"])
@@ -69,7 +69,7 @@ class ProfileModel(nn.Module):
 
         n, before = len(token_ids), DynamicCache()
         for layer, of_all_heads in enumerate(self.prefix):
-            keys, values = of_all_heads[:, list(self.spec.heads[layer])]
+            keys, values = of_all_heads[:, list(self.spec.attention_heads[layer])]
             size = (n, -1, -1, -1)
             before.update(keys[None].expand(size), values[None].expand(size), layer)
         mask = torch.cat([mask.new_ones(n, self.prefix.shape[3]), mask], dim=1)
@@ -81,7 +81,7 @@ class ProfileModel(nn.Module):
         mask = _is_token(hidden.shape[1], n_tokens).to(hidden.dtype).unsqueeze(-1)
         return (hidden * mask).sum(1) / n_tokens.clamp(min=1).unsqueeze(1)
 
-    def heads_from(
+    def apply_heads(
         self, pooled: Tensor | None, numeric_vector: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, H) pooled text, or none, and (B, J) `numbers(numeric)` → the vector and the logits.
@@ -91,17 +91,17 @@ class ProfileModel(nn.Module):
         vector, logits = self.heads(pooled, numeric_vector)
         return vector, logits
 
-    def numbers_only(self, numeric: Tensor) -> dict[str, Tensor]:
+    def predict_without_text(self, numeric: Tensor) -> dict[str, Tensor]:
         """The logits as if there were no text."""
-        return self.heads_from(None, self.numbers(numeric))[1]
+        return self.apply_heads(None, self.numbers(numeric))[1]
 
-    def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> Output:
+    def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> ModelOutput:
         """(B, T) padded ids, (B,) true lengths and (B, F + K) raw numbers and positions of
         categories, NaN where unknown."""
         hidden = self.encode(token_ids, n_tokens)
         pooled = self.pool(hidden, n_tokens)
-        vector, logits = self.heads_from(pooled, self.numbers(numeric))
-        return Output(vector, logits, hidden)
+        vector, logits = self.apply_heads(pooled, self.numbers(numeric))
+        return ModelOutput(vector, logits, hidden)
 
 
 def _new_bert(config: dict[str, Any]) -> "BertModel":

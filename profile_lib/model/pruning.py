@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from profile_lib.errors import InputError
-from profile_lib.model.spec import HeadsLeft
+from profile_lib.model.spec import HeadIndices
 
 if TYPE_CHECKING:
     from transformers import BertModel
 
 
-def drop_heads(bert: "BertModel", heads_left: HeadsLeft) -> None:
+def drop_heads(bert: "BertModel", heads_left: HeadIndices) -> None:
     """Leave each layer of `bert` room for so many heads only: query, key and value lose rows, the
     dense layer behind them loses columns. Their weights are drawn anew: load others."""
     for block, heads in zip(attention_blocks(bert), heads_left, strict=True):
@@ -31,7 +31,7 @@ def drop_heads(bert: "BertModel", heads_left: HeadsLeft) -> None:
         attention.num_attention_heads, attention.all_head_size = len(heads), size
 
 
-def heads_of(bert: "BertModel") -> list[int]:
+def count_heads(bert: "BertModel") -> list[int]:
     """How many heads each layer has."""
     return [block.self.num_attention_heads for block in attention_blocks(bert)]
 
@@ -42,15 +42,15 @@ def attention_blocks(bert: Any) -> list[Any]:
 
 
 @contextmanager
-def head_masks(bert: "BertModel", n_rows: int) -> Iterator[list[Tensor]]:
+def mask_heads(bert: "BertModel", n_rows: int) -> Iterator[list[Tensor]]:
     """While the body runs, what each head says of each row counts as often as a mask tells.
 
     The masks, (n_rows, heads) a layer, are all 1 and take gradients.
     """
     device = next(bert.parameters()).device
-    masks = [torch.ones(n_rows, n, device=device, requires_grad=True) for n in heads_of(bert)]
+    masks = [torch.ones(n_rows, n, device=device, requires_grad=True) for n in count_heads(bert)]
     hooks = [
-        block.output.dense.register_forward_pre_hook(partial(_masked, mask))
+        block.output.dense.register_forward_pre_hook(partial(_apply_mask, mask))
         for block, mask in zip(attention_blocks(bert), masks, strict=True)
     ]
     try:
@@ -60,12 +60,12 @@ def head_masks(bert: "BertModel", n_rows: int) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def _masked(mask: Tensor, dense: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+def _apply_mask(mask: Tensor, dense: nn.Module, inputs: tuple[Tensor]) -> Tensor:
     by_head = inputs[0].unflatten(-1, (mask.shape[1], -1))
     return (by_head * mask[:, None, :, None]).flatten(-2)
 
 
-def n_pruned(heads: Sequence[int], share: float) -> int:
+def count_pruned_heads(heads: Sequence[int], share: float) -> int:
     """How many are `share` of all `heads`, which are so many a layer.
 
     Raises InputError where that is none, or more than leaves each layer one.
@@ -80,15 +80,15 @@ def n_pruned(heads: Sequence[int], share: float) -> int:
     return wanted
 
 
-def most_important(importances: Sequence[Tensor], share: float) -> HeadsLeft:
+def select_important_heads(importances: Sequence[Tensor], share: float) -> HeadIndices:
     """The positions of the heads that stay when `share` of all are removed, the least important
     first, but never the last of a layer.
 
     `importances` (heads,) a layer are compared after each layer's are divided by their length, as
     layers differ in scale (Molchanov et al. 2017; Michel, Levy & Neubig 2019). Raises InputError
-    as `n_pruned` does.
+    as `count_pruned_heads` does.
     """
-    wanted = n_pruned([len(of) for of in importances], share)
+    wanted = count_pruned_heads([len(of) for of in importances], share)
     left = [set(range(len(of))) for of in importances]
     scaled = [(of / of.norm().clamp(min=1e-12)).tolist() for of in importances]
     ranked = sorted((x, i, head) for i, of in enumerate(scaled) for head, x in enumerate(of))

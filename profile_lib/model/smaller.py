@@ -14,36 +14,36 @@ from torch import Tensor
 from profile_lib.errors import InputError
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.pruning import attention_blocks
-from profile_lib.model.spec import HeadsLeft
+from profile_lib.model.spec import HeadIndices
 
 LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\.(.*)")
 
 
-def spaced_layers(found: int, n_layers: int) -> list[int]:
-    """So many of `found` layers, evenly chosen, the lowest among them and, of two or more, the
+def choose_spaced_layers(n_available: int, n_layers: int) -> list[int]:
+    """So many of `n_available` layers, evenly chosen, the lowest among them and, of two or more, the
     highest.
 
     Raises InputError where there are no more than that.
 
-    >>> spaced_layers(12, 6)
+    >>> choose_spaced_layers(12, 6)
     [0, 2, 4, 7, 9, 11]
     """
-    if n_layers >= found:
+    if n_layers >= n_available:
         raise InputError(
-            f"compress.student_layers: {n_layers}, but the teacher has {found} layers; wanted fewer"
+            f"compress.student_layers: {n_layers}, but the teacher has {n_available} layers; wanted fewer"
         )
-    return np.linspace(0, found - 1, n_layers).round().astype(int).tolist()
+    return np.linspace(0, n_available - 1, n_layers).round().astype(int).tolist()
 
 
-def student_of(teacher: ProfileModel, n_layers: int) -> ProfileModel:
+def build_student(teacher: ProfileModel, n_layers: int) -> ProfileModel:
     """The model with so many of its encoder's layers, evenly chosen.
 
     Sanh et al., DistilBERT, 2019 (which takes the same six of twelve layers); Sun et al., Patient
-    Knowledge Distillation, 2019. Raises InputError as `spaced_layers` does.
+    Knowledge Distillation, 2019. Raises InputError as `choose_spaced_layers` does.
     """
     assert teacher.bert is not None
     spec = teacher.spec
-    chosen = spaced_layers(len(teacher.bert.encoder.layer), n_layers)
+    chosen = choose_spaced_layers(len(teacher.bert.encoder.layer), n_layers)
     place = {str(old): new for new, old in enumerate(chosen)}
     state = {}
     for name, tensor in teacher.state_dict().items():
@@ -59,26 +59,29 @@ def student_of(teacher: ProfileModel, n_layers: int) -> ProfileModel:
     return student.eval()
 
 
-def pruned_of(model: ProfileModel, kept: HeadsLeft) -> ProfileModel:
-    """The model with the heads at the positions `kept` of each layer, the others cut out.
+def prune_heads(model: ProfileModel, kept_heads: HeadIndices) -> ProfileModel:
+    """The model with the heads at the positions `kept_heads` of each layer, the others cut out.
 
     It answers as the model does with the others' columns of the dense layer behind them at zero.
     """
     assert model.bert is not None
     spec, state = model.spec, model.state_dict()
     size = attention_blocks(model.bert)[0].self.attention_head_size
-    for i, heads in enumerate(kept):
-        rows, at = _rows(heads, size), f"bert.encoder.layer.{i}.attention"
+    for i, heads in enumerate(kept_heads):
+        rows, at = _head_rows(heads, size), f"bert.encoder.layer.{i}.attention"
         for name in ("query", "key", "value"):
             for kind in ("weight", "bias"):
                 state[f"{at}.self.{name}.{kind}"] = state[f"{at}.self.{name}.{kind}"][rows]
         state[f"{at}.output.dense.weight"] = state[f"{at}.output.dense.weight"][:, rows]
-    left = tuple(tuple(of[i] for i in heads) for of, heads in zip(spec.heads, kept, strict=True))
+    left = tuple(
+        tuple(of[i] for i in heads)
+        for of, heads in zip(spec.attention_heads, kept_heads, strict=True)
+    )
     pruned = ProfileModel(spec.model_copy(update={"heads_left": left}))
     pruned.load_state_dict(state)
     return pruned.eval()
 
 
-def _rows(heads: Sequence[int], size: int) -> Tensor:
+def _head_rows(heads: Sequence[int], size: int) -> Tensor:
     """Where the heads' own numbers stand."""
     return (torch.tensor(heads).unsqueeze(1) * size + torch.arange(size)).flatten()

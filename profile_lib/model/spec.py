@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
-HeadsLeft = tuple[tuple[int, ...], ...]  # of each layer from the lowest, heads counted from 0
+HeadIndices = tuple[tuple[int, ...], ...]  # of each layer from the lowest, heads counted from 0
 
 
 class ModelSpec(BaseModel):
@@ -15,7 +15,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True)
     tasks: tuple[TaskSpec, ...]
     numeric: tuple[str, ...]  # names of the numeric features, in order
-    n_plain: int = 0  # the last so many of them are parts of vectors, taken as they are
+    n_vector_numbers: int = 0  # the last so many of them are parts of vectors, taken as they are
     categories: tuple[CategorySpec, ...] = ()  # their positions stand behind the numbers
     numeric_bins: int
     numeric_hidden: int
@@ -25,10 +25,10 @@ class ModelSpec(BaseModel):
     separator_id: int  # the token that ends an event in the text
     bert: dict[str, Any] | None  # a BertConfig as a dictionary; None: numbers alone, no text
     prefix_tokens: int = 0  # tuned keys and values before every text, in each layer
-    heads_left: HeadsLeft | None = None  # None: all heads of every layer
+    heads_left: HeadIndices | None = None  # None: all heads of every layer
 
     @property
-    def heads(self) -> HeadsLeft:
+    def attention_heads(self) -> HeadIndices:
         """The encoder's attention heads that are left of each layer."""
         if self.heads_left is not None or self.bert is None:
             return self.heads_left or ()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["binary", "multiclass", "multilabel", "regression"]
+TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
 
 
 class CategorySpec(BaseModel):
@@ -28,7 +28,7 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     name: str
-    kind: Kind
+    kind: TaskKind
     classes: tuple[str, ...] = ()  # of multiclass and multilabel tasks, commonest first
     center: float = 0.0  # of a regression: mean of the train labels
     scale: float = 1.0  # and their deviation: the head learns the standardised label
@@ -44,20 +44,20 @@ class TaskSpec(BaseModel):
         return len(self.classes) if self.kind == "multilabel" else 1
 
     @property
-    def highest(self) -> float:
+    def max_label(self) -> float:
         """The largest label it may be given."""
         return {"multiclass": len(self.classes) - 1.0, "regression": float("inf")}.get(
             self.kind, 1.0
         )
 
-    def answers(self, logits: "Tensor") -> "Tensor":
+    def to_predictions(self, logits: "Tensor") -> "Tensor":
         """Logits (B,) or (B, C) → probabilities of the same shape, of a regression the value."""
         if self.kind == "regression":
             return logits * self.scale + self.center
         return logits.softmax(-1) if self.kind == "multiclass" else logits.sigmoid()
 
 
-def label_columns(tasks: Sequence[TaskSpec]) -> Iterator[tuple[TaskSpec, slice]]:
+def slice_label_columns(tasks: Sequence[TaskSpec]) -> Iterator[tuple[TaskSpec, slice]]:
     """Each task with the columns of `labels` that are its own, in order."""
     start = 0
     for task in tasks:

@@ -7,14 +7,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.tables import GUESSES, REASON, USER_PROFILES, user_bucket
+from profile_lib.tables import PREDICTED_COLUMNS, REASON, USER_PROFILES, user_bucket
 
 PROFILE_VERSION = 3  # raise it with any change of what is computed here: all are refreshed then
-FACTS = [name for name in USER_PROFILES.names() if name not in GUESSES]
+FACT_COLUMNS = [name for name in USER_PROFILES.column_names() if name not in PREDICTED_COLUMNS]
 NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
 
 
-class Head(NamedTuple):
+class TaskHead(NamedTuple):
     """A task of the model: its name, its kind, and its classes where it has more than yes or no."""
 
     name: str
@@ -27,10 +27,10 @@ class Head(NamedTuple):
         return len(self.classes) or 1
 
 
-def profile_facts(
+def select_profile_facts(
     behaviour: DataFrame, users: DataFrame, *, events_version: Column, user_buckets: int
 ) -> DataFrame:
-    """Of each row of `behaviour`, with what the model reads, the columns FACTS of its profile."""
+    """Of each row of `behaviour`, with what the model reads, the columns FACT_COLUMNS of its profile."""
     declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
     told = users.withColumn("declared_region", declared_region).drop("region")
     joined = behaviour.join(told, "user_id", "left")
@@ -39,24 +39,24 @@ def profile_facts(
         "declared": _declared(),
         "purchasing_power": F.coalesce("bought_price_level", "price_level"),
         "sentiment": (F.col("rating") - 3) / 2,
-        "segment": segment(),
+        "segment": derive_segment(),
         "as_of_ts": F.col("cutoff_ts"),
         "events_version": events_version.cast("long"),
         "profile_version": F.lit(PROFILE_VERSION),
     }
-    return joined.withColumns(columns).select(*FACTS)
+    return joined.withColumns(columns).select(*FACT_COLUMNS)
 
 
-def add_guesses(
+def decode_predictions(
     predicted: DataFrame,
-    heads: Sequence[Head],
+    heads: Sequence[TaskHead],
     *,
     model_version: str,
     n_reasons: int,
     n_next_categories: int,
 ) -> DataFrame:
-    """Profiles of FACTS and a `prediction`; where it is null they await it, and guess nothing."""
-    answers = F.col("prediction.answers")
+    """Profiles of FACT_COLUMNS and a `prediction`; where it is null they await it, and guess nothing."""
+    answers = F.col("prediction.outputs")
     slices, start = {}, 1
     for head in heads:
         slices[head.name] = F.slice(answers, start, head.width)
@@ -64,28 +64,28 @@ def add_guesses(
     guesses = {
         "inferred": _inferred(heads, slices),
         "interest_vector": F.col("prediction.vector"),
-        "propensities": _numbers(heads, slices, "binary"),
-        "expected": _numbers(heads, slices, "regression"),
-        "likely": _likely(heads, slices),
+        "propensities": _values_by_task(heads, slices, "binary"),
+        "predicted_values": _values_by_task(heads, slices, "regression"),
+        "predicted_labels": _likely(heads, slices),
         "next_categories": _next_categories(heads, slices, n_next_categories),
         "reasons": _reasons(heads, n_reasons),
     }
     is_known, types = F.col("prediction.vector").isNotNull(), USER_PROFILES.schema
     columns = {
-        name: F.when(is_known, guess).otherwise(_nothing(types[name].dataType))
+        name: F.when(is_known, guess).otherwise(_empty_value(types[name].dataType))
         for name, guess in guesses.items()
     }
-    columns["awaits"] = F.when(~is_known, F.col("awaits"))
+    columns["pending_input"] = F.when(~is_known, F.col("pending_input"))
     columns["model_version"] = F.lit(model_version)
-    return predicted.withColumns(columns).select(*USER_PROFILES.names())
+    return predicted.withColumns(columns).select(*USER_PROFILES.column_names())
 
 
-def _nothing(type: T.DataType) -> Column:
+def _empty_value(type: T.DataType) -> Column:
     empty = F.create_map() if isinstance(type, T.MapType) else F.array()
     return empty.cast(type)
 
 
-def segment() -> Column:
+def derive_segment() -> Column:
     """Where the user stands as of the cutoff, the strongest word that holds."""
     return (
         F.when(F.col("n_orders") >= 2, "loyal buyer")
@@ -108,39 +108,39 @@ def _declared() -> Column:
     return F.map_filter(F.map_concat(others, facts), lambda _, value: value.isNotNull())
 
 
-def _inferred(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
+def _inferred(heads: Sequence[TaskHead], slices: dict[str, Column]) -> Column:
     guesses: list[Column] = []
     for head in heads:
         if head.kind == "multiclass" and head.name != NEXT_CATEGORY:
-            best = _likeliest(head, slices[head.name], 1)[0]
+            best = _most_probable(head, slices[head.name], 1)[0]
             guess = F.struct(best["name"].alias("value"), best["weight"].alias("confidence"))
             guesses += [F.lit(head.name), guess]
     return F.create_map(*guesses).cast("map<string,struct<value:string,confidence:double>>")
 
 
-def _numbers(heads: Sequence[Head], slices: dict[str, Column], kind: str) -> Column:
+def _values_by_task(heads: Sequence[TaskHead], slices: dict[str, Column], kind: str) -> Column:
     pairs = [c for h in heads if h.kind == kind for c in (F.lit(h.name), slices[h.name][0])]
     return F.create_map(*pairs).cast("map<string,double>")
 
 
-def _likely(heads: Sequence[Head], slices: dict[str, Column]) -> Column:
+def _likely(heads: Sequence[TaskHead], slices: dict[str, Column]) -> Column:
     """Of each multilabel task the classes more likely than not, likeliest first."""
     pairs: list[Column] = []
     for head in heads:
         if head.kind == "multilabel":
-            ranked = _likeliest(head, slices[head.name], len(head.classes))
+            ranked = _most_probable(head, slices[head.name], len(head.classes))
             pairs += [F.lit(head.name), F.filter(ranked, lambda x: x["weight"] > 0.5)]
     return F.create_map(*pairs).cast("map<string,array<struct<name:string,weight:double>>>")
 
 
-def _next_categories(heads: Sequence[Head], slices: dict[str, Column], n: int) -> Column:
+def _next_categories(heads: Sequence[TaskHead], slices: dict[str, Column], n: int) -> Column:
     for head in heads:
         if head.name == NEXT_CATEGORY:
-            return _likeliest(head, slices[head.name], n)
+            return _most_probable(head, slices[head.name], n)
     return F.array().cast("array<struct<name:string,weight:double>>")
 
 
-def _likeliest(head: Head, probabilities: Column, n: int) -> Column:
+def _most_probable(head: TaskHead, probabilities: Column, n: int) -> Column:
     """The `n` likeliest classes as (name, weight), likeliest first, ties by name."""
     pairs = F.arrays_zip(probabilities.alias("p"), F.array(*map(F.lit, head.classes)).alias("c"))
     ranked = F.array_sort(
@@ -152,7 +152,7 @@ def _likeliest(head: Head, probabilities: Column, n: int) -> Column:
     )
 
 
-def _reasons(heads: Sequence[Head], n_reasons: int) -> Column:
+def _reasons(heads: Sequence[TaskHead], n_reasons: int) -> Column:
     pairs: list[Column] = []
     for place, head in enumerate(heads):
         first = place * n_reasons + 1

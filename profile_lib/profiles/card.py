@@ -6,13 +6,13 @@ from typing import Any
 WIDTH = 78
 
 
-def profile_card(profile: Mapping[str, Any]) -> str:
+def format_profile_card(profile: Mapping[str, Any]) -> str:
     """The profile as a few lines of text; `profile` is one row of user_profiles as a dict."""
     p = profile
     lines = [
         f"Profile {p['user_id'][:12]}…  {p['segment']}  (as of {p['as_of_ts']:%Y-%m-%d %H:%M} UTC)",
         f"declared    {_pairs(p['declared'])}",
-        f"inferred    {_guesses(p['inferred'])}",
+        f"inferred    {_inferred(p['inferred'])}",
         f"likes       {_interests(p['categories'])}",
         f"brands      {_interests(p['brands'])}",
         f"words       {_interests(p['keywords'])}",
@@ -30,7 +30,7 @@ def _pairs(facts: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in sorted(facts.items())) or "nothing"
 
 
-def _guesses(guesses: Mapping[str, Mapping[str, Any]]) -> str:
+def _inferred(guesses: Mapping[str, Mapping[str, Any]]) -> str:
     told = [f"{n} {g['value']} ({g['confidence']:.0%})" for n, g in sorted(guesses.items())]
     return ", ".join(told) or "nothing"
 

@@ -8,20 +8,22 @@ from pyspark.sql import functions as F
 from profile_lib.merge import IS_DELETED
 from profile_lib.tables import user_bucket
 
-KEYS = ["user_id", "user_bucket"]
+KEY_COLUMNS = ["user_id", "user_bucket"]
 # A profile that knows more stays. Of two that know the same a refresh's takes the other's place, as
 # it may be of a newer model, but a stream's only where the other awaits the model.
-MORE, SAME = (f"source.events_version {than} target.events_version" for than in (">", "="))
-GUARD = f"{MORE} OR ({SAME} AND (source.awaits IS NULL OR target.awaits IS NOT NULL))"
-STREAM_GUARD = f"{MORE} OR ({SAME} AND target.awaits IS NOT NULL)"
+IS_NEWER, IS_SAME_VERSION = (
+    f"source.events_version {than} target.events_version" for than in (">", "=")
+)
+REFRESH_GUARD = f"{IS_NEWER} OR ({IS_SAME_VERSION} AND (source.pending_input IS NULL OR target.pending_input IS NOT NULL))"
+STREAM_GUARD = f"{IS_NEWER} OR ({IS_SAME_VERSION} AND target.pending_input IS NOT NULL)"
 
 
-def users_in(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:
+def select_users_in_buckets(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:
     """The users of a frame that are in these buckets, each once."""
     return frame.select("user_id").where(user_bucket(n_buckets).isin(*buckets)).distinct()
 
 
-def add_gone(
+def add_deleted_profiles(
     profiles: DataFrame, stored: DataFrame, present: DataFrame, events_version: int
 ) -> DataFrame:
     """`profiles` and, with `is_deleted`, those of `stored` that are not `present` any more.
@@ -29,8 +31,8 @@ def add_gone(
     `present` tells user and bucket: users without events go, and what lies in a bucket of an
     earlier number of buckets. Of those that go only the keys are read.
     """
-    gone = stored.select(*KEYS).join(present.toDF(*KEYS), KEYS, "left_anti")
+    gone = stored.select(*KEY_COLUMNS).join(present.toDF(*KEY_COLUMNS), KEY_COLUMNS, "left_anti")
     at = F.lit(events_version).cast("long").alias("events_version")
     return profiles.withColumn(IS_DELETED, F.lit(False)).unionByName(
-        gone.select(*KEYS, at, F.lit(True).alias(IS_DELETED)), allowMissingColumns=True
+        gone.select(*KEY_COLUMNS, at, F.lit(True).alias(IS_DELETED)), allowMissingColumns=True
     )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from profile_lib.profiles.build import PROFILE_VERSION
 
 
-class Versions(NamedTuple):
+class SourceVersions(NamedTuple):
     """Delta versions of the tables that profiles are computed from."""
 
     events: int
@@ -16,7 +16,7 @@ class Versions(NamedTuple):
     users: int
 
 
-class Standing(NamedTuple):
+class RefreshState(NamedTuple):
     """What the rows of a bucket were computed from: by which definition, and from which versions of
     tables."""
 
@@ -24,47 +24,47 @@ class Standing(NamedTuple):
     versions: tuple[int, ...]
 
 
-def definition_of(model_version: str, rules: Mapping[str, Any]) -> str:
+def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
     """A hash of all that says what a profile is: this code, the model and the settings.
 
-    >>> definition_of("m-1", {"half_life": 14}) == definition_of("m-1", {"half_life": 7})
+    >>> hash_definition("m-1", {"half_life": 14}) == hash_definition("m-1", {"half_life": 7})
     False
     """
     told = json.dumps([PROFILE_VERSION, model_version, rules], sort_keys=True, default=str)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def buckets_to_compute(
-    standing: Mapping[int, Standing], definition: str, n_buckets: int
+def find_buckets_to_rebuild(
+    refresh_states: Mapping[int, RefreshState], definition: str, n_buckets: int
 ) -> list[int]:
     """Buckets whose rows are all to be computed: never refreshed, or by another definition.
 
-    >>> old = Standing("old", Versions(1, 1, 1))
-    >>> buckets_to_compute({0: old, 1: old._replace(definition="new")}, "new", 3)
+    >>> old = RefreshState("old", SourceVersions(1, 1, 1))
+    >>> find_buckets_to_rebuild({0: old, 1: old._replace(definition="new")}, "new", 3)
     [0, 2]
     """
     return [
         bucket
         for bucket in range(n_buckets)
-        if bucket not in standing or standing[bucket].definition != definition
+        if bucket not in refresh_states or refresh_states[bucket].definition != definition
     ]
 
 
-def noted(
-    seen: Mapping[int, Standing],
-    found: Mapping[int, Standing],
-    here: Mapping[int, Standing],
+def merge_refresh_states(
+    seen: Mapping[int, RefreshState],
+    found: Mapping[int, RefreshState],
+    here: Mapping[int, RefreshState],
     n_buckets: int,
-) -> dict[int, Standing]:
+) -> dict[int, RefreshState]:
     """What is to be noted of all buckets, now that some are `here`: never more than is true.
 
     What is `found` is not what was `seen` where another refresh has noted the bucket meanwhile:
     rows of either may lie in it, so that the lower versions hold, and none of two definitions.
 
-    >>> one, two, three = (Standing("d", Versions(n, n, 1)) for n in (1, 2, 3))
-    >>> noted({0: one, 1: one}, {0: one, 1: two}, {0: three, 1: three}, 2) == {0: three, 1: two}
+    >>> one, two, three = (RefreshState("d", SourceVersions(n, n, 1)) for n in (1, 2, 3))
+    >>> merge_refresh_states({0: one, 1: one}, {0: one, 1: two}, {0: three, 1: three}, 2) == {0: three, 1: two}
     True
-    >>> noted({}, {0: one._replace(definition="e"), 7: one}, {0: three}, 2)
+    >>> merge_refresh_states({}, {0: one._replace(definition="e"), 7: one}, {0: three}, 2)
     {}
     """
     now = {bucket: at for bucket, at in found.items() if bucket < n_buckets}
@@ -79,17 +79,17 @@ def noted(
     return now
 
 
-def buckets_behind(
-    standing: Mapping[int, Standing], buckets: Iterable[int], now: tuple[int, ...]
+def group_outdated_buckets(
+    refresh_states: Mapping[int, RefreshState], buckets: Iterable[int], now: tuple[int, ...]
 ) -> dict[tuple[int, ...], list[int]]:
     """Of these buckets those that stand at other versions than `now`, by the versions.
 
-    >>> old, new = (Standing("d", Versions(n, 1, 1)) for n in (1, 2))
-    >>> buckets_behind({0: old, 1: new, 2: old}, [0, 1, 2], new.versions)
-    {Versions(events=1, items=1, users=1): [0, 2]}
+    >>> old, new = (RefreshState("d", SourceVersions(n, 1, 1)) for n in (1, 2))
+    >>> group_outdated_buckets({0: old, 1: new, 2: old}, [0, 1, 2], new.versions)
+    {SourceVersions(events=1, items=1, users=1): [0, 2]}
     """
     behind: dict[tuple[int, ...], list[int]] = {}
     for bucket in buckets:
-        if (at := standing[bucket].versions) != now:
+        if (at := refresh_states[bucket].versions) != now:
             behind.setdefault(at, []).append(bucket)
     return behind

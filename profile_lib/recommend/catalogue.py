@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from profile_lib.recommend.asking import as_rows
-from profile_lib.segments import Floats, Longs, codes_of, whole
+from profile_lib.recommend.asking import lists_to_matrix
+from profile_lib.segments import Floats, Longs, dictionary_codes, single_chunk
 
-FILE = "items.parquet"
+CATALOG_FILE = "items.parquet"
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """`items`: a row an item in the order of the numbers: item_id, title, category, brand, price,
     price_level, demand (what events said for it of late), and vector (of its text, of length 1,
     NaN where nothing is told of it)."""
@@ -23,19 +23,19 @@ class Catalogue:
     items: pa.Table
 
     @classmethod
-    def load(cls, folder: Path) -> "Catalogue":
+    def load(cls, folder: Path) -> "Catalog":
         """As it was saved."""
-        return cls(pq.read_table(folder / FILE).combine_chunks())
+        return cls(pq.read_table(folder / CATALOG_FILE).combine_chunks())
 
     def save(self, folder: Path) -> None:
         """Into a folder that is there."""
-        pq.write_table(self.items, folder / FILE)
+        pq.write_table(self.items, folder / CATALOG_FILE)
 
     def __len__(self) -> int:
         return self.items.num_rows
 
     @cached_property
-    def number(self) -> dict[str, int]:
+    def item_index(self) -> dict[str, int]:
         """item_id → number."""
         return {name: at for at, name in enumerate(self.items["item_id"].to_pylist())}
 
@@ -44,17 +44,17 @@ class Catalogue:
         """(n, d)."""
         lists = self.column("vector")
         size = len(lists[0]) if len(lists) else 0
-        return as_rows(lists, size)
+        return lists_to_matrix(lists, size)
 
     @cached_property
     def category(self) -> Longs:
         """(n,): a number for each different category, -1 where it isn't known."""
-        return codes_of(self.column("category"))[0]
+        return dictionary_codes(self.column("category"))[0]
 
     @cached_property
     def brand(self) -> Longs:
         """(n,): as `category`."""
-        return codes_of(self.column("brand"))[0]
+        return dictionary_codes(self.column("brand"))[0]
 
     @cached_property
     def price(self) -> Floats:
@@ -76,4 +76,4 @@ class Catalogue:
 
     def column(self, name: str) -> pa.Array:
         """(n,), null where it isn't known."""
-        return whole(self.items[name])
+        return single_chunk(self.items[name])

@@ -8,15 +8,15 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.errors import InputError
-from profile_lib.recommend.interest import unit
-from profile_lib.recommend.nearest import index_of, load_index, saved_index
+from profile_lib.recommend.interest import normalise_rows
+from profile_lib.recommend.nearest import build_index, load_index, serialise_index
 from profile_lib.segments import Floats
 
-NEIGHBOURS = "item int, neighbour int, weight float"
+NEIGHBOUR_SCHEMA = "item int, neighbour int, weight float"
 
 
 @dataclass(frozen=True)
-class TextSpace:
+class TextProjection:
     """Where texts of a shop lie among each other: `mean`, (H,), of an encoder's vectors of its
     items, and `axes`, (H, d), their principal components of most variance.
 
@@ -28,7 +28,7 @@ class TextSpace:
     axes: Floats
 
     @classmethod
-    def of(cls, vectors: Floats, size: int) -> "TextSpace":
+    def fit(cls, vectors: Floats, size: int) -> "TextProjection":
         """Of the items' vectors, (n, H); rows with what is no number are left out.
 
         Raises InputError where there are none.
@@ -37,7 +37,7 @@ class TextSpace:
         if not len(known):
             raise InputError(
                 "items: none has a text with a vector, so that nothing tells which are alike; "
-                "ingest a catalogue with titles, or leave the sources by text out"
+                "ingest a catalog with titles, or leave the sources by text out"
             )
         mean = known.mean(axis=0)
         _, axes = np.linalg.eigh((known - mean).T @ (known - mean))
@@ -46,35 +46,41 @@ class TextSpace:
         kept = kept * np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
         return cls(mean.astype(np.float32), kept.astype(np.float32))
 
-    def short(self, vectors: Floats) -> Floats:
+    def project(self, vectors: Floats) -> Floats:
         """(n, d) of length 1, of vectors (n, H); rows with what is no number are NaN."""
-        return unit((vectors - self.mean) @ self.axes)
+        return normalise_rows((vectors - self.mean) @ self.axes)
 
 
-def near_by_vector(
-    spark: SparkSession, vectors: Floats, worth: Floats, most: int, exact_below: int
+def find_text_neighbours(
+    spark: SparkSession,
+    vectors: Floats,
+    neighbour_weights: Floats,
+    max_neighbours: int,
+    approximate_search_from: int,
 ) -> DataFrame:
-    """(item, neighbour, weight): of each item the `most` others of the greatest cosine, times what
-    the neighbour is `worth`, above 0.
+    """(item, neighbour, weight): of each item the `max_neighbours` others of the greatest cosine, times what
+    the neighbour is `neighbour_weights`, above 0.
 
-    `vectors`: (n_items, d), of length 1 or zeros; `worth`: (n_items,), above 0. Raises InputError
-    as `index_of` does.
+    `vectors`: (n_items, d), of length 1 or zeros; `neighbour_weights`: (n_items,), above 0. Raises InputError
+    as `build_index` does.
     """
-    scaled = vectors * worth[:, None].astype(np.float32)
-    index = spark.sparkContext.broadcast(saved_index(index_of(scaled, exact_below)))
+    scaled = vectors * neighbour_weights[:, None].astype(np.float32)
+    index = spark.sparkContext.broadcast(
+        serialise_index(build_index(scaled, approximate_search_from))
+    )
     wanted = spark.sparkContext.broadcast(vectors)
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         found = load_index(index.value)
         for batch in batches:
             item = batch["id"].to_numpy()
-            score, other = found.search(wanted.value[item], most + 1)
+            score, other = found.search(wanted.value[item], max_neighbours + 1)
             item = np.repeat(item, other.shape[1]).reshape(other.shape)
             is_one = (other >= 0) & (other != item) & (score > 0)
-            is_one &= np.cumsum(is_one, axis=1) <= most
+            is_one &= np.cumsum(is_one, axis=1) <= max_neighbours
             columns = item[is_one].astype(np.int32), other[is_one].astype(np.int32), score[is_one]
             yield pa.RecordBatch.from_arrays(
                 [pa.array(c) for c in columns], ["item", "neighbour", "weight"]
             )
 
-    return spark.range(len(vectors)).mapInArrow(search, NEIGHBOURS)
+    return spark.range(len(vectors)).mapInArrow(search, NEIGHBOUR_SCHEMA)

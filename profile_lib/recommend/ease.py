@@ -8,19 +8,19 @@ from scipy import sparse
 
 from profile_lib.recommend.gram import nearest_by_inverse
 from profile_lib.recommend.histories import Histories
-from profile_lib.segments import Floats, Longs, Segments
+from profile_lib.segments import Floats, GroupedRows, Longs
 
-LEAST = 0.01  # a share of a step below which its decayed past and future are left out
+MIN_DECAYED_WEIGHT = 0.01  # a share of a step below which its decayed past and future are left out
 
 
 def ease_neighbours(
-    histories: DataFrame, *, n_items: int, l2: float, most: int, item_limit: int
+    histories: DataFrame, *, n_items: int, l2: float, max_neighbours: int, max_items: int
 ) -> DataFrame:
     """(item, neighbour, weight): EASE (Steck 2019), each item out of all others that a user met.
 
-    Whatever the order of the steps, and however often an item is met. Of each item the `most`
+    Whatever the order of the steps, and however often an item is met. Of each item the `max_neighbours`
     neighbours of greatest weight are kept, and none of weight 0 or below. Raises InputError above
-    `item_limit` items.
+    `max_items` items.
     """
 
     def sums(steps: Histories) -> tuple[sparse.csr_array, sparse.csr_array]:
@@ -32,7 +32,13 @@ def ease_neighbours(
         return -inverted[part] / np.diag(inverted)
 
     return nearest_by_inverse(
-        histories, sums, rows, n_items=n_items, l2=l2, most=most, item_limit=item_limit
+        histories,
+        sums,
+        rows,
+        n_items=n_items,
+        l2=l2,
+        max_neighbours=max_neighbours,
+        max_items=max_items,
     )
 
 
@@ -43,8 +49,8 @@ def ridge_neighbours(
     decay: float,
     future_decay: float,
     l2: float,
-    most: int,
-    item_limit: int,
+    max_neighbours: int,
+    max_items: int,
 ) -> DataFrame:
     """(item, neighbour, weight): ridge regression from what a user met to what came after.
 
@@ -58,11 +64,17 @@ def ridge_neighbours(
         past, future = past_and_future(steps, n_items, decay, future_decay)
         return past.T @ past, past.T @ future
 
-    def rows(inverted: Floats, flow: sparse.csc_array, part: slice) -> Floats:
-        return np.ascontiguousarray((flow.T @ inverted[:, part]).T)
+    def rows(inverted: Floats, cross: sparse.csc_array, part: slice) -> Floats:
+        return np.ascontiguousarray((cross.T @ inverted[:, part]).T)
 
     return nearest_by_inverse(
-        histories, sums, rows, n_items=n_items, l2=l2, most=most, item_limit=item_limit
+        histories,
+        sums,
+        rows,
+        n_items=n_items,
+        l2=l2,
+        max_neighbours=max_neighbours,
+        max_items=max_items,
     )
 
 
@@ -70,7 +82,9 @@ def past_and_future(
     steps: Histories, n_items: int, decay: float, future_decay: float
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
     """(steps with steps before them, n_items), twice: the decayed past and future of each."""
-    place = np.arange(len(steps.of)) - Segments(steps.of, steps.n).first[steps.of]
+    place = (
+        np.arange(len(steps.user)) - GroupedRows(steps.user, steps.n_users).start_rows[steps.user]
+    )
     has_past = place > 0
     row = np.cumsum(has_past) - 1
     n_rows = int(has_past.sum())
@@ -84,14 +98,14 @@ def past_and_future(
 
     def past() -> Iterator[tuple[Longs, Longs, float]]:
         for gap in range(1, int(place.max(initial=0)) + 1):
-            if (value := decay ** (gap - 1)) < LEAST:
+            if (value := decay ** (gap - 1)) < MIN_DECAYED_WEIGHT:
                 return
             k = np.flatnonzero(place >= gap)
             yield k, k - gap, value
 
     def future() -> Iterator[tuple[Longs, Longs, float]]:
         for gap in range(int(steps.steps_ago.max(initial=-1)) + 1):
-            if (value := future_decay**gap) < LEAST:
+            if (value := future_decay**gap) < MIN_DECAYED_WEIGHT:
                 return
             k = np.flatnonzero(has_past & (steps.steps_ago >= gap))
             yield k, k + gap, value

@@ -15,62 +15,62 @@ from scipy.linalg import lapack
 
 from profile_lib.errors import InputError
 from profile_lib.recommend.histories import Histories
-from profile_lib.recommend.top import best_of_all
+from profile_lib.recommend.top import top_k_dense
 from profile_lib.segments import Floats
 
-SUMS = "item int, other int, gram float, flow float"
-NEAREST = "item int, neighbour int, weight float"
-ROWS_AT_ONCE = 512  # of the solution, so that it never stands whole beside the inverse
+SUMS_SCHEMA = "item int, other int, gram float, cross float"
+NEIGHBOUR_SCHEMA = "item int, neighbour int, weight float"
+MAX_SOLVED_ROWS = 512  # of the solution, so that it never stands whole beside the inverse
 
-Sums = Callable[[Histories], tuple[sparse.csr_array, sparse.csr_array]]
-Rows = Callable[[Floats, sparse.csc_array, slice], Floats]
+SumBatch = Callable[[Histories], tuple[sparse.csr_array, sparse.csr_array]]
+SolveRows = Callable[[Floats, sparse.csc_array, slice], Floats]
 
 
 def nearest_by_inverse(
     histories: DataFrame,
-    sums: Sums,
-    rows: Rows,
+    sum_batch: SumBatch,
+    solve_rows: SolveRows,
     *,
     n_items: int,
     l2: float,
-    most: int,
-    item_limit: int,
+    max_neighbours: int,
+    max_items: int,
 ) -> DataFrame:
-    """(item, neighbour, weight): of each item the `most` greatest weights, equal ones by number.
+    """(item, neighbour, weight): of each item the `max_neighbours` greatest weights, equal ones by number.
 
-    `sums` makes of a batch of users the two (n_items, n_items) matrices that are summed over all
-    users, the Gram matrix and the flows; `rows` makes some rows of the solution of the inverse of
+    `sum_batch` makes of a batch of users the two (n_items, n_items) matrices that are summed over all
+    users, the Gram matrix and the flows; `solve_rows` makes some rows of the solution of the inverse of
     Gram matrix + `l2` on its diagonal and of the flows. An item is no neighbour of itself.
-    Raises InputError above `item_limit` items: the task holds 4 bytes a pair of them.
+    Raises InputError above `max_items` items: the task holds 4 bytes a pair of them.
     """
-    if n_items > item_limit:
+    if n_items > max_items:
         raise InputError(
             f"a closed form over {n_items:,} items would hold {n_items**2 * 4 / 2**30:,.1f} GiB in "
-            f"one task; wanted at most {item_limit:,} items: take co-occurrence in its place, or "
-            "raise the item_limit of the source"
+            f"one task; wanted at most {max_items:,} items: take co-occurrence in its place, or "
+            "raise the max_items of the source"
         )
 
     def add_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield _as_rows(*sums(Histories.of_batch(batch)))
+            yield _as_rows(*sum_batch(Histories.from_batch(batch)))
 
     def solve(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        gram, flow = _as_matrices(batches, n_items)
+        gram, cross = _as_matrices(batches, n_items)
         gram[np.diag_indices(n_items)] += l2
-        inverted = inverse(gram)
-        for start in range(0, n_items, ROWS_AT_ONCE):
-            part = slice(start, min(start + ROWS_AT_ONCE, n_items))
-            yield _nearest(rows(inverted, flow, part), start, most)
+        inverted = invert_in_place(gram)
+        for start in range(0, n_items, MAX_SOLVED_ROWS):
+            part = slice(start, min(start + MAX_SOLVED_ROWS, n_items))
+            yield _nearest(solve_rows(inverted, cross, part), start, max_neighbours)
 
     summed = (
-        histories.mapInArrow(add_up, SUMS)
+        histories.mapInArrow(add_up, SUMS_SCHEMA)
         .groupBy("item", "other")
-        .agg(F.sum("gram").cast("float").alias("gram"), F.sum("flow").cast("float").alias("flow"))
+        .agg(F.sum("gram").cast("float").alias("gram"), F.sum("cross").cast("float").alias("cross"))
     )
-    return summed.repartition(1).mapInArrow(solve, NEAREST)
+    return summed.repartition(1).mapInArrow(solve, NEIGHBOUR_SCHEMA)
 
 
-def inverse(positive: Floats) -> Floats:
+def invert_in_place(positive: Floats) -> Floats:
     """The inverse of a symmetric positive definite matrix (n, n), in its place.
 
     Raises numpy's LinAlgError where it isn't positive definite.
@@ -84,16 +84,16 @@ def inverse(positive: Floats) -> Floats:
     return inverted
 
 
-def _as_rows(gram: sparse.csr_array, flow: sparse.csr_array) -> pa.RecordBatch:
-    gram, flow = gram.tocoo(), flow.tocoo()
+def _as_rows(gram: sparse.csr_array, cross: sparse.csr_array) -> pa.RecordBatch:
+    gram, cross = gram.tocoo(), cross.tocoo()
     columns = [
-        np.concatenate([gram.row, flow.row]).astype(np.int32),
-        np.concatenate([gram.col, flow.col]).astype(np.int32),
-        np.concatenate([gram.data, np.zeros(flow.nnz)]).astype(np.float32),
-        np.concatenate([np.zeros(gram.nnz), flow.data]).astype(np.float32),
+        np.concatenate([gram.row, cross.row]).astype(np.int32),
+        np.concatenate([gram.col, cross.col]).astype(np.int32),
+        np.concatenate([gram.data, np.zeros(cross.nnz)]).astype(np.float32),
+        np.concatenate([np.zeros(gram.nnz), cross.data]).astype(np.float32),
     ]
     return pa.RecordBatch.from_arrays(
-        [pa.array(c) for c in columns], ["item", "other", "gram", "flow"]
+        [pa.array(c) for c in columns], ["item", "other", "gram", "cross"]
     )
 
 
@@ -103,19 +103,19 @@ def _as_matrices(
     gram = np.zeros((n_items, n_items), np.float32)
     found: list[tuple[np.ndarray, ...]] = [(np.zeros(0, np.int32),) * 2 + (np.zeros(0),)]
     for batch in batches:
-        item, other, both, flow = (column.to_numpy() for column in batch.columns)
+        item, other, both, cross = (column.to_numpy() for column in batch.columns)
         gram[item, other] = both
-        flows = flow != 0
-        found.append((item[flows], other[flows], flow[flows]))
-    item, other, flow = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        flows = cross != 0
+        found.append((item[flows], other[flows], cross[flows]))
+    item, other, cross = (np.concatenate(parts) for parts in zip(*found, strict=True))
     shape = (n_items, n_items)
-    return gram, sparse.csc_array((flow, (item, other)), shape=shape, dtype=np.float32)
+    return gram, sparse.csc_array((cross, (item, other)), shape=shape, dtype=np.float32)
 
 
-def _nearest(rows: Floats, start: int, most: int) -> pa.RecordBatch:
+def _nearest(rows: Floats, start: int, max_neighbours: int) -> pa.RecordBatch:
     rows[np.arange(len(rows)), start + np.arange(len(rows))] = -np.inf  # itself
     rows[rows <= 0] = -np.inf
-    found = best_of_all(rows, most).tocoo()
+    found = top_k_dense(rows, max_neighbours).tocoo()
     columns = [(start + found.row).astype(np.int32), found.col.astype(np.int32), found.data]
     return pa.RecordBatch.from_arrays(
         [pa.array(c) for c in columns], ["item", "neighbour", "weight"]

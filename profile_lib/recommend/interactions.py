@@ -50,7 +50,7 @@ def read_interactions(spark: SparkSession, path: str) -> tuple[DataFrame, pa.Arr
     return histories, numbers.toArrow()["item_id"].combine_chunks()
 
 
-def attribute_vectors(path: str, item_ids: pa.Array) -> Floats:
+def read_attribute_vectors(path: str, item_ids: pa.Array) -> Floats:
     """(n_items, number of attributes) of length 1: of each attribute of an item how rare it is,
     log(items / items that have it); zeros where an item has none.
 

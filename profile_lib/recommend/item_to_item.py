@@ -9,34 +9,41 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from profile_lib.recommend.sources import Asked, strongest_step
-from profile_lib.recommend.top import best
+from profile_lib.recommend.sources import Requests, most_similar_item
+from profile_lib.recommend.top import top_k
 from profile_lib.segments import Floats, Longs
 
 
 @dataclass(frozen=True)
 class ItemToItem:
-    """`near`: (n_items, n_items), how near each item (row) brings others; `decay`: what each step
+    """`similarity`: (n_items, n_items), how near each item (row) brings others; `decay`: what each step
     between then and now leaves of a step's weight."""
 
-    near: sparse.csr_array
+    similarity: sparse.csr_array
     decay: float
 
-    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+    def scores(self, requests: Requests, k: int) -> sparse.csr_array:
         """Of each candidate the sum over the user's steps of their weights times its nearness."""
-        steps = asked.histories
-        return best(steps.matrix(self._says(asked), self.near.shape[0]) @ self.near, k)
+        steps = requests.histories
+        return top_k(
+            steps.matrix(self._step_weights(requests), self.similarity.shape[0]) @ self.similarity,
+            k,
+        )
 
-    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
         """The step that adds most."""
-        return strongest_step(asked.histories, user, item, self._says(asked), self.near)
+        return most_similar_item(
+            requests.histories, user, item, self._step_weights(requests), self.similarity
+        )
 
-    def _says(self, asked: Asked) -> Floats:
-        steps = asked.histories
+    def _step_weights(self, requests: Requests) -> Floats:
+        steps = requests.histories
         return steps.weights * np.float32(self.decay) ** steps.steps_ago
 
 
-def similar_items(item: Longs, neighbour: Longs, weight: Floats, n_items: int) -> sparse.csr_array:
-    """`near` from the rows that tell of it, each pair once."""
+def neighbour_matrix(
+    item: Longs, neighbour: Longs, weight: Floats, n_items: int
+) -> sparse.csr_array:
+    """`similarity` from the rows that tell of it, each pair once."""
     pairs = (weight.astype(np.float32), (item, neighbour))
     return sparse.csr_array(pairs, shape=(n_items, n_items))

@@ -11,78 +11,91 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from profile_lib.recommend.asking import Reader, Texts, as_rows
-from profile_lib.recommend.catalogue import Catalogue
-from profile_lib.recommend.pairs import feature_names, n_of_vectors
-from profile_lib.recommend.reasons import Words
+from profile_lib.recommend.asking import ProfileReader, QueryTexts, lists_to_matrix
+from profile_lib.recommend.catalogue import Catalog
+from profile_lib.recommend.pairs import feature_names, n_vector_features
+from profile_lib.recommend.reasons import ReasonTexts
 from profile_lib.recommend.sources import Source
 from profile_lib.recommend.stored import load_sources, save_sources
-from profile_lib.segments import Floats, rows_as_lists, whole
+from profile_lib.segments import Floats, rows_to_list_array, single_chunk
 
-ABOUT, TO_TEXTS, TEXTS = "recommender.json", "to_texts.parquet", "texts.parquet"
+DESCRIPTION_FILE, INTEREST_MAP_FILE, QUERY_TEXTS_FILE = (
+    "recommender.json",
+    "interest_map.parquet",
+    "query_texts.parquet",
+)
 
 
 @dataclass(frozen=True)
-class Learned:
-    """`sources` by name, the `catalogue`, what `reader` turns profiles into, and what `words` tell
-    of a listed item; `to_texts` takes interest vectors among those of items' texts; `decay` is what
-    `features` takes."""
+class RetrievalModel:
+    """`sources` by name, the `catalog`, what `reader` turns profiles into, and what `reason_texts` tell
+    of a listed item; `interest_map` takes interest vectors among those of items' texts; `decay` is what
+    `compute_features` takes."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     sources: Mapping[str, Source]
-    words: Words
-    reader: Reader
-    to_texts: Floats
+    reason_texts: ReasonTexts
+    reader: ProfileReader
+    interest_map: Floats
     decay: float
 
     @property
-    def numbers(self) -> list[str]:
+    def feature_names(self) -> list[str]:
         """Names of what the ranker reads of a candidate, in order."""
-        return feature_names(tuple(self.sources), self.to_texts.shape[1])
+        return feature_names(tuple(self.sources), self.interest_map.shape[1])
 
     @property
-    def n_plain(self) -> int:
+    def n_vector_numbers(self) -> int:
         """How many of the last of them are parts of vectors."""
-        return n_of_vectors(self.to_texts.shape[1])
+        return n_vector_features(self.interest_map.shape[1])
 
     def save(self, folder: Path) -> None:
         """Into a folder, which is made."""
         folder.mkdir(parents=True)
-        self.catalogue.save(folder)
+        self.catalog.save(folder)
         save_sources(folder, self.sources)
         reader, texts = self.reader, self.reader.texts
-        pq.write_table(pa.table({"vector": rows_as_lists(self.to_texts)}), folder / TO_TEXTS)
-        known = {"text": texts.known, "vector": rows_as_lists(texts.vectors)}
-        pq.write_table(pa.table(known), folder / TEXTS)
+        pq.write_table(
+            pa.table({"vector": rows_to_list_array(self.interest_map)}), folder / INTEREST_MAP_FILE
+        )
+        known = {"text": texts.texts, "vector": rows_to_list_array(texts.vectors)}
+        pq.write_table(pa.table(known), folder / QUERY_TEXTS_FILE)
         told = {
-            "words": asdict(self.words),
+            "reason_texts": asdict(self.reason_texts),
             "decay": self.decay,
             "weights": reader.weights,
             "contexts": reader.contexts,
             "model_version": reader.model_version,
-            "interest": reader.interest,
-            "text_size": self.to_texts.shape[1],
-            "text_kinds": texts.kinds,
-            "gap": texts.gap,
+            "interest_size": reader.interest_size,
+            "text_size": self.interest_map.shape[1],
+            "query_event_types": texts.event_types,
+            "max_gap_seconds": texts.max_gap_seconds,
         }
-        (folder / ABOUT).write_text(json.dumps(told, indent=1), encoding="utf-8")
+        (folder / DESCRIPTION_FILE).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "Learned":
+    def load(cls, folder: Path) -> "RetrievalModel":
         """As it was saved; whether the files are those that were is for the caller."""
-        told, catalogue = _told(folder), Catalogue.load(folder)
-        vectors = pq.read_table(folder / TO_TEXTS).combine_chunks()
-        to_texts = _rows(vectors, told["text_size"])
-        reader, sources = _reader(folder, told, catalogue), load_sources(folder)
-        return cls(catalogue, sources, Words(**told["words"]), reader, to_texts, told["decay"])
+        told, catalog = _told(folder), Catalog.load(folder)
+        vectors = pq.read_table(folder / INTEREST_MAP_FILE).combine_chunks()
+        interest_map = _rows(vectors, told["text_size"])
+        reader, sources = _reader(folder, told, catalog), load_sources(folder)
+        return cls(
+            catalog,
+            sources,
+            ReasonTexts(**told["reason_texts"]),
+            reader,
+            interest_map,
+            told["decay"],
+        )
 
 
-def load_reader(folder: Path) -> Reader:
+def load_reader(folder: Path) -> ProfileReader:
     """What reads profiles alone: the items and the model's version without the sources."""
-    return _reader(folder, _told(folder), Catalogue.load(folder))
+    return _reader(folder, _told(folder), Catalog.load(folder))
 
 
-def version_of(folder: Path) -> str:
+def folder_version(folder: Path) -> str:
     """A hash of all that lies in a folder."""
     told = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -93,30 +106,33 @@ def version_of(folder: Path) -> str:
 
 
 @lru_cache(maxsize=2)
-def learned(folder: str, version: str) -> Learned:
+def load_cached_retrieval(folder: str, version: str) -> RetrievalModel:
     """What lies in a folder, read once by a Python worker as long as it is of this `version`."""
-    return Learned.load(Path(folder))
+    return RetrievalModel.load(Path(folder))
 
 
 def _told(folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    told: dict[str, Any] = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
     return told
 
 
-def _reader(folder: Path, told: Mapping[str, Any], catalogue: Catalogue) -> Reader:
-    texts = pq.read_table(folder / TEXTS).combine_chunks()
-    known = Texts(
-        whole(texts["text"]), _rows(texts, told["text_size"]), told["text_kinds"], told["gap"]
+def _reader(folder: Path, told: Mapping[str, Any], catalog: Catalog) -> ProfileReader:
+    texts = pq.read_table(folder / QUERY_TEXTS_FILE).combine_chunks()
+    known = QueryTexts(
+        single_chunk(texts["text"]),
+        _rows(texts, told["text_size"]),
+        told["query_event_types"],
+        told["max_gap_seconds"],
     )
-    return Reader(
-        catalogue.column("item_id"),
+    return ProfileReader(
+        catalog.column("item_id"),
         told["weights"],
         told["contexts"],
         told["model_version"],
-        told["interest"],
+        told["interest_size"],
         known,
     )
 
 
 def _rows(table: pa.Table, size: int) -> Floats:
-    return as_rows(whole(table["vector"]), size)
+    return lists_to_matrix(single_chunk(table["vector"]), size)

@@ -12,59 +12,65 @@ from pyspark.sql import DataFrame
 
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.recommend.asking import READ
-from profile_lib.recommend.learned import Learned, learned
-from profile_lib.recommend.recommender import Lists, Offers, Recommender, Rules
-from profile_lib.recommend.scoring import Ranked
-from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.segments import Longs, as_lists, in_parts
-from profile_lib.workers import settle, task_threads
+from profile_lib.recommend.asking import REQUEST_COLUMNS
+from profile_lib.recommend.learned import RetrievalModel, load_cached_retrieval
+from profile_lib.recommend.recommender import Eligibility, ListRules, RecommendedLists, Recommender
+from profile_lib.recommend.scoring import RankerScorer
+from profile_lib.recommend.sources import MISSING, Requests
+from profile_lib.segments import Longs, slice_batches, to_list_array
+from profile_lib.workers import freeze_loaded_modules, task_threads
 
-LEARNED = "learned"  # the folder in a recommender's beside its ranker
-PROFILE = ("user_id", "user_bucket", *READ)
-LISTED = (
+RETRIEVAL_FOLDER = "retrieval"  # the folder in a recommender's beside its ranker
+LISTING_COLUMNS = ("user_id", "user_bucket", *REQUEST_COLUMNS)
+LIST_SCHEMA = (
     "user_id string, user_bucket int, rank int, item_id string, score double, "
     "sources array<string>, reasons array<struct<source:string,item_id:string,text:string>>, "
     "as_of_ts timestamp"
 )
-AT_ONCE = 256  # users
+MAX_USERS_PER_BATCH = 256  # users
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListBuilder:
     """What makes lists of profiles: all that is known of a shop, and how candidates are ranked."""
 
-    known: Learned
+    retrieval: RetrievalModel
     recommender: Recommender
 
     @classmethod
-    def of(
-        cls, known: Learned, model: ProfileModel, worth: Mapping[str, float], rules: Rules,
-        offers: Offers,
-    ) -> "Listing":  # fmt: skip
-        """Ranked by a model, whose tasks are `worth` so much."""
-        score = Ranked(model, known, worth)
-        return cls(known, Recommender(known.sources, known.catalogue, score, rules, offers))
+    def from_model(
+        cls, known: RetrievalModel, model: ProfileModel, task_weights: Mapping[str, float], rules: ListRules,
+        eligibility: Eligibility,
+    ) -> "ListBuilder":  # fmt: skip
+        """RankerScorer by a model, whose tasks are `task_weights` so much."""
+        score = RankerScorer(model, known, task_weights)
+        return cls(known, Recommender(known.sources, known.catalog, score, rules, eligibility))
 
-    def rows(self, profiles: pa.RecordBatch) -> pa.RecordBatch:
-        """LISTED of a batch with the columns PROFILE."""
-        asked = self.known.reader.asked(profiles)
-        return self.told(profiles, asked, self.recommender.recommend(asked))
+    def build_lists(self, profiles: pa.RecordBatch) -> pa.RecordBatch:
+        """LIST_SCHEMA of a batch with the columns LISTING_COLUMNS."""
+        requests = self.retrieval.reader.read_requests(profiles)
+        return self.to_rows(profiles, requests, self.recommender.recommend(requests))
 
-    def told(self, profiles: pa.RecordBatch, asked: Asked, lists: Lists) -> pa.RecordBatch:
+    def to_rows(
+        self, profiles: pa.RecordBatch, requests: Requests, lists: RecommendedLists
+    ) -> pa.RecordBatch:
         """The rows of lists, of users in the order of `profiles`."""
         user, names = pa.array(lists.user), pa.array(lists.sources)
-        ids, titles = (self.known.catalogue.column(name) for name in ("item_id", "title"))
-        source = names.take(pa.array(lists.source))
-        because = pa.array(lists.because, mask=lists.because == NOTHING)
+        ids, titles = (self.retrieval.catalog.column(name) for name in ("item_id", "title"))
+        source = names.take(pa.array(lists.reason_source))
+        because = pa.array(lists.reason_item, mask=lists.reason_item == MISSING)
         named = titles.take(because)
         shown = pc.coalesce(named, ids.take(because))
-        place = self._places(asked).take(user)
+        place = self._places(requests).take(user)
         reasons = pa.StructArray.from_arrays(
-            [source, ids.take(because), self.known.words.sentences(source, shown, place)],
+            [
+                source,
+                ids.take(because),
+                self.retrieval.reason_texts.fill_sentences(source, shown, place),
+            ],
             ["source", "item_id", "text"],
         )
-        _, by = np.nonzero(lists.is_named)
+        _, by = np.nonzero(lists.is_proposed)
         one = np.ones(len(lists.user), np.int64)
         columns = [
             profiles["user_id"].take(user),
@@ -72,47 +78,50 @@ class Listing:
             pa.array(lists.rank.astype(np.int32)),
             ids.take(pa.array(lists.item)),
             pa.array(lists.score.astype(np.float64)),
-            as_lists(lists.is_named.sum(axis=1), names.take(pa.array(by))),
-            as_lists(one, reasons),
+            to_list_array(lists.is_proposed.sum(axis=1), names.take(pa.array(by))),
+            to_list_array(one, reasons),
             profiles["as_of_ts"].take(user),
         ]
-        return pa.RecordBatch.from_arrays(columns, NAMES)
+        return pa.RecordBatch.from_arrays(columns, LIST_COLUMNS)
 
-    def _places(self, asked: Asked) -> pa.Array:
+    def _places(self, requests: Requests) -> pa.Array:
         """(n,): the value of the first context that is known of a user, null of none."""
-        places = pa.nulls(len(asked.contexts), pa.string())
-        for at, values in enumerate(self.known.reader.contexts.values()):
-            value: Longs = asked.contexts[:, at]
-            found = pa.array(values, pa.string()).take(pa.array(value, mask=value == NOTHING))
+        places = pa.nulls(len(requests.contexts), pa.string())
+        for at, values in enumerate(self.retrieval.reader.contexts.values()):
+            value: Longs = requests.contexts[:, at]
+            found = pa.array(values, pa.string()).take(pa.array(value, mask=value == MISSING))
             places = pc.coalesce(places, found)
         return places
 
 
-NAMES = [column.split()[0] for column in LISTED.split(", ")]
+LIST_COLUMNS = [column.split()[0] for column in LIST_SCHEMA.split(", ")]
 
 
 def list_items(
     profiles: DataFrame,
     folder: str,
     version: str,
-    worth: Mapping[str, float],
-    rules: Rules,
-    offers: Offers,
+    task_weights: Mapping[str, float],
+    rules: ListRules,
+    eligibility: Eligibility,
 ) -> DataFrame:
-    """LISTED of profiles, by the recommender in `folder`, of this `version`, that the caller has
+    """LIST_SCHEMA of profiles, by the recommender in `folder`, of this `version`, that the caller has
     found as it was saved."""
-    told = profiles.sparkSession.sparkContext.broadcast(offers)
-    tasks = dict(worth)
+    told = profiles.sparkSession.sparkContext.broadcast(eligibility)
+    tasks = dict(task_weights)
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        settle()
+        freeze_loaded_modules()
         torch.set_num_threads(task_threads())
-        known, model = learned(f"{folder}/{LEARNED}", version), _ranker(folder, version)
-        listing = Listing.of(known, model, tasks, rules, told.value)
-        for part in in_parts(batches, AT_ONCE):
-            yield listing.rows(part)
+        known, model = (
+            load_cached_retrieval(f"{folder}/{RETRIEVAL_FOLDER}", version),
+            _ranker(folder, version),
+        )
+        listing = ListBuilder.from_model(known, model, tasks, rules, told.value)
+        for part in slice_batches(batches, MAX_USERS_PER_BATCH):
+            yield listing.build_lists(part)
 
-    return profiles.select(*PROFILE).mapInArrow(rows, LISTED)
+    return profiles.select(*LISTING_COLUMNS).mapInArrow(rows, LIST_SCHEMA)
 
 
 @lru_cache(maxsize=2)

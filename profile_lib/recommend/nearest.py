@@ -7,15 +7,19 @@ import numpy as np
 from scipy import sparse
 
 from profile_lib.errors import InputError
-from profile_lib.recommend.interest import mapped
-from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.recommend.top import in_rows
+from profile_lib.recommend.interest import map_interests
+from profile_lib.recommend.sources import MISSING, Requests
+from profile_lib.recommend.top import build_sparse_rows
 from profile_lib.segments import Floats, Longs
 
-NEIGHBOURS, BUILT_WITH, SEARCHED_WITH = 32, 200, 128  # of a graph of vectors: see `index_of`
+HNSW_NEIGHBOURS, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH = (
+    32,
+    200,
+    128,
+)  # of a graph of vectors: see `build_index`
 
 
-def index_of(vectors: Floats, exact_below: int) -> faiss.Index:
+def build_index(vectors: Floats, approximate_search_from: int) -> faiss.Index:
     """Finds the greatest inner products with `vectors`, (n, d): all of them below so many vectors,
     else through a graph (Malkov & Yashunin 2018), built by one thread and so the same every time.
 
@@ -30,47 +34,49 @@ def index_of(vectors: Floats, exact_below: int) -> faiss.Index:
         )
     size = vectors.shape[1]
     index: faiss.Index = faiss.IndexFlatIP(size)
-    if len(vectors) >= exact_below:
-        graph = faiss.IndexHNSWFlat(size, NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
-        graph.hnsw.efConstruction, graph.hnsw.efSearch = BUILT_WITH, SEARCHED_WITH
+    if len(vectors) >= approximate_search_from:
+        graph = faiss.IndexHNSWFlat(size, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction, graph.hnsw.efSearch = HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH
         index = graph
     index.add(vectors)
     return index
 
 
-def nearest(index: faiss.Index, wanted: Floats, user: Longs, n: int, k: int) -> sparse.csr_array:
+def search_nearest(
+    index: faiss.Index, vectors: Floats, user: Longs, n: int, k: int
+) -> sparse.csr_array:
     """(n, n_items): the products of the vectors that these users want, (len(user), d), and those of
     their k nearest items, the nearest first; nothing of other users."""
     shape = (n, index.ntotal)
     if not len(user):
         return sparse.csr_array(shape, dtype=np.float32)
-    score, item = index.search(np.ascontiguousarray(wanted, np.float32), min(k, index.ntotal))
+    score, item = index.search(np.ascontiguousarray(vectors, np.float32), min(k, index.ntotal))
     found = item >= 0  # a graph may end before it has found k
     n_of = np.zeros(n, np.int64)
     n_of[user] = found.sum(axis=1)
-    return in_rows(score[found], item[found], n_of, shape)
+    return build_sparse_rows(score[found], item[found], n_of, shape)
 
 
 @dataclass(frozen=True)
-class InterestNearItems:
+class InterestToItem:
     """`index` holds the vectors of the items' texts, of length 1; `weights` takes interest vectors
     among them (`interest.py`)."""
 
     index: faiss.Index
     weights: Floats
 
-    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+    def scores(self, requests: Requests, k: int) -> sparse.csr_array:
         """The cosine of interest and item; nothing where a user has no interest vector."""
-        known = np.flatnonzero(np.isfinite(asked.vectors).all(axis=1))
-        wanted = mapped(asked.vectors[known], self.weights)
-        return nearest(self.index, wanted, known, asked.histories.n, k)
+        known = np.flatnonzero(np.isfinite(requests.interest_vectors).all(axis=1))
+        wanted = map_interests(requests.interest_vectors[known], self.weights)
+        return search_nearest(self.index, wanted, known, requests.histories.n_users, k)
 
-    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
         """No single item: the whole interest."""
-        return np.full(len(user), NOTHING)
+        return np.full(len(user), MISSING)
 
 
-def saved_index(index: faiss.Index) -> np.ndarray:
+def serialise_index(index: faiss.Index) -> np.ndarray:
     """As bytes, uint8."""
     return faiss.serialize_index(index)
 

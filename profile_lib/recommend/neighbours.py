@@ -10,14 +10,14 @@ from pyspark.sql import functions as F
 from profile_lib.recommend.histories import Histories
 from profile_lib.segments import Floats, Numbers
 
-FLOWS = "item int, neighbour int, flow double"
+COOCCURRENCES = "item int, neighbour int, cooccurrence double"
 
 # Of a pair: how much flows from one to the other, how many users met each, and how many there are.
 SIMILARITIES: Mapping[str, tuple[str, str]] = {
-    "cosine": ("flow", "sqrt(n * n_other)"),
-    "jaccard": ("flow", "n + n_other - flow"),
+    "cosine": ("cooccurrence", "sqrt(n * n_other)"),
+    "jaccard": ("cooccurrence", "n + n_other - cooccurrence"),
     "pearson": (
-        "flow - n * n_other / n_all",
+        "cooccurrence - n * n_other / n_all",
         "sqrt(n * (1 - n / n_all) * n_other * (1 - n_other / n_all))",
     ),
 }  # above and below the line
@@ -29,30 +29,30 @@ def item_neighbours(
     similarity: str,
     window: int,
     gap_power: float,
-    backward: float,
+    backward_weight: float,
     shrink: float,
-    most: int,
+    max_neighbours: int,
 ) -> DataFrame:
-    """(item, neighbour, weight): of each item the `most` nearest, equal ones by their number.
+    """(item, neighbour, weight): of each item the `max_neighbours` nearest, equal ones by their number.
 
     Two items of a history that lie `gap` steps apart, at most `window`, flow gap ** -gap_power from
-    the earlier to the later one and `backward` times that from the later; of a user who met both
-    more than once the greatest counts. With `gap_power` 0 and `backward` 1 that is the number of
+    the earlier to the later one and `backward_weight` times that from the later; of a user who met both
+    more than once the greatest counts. With `gap_power` 0 and `backward_weight` 1 that is the number of
     users who met both, and the similarities are the usual ones; `shrink` is added below the line,
     so that few users prove little.
     """
 
     def flows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            found = _flows(Histories.of_batch(batch), window, gap_power, backward)
+            found = _flows(Histories.from_batch(batch), window, gap_power, backward_weight)
             yield pa.RecordBatch.from_arrays(
-                [pa.array(c) for c in found], ["item", "neighbour", "flow"]
+                [pa.array(c) for c in found], ["item", "neighbour", "cooccurrence"]
             )
 
     summed = (
-        histories.mapInArrow(flows, FLOWS)
+        histories.mapInArrow(flows, COOCCURRENCES)
         .groupBy("item", "neighbour")
-        .agg(F.sum("flow").alias("flow"))
+        .agg(F.sum("cooccurrence").alias("cooccurrence"))
     )
     met = histories.select(F.explode(F.array_distinct("items")).alias("item"))
     n_users = met.groupBy("item").agg(F.count("*").alias("n"))
@@ -70,28 +70,28 @@ def item_neighbours(
         pairs.select("item", "neighbour", weight.alias("weight"))
         .where("weight > 0")
         .withColumn("place", F.row_number().over(nearest))
-        .where(F.col("place") <= most)
+        .where(F.col("place") <= max_neighbours)
         .drop("place")
     )
 
 
 def _flows(
-    steps: Histories, window: int, gap_power: float, backward: float
+    steps: Histories, window: int, gap_power: float, backward_weight: float
 ) -> tuple[Numbers, Numbers, Floats]:
-    """(item, neighbour, flow) of all users of a batch, each pair once."""
-    earlier, later, user, flow = [], [], [], []
-    for gap in range(1, min(window, len(steps.of) - 1) + 1):
-        together = steps.of[gap:] == steps.of[:-gap]
+    """(item, neighbour, cooccurrence) of all users of a batch, each pair once."""
+    earlier, later, user, cooccurrence = [], [], [], []
+    for gap in range(1, min(window, len(steps.user) - 1) + 1):
+        together = steps.user[gap:] == steps.user[:-gap]
         earlier.append(steps.items[:-gap][together])
         later.append(steps.items[gap:][together])
-        user.append(steps.of[gap:][together])
-        flow.append(np.full(together.sum(), float(gap) ** -gap_power))
-    if not flow:
+        user.append(steps.user[gap:][together])
+        cooccurrence.append(np.full(together.sum(), float(gap) ** -gap_power))
+    if not cooccurrence:
         nothing = np.zeros(0, np.int32)
         return nothing, nothing, np.zeros(0)
-    a, b, of, w = (np.concatenate(parts) for parts in (earlier, later, user, flow))
+    a, b, of, w = (np.concatenate(parts) for parts in (earlier, later, user, cooccurrence))
     item, neighbour, of = np.append(a, b), np.append(b, a), np.append(of, of)
-    w = np.append(w, backward * w)
+    w = np.append(w, backward_weight * w)
     # By user and pair the greatest, then summed over the users.
     order = np.lexsort((-w, neighbour, item, of))
     order = order[(item != neighbour)[order] & (w > 0)[order]]

@@ -9,14 +9,14 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from profile_lib.recommend.histories import DAY
-from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.recommend.top import best, in_rows
+from profile_lib.recommend.sources import MISSING, Requests
+from profile_lib.recommend.top import build_sparse_rows, top_k
 from profile_lib.segments import Longs
 
 EVERYWHERE = "everywhere"
 
 
-def demand(
+def compute_demand(
     events: DataFrame,
     items: DataFrame,
     contexts: Sequence[str],
@@ -54,34 +54,36 @@ def demand(
     )
 
 
-def rise(demand: np.ndarray, recent: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def compute_demand_rise(
+    demand: np.ndarray, recent: np.ndarray, recent_share: np.ndarray
+) -> np.ndarray:
     """By how many standard deviations of a count demand of late is above what it was: (n,), not
-    below 0. `expected`: (n,), the share of all
+    below 0. `recent_share`: (n,), the share of all
     demand there that is recent."""
-    usual = np.maximum(demand * expected, 1e-9)
+    usual = np.maximum(demand * recent_share, 1e-9)
     return np.maximum(recent - usual, 0) / np.sqrt(usual + 1)
 
 
 @dataclass(frozen=True)
-class Popular:
+class ContextPopularity:
     """`shares`: (n_values + 1, n_items), of each value of each context how demand falls on items,
-    everywhere in the last row; `first`: (c,), of each context the row of its first value;
+    everywhere in the last row; `first_row`: (c,), of each context the row of its first value;
     `trust`: (n_values + 1,), from 0 to 1, how much the value's own row counts, the rest is
     everywhere's."""
 
     shares: sparse.csr_array
-    first: Longs
+    first_row: Longs
     trust: np.ndarray
 
-    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+    def scores(self, requests: Requests, k: int) -> sparse.csr_array:
         """The mean over the contexts that are known of a user."""
-        key = np.zeros(len(asked.contexts), np.int64)  # one number a user: rows compare slowly
-        for value in asked.contexts.T:
-            key = key * (value.max(initial=0) + 2) + value - NOTHING
+        key = np.zeros(len(requests.contexts), np.int64)  # one number a user: rows compare slowly
+        for value in requests.contexts.T:
+            key = key * (value.max(initial=0) + 2) + value - MISSING
         _, first, of_user = np.unique(key, return_index=True, return_inverse=True)
-        mixes = asked.contexts[first]
-        mix, context = np.nonzero(mixes != NOTHING)
-        row = self.first[context] + mixes[mix, context]
+        mixes = requests.contexts[first]
+        mix, context = np.nonzero(mixes != MISSING)
+        row = self.first_row[context] + mixes[mix, context]
         counts = self.trust[row] / np.maximum(np.bincount(mix, minlength=len(mixes)), 1)[mix]
         everywhere = 1 - np.bincount(mix, counts, len(mixes))
         rows = np.append(row, np.full(len(mixes), self.shares.shape[0] - 1))
@@ -89,12 +91,12 @@ class Popular:
         order = np.argsort(of_mix, kind="stable")
         weights = np.append(counts, everywhere).astype(np.float32)[order]
         shape = (len(mixes), self.shares.shape[0])
-        parts = in_rows(weights, rows[order], np.bincount(of_mix), shape)
-        found = best(parts @ self.shares, k)
+        parts = build_sparse_rows(weights, rows[order], np.bincount(of_mix), shape)
+        found = top_k(parts @ self.shares, k)
         return (
             found if len(of_user) == len(mixes) == 1 else sparse.csr_array(found[of_user.ravel()])
         )
 
-    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
         """No item: the context."""
-        return np.full(len(user), NOTHING)
+        return np.full(len(user), MISSING)

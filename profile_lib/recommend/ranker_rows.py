@@ -8,127 +8,151 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from profile_lib.draws import uniform
-from profile_lib.recommend.candidates import Candidates, candidates, named
-from profile_lib.recommend.interest import mapped
-from profile_lib.recommend.learned import Learned, learned
-from profile_lib.recommend.outcomes import Labels, labels
-from profile_lib.recommend.pairs import features
-from profile_lib.recommend.sources import Asked
-from profile_lib.recommend.wanted import Wanted
-from profile_lib.segments import Floats, in_parts, rows_as_lists
+from profile_lib.recommend.candidates import Candidates, propose_candidates, score_pairs
+from profile_lib.recommend.interest import map_interests
+from profile_lib.recommend.learned import RetrievalModel, load_cached_retrieval
+from profile_lib.recommend.outcomes import CandidateLabels, label_candidates
+from profile_lib.recommend.pairs import compute_features
+from profile_lib.recommend.sources import Requests
+from profile_lib.recommend.wanted import RelevantItems
+from profile_lib.segments import Floats, rows_to_list_array, slice_batches
 
-REQUEST = ("user_id", "cutoff_ts")  # what a row is a part of
-ROWS = (
-    "user_id string, cutoff_ts timestamp, split string, item int, met int, bought int, "
+REQUEST_KEY = ("user_id", "cutoff_ts")  # what a row is a part of
+ROW_SCHEMA = (
+    "user_id string, cutoff_ts timestamp, split string, item int, interacted int, bought int, "
     "sampling_weight double, numeric array<float>"
 )
-SHOWN = ("items", "is_met", "is_bought", "weights")
-FOUND = "source string, found long, wanted long, named long"
-ALL = "all of them"
-AT_ONCE = 64  # requests; each has some hundreds of candidates of some hundreds of numbers
+IMPRESSION_LISTS = ("items", "is_interacted", "is_bought", "weights")
+FOUND_SCHEMA = "source string, found long, relevant long, proposed long"
+ALL_SOURCES = "all sources"
+MAX_REQUESTS_PER_BATCH = (
+    64  # requests; each has some hundreds of candidates of some hundreds of numbers
+)
 
 
-def ranker_rows(
-    pasts: DataFrame, folder: str, version: str, *, a_source: int, negatives: int, seed: int
+def build_candidate_rows(
+    ranker_examples: DataFrame,
+    folder: str,
+    version: str,
+    *,
+    candidates_per_source: int,
+    negatives_per_cutoff: int,
+    seed: int,
 ) -> DataFrame:
-    """ROWS of the candidates that the sources in `folder` name at each cutoff, `a_source` each.
+    """ROW_SCHEMA of the candidates that the sources in `folder` name at each cutoff, `candidates_per_source` each.
 
-    `pasts` holds user_id, cutoff_ts, row_hash (of both), split, READ and WANTED. Of a cutoff of the
-    train split all that was met is kept and about `negatives` of what was not; of others all. A
+    `ranker_examples` holds user_id, cutoff_ts, row_hash (of both), split, REQUEST_COLUMNS and RELEVANT_SCHEMA. Of a cutoff of the
+    train split all that was met is kept and about `negatives_per_cutoff` of what was not; of others all. A
     cutoff after which none of its candidates was met is left out.
     """
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = learned(folder, version)
-        for part in in_parts(batches, AT_ONCE):
-            yield _rows(known, part, a_source, negatives, seed)
+        known = load_cached_retrieval(folder, version)
+        for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
+            yield _rows(known, part, candidates_per_source, negatives_per_cutoff, seed)
 
-    return pasts.mapInArrow(rows, ROWS)
+    return ranker_examples.mapInArrow(rows, ROW_SCHEMA)
 
 
-def shown_rows(shown: DataFrame, folder: str, version: str, *, a_source: int) -> DataFrame:
-    """ROWS of what was shown, by what the sources in `folder` say of it.
+def build_impression_rows(
+    impressions: DataFrame, folder: str, version: str, *, candidates_per_source: int
+) -> DataFrame:
+    """ROW_SCHEMA of what was shown, by what the sources in `folder` say of it.
 
-    `shown` holds user_id, cutoff_ts (when it was shown), split, READ, `query` (null where it was no
-    search), and lists of SHOWN: items by their numbers, each once, in their order, whether each was
+    `impressions` holds user_id, cutoff_ts (when it was shown), split, REQUEST_COLUMNS, `query` (null where it was no
+    search), and lists of IMPRESSION_LISTS: items by their numbers, each once, in their order, whether each was
     met and bought, and what it weighs.
     """
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = learned(folder, version)
-        for part in in_parts(batches, AT_ONCE):
-            asked = known.reader.asked(part)
-            texts = known.reader.texts.of(part["query"])
-            joining = np.where(np.isnan(texts), asked.joining, texts)
-            lists = [part[name].flatten().to_numpy(zero_copy_only=False) for name in SHOWN]
+        known = load_cached_retrieval(folder, version)
+        for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
+            requests = known.reader.read_requests(part)
+            texts = known.reader.texts.look_up(part["query"])
+            joining = np.where(np.isnan(texts), requests.query_vectors, texts)
+            lists = [
+                part[name].flatten().to_numpy(zero_copy_only=False) for name in IMPRESSION_LISTS
+            ]
             user = part["items"].value_parent_indices().to_numpy().astype(np.int64)
-            pairs = named(known.sources, asked, a_source, user, lists[0].astype(np.int64))
-            read = read_pairs(known, replace(asked, joining=joining), pairs)
-            yield _told(part, pairs, Labels(*lists[1:]), read)
+            pairs = score_pairs(
+                known.sources, requests, candidates_per_source, user, lists[0].astype(np.int64)
+            )
+            read = compute_ranker_features(known, replace(requests, query_vectors=joining), pairs)
+            yield _told(part, pairs, CandidateLabels(*lists[1:]), read)
 
-    return shown.mapInArrow(rows, ROWS)
+    return impressions.mapInArrow(rows, ROW_SCHEMA)
 
 
-def found_by_source(pasts: DataFrame, folder: str, version: str, *, a_source: int) -> DataFrame:
-    """FOUND: of each source, and of ALL, how many of the wanted items it names, and how many pairs
+def count_found_by_source(
+    ranker_examples: DataFrame, folder: str, version: str, *, candidates_per_source: int
+) -> DataFrame:
+    """FOUND_SCHEMA: of each source, and of ALL_SOURCES, how many of the wanted items it names, and how many pairs
     it names; some rows of each, to be summed."""
 
     def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = learned(folder, version)
-        for part in in_parts(batches, AT_ONCE):
-            pairs = candidates(known.sources, known.reader.asked(part), a_source)
-            yield _found(pairs, Wanted.of_batch(part))
+        known = load_cached_retrieval(folder, version)
+        for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
+            pairs = propose_candidates(
+                known.sources, known.reader.read_requests(part), candidates_per_source
+            )
+            yield _found(pairs, RelevantItems.from_batch(part))
 
-    return pasts.mapInArrow(found, FOUND)
+    return ranker_examples.mapInArrow(found, FOUND_SCHEMA)
 
 
-def read_pairs(known: Learned, asked: Asked, pairs: Candidates) -> Floats:
-    """(m, F): what a ranker reads of the pairs, `known.numbers` in order."""
-    wanted = mapped(asked.vectors, known.to_texts)
-    return features(asked, wanted, pairs, known.catalogue, known.decay)
+def compute_ranker_features(known: RetrievalModel, requests: Requests, pairs: Candidates) -> Floats:
+    """(m, F): what a ranker reads of the pairs, `known.feature_names` in order."""
+    wanted = map_interests(requests.interest_vectors, known.interest_map)
+    return compute_features(requests, wanted, pairs, known.catalog, known.decay)
 
 
 def _rows(
-    known: Learned, part: pa.RecordBatch, a_source: int, negatives: int, seed: int
+    known: RetrievalModel,
+    part: pa.RecordBatch,
+    candidates_per_source: int,
+    negatives_per_cutoff: int,
+    seed: int,
 ) -> pa.RecordBatch:
-    asked = known.reader.asked(part)
-    pairs = candidates(known.sources, asked, a_source)
+    requests = known.reader.read_requests(part)
+    pairs = propose_candidates(known.sources, requests, candidates_per_source)
     is_train = np.array(part["split"].to_numpy(zero_copy_only=False) == "train")
     hashes = part["row_hash"].to_numpy()[pairs.user] + pairs.item
-    most = np.where(is_train, negatives, np.inf)
-    told = labels(pairs, Wanted.of_batch(part), most, uniform(hashes, (seed,)))
+    most = np.where(is_train, negatives_per_cutoff, np.inf)
+    told = label_candidates(pairs, RelevantItems.from_batch(part), most, uniform(hashes, (seed,)))
     kept = told.weight > 0
     chosen = pairs.where(kept)
-    told = Labels(told.is_met[kept], told.is_bought[kept], told.weight[kept])
-    return _told(part, chosen, told, read_pairs(known, asked, chosen))
+    told = CandidateLabels(told.is_interacted[kept], told.is_bought[kept], told.weight[kept])
+    return _told(part, chosen, told, compute_ranker_features(known, requests, chosen))
 
 
 def _told(
     part: pa.RecordBatch,
     pairs: Candidates,
-    told: Labels,
+    told: CandidateLabels,
     read: Floats,
 ) -> pa.RecordBatch:
-    """ROWS of pairs of the users of a batch."""
+    """ROW_SCHEMA of pairs of the users of a batch."""
     user = pa.array(pairs.user)
     columns = [
-        *(part[name].take(user) for name in (*REQUEST, "split")),
+        *(part[name].take(user) for name in (*REQUEST_KEY, "split")),
         pa.array(pairs.item.astype(np.int32)),
-        pa.array(told.is_met.astype(np.int32)),
+        pa.array(told.is_interacted.astype(np.int32)),
         pa.array(told.is_bought.astype(np.int32)),
         pa.array(told.weight.astype(np.float64)),
-        rows_as_lists(read),
+        rows_to_list_array(read),
     ]
-    names = [column.split()[0] for column in ROWS.split(", ")]
+    names = [column.split()[0] for column in ROW_SCHEMA.split(", ")]
     return pa.RecordBatch.from_arrays(columns, names)
 
 
-def _found(pairs: Candidates, wanted: Wanted) -> pa.RecordBatch:
-    named = [*pairs.is_named.T, np.ones(len(pairs.user), bool)]
+def _found(pairs: Candidates, relevant: RelevantItems) -> pa.RecordBatch:
+    named = [*pairs.is_proposed.T, np.ones(len(pairs.user), bool)]
     columns = [
-        pa.array([*pairs.sources, ALL]),
-        pa.array([int(pairs.where(by).has(wanted.user, wanted.item).sum()) for by in named]),
-        pa.array([len(wanted.user)] * len(named)),
+        pa.array([*pairs.sources, ALL_SOURCES]),
+        pa.array(
+            [int(pairs.where(by).contains(relevant.user, relevant.item).sum()) for by in named]
+        ),
+        pa.array([len(relevant.user)] * len(named)),
         pa.array([int(by.sum()) for by in named]),
     ]
-    return pa.RecordBatch.from_arrays(columns, ["source", "found", "wanted", "named"])
+    return pa.RecordBatch.from_arrays(columns, ["source", "found", "relevant", "proposed"])

@@ -11,7 +11,7 @@ ITEM, PLACE = "{item}", "{place}"
 
 
 @dataclass(frozen=True)
-class Words:
+class ReasonTexts:
     """Of each source by its name the sentence for its items, in which ITEM is the one of the user's
     history that spoke for it and PLACE where the user is; `item` and `place` stand there where
     neither is known."""
@@ -20,7 +20,7 @@ class Words:
     item: str
     place: str
 
-    def sentences(self, source: pa.Array, item: pa.Array, place: pa.Array) -> pa.Array:
+    def fill_sentences(self, source: pa.Array, item: pa.Array, place: pa.Array) -> pa.Array:
         """(m,): of sources by their names, items by their titles and places, null where unknown."""
         items, places = item.fill_null(self.item), place.fill_null(self.place)
         told, empty = pa.nulls(len(source), pa.string()), pa.array([""] * len(source), pa.string())

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from profile_lib.recommend.histories import Histories
-from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.recommend.top import best_of_all
+from profile_lib.recommend.sources import MISSING, Requests
+from profile_lib.recommend.top import top_k_dense
 from profile_lib.segments import Floats, Longs
 
-SPREAD = 0.02  # of the weights at first
+INIT_STD = 0.02  # of the weights at first
 
 
 @dataclass(frozen=True)
-class Shape:
-    """`longest`: how many of a user's last steps are read."""
+class SasrecShape:
+    """`max_steps`: how many of a user's last steps are read."""
 
     n_items: int
-    longest: int
+    max_steps: int
     width: int
     layers: int
     heads: int
@@ -35,37 +35,37 @@ class Shape:
 class SASRec(nn.Module):
     """A Source; in evaluation mode after it was loaded or fitted."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: SasrecShape) -> None:
         super().__init__()
         self.shape = shape
         self.items = nn.Embedding(shape.n_items, shape.width)
-        self.places = nn.Embedding(shape.longest, shape.width)
+        self.position_embeddings = nn.Embedding(shape.max_steps, shape.width)
         self.dropout = nn.Dropout(shape.dropout)
         self.blocks = nn.Sequential(*[Block(shape) for _ in range(shape.layers)])
         self.norm = nn.LayerNorm(shape.width)
         for weights in (p for p in self.parameters() if p.dim() > 1):
-            nn.init.normal_(weights, std=SPREAD)
+            nn.init.normal_(weights, std=INIT_STD)
 
     def forward(self, items: Tensor) -> Tensor:
         """(n, steps, width): what follows each step, of (n, steps) items, oldest first.
 
         A step sees none after it, so what fills up a shorter row behind its steps changes nothing.
         """
-        places = self.places.weight[: items.shape[1]]
+        places = self.position_embeddings.weight[: items.shape[1]]
         return self.norm(self.blocks(self.dropout(self.items(items) + places)))
 
     def logits(self, vectors: Tensor) -> Tensor:
         """(m, n_items) of (m, width)."""
         return vectors @ self.items.weight.T
 
-    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+    def scores(self, requests: Requests, k: int) -> sparse.csr_array:
         """How likely the item is the next one; nothing where a user has no steps."""
-        return best_of_all(self.all_scores(asked), k)
+        return top_k_dense(self.all_scores(requests), k)
 
     @torch.inference_mode()
-    def all_scores(self, asked: Asked) -> Floats:
+    def all_scores(self, requests: Requests) -> Floats:
         """(n, n_items), minus infinity where a user has no steps."""
-        items, n_steps = last_steps(asked.histories, self.shape.longest)
+        items, n_steps = last_steps(requests.histories, self.shape.max_steps)
         known = np.flatnonzero(n_steps)
         scores = np.full((len(items), self.shape.n_items), -np.inf, np.float32)
         if len(known):
@@ -74,15 +74,15 @@ class SASRec(nn.Module):
             scores[known] = self.logits(last).cpu().numpy()
         return scores
 
-    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
         """No single item: all of them in their order."""
-        return np.full(len(user), NOTHING)
+        return np.full(len(user), MISSING)
 
 
 class Block(nn.Module):
     """Attention and a layer of its own for each step, both after a norm (Xiong et al. 2020)."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: SasrecShape) -> None:
         super().__init__()
         width = shape.width
         self.heads, self.dropout = shape.heads, nn.Dropout(shape.dropout)
@@ -107,12 +107,12 @@ class Block(nn.Module):
         return self.write(seen.transpose(1, 2).reshape(n, length, width))
 
 
-def last_steps(steps: Histories, longest: int) -> tuple[Longs, Longs]:
-    """(n, most steps of one) items, each user's last `longest` at most, oldest first, filled up
+def last_steps(steps: Histories, max_steps: int) -> tuple[Longs, Longs]:
+    """(n, most steps of one) items, each user's last `max_steps` at most, oldest first, filled up
     with 0 behind; and how many there are of each, (n,)."""
-    kept = steps.steps_ago < longest
-    of, items = steps.of[kept], steps.items[kept]
-    n_steps = np.bincount(of, minlength=steps.n)
-    rows = np.zeros((steps.n, n_steps.max(initial=0)), np.int64)
+    kept = steps.steps_ago < max_steps
+    of, items = steps.user[kept], steps.items[kept]
+    n_steps = np.bincount(of, minlength=steps.n_users)
+    rows = np.zeros((steps.n_users, n_steps.max(initial=0)), np.int64)
     rows[of, n_steps[of] - 1 - steps.steps_ago[kept]] = items
     return rows, n_steps

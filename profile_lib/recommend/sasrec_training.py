@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from profile_lib import ranks
 from profile_lib.errors import InputError
-from profile_lib.recommend.histories import LISTS, Histories
-from profile_lib.recommend.protocols import ranks_of
-from profile_lib.recommend.sasrec import SASRec, Shape, last_steps
-from profile_lib.recommend.wanted import Wanted
+from profile_lib.recommend.histories import STEP_COLUMNS, Histories
+from profile_lib.recommend.protocols import relevant_ranks
+from profile_lib.recommend.sasrec import SASRec, SasrecShape, last_steps
+from profile_lib.recommend.wanted import RelevantItems
 
 
 @dataclass(frozen=True)
-class Plan:
+class SasrecPlan:
     """How a model is fitted: Adam, with `batch_steps` steps of users a batch; over after `epochs`,
     or where `patience` of them brought no better NDCG among the first `k`."""
 
@@ -36,7 +36,7 @@ class Plan:
 
 
 def write_histories(split: DataFrame, folder: str, n_files: int) -> None:
-    """Write SPLIT rows to Parquet, in an order that depends on the rows alone."""
+    """Write SPLIT_SCHEMA rows to Parquet, in an order that depends on the rows alone."""
     ordered = split.withColumn("row_hash", F.xxhash64("user_id"))
     parts = ordered.repartition(n_files, "row_hash").sortWithinPartitions("row_hash", "user_id")
     parts.drop("row_hash").write.mode("overwrite").parquet(folder)
@@ -45,7 +45,7 @@ def write_histories(split: DataFrame, folder: str, n_files: int) -> None:
 def read_histories(folder: str) -> pa.RecordBatch:
     """What was written to `folder`, without the users' ids. Raises InputError where it is empty."""
     files = sorted(Path(folder).glob("*.parquet"))
-    columns = [*LISTS, "wanted", "gains"]
+    columns = [*STEP_COLUMNS, "relevant", "relevance"]
     batches = [b for file in files for b in pq.read_table(file, columns=columns).to_batches()]
     if not batches:
         raise InputError(
@@ -56,7 +56,7 @@ def read_histories(folder: str) -> pa.RecordBatch:
 
 
 def fit_sasrec(
-    split: pa.RecordBatch, shape: Shape, plan: Plan, device: torch.device
+    split: pa.RecordBatch, shape: SasrecShape, plan: SasrecPlan, device: torch.device
 ) -> tuple[SASRec, list[float]]:
     """The model of the epoch of the best NDCG of what was to be found, and that of each epoch.
 
@@ -64,7 +64,7 @@ def fit_sasrec(
     Klenitskiy & Vasilev (2023) found to be what such models lacked. On one kind of processor and
     as many threads equal seeds give equal models.
     """
-    steps, rng = Histories.of_batch(split), np.random.default_rng(plan.seed)
+    steps, rng = Histories.from_batch(split), np.random.default_rng(plan.seed)
     curve: list[float] = []
     best, since_best = {}, 0
     with torch.random.fork_rng():
@@ -73,7 +73,7 @@ def fit_sasrec(
         adam = torch.optim.Adam(model.parameters(), lr=plan.learning_rate, fused=True)
         while len(curve) < plan.epochs and since_best < plan.patience:
             model.train()
-            for batch in _batches(steps, shape.longest, plan.batch_steps, rng):
+            for batch in _batches(steps, shape.max_steps, plan.batch_steps, rng):
                 _step(model, adam, batch.to(device))
             ndcg = _ndcg(model.eval(), split, plan.k)
             since_best += 1
@@ -95,10 +95,10 @@ def _step(model: SASRec, adam: torch.optim.Optimizer, items: Tensor) -> None:
 
 
 def _batches(
-    steps: Histories, longest: int, batch_steps: int, rng: np.random.Generator
+    steps: Histories, max_steps: int, batch_steps: int, rng: np.random.Generator
 ) -> Iterator[Tensor]:
     """All users of two steps or more in a random order, near lengths together."""
-    rows, n_steps = last_steps(steps, longest + 1)
+    rows, n_steps = last_steps(steps, max_steps + 1)
     rows[np.arange(rows.shape[1]) >= n_steps[:, None]] = -1
     users = rng.permutation(np.flatnonzero(n_steps > 1))
     users = users[np.argsort(n_steps[users], kind="stable")]
@@ -110,6 +110,8 @@ def _batches(
 
 
 def _ndcg(model: SASRec, split: pa.RecordBatch, k: int) -> float:
-    wanted = Wanted.of_batch(split)
-    rank = ranks_of(model.all_scores, split, model.shape.n_items)
-    return float(ranks.by_user(wanted.user, rank, wanted.gain, k)["ndcg"].mean())
+    relevant = RelevantItems.from_batch(split)
+    rank = relevant_ranks(model.all_scores, split, model.shape.n_items)
+    return float(
+        ranks.ranking_metrics_per_user(relevant.user, rank, relevant.relevance, k)["ndcg"].mean()
+    )

@@ -9,32 +9,34 @@ from torch import Tensor
 
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.recommend.candidates import Candidates
-from profile_lib.recommend.learned import Learned
-from profile_lib.recommend.ranker_rows import read_pairs
-from profile_lib.recommend.sources import Asked
+from profile_lib.recommend.learned import RetrievalModel
+from profile_lib.recommend.ranker_rows import compute_ranker_features
+from profile_lib.recommend.sources import Requests
 from profile_lib.segments import Floats
 
-AT_ONCE = 1024  # pairs: what a model makes of them stays near the processor
+MAX_PAIRS_PER_BATCH = 1024  # pairs: what a model makes of them stays near the processor
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankerScorer:
     """What a model of numbers expects: the sum of the probabilities of its binary tasks, each times
-    what it is `worth`."""
+    what it is `task_weights`."""
 
     model: ProfileModel
-    known: Learned
-    worth: Mapping[str, float]
+    retrieval: RetrievalModel
+    task_weights: Mapping[str, float]
 
-    def __call__(self, asked: Asked, pairs: Candidates) -> Floats:
+    def __call__(self, requests: Requests, pairs: Candidates) -> Floats:
         """(m,)."""
-        read = torch.from_numpy(read_pairs(self.known, asked, pairs))
+        read = torch.from_numpy(compute_ranker_features(self.retrieval, requests, pairs))
         with torch.inference_mode():
-            return np.concatenate([self._expected(part) for part in read.split(AT_ONCE)])
+            return np.concatenate(
+                [self._expected(part) for part in read.split(MAX_PAIRS_PER_BATCH)]
+            )
 
     def _expected(self, read: Tensor) -> Floats:
-        logits = self.model.numbers_only(read)
+        logits = self.model.predict_without_text(read)
         score = np.zeros(len(read), np.float32)
-        for task, worth in self.worth.items():
+        for task, worth in self.task_weights.items():
             score += worth * torch.sigmoid(logits[task]).numpy()
         return score

@@ -5,43 +5,54 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.recommend.candidates import named
-from profile_lib.recommend.listing import Listing
-from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.segments import Floats, Longs, place_within
+from profile_lib.recommend.candidates import score_pairs
+from profile_lib.recommend.listing import ListBuilder
+from profile_lib.recommend.sources import MISSING, Requests
+from profile_lib.segments import Floats, Longs, index_within_group
 
 
 def rerank_results(
-    listing: Listing, asked: Asked, queries: pa.Array, user: Longs, item: Longs, how_far: float
+    listing: ListBuilder,
+    requests: Requests,
+    queries: pa.Array,
+    user: Longs,
+    item: Longs,
+    personalisation: float,
 ) -> Longs:
     """(m,): the places of the results in their new order, each user's together.
 
     Of n users who `asked` by `queries`, (n,), `user` and `item`, (m,), are the results, each user's
     best first as the search engine has them. A result is worth 1 / log2(place + 1) by its place
-    there and by its place in the ranker's order, `how_far` of 0 to 1 of the latter; equal ones stay
-    as they stood. With 0 nothing moves. An item that isn't known (NOTHING) stands in both where the
+    there and by its place in the ranker's order, `personalisation` of 0 to 1 of the latter; equal ones stay
+    as they stood. With 0 nothing moves. An item that isn't known (MISSING) stands in both where the
     search engine put it.
     """
     engine = _places(user, -np.arange(len(user), dtype=np.float64))
-    known = np.flatnonzero(item != NOTHING)
-    asked = replace(asked, joining=listing.known.reader.texts.of(queries))
+    known = np.flatnonzero(item != MISSING)
+    requests = replace(requests, query_vectors=listing.retrieval.reader.texts.look_up(queries))
     personal = engine.copy()
-    if len(known) and how_far > 0:
-        scores = _scores(listing, asked, user[known], item[known])
+    if len(known) and personalisation > 0:
+        scores = _scores(listing, requests, user[known], item[known])
         own = _places(user[known], scores)
         # What is known changes places among itself.
         among = _places(user[known], -engine[known])
         order, place = np.lexsort((among, user[known])), np.lexsort((own, user[known]))
         personal[known[place]] = engine[known[order]]
-    worth = (1 - how_far) / np.log2(engine + 1) + how_far / np.log2(personal + 1)
+    worth = (1 - personalisation) / np.log2(engine + 1) + personalisation / np.log2(personal + 1)
     return np.lexsort((engine, -worth, user))
 
 
-def _scores(listing: Listing, asked: Asked, user: Longs, item: Longs) -> Floats:
+def _scores(listing: ListBuilder, requests: Requests, user: Longs, item: Longs) -> Floats:
     """(m,): what the ranker says of these pairs, whichever source names them."""
     recommender, order = listing.recommender, np.lexsort((item, user))
-    pairs = named(recommender.sources, asked, recommender.rules.a_source, user[order], item[order])
-    said = recommender.score(asked, pairs)
+    pairs = score_pairs(
+        recommender.sources,
+        requests,
+        recommender.rules.candidates_per_source,
+        user[order],
+        item[order],
+    )
+    said = recommender.score(requests, pairs)
     in_order = np.empty(len(user))
     in_order[order] = said
     return in_order
@@ -52,5 +63,5 @@ def _places(user: Longs, scores: Floats) -> Floats:
     their order."""
     order = np.lexsort((np.arange(len(user)), -scores, user))
     place = np.empty(len(user))
-    place[order] = place_within(user[order]) + 1
+    place[order] = index_within_group(user[order]) + 1
     return place

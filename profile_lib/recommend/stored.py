@@ -14,17 +14,17 @@ from scipy import sparse
 from profile_lib.recommend.buy_again import BuyAgain
 from profile_lib.recommend.factors import Factors
 from profile_lib.recommend.item_to_item import ItemToItem
-from profile_lib.recommend.nearest import InterestNearItems, load_index, saved_index
-from profile_lib.recommend.popular import Popular
+from profile_lib.recommend.nearest import InterestToItem, load_index, serialise_index
+from profile_lib.recommend.popular import ContextPopularity
 from profile_lib.recommend.sources import Source
 from profile_lib.recommend.user_to_user import UserToUser
 
-ARRAYS, DESCRIPTION = "sources.safetensors", "sources.json"
-KINDS: Mapping[str, type[Any]] = {
+ARRAYS_FILE, DESCRIPTION_FILE = "sources.safetensors", "sources.json"
+SOURCE_CLASSES: Mapping[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (ItemToItem, UserToUser, Factors, InterestNearItems, Popular, BuyAgain)
+    for kind in (ItemToItem, UserToUser, Factors, InterestToItem, ContextPopularity, BuyAgain)
 }
-PARTS = ("data", "indices", "indptr", "shape")  # of a sparse matrix
+SPARSE_PARTS = ("data", "indices", "indptr", "shape")  # of a sparse matrix
 
 
 def save_sources(folder: Path, sources: Mapping[str, Source]) -> None:
@@ -37,30 +37,30 @@ def save_sources(folder: Path, sources: Mapping[str, Source]) -> None:
             value, key = getattr(source, field.name), f"{name}/{field.name}"
             if isinstance(value, sparse.csr_array):
                 parts = (value.data, value.indices, value.indptr, np.array(value.shape))
-                arrays |= {f"{key}/{p}": a for p, a in zip(PARTS, parts, strict=True)}
+                arrays |= {f"{key}/{p}": a for p, a in zip(SPARSE_PARTS, parts, strict=True)}
             elif isinstance(value, faiss.Index):
-                arrays[f"{key}/index"] = saved_index(value)
+                arrays[f"{key}/index"] = serialise_index(value)
             elif isinstance(value, np.ndarray):
                 arrays[key] = np.ascontiguousarray(value)
             else:
                 numbers[field.name] = value
-        described.append({"name": name, "kind": type(source).__name__, "with": numbers})
-    save_file(arrays, folder / ARRAYS)
-    (folder / DESCRIPTION).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        described.append({"name": name, "kind": type(source).__name__, "parameters": numbers})
+    save_file(arrays, folder / ARRAYS_FILE)
+    (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 
 def load_sources(folder: Path) -> dict[str, Source]:
     """The sources as they were saved; whether the files are those that were is for the caller."""
-    arrays = load_file(folder / ARRAYS)
-    described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    arrays = load_file(folder / ARRAYS_FILE)
+    described = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
     return {one["name"]: _source(one, arrays) for one in described}
 
 
 def _source(described: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Source:
-    kind = KINDS[described["kind"]]
+    kind = SOURCE_CLASSES[described["kind"]]
     return kind(**{
         field.name: _value(f"{described['name']}/{field.name}", arrays)
-        if field.name not in described["with"] else described["with"][field.name]
+        if field.name not in described["parameters"] else described["parameters"][field.name]
         for field in fields(kind)
     })  # fmt: skip
 
@@ -70,5 +70,5 @@ def _value(key: str, arrays: Mapping[str, np.ndarray]) -> Any:
         return arrays[key]
     if (saved := arrays.get(f"{key}/index")) is not None:
         return load_index(saved)
-    data, indices, indptr, shape = (arrays[f"{key}/{part}"] for part in PARTS)
+    data, indices, indptr, shape = (arrays[f"{key}/{part}"] for part in SPARSE_PARTS)
     return sparse.csr_array((data, indices, indptr), shape=tuple(shape.tolist()))

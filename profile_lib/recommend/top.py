@@ -3,12 +3,12 @@
 import numpy as np
 from scipy import sparse
 
-from profile_lib.segments import Floats, Longs, place_within
+from profile_lib.segments import Floats, Longs, index_within_group
 
-LONG = 4  # times as long as what is kept
+PARTITION_FROM = 4  # times as long as what is kept
 
 
-def best(scores: sparse.csr_array, k: int) -> sparse.csr_array:
+def top_k(scores: sparse.csr_array, k: int) -> sparse.csr_array:
     """The k highest scores of each row, (n, n_items); equal ones by the items' numbers.
 
     What isn't stored is no candidate, whatever its score; a stored score that is no number, or
@@ -21,12 +21,16 @@ def best(scores: sparse.csr_array, k: int) -> sparse.csr_array:
     user, item, score = user[known], item[known], score[known]
     order = np.lexsort((item, -score, user))
     user = user[order]
-    place = place_within(user)
+    place = index_within_group(user)
     kept = order[place < k]
-    return in_rows(score[kept], item[kept], np.bincount(user[place < k], minlength=n), scores.shape)
+    return build_sparse_rows(
+        score[kept], item[kept], np.bincount(user[place < k], minlength=n), scores.shape
+    )
 
 
-def in_rows(values: Floats, items: Longs, n_of: Longs, shape: tuple[int, int]) -> sparse.csr_array:
+def build_sparse_rows(
+    values: Floats, items: Longs, n_of: Longs, shape: tuple[int, int]
+) -> sparse.csr_array:
     """(n, n_items): values of items, row after row, so many a row, each item once in a row."""
     bounds = np.zeros(len(n_of) + 1, np.int32)
     np.cumsum(n_of, out=bounds[1:])
@@ -36,7 +40,7 @@ def in_rows(values: Floats, items: Longs, n_of: Longs, shape: tuple[int, int]) -
 def _least(scores: sparse.csr_array, k: int) -> Floats:
     """(n,): what is below it isn't among a row's k highest: to sort long rows whole takes long."""
     n_of = np.diff(scores.indptr)
-    if n_of.max(initial=0) < LONG * k:
+    if n_of.max(initial=0) < PARTITION_FROM * k:
         return np.full(len(n_of), np.finfo(np.float32).min, np.float32)
     side_by_side = np.full((len(n_of), n_of.max()), -np.inf, np.float32)
     place = np.arange(len(scores.data)) - np.repeat(scores.indptr[:-1], n_of)
@@ -46,11 +50,11 @@ def _least(scores: sparse.csr_array, k: int) -> Floats:
     return np.maximum(least, np.finfo(np.float32).min)
 
 
-def best_of_all(scores: Floats, k: int) -> sparse.csr_array:
-    """As `best`, of scores for every item, (n, n_items)."""
+def top_k_dense(scores: Floats, k: int) -> sparse.csr_array:
+    """As `top_k`, of scores for every item, (n, n_items)."""
     known = np.where(np.isnan(scores), -np.inf, scores)
     k = min(k, scores.shape[1])
     least = np.partition(known, -k, axis=1)[:, -k]
     user, item = np.nonzero(known >= least[:, None])
     stored = sparse.csr_array((known[user, item], (user, item)), shape=scores.shape)
-    return best(stored, k)
+    return top_k(stored, k)

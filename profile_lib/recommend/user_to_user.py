@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from profile_lib.recommend.sources import Asked, strongest_step
-from profile_lib.recommend.top import best, in_rows
+from profile_lib.recommend.sources import Requests, most_similar_item
+from profile_lib.recommend.top import build_sparse_rows, top_k
 from profile_lib.segments import Floats, Longs
 
-LEAST = 1e-30  # of a weight: 0 would be no step
+MIN_WEIGHT = 1e-30  # of a weight: 0 would be no step
 
 
 def _cosine(both: Floats, own: Floats, other: Floats, _n_items: int) -> Floats:
@@ -34,53 +34,55 @@ SIMILARITIES = {"cosine": _cosine, "jaccard": _jaccard, "pearson": _pearson}
 
 @dataclass(frozen=True)
 class UserToUser:
-    """`met`: (n_others, n_items), 1 where one of the others met an item, who came last first; of
-    those who met an item the first `an_item` are looked at."""
+    """`interactions`: (n_others, n_items), 1 where one of the others met an item, who came last first; of
+    those who met an item the first `max_users_per_item` are looked at."""
 
-    met: sparse.csr_array
+    interactions: sparse.csr_array
     similarity: str
     n_neighbours: int
-    an_item: int
+    max_users_per_item: int
     decay: float
 
     @cached_property
     def _of_item(self) -> sparse.csr_array:
         """(n_items, n_others)."""
-        whole = sparse.csr_array(self.met.T)
+        whole = sparse.csr_array(self.interactions.T)
         place = np.arange(whole.nnz) - np.repeat(whole.indptr[:-1], np.diff(whole.indptr))
-        first = place < self.an_item
-        n_of = np.minimum(np.diff(whole.indptr), self.an_item)
-        return in_rows(whole.data[first], whole.indices[first], n_of, whole.shape)
+        first = place < self.max_users_per_item
+        n_of = np.minimum(np.diff(whole.indptr), self.max_users_per_item)
+        return build_sparse_rows(whole.data[first], whole.indices[first], n_of, whole.shape)
 
     @cached_property
-    def _n_met(self) -> Floats:
-        return np.asarray(self.met.sum(axis=1)).ravel()
+    def _n_interacted(self) -> Floats:
+        return np.asarray(self.interactions.sum(axis=1)).ravel()
 
-    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
+    def scores(self, requests: Requests, k: int) -> sparse.csr_array:
         """Of each candidate the sum of the similarities of those neighbours who met it."""
-        steps = asked.histories
-        n_items = self.met.shape[1]
-        own = steps.matrix(np.ones(len(steps.of), np.float32), n_items)
+        steps = requests.histories
+        n_items = self.interactions.shape[1]
+        own = steps.matrix(np.ones(len(steps.user), np.float32), n_items)
         own.data[:] = 1
         # A neighbour whose items are the user's last ones says more.
-        lateness = np.maximum(np.float32(self.decay) ** steps.steps_ago, np.float32(LEAST))
+        lateness = np.maximum(np.float32(self.decay) ** steps.steps_ago, np.float32(MIN_WEIGHT))
         both = sparse.csr_array(own @ self._of_item)
         last = sparse.csr_array(steps.matrix(lateness, n_items) @ self._of_item)
         assert np.array_equal(both.indices, last.indices)  # of the same items
         n_own = np.repeat(np.diff(own.indptr).astype(np.float64), np.diff(both.indptr))
-        like = SIMILARITIES[self.similarity](both.data, n_own, self._n_met[both.indices], n_items)
+        like = SIMILARITIES[self.similarity](
+            both.data, n_own, self._n_interacted[both.indices], n_items
+        )
         both.data = (like * last.data).astype(np.float32)
         both.data[~(both.data > 0)] = -np.inf
-        return best(best(both, self.n_neighbours) @ self.met, k)
+        return top_k(top_k(both, self.n_neighbours) @ self.interactions, k)
 
-    def because(self, asked: Asked, user: Longs, item: Longs) -> Longs:
+    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
         """The step whose item most of those met who met the candidate."""
-        steps = asked.histories
+        steps = requests.histories
         rows = np.unique(np.append(steps.items, item))
         some = self._of_item[rows]
         together = sparse.csr_array(some @ some.T).tocoo()
         near = sparse.csr_array(
             (together.data, (rows[together.row], rows[together.col])),
-            shape=(self.met.shape[1], self.met.shape[1]),
+            shape=(self.interactions.shape[1], self.interactions.shape[1]),
         )
-        return strongest_step(steps, user, item, np.ones(len(steps.of), np.float32), near)
+        return most_similar_item(steps, user, item, np.ones(len(steps.user), np.float32), near)

@@ -16,7 +16,7 @@ class SimulateSettings(Section):
     n_items: int = Field(gt=0)
     n_days: int = Field(gt=0)
     first_day: str  # yyyy-mm-dd
-    sessions_a_user: float = Field(gt=0)  # mean over all days
+    sessions_per_user: float = Field(gt=0)  # mean over all days
     chinese_share: float = Field(ge=0, le=1)
     drift_share: float = Field(ge=0, le=1)  # users whose interests change half way
     dirt_share: float = Field(ge=0, le=1)  # of rows, over all kinds of dirt
@@ -35,8 +35,8 @@ class IngestSettings(Section):
     pseudonym_key: str | None  # for demos alone: where set, the environment is not asked
     max_rejected_share: float = Field(ge=0, le=1)
     max_text_chars: int = Field(gt=0)
-    max_events_a_minute: int = Field(gt=0)  # more of a user in one minute are a bot's
-    max_events_a_day: int = Field(gt=0)
+    max_events_per_minute: int = Field(gt=0)  # more of a user in one minute are a bot's
+    max_events_per_day: int = Field(gt=0)
     earliest: str  # yyyy-mm-dd; an event before it has a broken clock
     latest: str | None  # an event after it is from the future; null: the end of the run's date
 
@@ -65,8 +65,8 @@ class ExampleSettings(Section):
     """Cutoffs, labels and split."""
 
     seed: int
-    cutoffs_a_session: int = Field(ge=0)
-    train_cutoffs_a_session: int = Field(ge=0)  # of sessions before validation_from
+    cutoffs_per_session: int = Field(ge=0)
+    train_cutoffs_per_session: int = Field(ge=0)  # of sessions before validation_from
     min_session_events: int = Field(gt=0)
     calendar_days: int | None  # also one cutoff every so many days at midnight; null: none
     horizon_hours: float = Field(gt=0)
@@ -74,6 +74,8 @@ class ExampleSettings(Section):
     last_cutoff: str | None  # so that the horizon is seen whole; null: last event less the horizon
     validation_from: str
     test_from: str
-    negatives_kept: float = Field(gt=0, le=1)  # of the training examples that buy nothing
+    negative_downsampling_rate: float = Field(
+        gt=0, le=1
+    )  # of the training examples that buy nothing
     max_tokens: int = Field(gt=8)
     max_text_events: int = Field(gt=0)

@@ -11,13 +11,13 @@ from profile_lib.sections.recommending import (
     Count,
     EaseSettings,
     FactorsSettings,
-    NeighboursSettings,
+    ItemNeighboursSettings,
     RidgeSettings,
     Share,
-    TextSettings,
-    UsersSettings,
+    TextNeighboursSettings,
+    UserNeighboursSettings,
 )
-from profile_lib.sections.uses import Name
+from profile_lib.sections.uses import FolderName
 
 
 class PopularitySettings(Section):
@@ -30,7 +30,7 @@ class SasrecSettings(Section):
     """A causal transformer over the items met."""
 
     kind: Literal["sasrec"]
-    longest: Count  # of a user's last steps are read
+    max_steps: Count  # of a user's last steps are read
     width: Count
     layers: Count
     heads: Count
@@ -42,25 +42,25 @@ class SasrecSettings(Section):
     n_seeds: Count  # of the seeds the first so many: a fit takes long
 
 
-class FusedSettings(Section):
+class FusionSettings(Section):
     """The weighted sum of other ways, by the weights that find most on the validation items."""
 
     kind: Literal["fused"]
-    of: list[Name] = Field(min_length=1)
-    a_source: Count  # items that each is asked for
+    methods: list[FolderName] = Field(min_length=1)
+    candidates_per_source: Count  # items that each is asked for
     n_draws: Count  # of weights, besides each way alone
 
 
-Way = Annotated[
+MethodSettings = Annotated[
     PopularitySettings
-    | NeighboursSettings
+    | ItemNeighboursSettings
     | EaseSettings
     | RidgeSettings
-    | UsersSettings
+    | UserNeighboursSettings
     | FactorsSettings
-    | TextSettings
+    | TextNeighboursSettings
     | SasrecSettings
-    | FusedSettings,
+    | FusionSettings,
     Field(discriminator="kind"),
 ]
 
@@ -73,25 +73,27 @@ class EvaluateSettings(Section):
     protocol: Literal["leave_one_out", "time"]
     validation_from: str | None  # yyyy-mm-dd, of `time`
     test_from: str | None
-    most_steps: Count  # of a user
+    max_steps: Count  # of a user
     k: Count  # places of a list
     seeds: list[int] = Field(min_length=1)  # of what is drawn
     n_resamples: Count  # of users, for intervals
-    compare_with: Name  # the way whose lead is told
-    ways: dict[Name, Way | None]  # null: not one of them, where a base file has it
+    baseline_method: FolderName  # the way whose lead is told
+    methods: dict[
+        FolderName, MethodSettings | None
+    ]  # null: not one of them, where a base file has it
     report: str  # a folder
 
     @property
-    def chosen(self) -> dict[str, Way]:
+    def chosen(self) -> dict[str, MethodSettings]:
         """The ways that there are, by their names."""
-        return {name: way for name, way in self.ways.items() if way is not None}
+        return {name: way for name, way in self.methods.items() if way is not None}
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "EvaluateSettings":
         if self.protocol == "time" and not (self.validation_from and self.test_from):
             raise ValueError("protocol time wants validation_from and test_from")
-        fused = [way.of for way in self.chosen.values() if isinstance(way, FusedSettings)]
-        named = {self.compare_with, *(name for of in fused for name in of)}
+        fused = [way.methods for way in self.chosen.values() if isinstance(way, FusionSettings)]
+        named = {self.baseline_method, *(name for of in fused for name in of)}
         if unknown := sorted(named - set(self.chosen)):
-            raise ValueError(f"ways: none of {unknown}; wanted {sorted(self.chosen)}")
+            raise ValueError(f"methods: none of {unknown}; wanted {sorted(self.chosen)}")
         return self

@@ -72,17 +72,19 @@ class TrainingSettings(Section):
     name: str  # the model's folder below paths.models, and its name in MLflow
     seed: int  # of every draw: the first weights, dropout, order, sampled rows
     launcher: Literal["horovod", "torch", "in_process"]
-    ranks: int = Field(gt=0)  # processes; 1: this one, whatever the launcher
+    n_processes: int = Field(gt=0)  # processes; 1: this one, whatever the launcher
     retries: int = Field(ge=0)  # starts from the last checkpoint after a rank was lost
     stall_seconds: int = Field(gt=0)  # without a sign of a rank, until it counts as lost
     horovod: HorovodSettings
     shards: int = Field(gt=0)  # the train rows' parts; a multiple of ranks; more of them, same loss
-    threads_a_rank: int = Field(gt=0)
+    threads_per_process: int = Field(gt=0)
     numeric_epochs: int = Field(ge=0)  # numbers and heads alone, before the encoder joins
     numeric_batch_size: int = Field(gt=0)
     epochs: int = Field(ge=0)  # with the text
     batch_size: int = Field(gt=0)  # over all ranks
-    negatives_kept: float = Field(gt=0, le=1)  # in an epoch with the text; others each epoch
+    negative_downsampling_rate: float = Field(
+        gt=0, le=1
+    )  # in an epoch with the text; others each epoch
     encoder_lr: float = Field(ge=0)  # highest rate of what is tuned of the encoder
     head_lr: float = Field(gt=0)  # of the heads, and of the numbers before the encoder joins
     numbers_lr: float = Field(ge=0)  # of the numbers' part once the encoder has joined
@@ -98,8 +100,8 @@ class TrainingSettings(Section):
     augmentation: AugmentationSettings
     checkpoint_steps: int | None = Field(gt=0)  # also at the end of each epoch
     checkpoint_path: str | None  # a disk all ranks share or any Hadoop path; null: paths.work
-    window: int = Field(gt=0)  # rows of a shard shuffled and sorted by length together
-    rows_a_group: int = Field(gt=0)  # of the snapshot's Parquet files
+    shuffle_rows: int = Field(gt=0)  # rows of a shard shuffled and sorted by length together
+    rows_per_group: int = Field(gt=0)  # of the snapshot's Parquet files
     evaluation_rows: int = Field(gt=0)  # of validation and of test that are predicted, at most
     baseline_rows: int = Field(gt=0)  # of train that the baselines are fitted to, at most
     bootstrap_resamples: int = Field(gt=0)  # of the report's 95 % intervals
@@ -119,9 +121,11 @@ class TrainingSettings(Section):
 class QuantizationSettings(Section):
     """The int8 encoder that is made beside a trained one's weights."""
 
-    make: bool
+    enabled: bool
     calibration_texts: int = Field(gt=0)  # of train, by which the scales are found
-    quality_kept: float = Field(gt=0, le=1)  # of each test measure of fp32's; with less, not served
+    min_quality_ratio: float = Field(
+        gt=0, le=1
+    )  # of each test measure of fp32's; with less, not served
 
 
 class PretrainSettings(Section):
@@ -154,7 +158,7 @@ class CompressSettings(Section):
     importance_rows: int = Field(gt=0)  # of train, about so many, by which the heads are judged
     epochs: int = Field(gt=0)  # of the student
     recovery_epochs: int = Field(gt=0)  # of the pruned model
-    negatives_kept: float = Field(gt=0, le=1)  # in an epoch; others each epoch
+    negative_downsampling_rate: float = Field(gt=0, le=1)  # in an epoch; others each epoch
     lr: float = Field(gt=0)  # the highest rate of encoder, heads and numbers alike
     labels_weight: float = Field(ge=0)  # of the labels in the loss
     teacher_weight: float = Field(ge=0)  # of the teacher's answers, the soft targets
@@ -171,7 +175,7 @@ class CompressSettings(Section):
         return self
 
 
-class Range(Section):
+class SearchRange(Section):
     """What a setting is drawn from: numbers from `low` to `high`, or one of `choices`."""
 
     low: float | int | None = None
@@ -180,7 +184,7 @@ class Range(Section):
     choices: list[Any] | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> "Range":
+    def _is_one_of_both(self) -> "SearchRange":
         has_numbers = self.low is not None and self.high is not None
         if has_numbers == (self.choices is not None):
             raise ValueError("wanted low and high, or choices")
@@ -195,12 +199,12 @@ class TuneSettings(Section):
     trials: int = Field(gt=0)  # in all, those of earlier runs among them
     windows: int = Field(gt=0)  # in time, over which a trial's measure is a mean
     task: str
-    measure: Literal["roc_auc", "pr_auc", "log_loss", "accuracy", "mrr", "rmse"]
-    space: dict[str, Range]  # setting → what it is drawn from
+    metric: Literal["roc_auc", "pr_auc", "log_loss", "accuracy", "mrr", "rmse"]
+    space: dict[str, SearchRange]  # setting → what it is drawn from
 
 
 class PromoteSettings(Section):
     """When a challenger becomes the champion."""
 
     task: str  # the binary task by which they are compared
-    measure: Literal["roc_auc", "pr_auc"]
+    metric: Literal["roc_auc", "pr_auc"]

@@ -26,7 +26,7 @@ class PathSettings(Section):
 class StoreSettings(Section):
     """How a write that loses against a concurrent one is tried again."""
 
-    tries: int = Field(gt=0)  # in all
+    max_attempts: int = Field(gt=0)  # in all
     first_wait_seconds: float = Field(ge=0)  # twice as long after each try
 
 
@@ -37,7 +37,7 @@ class RefreshSettings(Section):
     runtime: Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]  # of the encoder
     batch_tokens: int = Field(gt=0)  # padded tokens of one forward pass
     user_buckets: int = Field(gt=0)
-    buckets_a_chunk: int = Field(gt=0)  # of those that are computed whole, one commit
+    buckets_per_chunk: int = Field(gt=0)  # of those that are computed whole, one commit
     n_reasons: int = Field(ge=0)
     n_next_categories: int = Field(gt=0)
 
@@ -45,7 +45,7 @@ class RefreshSettings(Section):
 class HistorySettings(Section):
     """For how long it is kept what profiles were."""
 
-    keep_days: float = Field(gt=0)
+    retention_days: float = Field(gt=0)
 
 
 class MaintainSettings(Section):
@@ -53,8 +53,8 @@ class MaintainSettings(Section):
 
     file_mib: int = Field(gt=0)
     commit_mib: int = Field(gt=0)  # partitions that are written together
-    keep_hours: float = Field(ge=0)
-    least_hours: float = Field(ge=0)  # what streams and change feeds need
+    retention_hours: float = Field(ge=0)
+    min_retention_hours: float = Field(ge=0)  # what streams and change feeds need
 
 
 class StreamSettings(Section):
@@ -66,7 +66,7 @@ class StreamSettings(Section):
     state_partitions: int = Field(gt=0)  # of that folder; another number needs another folder
     trigger_seconds: float = Field(ge=0)  # a batch begins no sooner after the last
     encoder_seconds: float = Field(ge=0)  # of each core a batch; who is left waits for the next
-    queue_at_once: int = Field(gt=0)  # of those who wait, the most that one batch takes up
+    max_pending_per_batch: int = Field(gt=0)  # of those who wait, the most that one batch takes up
     compact_batches: int = Field(gt=0)  # between two times that their files are written together
     compact_mib: int = Field(gt=0)  # larger files stay, unless many of their rows changed
     max_lag_seconds: float = Field(gt=0)  # told where an event waits longer

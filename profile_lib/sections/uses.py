@@ -17,7 +17,7 @@ class ExperimentSettings(Section):
     revenue_effect: float = Field(gt=0)  # the same a user, in the shop's currency
 
     @model_validator(mode="after")
-    def _divides_the_users(self) -> "ExperimentSettings":
+    def _check_shares(self) -> "ExperimentSettings":
         if self.control not in self.shares or len(self.shares) < 2:
             raise ValueError(f"wanted shares of {self.control!r}, the control, and of other arms")
         if min(self.shares.values()) <= 0 or abs(sum(self.shares.values()) - 1) > 1e-9:
@@ -31,10 +31,10 @@ class FeedbackSettings(Section):
     window_hours: float = Field(gt=0)  # after it was shown; what comes later is not its outcome
     click_types: list[Literal["click", "view"]]  # events that mean it was clicked
     dimensions: list[str]  # columns of feedback by which measures are told apart
-    interval_share: float = Field(gt=0, lt=1)  # confidence of the measures' intervals
+    confidence_level: float = Field(gt=0, lt=1)  # confidence of the measures' intervals
     alpha: float = Field(gt=0, lt=1)  # of an experiment's false findings, over all looks
     mismatch_alpha: float = Field(gt=0, lt=1)  # of false alarms that arms get the wrong users
-    least_users: int = Field(gt=1)  # an arm; with fewer nothing is found
+    min_users: int = Field(gt=1)  # an arm; with fewer nothing is found
     experiments: dict[str, ExperimentSettings]  # by name
 
     @property
@@ -43,7 +43,7 @@ class FeedbackSettings(Section):
         return timedelta(hours=self.window_hours)
 
 
-Name = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # it becomes that of a folder and a file
+FolderName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # it becomes that of a folder and a file
 
 
 class LookalikeSettings(Section):
@@ -61,13 +61,19 @@ class SegmentSettings(Section):
     max_clusters: int
     sample_users: int = Field(gt=0)  # that clusters and look-alikes are fitted to, at most
     silhouette_users: int = Field(gt=0)  # of these, at most; each is compared with each
-    better_by: float = Field(ge=0)  # silhouette that another number of clusters must be ahead by
-    same_from: float = Field(gt=0, le=1)  # Jaccard of members from which a cluster keeps its id
+    min_silhouette_gain: float = Field(
+        ge=0
+    )  # silhouette that another number of clusters must be ahead by
+    min_jaccard: float = Field(gt=0, le=1)  # Jaccard of members from which a cluster keeps its id
     prior_users: float = Field(gt=0)  # like all others, added to each cluster for its description
     n_terms: int = Field(gt=0)  # of categories, brands and keywords each
-    audiences: dict[Name, str]  # Spark SQL over user_profiles and user_segments: whom it takes
-    lookalikes: dict[Name, LookalikeSettings]
-    export: str | None  # a folder for a CSV file of pseudonyms an audience; null: the table alone
+    audiences: dict[
+        FolderName, str
+    ]  # Spark SQL over user_profiles and user_segments: whom it takes
+    lookalikes: dict[FolderName, LookalikeSettings]
+    export_folder: (
+        str | None
+    )  # a folder for a CSV file of pseudonyms an audience; null: the table alone
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "SegmentSettings":

@@ -5,18 +5,18 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
-from profile_lib.rules import told_of
+from profile_lib.rules import describe_rule_errors
 
 
-def members(frame: DataFrame, rule: str, where: str) -> DataFrame:
+def select_members(frame: DataFrame, rule: str, setting: str) -> DataFrame:
     """(user_id) of the rows for which the rule holds; where it is null it does not.
 
     Raises InputError where Spark cannot read it, or it is no condition.
     """
-    with told_of(rule, where):
+    with describe_rule_errors(rule, setting):
         kind = frame.select(F.expr(rule)).schema[0].dataType
         if kind != T.BooleanType():
             raise InputError(
-                f"{where}: {rule!r} is {kind.simpleString()}, wanted a condition, true or false"
+                f"{setting}: {rule!r} is {kind.simpleString()}, wanted a condition, true or false"
             )
         return frame.where(rule).select("user_id")

@@ -8,19 +8,23 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from profile_lib.segmentation.clusters import Clustering
-from profile_lib.segmentation.describe import KINDS, sentence
-from profile_lib.segmentation.rfm import add_rfm, find_cuts
-from profile_lib.segmentation.stability import Continuity
-from profile_lib.segmentation.vectors import Vectors
+from profile_lib.segmentation.describe import TERM_KINDS, describe_cluster
+from profile_lib.segmentation.rfm import find_quintile_cuts, score_rfm
+from profile_lib.segmentation.stability import ClusterMatching
+from profile_lib.segmentation.vectors import VectorSummary
 
-Told = dict[str, Any]  # a row of a table
+TableRow = dict[str, Any]  # a row of a table
 
 
 def build_segments(
-    profiles: DataFrame, assigned: DataFrame, ids: Sequence[int], vectors: Vectors, version: int
+    profiles: DataFrame,
+    assigned: DataFrame,
+    ids: Sequence[int],
+    vectors: VectorSummary,
+    version: int,
 ) -> DataFrame:
     """The table `user_segments`; `ids` are those of the clusters that `assigned` numbers from 0."""
-    scored = add_rfm(profiles, find_cuts(profiles, vectors.as_of), vectors.as_of)
+    scored = score_rfm(profiles, find_quintile_cuts(profiles, vectors.as_of), vectors.as_of)
     columns = {
         "cluster_id": F.get(F.array(*[F.lit(i) for i in ids]), F.col("cluster")),
         "as_of_ts": F.lit(vectors.as_of),
@@ -31,28 +35,30 @@ def build_segments(
 
 
 def cluster_rows(
-    found: Clustering,
-    lasting: Continuity,
+    clustering: Clustering,
+    matching: ClusterMatching,
     sizes: Mapping[int, int],
     terms: Sequence[Row],
     model_version: str,
     first_versions: Mapping[int, int],
     version: int,
-) -> list[Told]:
+) -> list[TableRow]:
     """The rows of `clusters` that are there in the run `version`.
 
-    `sizes` and `terms` are by the clusters' numbers from 0, `first_versions` by the former ids.
+    `sizes` and `terms` are by the clusters' numbers from 0, `first_versions` by the previous ids.
     """
     rows = []
-    for number, (cluster_id, jaccard) in enumerate(zip(lasting.ids, lasting.jaccard, strict=True)):
+    for number, (cluster_id, jaccard) in enumerate(
+        zip(matching.ids, matching.jaccard, strict=True)
+    ):
         of_kind = {row["kind"]: row["terms"] for row in terms if row["cluster"] == number}
         rows.append(
             {
                 "cluster_id": cluster_id,
-                "description": sentence(of_kind),
+                "description": describe_cluster(of_kind),
                 "n_users": sizes.get(number, 0),
-                **{kind: of_kind.get(kind, []) for kind in KINDS},
-                "centroid": found.centroids[number].tolist(),
+                **{kind: of_kind.get(kind, []) for kind in TERM_KINDS},
+                "centroid": clustering.centroids[number].tolist(),
                 "jaccard": None if np.isnan(jaccard) else float(jaccard),
                 "model_version": model_version,
                 "first_version": first_versions.get(cluster_id, version),
@@ -64,36 +70,41 @@ def cluster_rows(
 
 
 def clustering_row(
-    found: Clustering, lasting: Continuity, vectors: Vectors, n_users: int, version: int, mark: str
-) -> Told:
+    clustering: Clustering,
+    matching: ClusterMatching,
+    vectors: VectorSummary,
+    n_users: int,
+    version: int,
+    fingerprint: str,
+) -> TableRow:
     """The row of `clusterings` that tells of a run; `n_users` are those in a cluster."""
     return {
         "version": version,
-        "computed_from": mark,
+        "input_fingerprint": fingerprint,
         "as_of_ts": vectors.as_of,
         "model_version": vectors.model_version,
-        "n_clusters": len(found.centroids),
+        "n_clusters": len(clustering.centroids),
         "n_users": n_users,
-        "n_without_vector": vectors.n_profiles - n_users,
-        "silhouette": found.silhouette,
-        "seed_rand": found.seed_rand,
-        "former_rand": lasting.adjusted_rand,
-        "former_jaccard": lasting.mean_jaccard,
-        "share_staying": lasting.share_staying,
+        "n_users_without_vector": vectors.n_profiles - n_users,
+        "silhouette": clustering.silhouette,
+        "seed_adjusted_rand": clustering.seed_adjusted_rand,
+        "previous_adjusted_rand": matching.adjusted_rand,
+        "previous_mean_jaccard": matching.mean_jaccard,
+        "share_users_unchanged": matching.share_users_unchanged,
     }
 
 
-def report(run: Told, rows: Sequence[Told]) -> Iterator[str]:
+def format_report(run: TableRow, rows: Sequence[TableRow]) -> Iterator[str]:
     """Lines for a person: how clear and how stable, and each cluster, the largest first."""
     yield (
-        f"  {run['n_clusters']} clusters of {run['n_users']:,} users ({run['n_without_vector']:,} "
+        f"  {run['n_clusters']} clusters of {run['n_users']:,} users ({run['n_users_without_vector']:,} "
         f"without a usable vector): silhouette {run['silhouette']:.3f}, adjusted Rand index "
-        f"{run['seed_rand']:.3f} against another seed"
+        f"{run['seed_adjusted_rand']:.3f} against another seed"
     )
-    if run["share_staying"] is not None:
+    if run["share_users_unchanged"] is not None:
         yield (
-            f"  since the run before {run['share_staying']:.1%} of the users stay: adjusted Rand "
-            f"index {run['former_rand']:.3f}, mean Jaccard {run['former_jaccard']:.3f}"
+            f"  since the run before {run['share_users_unchanged']:.1%} of the users stay: adjusted Rand "
+            f"index {run['previous_adjusted_rand']:.3f}, mean Jaccard {run['previous_mean_jaccard']:.3f}"
         )
     for row in sorted(rows, key=lambda row: -row["n_users"]):
         since = "new" if row["first_version"] == run["version"] else ""

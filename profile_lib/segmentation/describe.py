@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-KINDS = ("categories", "brands", "keywords")
-NOTHING = "like all the others"
-UNKNOWN = "not known yet"  # stands among the categories for users who have none
-HIGHER = 1 + 1e-9  # a lift that is more than what is left of rounding
+TERM_KINDS = ("categories", "brands", "keywords")
+NO_DISTINCTIVE_TERMS = "like all the others"
+UNKNOWN_INTERESTS = "not known yet"  # stands among the categories for users who have none
+MIN_LIFT = 1 + 1e-9  # a lift that is more than what is left of rounding
 
 
-def distinctive_terms(
+def find_distinctive_terms(
     profiles: DataFrame, clusters: DataFrame, *, prior_users: float, n_terms: int
 ) -> DataFrame:
-    """(cluster, kind, terms): of each of KINDS up to `n_terms` (name, share, lift), surest first.
+    """(cluster, kind, terms): of each of TERM_KINDS up to `n_terms` (name, share, lift), surest first.
 
     A user has one vote a kind, parted among the names by their weight, or for none. `share` is a
     name's share of the cluster's votes, `lift` that by its share of all; to both counts of the
@@ -22,7 +22,7 @@ def distinctive_terms(
     ordered by the z-score of its log-odds against the other clusters (Monroe, Colaresi & Quinn
     2008): a rare name may be there by chance. `clusters`: user_id, cluster.
     """
-    votes = F.concat(*[_votes(kind) for kind in KINDS])
+    votes = F.concat(*[_votes(kind) for kind in TERM_KINDS])
     joined = profiles.join(clusters.select("user_id", "cluster"), "user_id")
     each = joined.select("cluster", F.inline(votes))
     counted = each.groupBy("cluster", "kind", "name").agg(F.sum("vote").alias("y"))
@@ -46,7 +46,7 @@ def distinctive_terms(
     )
     surest = Window.partitionBy("cluster", "kind").orderBy(F.col("z").desc_nulls_last(), "name")
     best = (
-        measured.where((F.col("lift") > HIGHER) & F.col("name").isNotNull())
+        measured.where((F.col("lift") > MIN_LIFT) & F.col("name").isNotNull())
         .withColumn("place", F.row_number().over(surest))
         .where(F.col("place") <= n_terms)
     )
@@ -60,17 +60,20 @@ def _votes(kind: str) -> Column:
         return F.struct(F.lit(kind).alias("kind"), name.alias("name"), vote.alias("vote"))
 
     weights = F.aggregate(kind, F.lit(0.0), lambda total, term: total + term["weight"])
-    for_none = F.lit(UNKNOWN if kind == "categories" else None).cast("string")
+    for_none = F.lit(UNKNOWN_INTERESTS if kind == "categories" else None).cast("string")
     parted = F.transform(kind, lambda x: vote(x["name"], F.try_divide(x["weight"], weights)))
     return F.when(F.size(kind) > 0, parted).otherwise(F.array(vote(for_none, F.lit(1.0))))
 
 
-def sentence(terms: Mapping[str, Sequence[Row]]) -> str:
-    """A line of the terms of each of KINDS that a cluster has any of.
+def describe_cluster(terms: Mapping[str, Sequence[Row]]) -> str:
+    """A line of the terms of each of TERM_KINDS that a cluster has any of.
 
-    >>> sentence({"categories": [Row(name="pets")], "keywords": [Row(name="bed")]})
+    >>> describe_cluster({"categories": [Row(name="pets")], "keywords": [Row(name="bed")]})
     'pets; likes bed'
     """
-    names = {kind: ", ".join(term["name"] for term in terms.get(kind, ())) for kind in KINDS}
+    names = {kind: ", ".join(term["name"] for term in terms.get(kind, ())) for kind in TERM_KINDS}
     keywords = names["keywords"] and f"likes {names['keywords']}"
-    return "; ".join(filter(None, [names["categories"], names["brands"], keywords])) or NOTHING
+    return (
+        "; ".join(filter(None, [names["categories"], names["brands"], keywords]))
+        or NO_DISTINCTIVE_TERMS
+    )

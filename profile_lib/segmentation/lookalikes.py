@@ -10,15 +10,15 @@ from sklearn.linear_model import LogisticRegression
 
 from profile_lib.errors import InputError
 from profile_lib.metrics import roc_auc
-from profile_lib.segmentation.vectors import sample, score
+from profile_lib.segmentation.vectors import sample_vectors, score_users
 from profile_lib.segments import Floats
 
 FOLDS = 5
-STEPS = 1_000  # of the solver, at most
+MAX_ITERATIONS = 1_000  # of the solver, at most
 
 
 @dataclass(frozen=True)
-class Likeness:
+class LookalikeModel:
     """A direction among scaled interest vectors, and how well it finds seeds it was not told of.
 
     `auc`: the probability that it puts such a seed before another user; None of fewer than FOLDS.
@@ -30,23 +30,23 @@ class Likeness:
     n_seeds: int
 
 
-def read_seeds(spark: SparkSession, file: str, where: str) -> DataFrame:
+def read_seeds(spark: SparkSession, file: str, setting: str) -> DataFrame:
     """(user_id) of a CSV file with that column. Raises InputError where it is not that."""
     try:
         rows = spark.read.option("header", True).csv(file)
     except AnalysisException as error:
         raise InputError(
-            f"{where}: no file at {file}; wanted a CSV with a column user_id"
+            f"{setting}: no file at {file}; wanted a CSV with a column user_id"
         ) from error
     if "user_id" not in rows.columns:
-        raise InputError(f"{where}: {file} has the columns {rows.columns}, wanted user_id")
+        raise InputError(f"{setting}: {file} has the columns {rows.columns}, wanted user_id")
     return rows.select("user_id")
 
 
-def known_seeds(seeds: DataFrame, profiles: DataFrame, where: str) -> DataFrame:
+def select_seeds_with_profile(seeds: DataFrame, profiles: DataFrame, setting: str) -> DataFrame:
     """The seeds, a frame with user_id, that have a profile, each once; others are left out.
 
-    Raises InputError, which names `where` they come from, if there are none.
+    Raises InputError, which names `setting` they come from, if there are none.
     """
     wanted = seeds.select("user_id").where(F.col("user_id").isNotNull()).distinct()
     known = wanted.join(profiles.select("user_id"), "user_id", "left_semi")
@@ -54,29 +54,29 @@ def known_seeds(seeds: DataFrame, profiles: DataFrame, where: str) -> DataFrame:
     if not n_known:
         found = f"{n_wanted:,} users, none of whom has a profile" if n_wanted else "no user"
         raise InputError(
-            f"{where}: found {found}; wanted a column user_id of pseudonyms as in user_profiles"
+            f"{setting}: found {found}; wanted a column user_id of pseudonyms as in user_profiles"
         )
     return known
 
 
-def learn_likeness(
-    profiles: DataFrame, seeds: DataFrame, *, n_sample: int, seed: int, where: str
-) -> Likeness:
+def fit_lookalike_model(
+    profiles: DataFrame, seeds: DataFrame, *, n_sample: int, seed: int, setting: str
+) -> LookalikeModel:
     """What tells the seeds from other users: a logistic regression on samples of both.
 
     Both count alike in all, however few the seeds. Raises InputError where no seed, or nobody else,
     has a usable interest vector.
     """
-    of_seeds = sample(profiles.join(seeds, "user_id", "left_semi"), n_sample, seed)
-    others = sample(profiles.join(seeds, "user_id", "left_anti"), n_sample, seed)
+    of_seeds = sample_vectors(profiles.join(seeds, "user_id", "left_semi"), n_sample, seed)
+    others = sample_vectors(profiles.join(seeds, "user_id", "left_anti"), n_sample, seed)
     if not (len(of_seeds) and len(others)):
         whom = "other users" if len(of_seeds) else "seeds"
-        raise InputError(f"{where}: found no {whom} with a usable interest vector, wanted some")
+        raise InputError(f"{setting}: found no {whom} with a usable interest vector, wanted some")
     units = np.vstack([of_seeds, others])
     labels = np.append(np.ones(len(of_seeds), int), np.zeros(len(others), int))
     model = _fit(units, labels)
     auc = held_out_auc(units, labels, seed)
-    return Likeness(model.coef_[0], float(model.intercept_[0]), auc, len(of_seeds))
+    return LookalikeModel(model.coef_[0], float(model.intercept_[0]), auc, len(of_seeds))
 
 
 def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
@@ -99,14 +99,14 @@ def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
     return float(np.mean(np.array(aucs, float)))
 
 
-def most_alike(
-    profiles: DataFrame, seeds: DataFrame, likeness: Likeness, n_users: int
+def find_lookalikes(
+    profiles: DataFrame, seeds: DataFrame, lookalike_model: LookalikeModel, n_users: int
 ) -> DataFrame:
     """(user_id, score): the `n_users` that score highest, seeds not among them, ties by id."""
     others = profiles.join(seeds, "user_id", "left_anti")
-    scored = score(others, likeness.weights, likeness.intercept)
+    scored = score_users(others, lookalike_model.weights, lookalike_model.intercept)
     return scored.orderBy(F.col("score").desc(), "user_id").limit(n_users)
 
 
 def _fit(units: Floats, labels: np.ndarray) -> LogisticRegression:
-    return LogisticRegression(class_weight="balanced", max_iter=STEPS).fit(units, labels)
+    return LogisticRegression(class_weight="balanced", max_iter=MAX_ITERATIONS).fit(units, labels)

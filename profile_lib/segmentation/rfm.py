@@ -7,12 +7,12 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-FIFTHS = (0.2, 0.4, 0.6, 0.8)
-ACCURACY = 10_000  # of ranks: one part in so many; as many users are told exactly
-DAY = 86_400_000_000  # microseconds
+QUINTILES = (0.2, 0.4, 0.6, 0.8)
+PERCENTILE_ACCURACY = 10_000  # of ranks: one part in so many; as many users are told exactly
+MICROSECONDS_PER_DAY = 86_400_000_000  # microseconds
 PROSPECTS = "Prospects"
 # A row a recency score, from 5 down; a column a frequency score, from 1 up.
-GRID = (
+RFM_SEGMENT_GRID = (
     ("New Customers", *["Potential Loyalists"] * 2, *["Champions"] * 2),
     ("Promising", *["Potential Loyalists"] * 2, *["Loyal Customers"] * 2),
     (*["About To Sleep"] * 2, "Need Attention", *["Loyal Customers"] * 2),
@@ -22,7 +22,7 @@ GRID = (
 
 
 @dataclass(frozen=True)
-class Cuts:
+class QuintileCuts:
     """Between the fifths of those who ordered, lowest first; empty where nobody did."""
 
     recency_days: Sequence[float]
@@ -33,36 +33,39 @@ class Cuts:
 def recency_days(as_of: datetime) -> Column:
     """Days from a profile's last event to `as_of`; below 0 where the profile knows more."""
     micros = F.unix_micros(F.lit(as_of)) - F.unix_micros("last_event_ts")
-    return (micros / DAY).alias("recency_days")
+    return (micros / MICROSECONDS_PER_DAY).alias("recency_days")
 
 
-def find_cuts(profiles: DataFrame, as_of: datetime) -> Cuts:
+def find_quintile_cuts(profiles: DataFrame, as_of: datetime) -> QuintileCuts:
     """Where the fifths of the users with an order meet."""
     told = profiles.where("n_orders > 0").select(recency_days(as_of), "n_orders", "order_value")
     found = told.agg(
-        *[F.percentile_approx(name, list(FIFTHS), ACCURACY).alias(name) for name in told.columns]
+        *[
+            F.percentile_approx(name, list(QUINTILES), PERCENTILE_ACCURACY).alias(name)
+            for name in told.columns
+        ]
     )
-    return Cuts(**{name: cuts or () for name, cuts in found.collect()[0].asDict().items()})
+    return QuintileCuts(**{name: cuts or () for name, cuts in found.collect()[0].asDict().items()})
 
 
-def fifth(value: Column, cuts: Sequence[float]) -> Column:
+def quintile(value: Column, cuts: Sequence[float]) -> Column:
     """From 1, for the lowest fifth, to 5. Equal values are in one fifth, the lowest of theirs.
 
     >>> orders = spark.createDataFrame([(1,), (1,), (2,), (9,)], "n long")
-    >>> [row.f for row in orders.select(fifth(F.col("n"), (1, 1, 1, 2)).alias("f")).collect()]
+    >>> [row.f for row in orders.select(quintile(F.col("n"), (1, 1, 1, 2)).alias("f")).collect()]
     [1, 1, 4, 5]
     """
     return sum(((value > cut).cast("int") for cut in cuts), F.lit(1))
 
 
 def rfm_segment(recency_score: Column, frequency_score: Column) -> Column:
-    """The usual name of the two scores by GRID, PROSPECTS where they are null."""
-    names = F.array(*[F.lit(name) for row in GRID for name in row])
+    """The usual name of the two scores by RFM_SEGMENT_GRID, PROSPECTS where they are null."""
+    names = F.array(*[F.lit(name) for row in RFM_SEGMENT_GRID for name in row])
     place = (5 - recency_score) * 5 + frequency_score - 1
     return F.coalesce(F.get(names, place), F.lit(PROSPECTS))
 
 
-def add_rfm(profiles: DataFrame, cuts: Cuts, as_of: datetime) -> DataFrame:
+def score_rfm(profiles: DataFrame, cuts: QuintileCuts, as_of: datetime) -> DataFrame:
     """A row a user: `user_id`, `recency_days`, three scores and `rfm_segment`.
 
     Most of a shop's buyers ordered once, so they share a fifth: with one order more than most one
@@ -71,9 +74,9 @@ def add_rfm(profiles: DataFrame, cuts: Cuts, as_of: datetime) -> DataFrame:
     days = recency_days(as_of)
     ordered = F.col("n_orders") > 0
     scores = {
-        "recency_score": 6 - fifth(days, cuts.recency_days),
-        "frequency_score": fifth(F.col("n_orders"), cuts.n_orders),
-        "monetary_score": fifth(F.col("order_value"), cuts.order_value),
+        "recency_score": 6 - quintile(days, cuts.recency_days),
+        "frequency_score": quintile(F.col("n_orders"), cuts.n_orders),
+        "monetary_score": quintile(F.col("order_value"), cuts.order_value),
     }
     scored = profiles.select(
         "user_id", days, *[F.when(ordered, score).alias(name) for name, score in scores.items()]

@@ -12,8 +12,8 @@ from profile_lib.segments import Floats, Longs
 
 
 @dataclass(frozen=True)
-class Continuity:
-    """What of the former clusters lives on.
+class ClusterMatching:
+    """What of the previous clusters lives on.
 
     `ids` and `jaccard`: of each new cluster, NaN where its id is new. The others are None where the
     runs have no user in common.
@@ -22,24 +22,26 @@ class Continuity:
     ids: list[int]
     jaccard: Floats
     mean_jaccard: float | None
-    share_staying: float | None
+    share_users_unchanged: float | None
     adjusted_rand: float | None
 
 
-def cross_table(rows: Longs, columns: Longs) -> Longs:
+def contingency_table(rows: Longs, columns: Longs) -> Longs:
     """How many have each pair of labels, (largest of rows + 1, largest of columns + 1)."""
     table = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
     np.add.at(table, (rows, columns), 1)
     return table
 
 
-def shared_users(former: DataFrame, now: DataFrame, ids: Sequence[int], k: int) -> Longs:
-    """(len(ids), k): how many of a former cluster's users are in each of the k clusters of now.
+def count_shared_users(
+    previous: DataFrame, current: DataFrame, ids: Sequence[int], k: int
+) -> Longs:
+    """(len(ids), k): how many of a previous cluster's users are in each of the k clusters of now.
 
-    `former`: user_id, cluster_id; `now`: user_id, cluster, from 0. Users of one run alone say
+    `previous`: user_id, cluster_id; `current`: user_id, cluster, from 0. Users of one run alone say
     nothing of what became of a cluster, and are not counted.
     """
-    both = former.where(F.col("cluster_id").isin(*ids)).join(now, "user_id")
+    both = previous.where(F.col("cluster_id").isin(*ids)).join(current, "user_id")
     table = np.zeros((len(ids), k), np.int64)
     place = {cluster_id: row for row, cluster_id in enumerate(ids)}
     for cluster_id, cluster, n in both.groupBy("cluster_id", "cluster").count().collect():
@@ -47,34 +49,34 @@ def shared_users(former: DataFrame, now: DataFrame, ids: Sequence[int], k: int) 
     return table
 
 
-def continuity(
-    shared: Longs, former_ids: Sequence[int], first_new: int, same_from: float
-) -> Continuity:
-    """Which of the new clusters are former ones, by the users that `shared` counts.
+def match_clusters(
+    shared: Longs, previous_ids: Sequence[int], first_free_id: int, min_jaccard: float
+) -> ClusterMatching:
+    """Which of the new clusters are previous ones, by the users that `shared` counts.
 
     Former and new are paired so that the Jaccard indices of their users are highest in all (Kuhn
-    1955); a pair of `same_from` or more keeps the id, other new clusters get ids from `first_new`.
+    1955); a pair of `min_jaccard` or more keeps the id, other new clusters get ids from `first_free_id`.
     """
     n_former, n_new = shared.shape
-    jaccard = jaccards(shared)
+    jaccard = jaccard_matrix(shared)
     rows, columns = linear_sum_assignment(-jaccard)
-    is_same = jaccard[rows, columns] >= same_from
+    is_same = jaccard[rows, columns] >= min_jaccard
     pairs = dict(zip(columns[is_same], rows[is_same], strict=True))
-    fresh = iter(range(first_new, first_new + n_new))
-    ids = [former_ids[pairs[c]] if c in pairs else next(fresh) for c in range(n_new)]
+    fresh = iter(range(first_free_id, first_free_id + n_new))
+    ids = [previous_ids[pairs[c]] if c in pairs else next(fresh) for c in range(n_new)]
     kept = np.array([jaccard[pairs[c], c] if c in pairs else np.nan for c in range(n_new)])
     if not shared.sum():
-        return Continuity(ids, kept, None, None, None)
+        return ClusterMatching(ids, kept, None, None, None)
     best = np.zeros(n_former)
     best[rows] = jaccard[rows, columns]
     staying = sum(shared[row, column] for column, row in pairs.items()) / shared.sum()
-    return Continuity(ids, kept, float(best.mean()), float(staying), adjusted_rand(shared))
+    return ClusterMatching(ids, kept, float(best.mean()), float(staying), adjusted_rand(shared))
 
 
-def jaccards(shared: Longs) -> Floats:
+def jaccard_matrix(shared: Longs) -> Floats:
     """Of each pair of clusters the users in both by those in either, 0 where there are none.
 
-    >>> jaccards(np.array([[2, 1], [0, 3]]))
+    >>> jaccard_matrix(np.array([[2, 1], [0, 3]]))
     array([[0.66666667, 0.16666667],
            [0.        , 0.75      ]])
     """

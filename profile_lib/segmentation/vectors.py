@@ -15,14 +15,14 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.segments import Flags, Floats, Longs
-from profile_lib.workers import settle
+from profile_lib.workers import freeze_loaded_modules
 
-VECTOR = "interest_vector"
-REFRESH = "run python jobs/refresh_profiles.py --config FILE, which computes all by one model"
+VECTOR_COLUMN = "interest_vector"
+REFRESH_HINT = "run python jobs/refresh_profiles.py --config FILE, which computes all by one model"
 
 
 @dataclass(frozen=True)
-class Vectors:
+class VectorSummary:
     """Of a table of profiles: how many, up to when they know, and the model of their vectors."""
 
     n_profiles: int
@@ -30,31 +30,31 @@ class Vectors:
     model_version: str
 
 
-def describe_vectors(profiles: DataFrame) -> Vectors:
+def summarise_vectors(profiles: DataFrame) -> VectorSummary:
     """What the vectors are; a profile that awaits the model may have an empty one.
 
     Raises InputError where no profile has a vector, or they are of several models or sizes: such
     vectors cannot be compared.
     """
-    size = F.nullif(F.size(VECTOR), F.lit(0))
+    size = F.nullif(F.size(VECTOR_COLUMN), F.lit(0))
     versions = F.collect_set(F.when(size.isNotNull(), F.col("model_version")))
     told = profiles.agg(F.count("*"), F.max("as_of_ts"), versions, F.collect_set(size))
     n, as_of, models, sizes = told.collect()[0]
     if not sizes:
-        raise InputError(f"user_profiles: none of {n:,} has an interest vector; {REFRESH}")
+        raise InputError(f"user_profiles: none of {n:,} has an interest vector; {REFRESH_HINT}")
     for what, found in (("models", models), ("sizes", sizes)):
         if len(found) > 1:
             raise InputError(
                 f"user_profiles: interest vectors of several {what}, {sorted(found)}, "
-                f"wanted one; {REFRESH}"
+                f"wanted one; {REFRESH_HINT}"
             )
-    return Vectors(n, as_of, models[0])
+    return VectorSummary(n, as_of, models[0])
 
 
-def unit(vectors: Floats) -> tuple[Flags, Floats]:
+def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
     """Of (n, size) which rows are usable, (n,), and these scaled to length 1.
 
-    >>> unit(np.array([[3.0, 4.0], [np.nan, 1.0], [0.0, 0.0]]))
+    >>> scale_to_unit_length(np.array([[3.0, 4.0], [np.nan, 1.0], [0.0, 0.0]]))
     (array([ True, False, False]), array([[0.6, 0.8]]))
     """
     lengths = np.linalg.norm(vectors, axis=1)
@@ -62,19 +62,19 @@ def unit(vectors: Floats) -> tuple[Flags, Floats]:
     return is_usable, vectors[is_usable] / lengths[is_usable, None]
 
 
-def sample(profiles: DataFrame, n: int, seed: int) -> Floats:
+def sample_vectors(profiles: DataFrame, n: int, seed: int) -> Floats:
     """(n or fewer, size): usable vectors, scaled, of users drawn by a hash of the seed.
 
     Who is drawn stays so while no more users come before them: two runs see nearly the same ones.
     """
-    drawn = profiles.where(F.size(VECTOR) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
-    found = drawn.select(VECTOR).limit(n).toPandas()[VECTOR]
+    drawn = profiles.where(F.size(VECTOR_COLUMN) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
+    found = drawn.select(VECTOR_COLUMN).limit(n).toPandas()[VECTOR_COLUMN]
     if found.empty:
         return np.zeros((0, 0))
-    return unit(np.stack(list(found)).astype(np.float64))[1]
+    return scale_to_unit_length(np.stack(list(found)).astype(np.float64))[1]
 
 
-def nearest(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
+def nearest_centroid(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
     """Of each of (n, size) the nearest of (k, size), and its margin over the next one.
 
     The margin is the simplified silhouette (Hruschka et al. 2004): 1 less the distance to the
@@ -89,14 +89,16 @@ def nearest(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
     return cluster, 1 - own / np.maximum(next_one, np.finfo(float).tiny)
 
 
-def assign(profiles: DataFrame, centroids: Floats) -> DataFrame:
+def assign_clusters(profiles: DataFrame, centroids: Floats) -> DataFrame:
     """(user_id, cluster, cluster_margin) of all users with a usable vector; clusters from 0."""
     return _map_units(
-        profiles, "cluster int, cluster_margin double", lambda units: nearest(units, centroids)
+        profiles,
+        "cluster int, cluster_margin double",
+        lambda units: nearest_centroid(units, centroids),
     )
 
 
-def score(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
+def score_users(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
     """(user_id, score) of all users with a usable vector: by a logistic regression, 0 to 1."""
 
     def scores(units: Floats) -> tuple[Floats]:
@@ -106,16 +108,18 @@ def score(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
 
 
 def _map_units(
-    profiles: DataFrame, columns: str, answer: Callable[[Floats], Sequence[np.ndarray]]
+    profiles: DataFrame, columns: str, function: Callable[[Floats], Sequence[np.ndarray]]
 ) -> DataFrame:
     def mapped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        settle()
+        freeze_loaded_modules()
         for batch in batches:
-            flat = batch[VECTOR].flatten().to_numpy(zero_copy_only=False)
-            is_usable, units = unit(flat.reshape(batch.num_rows, -1).astype(np.float64))
+            flat = batch[VECTOR_COLUMN].flatten().to_numpy(zero_copy_only=False)
+            is_usable, units = scale_to_unit_length(
+                flat.reshape(batch.num_rows, -1).astype(np.float64)
+            )
             users = batch["user_id"].filter(pa.array(is_usable))
-            yield pa.RecordBatch.from_arrays([users, *map(pa.array, answer(units))], names)
+            yield pa.RecordBatch.from_arrays([users, *map(pa.array, function(units))], names)
 
     names = ["user_id", *[column.split()[0] for column in columns.split(", ")]]
-    known = profiles.where(F.size(VECTOR) > 0).select("user_id", VECTOR)
+    known = profiles.where(F.size(VECTOR_COLUMN) > 0).select("user_id", VECTOR_COLUMN)
     return known.mapInArrow(mapped, f"user_id string, {columns}")

@@ -14,7 +14,7 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.training.plan import Tuning
 
 
-def choose_tuned(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
+def apply_tuning(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
     """Freeze what `tuning` leaves as it is, and give the encoder its adapters, drawn at random.
 
     LoRA (Hu et al. 2021) and AdaLoRA (Zhang et al. 2023) of all attention matrices, IA3 (Liu et
@@ -32,14 +32,14 @@ def choose_tuned(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
     model.bert = get_peft_model(bert, _peft_config(tuning, n_steps))
 
 
-def after_step(model: nn.Module, step: int) -> None:
+def reallocate_adalora_ranks(model: nn.Module, step: int) -> None:
     """Let AdaLoRA move its ranks to where they pay; called between step and zero_grad."""
     tuner = _tuner(model)
     if hasattr(tuner, "update_and_allocate"):
         tuner.update_and_allocate(step)
 
 
-def orthogonality(model: nn.Module) -> Tensor | float:
+def orthogonality_penalty(model: nn.Module) -> Tensor | float:
     """How far AdaLoRA's factors are from orthogonal, weighted as peft does; else 0.
 
     The second term of the loss in Zhang et al. 2023, equation 4; peft adds it only to models that
@@ -57,20 +57,20 @@ def orthogonality(model: nn.Module) -> Tensor | float:
     return config.orth_reg_weight * torch.stack(gaps).mean()
 
 
-IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # by which AdaLoRA moves its ranks
+ADALORA_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # by which AdaLoRA moves its ranks
 
 
-def importance(model: nn.Module) -> dict[str, Tensor]:
+def adalora_importance(model: nn.Module) -> dict[str, Tensor]:
     """What AdaLoRA has gathered so far, which is no parameter but belongs into a checkpoint."""
     allocator = _allocator(model)
     return {
         f"{kind}/{name}": tensor
-        for kind in IMPORTANCE
+        for kind in ADALORA_IMPORTANCE
         for name, tensor in getattr(allocator, kind, {}).items()
     }
 
 
-def restore_importance(model: nn.Module, held: dict[str, Tensor]) -> None:
+def restore_adalora_importance(model: nn.Module, held: dict[str, Tensor]) -> None:
     """Give AdaLoRA back what it had gathered."""
     device = next(model.parameters()).device
     for key, tensor in held.items():

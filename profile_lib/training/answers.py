@@ -8,8 +8,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.model.tasks import CategorySpec, Kind, TaskSpec
-from profile_lib.positions import position
+from profile_lib.model.tasks import CategorySpec, TaskKind, TaskSpec
+from profile_lib.positions import category_code
 
 
 @dataclass(frozen=True)
@@ -21,24 +21,24 @@ class LabelledTask:
 
     name: str
     label: str
-    kind: Kind
+    kind: TaskKind
     weight: float
     mask: str | None = None
 
     @property
-    def answer(self) -> Column:
+    def masked_label(self) -> Column:
         """The label where it counts, else null."""
         label = F.expr(self.label)
         return label if self.mask is None else F.when(F.expr(self.mask), label)
 
 
-def describe_tasks(
+def fit_task_specs(
     examples: DataFrame, tasks: Sequence[LabelledTask]
 ) -> tuple[tuple[TaskSpec, ...], int]:
     """The tasks with the classes and scales of the train split, and the most frequent binary
     task's positives there. Raises InputError where a task cannot be learned from it."""
-    counts = _label_counts(examples, [t for t in tasks if t.kind != "regression"])
-    scales = _scales(examples, [t for t in tasks if t.kind == "regression"])
+    counts = _count_labels(examples, [t for t in tasks if t.kind != "regression"])
+    scales = _fit_scales(examples, [t for t in tasks if t.kind == "regression"])
     specs = []
     for task in tasks:
         of = counts.get(task.name, {})
@@ -46,7 +46,7 @@ def describe_tasks(
             center, scale = scales[task.name]
             specs.append(TaskSpec(name=task.name, kind=task.kind, center=center, scale=scale))
             continue
-        classes = _classes(task, of)
+        classes = _order_classes(task, of)
         has_classes = task.kind != "binary"
         specs.append(
             TaskSpec(name=task.name, kind=task.kind, classes=classes if has_classes else ())
@@ -55,12 +55,14 @@ def describe_tasks(
     return tuple(specs), max(binary, default=0)
 
 
-def _scales(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, tuple[float, float]]:
+def _fit_scales(
+    examples: DataFrame, tasks: Sequence[LabelledTask]
+) -> dict[str, tuple[float, float]]:
     """regression task → mean and deviation of its train labels."""
     if not tasks:
         return {}
     train = examples.where("split = 'train'")
-    asked = [f(t.answer.cast("double")) for t in tasks for f in (F.avg, F.stddev_pop)]
+    asked = [f(t.masked_label.cast("double")) for t in tasks for f in (F.avg, F.stddev_pop)]
     found = tuple(train.agg(*asked).head() or ())
     scales = {t.name: (found[2 * i], found[2 * i + 1]) for i, t in enumerate(tasks)}
     for task in tasks:
@@ -74,11 +76,11 @@ def _scales(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, tup
     return scales
 
 
-def _label_counts(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, dict[str, int]]:
+def _count_labels(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, dict[str, int]]:
     """task → label → train rows, and 0 for what only other splits hold; a row a class."""
     if not tasks:
         return {}
-    pairs = F.flatten(F.array(*(_named_labels(task) for task in tasks)))
+    pairs = F.flatten(F.array(*(_task_label_pairs(task) for task in tasks)))
     counted = (
         examples.select((F.col("split") == "train").cast("int").alias("is_train"), F.inline(pairs))
         .where(F.col("label").isNotNull())
@@ -91,16 +93,16 @@ def _label_counts(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[st
     return counts
 
 
-def _named_labels(task: LabelledTask) -> Column:
+def _task_label_pairs(task: LabelledTask) -> Column:
     """(task, label) of a row: one, or of a multilabel task as many as it has."""
-    labels = task.answer if task.kind == "multilabel" else F.array(task.answer)
+    labels = task.masked_label if task.kind == "multilabel" else F.array(task.masked_label)
     named = F.transform(
         labels, lambda x: F.struct(F.lit(task.name).alias("task"), x.cast("string").alias("label"))
     )
     return F.coalesce(named, F.array().cast("array<struct<task:string,label:string>>"))
 
 
-def _classes(task: LabelledTask, counts: dict[str, int]) -> tuple[str, ...]:
+def _order_classes(task: LabelledTask, counts: dict[str, int]) -> tuple[str, ...]:
     told = ", ".join(f"{n:,} × {label}" for label, n in sorted(counts.items())) or "none"
     seen = {label: n for label, n in counts.items() if n > 0}
     where = f"examples: labels of {task.name} ({task.label}) in train: {told}"
@@ -121,10 +123,13 @@ def _classes(task: LabelledTask, counts: dict[str, int]) -> tuple[str, ...]:
     return tuple(sorted(seen, key=lambda label: (-seen[label], label)))
 
 
-MOST_VALUES, LEAST_ROWS = 64, 20  # of a category: values that are known, and rows that show one
+MAX_CATEGORY_VALUES, MIN_CATEGORY_ROWS = (
+    64,
+    20,
+)  # of a category: values that are known, and rows that show one
 
 
-def describe_categories(examples: DataFrame, columns: Sequence[str]) -> tuple[CategorySpec, ...]:
+def fit_category_specs(examples: DataFrame, columns: Sequence[str]) -> tuple[CategorySpec, ...]:
     """Of each column the values that the train split knows well, commonest first."""
     if not columns:
         return ()
@@ -135,10 +140,10 @@ def describe_categories(examples: DataFrame, columns: Sequence[str]) -> tuple[Ca
         .where(F.col("value").isNotNull())
         .groupBy("name", "value")
         .count()
-        .where(F.col("count") >= LEAST_ROWS)
+        .where(F.col("count") >= MIN_CATEGORY_ROWS)
     )
     place = F.row_number().over(Window.partitionBy("name").orderBy(F.desc("count"), "value"))
-    rows = counted.withColumn("place", place).where(F.col("place") <= MOST_VALUES)
+    rows = counted.withColumn("place", place).where(F.col("place") <= MAX_CATEGORY_VALUES)
     found: dict[str, dict[int, str]] = {column: {} for column in columns}
     for row in rows.collect():
         found[row["name"]][row["place"]] = row["value"]
@@ -148,13 +153,13 @@ def describe_categories(examples: DataFrame, columns: Sequence[str]) -> tuple[Ca
     )
 
 
-def label_columns_of(task: LabelledTask, spec: TaskSpec) -> Column:
+def encode_labels(task: LabelledTask, spec: TaskSpec) -> Column:
     """The task's columns of `labels`, NaN where the answer is unknown."""
-    nan, answer = F.lit(math.nan).cast("float"), task.answer
+    nan, answer = F.lit(math.nan).cast("float"), task.masked_label
     if task.kind == "multilabel":
         has = [F.array_contains(answer, F.lit(c)).cast("float") for c in spec.classes]
         return F.array(*(F.coalesce(x, nan) for x in has))
     if task.kind == "multiclass":
-        at = position(answer.cast("string"), spec.classes)
+        at = category_code(answer.cast("string"), spec.classes)
         return F.array(F.when(at >= 0, at.cast("float")).otherwise(nan))
     return F.array(F.coalesce(answer.cast("float"), nan))

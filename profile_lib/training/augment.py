@@ -10,30 +10,30 @@ from typing import NamedTuple
 import numpy as np
 
 from profile_lib.draws import uniform
-from profile_lib.segments import place_within
-from profile_lib.training.batches import Batch, trim
+from profile_lib.segments import index_within_group
+from profile_lib.training.batches import Batch, trim_batch
 from profile_lib.training.plan import Augmentation
 
-STEP = 0x9E3779B1  # parts the draws of a row's places
+POSITION_HASH_STEP = 0x9E3779B1  # parts the draws of a row's places
 
 
 @dataclass(frozen=True)
-class Near:
+class Substitutes:
     """Which words and events stand for each other; P frequent events, each with its separator."""
 
-    words: np.ndarray  # (V,): a word's synonym, or itself
+    synonyms: np.ndarray  # (V,): a word's synonym, or itself
     tokens: np.ndarray  # of the events, one after the other
     starts: np.ndarray  # (P,): where each begins
     lengths: np.ndarray  # (P,)
     hashes: np.ndarray  # (P,) uint64, ascending: by which an event is found
-    events: np.ndarray  # (P, k): places of events of the same kind that are near
+    near_events: np.ndarray  # (P, k): places of events of the same kind that are near
 
 
-class Pieces(NamedTuple):
+class EventSpans(NamedTuple):
     """Of n pieces of texts: whose text, where in it, and where the piece lies in a pool."""
 
     row: np.ndarray
-    place: np.ndarray
+    position: np.ndarray
     start: np.ndarray
     length: np.ndarray
 
@@ -42,63 +42,69 @@ class Pieces(NamedTuple):
 class Augmenter:
     """Changes texts in the ways of EDA (Wei & Zou 2019), with events in the place of words.
 
-    `later_id` is the token on which an event ends that came after a pause: such events stay as
+    `pause_id` is the token on which an event ends that came after a pause: such events stay as
     they are, so that others change places within a session only.
     """
 
     rates: Augmentation
-    near: Near
+    substitutes: Substitutes
     separator_id: int
-    later_id: int
+    pause_id: int
     pad_id: int
     max_tokens: int
 
     def augment(self, batch: Batch, seed: tuple[int, ...]) -> Batch:
         """The batch with its texts changed; every draw depends on seed, row and place alone."""
-        rows, rates, near = batch["row_hash"], self.rates, self.near
+        rows, rates, substitutes = batch["row_hash"], self.rates, self.substitutes
         ids = self._with_synonyms(batch["token_ids"], rows, seed)
-        flat, pieces = cut_pieces(ids, batch["n_tokens"], self.separator_id)
-        own = rows[pieces.row] + pieces.place * STEP
-        is_late = flat[np.maximum(pieces.start + pieces.length - 2, 0)] == self.later_id
-        may_change = (pieces.place > 0) & ~is_late
+        flat, spans = split_into_spans(ids, batch["n_tokens"], self.separator_id)
+        own = rows[spans.row] + spans.position * POSITION_HASH_STEP
+        is_late = flat[np.maximum(spans.start + spans.length - 2, 0)] == self.pause_id
+        may_change = (spans.position > 0) & ~is_late
         drawn = {
             name: may_change & (uniform(own, (*seed, kind)) < rate)
             for kind, (name, rate) in enumerate(vars(rates).items())
         }
-        found = find_pieces(near, flat, pieces)
-        draw = (uniform(own, (*seed, len(drawn))) * near.events.shape[1]).astype(int)
-        other = near.events[np.maximum(found, 0), draw] if len(near.events) else found
+        found = find_frequent_events(substitutes, flat, spans)
+        draw = (uniform(own, (*seed, len(drawn))) * substitutes.near_events.shape[1]).astype(int)
+        other = (
+            substitutes.near_events[np.maximum(found, 0), draw]
+            if len(substitutes.near_events)
+            else found
+        )
         is_known = found >= 0
-        has_next = np.append((np.diff(pieces.row) == 0) & may_change[1:], False)
+        has_next = np.append((np.diff(spans.row) == 0) & may_change[1:], False)
         replaced, added = drawn["near_items"] & is_known, drawn["insertions"] & is_known
         stays = ~drawn["deletions"]
-        swapped = pieces.place + 1.5 * (drawn["reorderings"] & has_next)
-        start = pieces.start.copy()
-        length = pieces.length.copy()
-        start[replaced] = len(flat) + near.starts[other[replaced]]
-        length[replaced] = near.lengths[other[replaced]]
-        kept = Pieces(pieces.row[stays], swapped[stays], start[stays], length[stays])
-        more = Pieces(
-            pieces.row[added],
-            pieces.place[added] + 0.25,
-            len(flat) + near.starts[other[added]],
-            near.lengths[other[added]],
+        swapped = spans.position + 1.5 * (drawn["reorderings"] & has_next)
+        start = spans.start.copy()
+        length = spans.length.copy()
+        start[replaced] = len(flat) + substitutes.starts[other[replaced]]
+        length[replaced] = substitutes.lengths[other[replaced]]
+        kept = EventSpans(spans.row[stays], swapped[stays], start[stays], length[stays])
+        more = EventSpans(
+            spans.row[added],
+            spans.position[added] + 0.25,
+            len(flat) + substitutes.starts[other[added]],
+            substitutes.lengths[other[added]],
         )
-        joined = Pieces(*(np.concatenate(both) for both in zip(kept, more, strict=True)))
-        pool = np.concatenate([flat, near.tokens])
+        joined = EventSpans(*(np.concatenate(both) for both in zip(kept, more, strict=True)))
+        pool = np.concatenate([flat, substitutes.tokens])
         ids, n_tokens = self._join(pool, joined, len(rows))
-        return trim({**batch, "token_ids": ids, "n_tokens": n_tokens})
+        return trim_batch({**batch, "token_ids": ids, "n_tokens": n_tokens})
 
     def _with_synonyms(
         self, ids: np.ndarray, rows: np.ndarray, seed: tuple[int, ...]
     ) -> np.ndarray:
-        own = rows[:, None] + np.arange(ids.shape[1]) * STEP
-        return np.where(uniform(own, (*seed, 9)) < self.rates.synonyms, self.near.words[ids], ids)
+        own = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
+        return np.where(
+            uniform(own, (*seed, 9)) < self.rates.synonyms, self.substitutes.synonyms[ids], ids
+        )
 
-    def _join(self, pool: np.ndarray, pieces: Pieces, n: int) -> tuple[np.ndarray, np.ndarray]:
+    def _join(self, pool: np.ndarray, spans: EventSpans, n: int) -> tuple[np.ndarray, np.ndarray]:
         """The texts of the pieces in order, cut at `max_tokens`, and their lengths."""
-        order = np.lexsort((pieces.place, pieces.row))
-        row, start, length = pieces.row[order], pieces.start[order], pieces.length[order]
+        order = np.lexsort((spans.position, spans.row))
+        row, start, length = spans.row[order], spans.start[order], spans.length[order]
         before = np.cumsum(length) - length
         flat = pool[np.repeat(start - before, length) + np.arange(length.sum())]
         totals = np.bincount(row, length, minlength=n).astype(np.int64)
@@ -111,32 +117,34 @@ class Augmenter:
         return ids, np.minimum(totals, self.max_tokens)
 
 
-def cut_pieces(
+def split_into_spans(
     ids: np.ndarray, n_tokens: np.ndarray, separator_id: int
-) -> tuple[np.ndarray, Pieces]:
-    """(B, T) ids → the true tokens one after the other, and their pieces, each to its separator."""
+) -> tuple[np.ndarray, EventSpans]:
+    """(B, T) ids → the true tokens one after the other, and their spans, each to its separator."""
     is_token = np.arange(ids.shape[1]) < n_tokens[:, None]
     flat, row = ids[is_token], np.nonzero(is_token)[0]
     is_end = (flat == separator_id) | np.append(row[1:] != row[:-1], True)
     end = np.flatnonzero(is_end)
     start = np.append(0, end[:-1] + 1)[: len(end)]
-    place = place_within(row[start])
-    return flat, Pieces(row[start], place, start, end - start + 1)
+    place = index_within_group(row[start])
+    return flat, EventSpans(row[start], place, start, end - start + 1)
 
 
-def hash_pieces(flat: np.ndarray, pieces: Pieces) -> np.ndarray:
+def hash_spans(flat: np.ndarray, spans: EventSpans) -> np.ndarray:
     """(n,) uint64: a polynomial in the pieces' tokens, the same for the same tokens."""
-    if not len(pieces.start):
+    if not len(spans.start):
         return np.zeros(0, np.uint64)
-    place = np.arange(len(flat)) - np.repeat(pieces.start, pieces.length)
+    place = np.arange(len(flat)) - np.repeat(spans.start, spans.length)
     powers = np.cumprod(np.full(place.max() + 1, 0x9E3779B97F4A7C15, np.uint64))
-    return np.add.reduceat((flat.astype(np.uint64) + np.uint64(1)) * powers[place], pieces.start)
+    return np.add.reduceat((flat.astype(np.uint64) + np.uint64(1)) * powers[place], spans.start)
 
 
-def find_pieces(near: Near, flat: np.ndarray, pieces: Pieces) -> np.ndarray:
+def find_frequent_events(
+    substitutes: Substitutes, flat: np.ndarray, spans: EventSpans
+) -> np.ndarray:
     """Each piece's place among the frequent events, -1 where it is none."""
-    hashes = hash_pieces(flat, pieces)
-    if not len(near.hashes):
+    hashes = hash_spans(flat, spans)
+    if not len(substitutes.hashes):
         return np.full(len(hashes), -1)
-    at = np.minimum(np.searchsorted(near.hashes, hashes), len(near.hashes) - 1)
-    return np.where(near.hashes[at] == hashes, at, -1)
+    at = np.minimum(np.searchsorted(substitutes.hashes, hashes), len(substitutes.hashes) - 1)
+    return np.where(substitutes.hashes[at] == hashes, at, -1)

@@ -13,10 +13,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from profile_lib.training.columns import read_columns
 
-BINS = 255  # values of a feature that boosting tells apart
+MAX_BINS = 255  # values of a feature that boosting tells apart
 
 
-class Numbers(NamedTuple):
+class BaselineRows(NamedTuple):
     """Of n rows of a split."""
 
     numeric: np.ndarray  # (n, F + K) float32, NaN where unknown; K positions of categories
@@ -26,13 +26,13 @@ class Numbers(NamedTuple):
     row_hash: np.ndarray  # (n,)
 
 
-def read_numbers(folder: str, most: int) -> Numbers:
-    """The first `most` rows of a snapshot's split."""
-    return Numbers(*read_columns(folder, Numbers._fields, most))
+def read_baseline_rows(folder: str, max_rows: int) -> BaselineRows:
+    """The first `max_rows` rows of a snapshot's split."""
+    return BaselineRows(*read_columns(folder, BaselineRows._fields, max_rows))
 
 
 def fit_baselines(
-    train: Numbers, test: Numbers, column: int, n_categories: int, seed: int
+    train: BaselineRows, test: BaselineRows, column: int, n_categories: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Name → probabilities of a binary label for the test rows where it is known.
 
@@ -73,9 +73,9 @@ def _edges(of: np.ndarray) -> np.ndarray:
     for a hundred features.
     """
     values = np.unique(of[~np.isnan(of)])
-    if len(values) <= BINS:
+    if len(values) <= MAX_BINS:
         return values
-    return np.unique(np.nanquantile(of, np.linspace(0, 1, BINS + 1)[1:-1]))
+    return np.unique(np.nanquantile(of, np.linspace(0, 1, MAX_BINS + 1)[1:-1]))
 
 
 def _binned(x: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:

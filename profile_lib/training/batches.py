@@ -14,30 +14,35 @@ from profile_lib.draws import uniform
 # weight (B,) float32: 1 / probability with which the row was kept; row_hash (B,) int64.
 Batch = dict[str, np.ndarray]
 Columns = dict[str, np.ndarray]
-MOST = 1.25  # of a batch's size, in a shard that holds more rows than others
-TYPES = {
+MAX_BATCH_RATIO = 1.25  # of a batch's size, in a shard that holds more rows than others
+DTYPES = {
     "token_ids": np.int64, "n_tokens": np.int64, "numeric": np.float32, "labels": np.float32,
     "weight": np.float32, "row_hash": np.int64,
 }  # fmt: skip
 
 
-class Source(Protocol):
+class Loader(Protocol):
     """The rows of one split, as far as they are this rank's."""
 
     folder: str
     rows: int  # of all ranks, as written
     rows_read: int  # by this rank, since the last pass began
 
-    def expected_rows(self, kept: float) -> int:
+    def expected_rows(self, negative_downsampling_rate: float) -> int:
         """About so many rows does a pass of all ranks hold that keeps such a share of negatives."""
 
     def batches(
-        self, size: int, seed: tuple[int, ...], *, with_text: bool, kept: float = 1.0
+        self,
+        size: int,
+        seed: tuple[int, ...],
+        *,
+        with_text: bool,
+        negative_downsampling_rate: float = 1.0,
     ) -> Iterator[Batch]:
         """One pass in batches of `size` rows over all ranks."""
 
 
-def cut(
+def cut_batches(
     windows: Iterable[Columns],
     size: int,
     seed: tuple[int, ...],
@@ -55,31 +60,31 @@ def cut(
     for number, (window, of_all) in enumerate(zip(windows, expected or repeat(0.0), strict=False)):
         rows = np.random.default_rng((*seed, number, shard)).permutation(len(window["n_tokens"]))
         rows = rows[np.argsort(window["n_tokens"][rows], kind="stable")]
-        packs = np.array_split(rows, n_batches(len(rows), size, of_all))
+        packs = np.array_split(rows, count_batches(len(rows), size, of_all))
         draws = np.random.default_rng((*seed, number)).random(len(packs))
         for pack in np.argsort(draws):
             yield to_batch(window, packs[pack])
 
 
-def n_batches(rows: int, size: int, expected: float) -> int:
+def count_batches(rows: int, size: int, expected: float) -> int:
     """As many as the expected rows fill, where that makes no batch empty or a quarter too large;
     else as many as the rows fill.
 
-    >>> [n_batches(rows, 10, 40.0) for rows in (3, 38, 44, 51)]
+    >>> [count_batches(rows, 10, 40.0) for rows in (3, 38, 44, 51)]
     [1, 4, 4, 6]
     """
     common = math.ceil(expected / size)
-    fits = common <= rows <= MOST * size * common
+    fits = common <= rows <= MAX_BATCH_RATIO * size * common
     return common if fits and common > 0 else math.ceil(rows / size)
 
 
 def to_batch(window: Columns, rows: np.ndarray) -> Batch:
     """The given rows of a window, trimmed to the longest text among them."""
-    batch = {n: window[n][rows].astype(kind) for n, kind in TYPES.items() if n in window}
-    return trim(batch)
+    batch = {n: window[n][rows].astype(kind) for n, kind in DTYPES.items() if n in window}
+    return trim_batch(batch)
 
 
-def trim(batch: Batch) -> Batch:
+def trim_batch(batch: Batch) -> Batch:
     """The batch with its texts cut at the longest among them."""
     if "token_ids" not in batch:
         return batch
@@ -87,23 +92,23 @@ def trim(batch: Batch) -> Batch:
     return {**batch, "token_ids": batch["token_ids"][:, :longest]}
 
 
-def split(batch: Batch, parts: int) -> list[Batch]:
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
     """The batch in so many parts of near sizes, in order, none of them empty."""
     packs = np.array_split(np.arange(len(batch["weight"])), parts)
-    return [trim({n: c[pack] for n, c in batch.items()}) for pack in packs if len(pack)]
+    return [trim_batch({n: c[pack] for n, c in batch.items()}) for pack in packs if len(pack)]
 
 
-def drop_negatives(
-    window: Columns, binary: list[int], kept: float, seed: tuple[int, ...]
+def subsample_negatives(
+    window: Columns, binary: list[int], negative_downsampling_rate: float, seed: tuple[int, ...]
 ) -> Columns:
     """The window without a share of the rows that no binary task calls positive.
 
     A row stays by a hash of itself and the seed, whatever its shard, and its weight grows by
-    1 / `kept`, so that weighted means stay those of all rows.
+    1 / `negative_downsampling_rate`, so that weighted means stay those of all rows.
     """
     is_negative = ~(window["labels"][:, binary] > 0).any(axis=1)
-    stays = ~is_negative | (uniform(window["row_hash"], seed) < kept)
-    weight = window["weight"] / np.where(is_negative, kept, 1.0)
+    stays = ~is_negative | (uniform(window["row_hash"], seed) < negative_downsampling_rate)
+    weight = window["weight"] / np.where(is_negative, negative_downsampling_rate, 1.0)
     return {name: column[stays] for name, column in {**window, "weight": weight}.items()}
 
 

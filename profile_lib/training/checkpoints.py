@@ -10,24 +10,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import sha256_of
-from profile_lib.training.folders import Folder, folder_at, told_when_full
+from profile_lib.model.about import hash_file
+from profile_lib.training.folders import Folder, explain_full_disk, open_folder
 
-KEPT = 2  # the last one, and one more for whoever finds it broken
-TENSORS, POSITION = "tensors.safetensors", "position.json"
+MAX_CHECKPOINTS = 2  # the last one, and one more for whoever finds it broken
+TENSORS, STATE_FILE = "tensors.safetensors", "state.json"
 
 
 @dataclass
-class Position:
+class TrainingState:
     """Where a training stands. Random states are not among it: every draw depends on the seed,
     the step and the row alone, so that the position says them all."""
 
     stage: int = 0
     epoch: int = 0  # of the stage, those that are over
     batch: int = 0  # of the epoch, those that were taken
-    done: int = 0  # steps of the stage, by which its learning rate falls
-    lowest: float | None = None  # the stage's best validation loss
-    since_best: int = 0  # epochs since then
+    steps_done: int = 0  # steps of the stage, by which its learning rate falls
+    best_loss: float | None = None  # the stage's best validation loss
+    epochs_since_best: int = 0  # epochs since then
     curve: list[float] = field(default_factory=list)  # the global loss of every step
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -35,7 +35,7 @@ class Position:
 class Checkpoint(NamedTuple):
     """A position and everything that was learned until then."""
 
-    position: Position
+    state: TrainingState
     tensors: dict[str, Tensor]
 
 
@@ -46,31 +46,31 @@ class Checkpoints:
     """
 
     def __init__(self, path: str, run: Mapping[str, Any], hadoop: Mapping[str, str] | None = None):
-        self.path, self.run = path, json.loads(json.dumps(run))
-        self.folder: Folder = folder_at(path, hadoop or {})
+        self.path, self.run_identity = path, json.loads(json.dumps(run))
+        self.folder: Folder = open_folder(path, hadoop or {})
 
-    def write(self, position: Position, tensors: dict[str, Tensor]) -> None:
+    def write(self, state: TrainingState, tensors: dict[str, Tensor]) -> None:
         """Add a checkpoint, then drop all but the last ones.
 
         Raises InputError where the disk is full; what was written before stays.
         """
-        name = f"step-{len(position.curve):09d}"
-        with told_when_full(self.path), self.folder.writing(name) as fresh:
-            save_file(_apart(tensors), fresh / TENSORS)
-            digest = sha256_of(fresh / TENSORS)
-            told = {"run": self.run, "position": vars(position), "sha256": digest}
-            (fresh / POSITION).write_text(json.dumps(told), encoding="utf-8")
-        for old in self._names()[:-KEPT]:
+        name = f"step-{len(state.curve):09d}"
+        with explain_full_disk(self.path), self.folder.open_for_writing(name) as fresh:
+            save_file(_without_shared_memory(tensors), fresh / TENSORS)
+            digest = hash_file(fresh / TENSORS)
+            told = {"run": self.run_identity, "state": vars(state), "sha256": digest}
+            (fresh / STATE_FILE).write_text(json.dumps(told), encoding="utf-8")
+        for old in self._names()[:-MAX_CHECKPOINTS]:
             self.folder.remove(old)
 
-    def last(self) -> Checkpoint | None:
+    def load_last(self) -> Checkpoint | None:
         """The last checkpoint, None where there is none.
 
         Raises InputError where it is of another run, or was changed after it was written.
         """
         for name in reversed(self._names()):
-            with self.folder.reading(name) as found:
-                if (found / POSITION).is_file():  # else an object store holds a part of it
+            with self.folder.open_for_reading(name) as found:
+                if (found / STATE_FILE).is_file():  # else an object store holds a part of it
                     return self._read(f"{self.path}/{name}", found)
         return None
 
@@ -80,18 +80,18 @@ class Checkpoints:
         return int(names[-1].removeprefix("step-")) if names else None
 
     def _read(self, where: str, found: Path) -> Checkpoint:
-        told = json.loads((found / POSITION).read_text(encoding="utf-8"))
-        if differing := _differences(told["run"], self.run):
+        told = json.loads((found / STATE_FILE).read_text(encoding="utf-8"))
+        if differing := _differences(told["run"], self.run_identity):
             raise InputError(
                 f"{where}: a checkpoint of another run: {'; '.join(differing)}. Train without "
                 "--resume, or with the settings it was begun with"
             )
-        if sha256_of(found / TENSORS) != told["sha256"]:
+        if hash_file(found / TENSORS) != told["sha256"]:
             raise InputError(
                 f"{where}: {TENSORS} is not what was written; remove the folder, and the "
                 "training goes on from the checkpoint before it"
             )
-        return Checkpoint(Position(**told["position"]), load_file(found / TENSORS))
+        return Checkpoint(TrainingState(**told["state"]), load_file(found / TENSORS))
 
     def clear(self) -> None:
         """Remove all checkpoints."""
@@ -99,10 +99,10 @@ class Checkpoints:
             self.folder.remove(name)
 
     def _names(self) -> list[str]:
-        return sorted(n for n in self.folder.names() if n.startswith("step-") and "." not in n)
+        return sorted(n for n in self.folder.list_names() if n.startswith("step-") and "." not in n)
 
 
-def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _without_shared_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors, none of which share memory: safetensors takes no other."""
     seen: set[int] = set()
     apart = {}

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def read_columns(folder: str, names: Sequence[str], most: int) -> list[np.ndarray]:
-    """Of the first `most` rows each column, a list column as a matrix; a split's rows stand in
+def read_columns(folder: str, names: Sequence[str], max_rows: int) -> list[np.ndarray]:
+    """Of the first `max_rows` rows each column, a list column as a matrix; a split's rows stand in
     order of a hash."""
-    parts, left = [], most
+    parts, left = [], max_rows
     for file in sorted(Path(folder).glob("*.parquet")):
         if left > 0:
             parts.append(pq.read_table(file, columns=list(names)).slice(0, left))

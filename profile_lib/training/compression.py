@@ -10,17 +10,17 @@ import torch
 from torch.nn import functional as F
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import heads_of
+from profile_lib.model.pruning import count_heads
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.columns import read_columns
-from profile_lib.training.evaluate import Report, task_entry
-from profile_lib.training.measures import MAIN, SAID
+from profile_lib.training.evaluate import Report, evaluate_task
+from profile_lib.training.measures import HEADLINE_METRICS, MEASURED_COLUMN
 from profile_lib.training.predict import Predictions
 
-Table = dict[str, dict[str, Any]]  # model → what is told of it; the teacher first
+CompressionTable = dict[str, dict[str, Any]]  # model → what is told of it; the teacher first
 
 
-class Texts(NamedTuple):
+class TextRows(NamedTuple):
     """Of n rows what a model reads, T the most tokens of a text."""
 
     token_ids: np.ndarray  # (n, T)
@@ -28,24 +28,24 @@ class Texts(NamedTuple):
     numeric: np.ndarray  # (n, F + K)
 
 
-class Compared(NamedTuple):
+class MeasuredModel(NamedTuple):
     """A model, and what was found out about it."""
 
     name: str
     model: ProfileModel
     report: Report  # task → its kind, and the model's measures
     vectors: np.ndarray  # (n, J), the interest vectors of the same texts as the others'
-    texts_a_second: float
+    texts_per_second: float
 
 
-def read_texts(folder: str, most: int) -> Texts:
-    """The first `most` rows of a snapshot's split, their texts cut at the longest."""
-    ids, n_tokens, numeric = read_columns(folder, Texts._fields, most)
-    return Texts(ids[:, : n_tokens.max()].astype(np.int64), n_tokens.astype(np.int64), numeric)
+def read_text_rows(folder: str, max_rows: int) -> TextRows:
+    """The first `max_rows` rows of a snapshot's split, their texts cut at the longest."""
+    ids, n_tokens, numeric = read_columns(folder, TextRows._fields, max_rows)
+    return TextRows(ids[:, : n_tokens.max()].astype(np.int64), n_tokens.astype(np.int64), numeric)
 
 
-def interest_vectors(
-    model: ProfileModel, texts: Texts, batch_tokens: int, device: torch.device
+def compute_interest_vectors(
+    model: ProfileModel, texts: TextRows, batch_tokens: int, device: torch.device
 ) -> np.ndarray:
     """(n, J): the texts encoded, joined with their numbers and put through the heads, in batches of
     near lengths of at most `batch_tokens` padded tokens, each trimmed to its longest."""
@@ -62,7 +62,7 @@ def interest_vectors(
     return vectors
 
 
-def rates(
+def measure_throughput(
     passes: Mapping[str, Callable[[], Any]], n: int, repeats: int, clock: Callable[[], float]
 ) -> dict[str, float]:
     """What makes a pass over `n` rows → rows a second of the `clock`, the median of `repeats` after
@@ -77,7 +77,7 @@ def rates(
     return {name: n / median(taken) for name, taken in seconds.items()}
 
 
-def compare(
+def compare_with_teacher(
     tasks: Sequence[TaskSpec],
     predictions: Predictions,
     teacher: Predictions,
@@ -90,12 +90,12 @@ def compare(
     report: Report = {}
     for task in tasks:
         ours, theirs = (_in_order(said[task.name]) for said in (predictions, teacher))
-        labels, said = ours["label"], SAID[task.kind]
+        labels, said = ours["label"], MEASURED_COLUMN[task.kind]
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels):
-            ways = {"model": ours[said], "teacher": theirs[said]}
+            methods = {"model": ours[said], "teacher": theirs[said]}
             of = users.reindex(ours["row_hash"])
-            report[task.name] |= task_entry(task.kind, labels, ways, of, seed, n_resamples)
+            report[task.name] |= evaluate_task(task.kind, labels, methods, of, seed, n_resamples)
     return report
 
 
@@ -104,40 +104,40 @@ def _in_order(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: column[order] for name, column in found.items()}
 
 
-def compression_table(models: Mapping[str, Compared]) -> Table:
+def build_compression_table(models: Mapping[str, MeasuredModel]) -> CompressionTable:
     """What is told of each model; ratios are to the first one, the teacher."""
     teacher = next(iter(models.values()))
-    return {kind: _told(of, teacher) for kind, of in models.items()}
+    return {kind: _table_column(of, teacher) for kind, of in models.items()}
 
 
-def _told(of: Compared, teacher: Compared) -> dict[str, Any]:
+def _table_column(of: MeasuredModel, teacher: MeasuredModel) -> dict[str, Any]:
     bert = of.model.bert
     assert bert is not None
     tensors = of.model.state_dict().values()
     ours, theirs = torch.from_numpy(of.vectors), torch.from_numpy(teacher.vectors)
     return {
         "name": of.name,
-        "layers": len(heads_of(bert)),
-        "heads": heads_of(bert),
+        "layers": len(count_heads(bert)),
+        "heads": count_heads(bert),
         "encoder_parameters": sum(p.numel() for p in bert.parameters()),
         "megabytes": sum(x.numel() * x.element_size() for x in tensors) / 1e6,
-        "texts_a_second": of.texts_a_second,
-        "speed_ratio": of.texts_a_second / teacher.texts_a_second,
+        "texts_per_second": of.texts_per_second,
+        "speed_ratio": of.texts_per_second / teacher.texts_per_second,
         "vector_cosine": float(F.cosine_similarity(ours, theirs).mean()),
         "measures": {
-            f"{task} {name}": _beside(entry["model"][name], teacher.report[task]["model"][name])
+            f"{task} {name}": _with_ratio(entry["model"][name], teacher.report[task]["model"][name])
             for task, entry in of.report.items()
-            for name in (MAIN[entry["kind"]] if "model" in entry else ())
+            for name in (HEADLINE_METRICS[entry["kind"]] if "model" in entry else ())
         },
     }
 
 
-def _beside(value: float | None, teachers: float | None) -> dict[str, float | None]:
+def _with_ratio(value: float | None, teachers: float | None) -> dict[str, float | None]:
     ratio = value / teachers if value is not None and teachers else None
     return {"value": value, "ratio": ratio}
 
 
-def compression_lines(table: Table) -> list[str]:
+def format_compression_table(table: CompressionTable) -> list[str]:
     """The table as aligned text, a column a model; in brackets the ratio to the teacher's."""
     told = {
         "layers": [f"{of['layers']}" for of in table.values()],
@@ -145,7 +145,7 @@ def compression_lines(table: Table) -> list[str]:
         "encoder parameters": [f"{of['encoder_parameters']:,}" for of in table.values()],
         "size, MB": [f"{of['megabytes']:.1f}" for of in table.values()],
         "texts/s": [
-            f"{of['texts_a_second']:,.1f} ({of['speed_ratio']:.2f})" for of in table.values()
+            f"{of['texts_per_second']:,.1f} ({of['speed_ratio']:.2f})" for of in table.values()
         ],
         "cosine of vectors": [f"{of['vector_cosine']:.4f}" for of in table.values()],
     }

@@ -15,13 +15,13 @@ from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.augment import Augmenter
 from profile_lib.training.fit import FitJob
 from profile_lib.training.losses import loss_sums
-from profile_lib.training.objectives import Given, Objective, Supervised
-from profile_lib.training.plan import Plan, Stage
+from profile_lib.training.objectives import Objective, SupervisedObjective, TensorBatch
+from profile_lib.training.plan import Stage, TrainingPlan
 from profile_lib.training.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
-class Teaching:
+class DistillationOptions:
     """What each part of a distillation counts; the settings of the same names say more."""
 
     labels_weight: float
@@ -30,14 +30,14 @@ class Teaching:
     temperature: float
 
 
-def soft_sums(
+def soft_target_loss_sums(
     tasks: Sequence[TaskSpec],
     logits: dict[str, Tensor],
-    taught: dict[str, Tensor],
+    teacher_logits: dict[str, Tensor],
     weight: Tensor,
     temperature: float,
 ) -> Tensor:
-    """(tasks,): how far each task's logits are from those `taught`, weighted, over all rows.
+    """(tasks,): how far each task's logits are from those `teacher_logits`, weighted, over all rows.
 
     The divergence of the probabilities from the teacher's, both softened by the temperature, times
     its square, by which the gradients stay as large (Hinton, Vinyals & Dean, Distilling the
@@ -46,15 +46,20 @@ def soft_sums(
     """
     return torch.stack(
         [
-            (_softly(task, logits[task.name], taught[task.name], temperature) * weight).sum()
+            (
+                _soft_target_loss(task, logits[task.name], teacher_logits[task.name], temperature)
+                * weight
+            ).sum()
             for task in tasks
         ]
     )
 
 
-def _softly(task: TaskSpec, logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
+def _soft_target_loss(
+    task: TaskSpec, logits: Tensor, teacher_logits: Tensor, temperature: float
+) -> Tensor:
     """(B,): of each row."""
-    said, wanted = logits.float(), taught.float()
+    said, wanted = logits.float(), teacher_logits.float()
     if task.kind == "regression":
         return (said - wanted) ** 2
     said, wanted = said / temperature, wanted / temperature
@@ -66,7 +71,7 @@ def _softly(task: TaskSpec, logits: Tensor, taught: Tensor, temperature: float) 
     return found.view(len(found), -1).sum(1) * temperature**2
 
 
-class Distilled(Supervised):
+class DistillationObjective(SupervisedObjective):
     """The labels where they are known, and of all rows what the teacher says of them.
 
     To the soft targets comes the cosine distance of the pooled text to the teacher's, which holds
@@ -78,42 +83,44 @@ class Distilled(Supervised):
         self,
         tasks: Sequence[TaskSpec],
         weights: tuple[float, ...],
-        plan: Plan,
+        plan: TrainingPlan,
         augmenter: Augmenter | None,
         teacher: ProfileModel,
-        teaching: Teaching,
+        distillation: DistillationOptions,
     ) -> None:
         super().__init__(tasks, weights, plan, augmenter)
         self.teacher = teacher.eval().requires_grad_(False)
-        self.temperature = teaching.temperature
-        hard = tuple(teaching.labels_weight * weight for weight in weights)
-        soft = tuple(teaching.teacher_weight * weight for weight in weights)
-        self.weights = (*hard, *soft, teaching.distance_weight)
-        only = Stage("distil", True, plan.epochs, plan.batch_size, plan.negatives_kept)
+        self.temperature = distillation.temperature
+        hard = tuple(distillation.labels_weight * weight for weight in weights)
+        soft = tuple(distillation.teacher_weight * weight for weight in weights)
+        self.weights = (*hard, *soft, distillation.distance_weight)
+        only = Stage("distil", True, plan.epochs, plan.batch_size, plan.negative_downsampling_rate)
         self.stages = (only,)
 
-    def totals(self, given: Given) -> Tensor:
+    def weight_sums(self, batch: TensorBatch) -> Tensor:
         """The weight of each task's known labels; for each task that of all its answers; and that
         of all rows."""
-        rows = given["weight"].sum()
+        rows = batch["weight"].sum()
         answers = torch.stack([rows * task.n_labels for task in self.tasks])
-        return torch.cat([super().totals(given), answers, rows.view(1)])
+        return torch.cat([super().weight_sums(batch), answers, rows.view(1)])
 
-    def sums(self, model: ProfileModel, given: Given, stage: Stage) -> Tensor:
+    def loss_sums(self, model: ProfileModel, batch: TensorBatch, stage: Stage) -> Tensor:
         """Each task's loss by the labels, then by the teacher, and the distance."""
-        asked = given["token_ids"], given["n_tokens"], given["numeric"]
+        asked = batch["token_ids"], batch["n_tokens"], batch["numeric"]
         with torch.no_grad():
             taught = self.teacher(*asked)
-        said, weight, n_tokens = model(*asked), given["weight"], given["n_tokens"]
+        said, weight, n_tokens = model(*asked), batch["weight"], batch["n_tokens"]
         smoothing = self.plan.label_smoothing
-        hard = loss_sums(self.tasks, said.logits, given["labels"], weight, smoothing)
-        soft = soft_sums(self.tasks, said.logits, taught.logits, weight, self.temperature)
+        hard = loss_sums(self.tasks, said.logits, batch["labels"], weight, smoothing)
+        soft = soft_target_loss_sums(
+            self.tasks, said.logits, taught.logits, weight, self.temperature
+        )
         ours, theirs = (model.pool(out.hidden, n_tokens).float() for out in (said, taught))
         distance = (1 - F.cosine_similarity(ours, theirs)) * weight
         return torch.cat([hard, soft, distance.sum().view(1)])
 
 
-def as_taught(snapshot: Snapshot, teacher: ModelSpec, numeric: Sequence[str]) -> Snapshot:
+def use_teacher_tasks(snapshot: Snapshot, teacher: ModelSpec, numeric: Sequence[str]) -> Snapshot:
     """The snapshot with the teacher's own tasks, which scale a regression as it was trained.
 
     Raises InputError where the teacher reads other inputs than `numeric` and what the snapshot
@@ -140,12 +147,12 @@ class DistilJob(FitJob):
     """Fit the model that lies in the job's folder to its tasks and to what its teacher says."""
 
     teacher: str = ""  # the folder of a model, on a path that all ranks share
-    teaching: Teaching = Teaching(1.0, 1.0, 1.0, 1.0)
+    distillation: DistillationOptions = DistillationOptions(1.0, 1.0, 1.0, 1.0)
 
-    def objective(
+    def make_objective(
         self, tasks: Sequence[TaskSpec], augmenter: Augmenter | None, device: torch.device
     ) -> Objective:
         """What is minimised: the distance to labels and teacher."""
         teacher, _, _ = load_model(self.teacher)
         given = tasks, self.weights, self.plan, augmenter
-        return Distilled(*given, teacher.to(device), self.teaching)
+        return DistillationObjective(*given, teacher.to(device), self.distillation)

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from profile_lib.errors import InputError
-from profile_lib.training.loop import Tell
-from profile_lib.training.messages import listening, run_told
-from profile_lib.training.rank import Outcome, RankJob
+from profile_lib.training.loop import ReportProgress
+from profile_lib.training.messages import forward_messages, run_and_report
+from profile_lib.training.rank import DistributedJob, TrainingResult
 
 POLL_SECONDS = 0.0005  # between two looks at whether a sum is there
-LARGE = 1 << 19  # values of a table of which a step reads a few rows
+MIN_SPARSE_TABLE_VALUES = 1 << 19  # values of a table of which a step reads a few rows
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,22 @@ class HorovodLauncher:
     def __init__(self, options: HorovodOptions) -> None:
         self.options = options
 
-    def run(self, job: RankJob, n_ranks: int, tell: Tell) -> Outcome:
+    def run(
+        self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
+    ) -> TrainingResult:
         """Run `job` on so many Spark tasks.
 
         Raises InputError where Horovod is not built, or a rank says what a user can mend.
         """
         horovod = _horovod()
-        with listening(job, tell):
+        with forward_messages(job, report_progress):
             outcomes = horovod.run(
-                _rank, args=(job, self.options), num_proc=n_ranks, use_gloo=True, verbose=0
+                _rank, args=(job, self.options), num_proc=n_processes, use_gloo=True, verbose=0
             )
         return outcomes[0]
 
 
-class HorovodRanks:
+class HorovodProcessGroup:
     """Ranks by Horovod: gradients are summed while the backward pass runs.
 
     Of a large table of vectors, the words', only the rows that a step has read travel: of a small
@@ -76,11 +78,11 @@ class HorovodRanks:
         self._whole: dict[Tensor, Tensor] = {}  # tables sent by rows → room for their gradients
         self._filled: list[tuple[Tensor, Tensor]] = []  # of that room, the rows that are not zero
 
-    def share(self, model: nn.Module) -> None:
+    def broadcast_model(self, model: nn.Module) -> None:
         """Broadcast rank 0's parameters and buffers."""
         self.hvd.broadcast_parameters(model.state_dict(), root_rank=0)
 
-    def wrap(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
+    def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
         """The optimizer with gradients summed: the loss is divided by the global batch already."""
         tuned = {id(p) for group in optimizer.param_groups for p in group["params"]}
         named = [(name, p) for name, p in model.named_parameters() if id(p) in tuned]
@@ -142,17 +144,19 @@ def _large_tables(model: nn.Module) -> list[nn.Embedding]:
     have gradients everywhere."""
     uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
     tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
-    return [t for t in tables if uses[id(t.weight)] == 1 and t.weight.numel() >= LARGE]
+    return [
+        t for t in tables if uses[id(t.weight)] == 1 and t.weight.numel() >= MIN_SPARSE_TABLE_VALUES
+    ]
 
 
-def _rank(job: RankJob, options: HorovodOptions) -> Outcome:
+def _rank(job: DistributedJob, options: HorovodOptions) -> TrainingResult:
     """Runs in a process that Horovod started."""
     os.environ.update(options.environment())
-    ranks = HorovodRanks(options.fp16_compression)
+    process_group = HorovodProcessGroup(options.fp16_compression)
     try:
-        return run_told(job, ranks)
+        return run_and_report(job, process_group)
     finally:
-        ranks.hvd.shutdown()
+        process_group.hvd.shutdown()
 
 
 def _horovod() -> Any:
@@ -163,6 +167,6 @@ def _horovod() -> Any:
         raise InputError(
             f"training.launcher: horovod needs Horovod built with torch ({error}); run "
             "conf/environment/install.sh, which builds it, or set training.launcher=torch, or "
-            "training.ranks=1"
+            "training.n_processes=1"
         ) from error
     return horovod.spark

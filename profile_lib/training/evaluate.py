@@ -9,100 +9,110 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from profile_lib import metrics
-from profile_lib.model.tasks import Kind, TaskSpec, label_columns
-from profile_lib.training.baselines import Numbers, fit_baselines
-from profile_lib.training.by_request import by_request, request_lines
+from profile_lib.model.tasks import TaskKind, TaskSpec, slice_label_columns
+from profile_lib.training.baselines import BaselineRows, fit_baselines
+from profile_lib.training.by_request import compute_request_metrics, format_request_metrics
 from profile_lib.training.measures import (
-    SAID,
-    binary_details,
-    measures,
-    one_guess,
-    resampled_measures,
+    MEASURED_COLUMN,
+    binary_task_details,
+    compute_metrics,
+    compute_resampled_metrics,
+    rank_constant_prediction,
 )
 from profile_lib.training.predict import Predictions
-from profile_lib.training.snapshot import REQUEST
+from profile_lib.training.snapshot import REQUEST_HASH
 
-N_CURVE = 200  # points of a curve that is drawn
-N_VALUES = 6  # of a segment's column that are told, the commonest ones
+MAX_CURVE_POINTS = 200  # points of a curve that is drawn
+MAX_SEGMENT_VALUES = 6  # of a segment's column that are told, the commonest ones
 Report = dict[str, Any]
-Ways = dict[str, np.ndarray]  # way of answering → what it says of the same rows
+Methods = dict[str, np.ndarray]  # way of answering → what it says of the same rows
 
 
 def evaluate(
     tasks: Sequence[TaskSpec],
-    following: str | None,
+    next_category_task: str | None,
     predictions: Predictions,
-    train: Numbers,
-    test: Numbers,
+    train: BaselineRows,
+    test: BaselineRows,
     users: pd.DataFrame,
     n_categories: int,
     seed: int,
     n_resamples: int,
 ) -> Report:
-    """task → n, and way of answering → measures; `following` is the task of the next category.
+    """task → n, and way of answering → measures; `next_category_task` is the task of the next category.
 
     Measured on the test rows whose label is known and, where it is a class, was seen in train.
     The model stands beside logistic regression and gradient boosting on the same numbers, or
     beside the commonest class of train and, for the next category, the most-seen category, or
     what train says on average. `users` (index row_hash; user_hash, and a column a segment) are
     what the intervals resample and what the segments are. Every measure with an interval is also
-    told as the model's lead over the last of the other ways, of the same resamples. Where rows are
-    parts of requests (a column REQUEST), each way is also measured by their order in each.
+    told as the model's lead over the last of the other methods, of the same resamples. Where rows are
+    parts of requests (a column REQUEST_HASH), each way is also measured by their order in each.
     """
     report: Report = {}
-    for task, columns in label_columns(tasks):
+    for task, columns in slice_label_columns(tasks):
         found = predictions[task.name]
         labels = found["label"]
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels) == 0:
             continue
         rows = _in_order(test, found["row_hash"])
-        ways = {"model": found[SAID[task.kind]]}
+        methods = {"model": found[MEASURED_COLUMN[task.kind]]}
         if task.kind == "binary":
-            ways |= fit_baselines(train, rows, columns.start, n_categories, seed)
+            methods |= fit_baselines(train, rows, columns.start, n_categories, seed)
         elif task.kind == "multiclass":
-            ways["commonest_class"] = one_guess(labels == 0)  # commonest stand first
-            if task.name == following:
-                ways["most_seen_category"] = one_guess(labels == rows.top_class)
+            methods["commonest_class"] = rank_constant_prediction(
+                labels == 0
+            )  # commonest stand first
+            if task.name == next_category_task:
+                methods["most_seen_category"] = rank_constant_prediction(labels == rows.top_class)
         elif task.kind == "multilabel":
             rate = np.nanmean(train.labels[:, columns], axis=0)
-            ways["rate_in_train"] = np.tile(rate, (len(labels), 1))
+            methods["rate_in_train"] = np.tile(rate, (len(labels), 1))
         else:
-            ways["mean_of_train"] = np.full(len(labels), task.center)
+            methods["mean_of_train"] = np.full(len(labels), task.center)
         of = users.reindex(found["row_hash"])
-        report[task.name] |= task_entry(task.kind, labels, ways, of, seed, n_resamples)
+        report[task.name] |= evaluate_task(task.kind, labels, methods, of, seed, n_resamples)
     return report
 
 
-def measure_alone(tasks: Sequence[TaskSpec], predictions: Predictions) -> Report:
+def evaluate_without_baselines(tasks: Sequence[TaskSpec], predictions: Predictions) -> Report:
     """task → kind, n and the model's measures; nothing beside it."""
     report: Report = {}
     for task in tasks:
         found = predictions[task.name]
         report[task.name] = {"kind": task.kind, "n": len(found["label"])}
         if len(found["label"]):
-            said = found[SAID[task.kind]]
-            report[task.name]["model"] = measures(task.kind, found["label"], said)
+            said = found[MEASURED_COLUMN[task.kind]]
+            report[task.name]["model"] = compute_metrics(task.kind, found["label"], said)
     return report
 
 
-def read_users(folder: str) -> pd.DataFrame:
+def read_test_users(folder: str) -> pd.DataFrame:
     """The test rows' users and segments as the snapshot in `folder` holds them, by row_hash."""
     table = pq.read_table(Path(folder) / "test_users")
     return table.to_pandas().drop_duplicates("row_hash").set_index("row_hash")
 
 
-def intervals(
-    kind: Kind, labels: np.ndarray, ways: Ways, users: np.ndarray, seed: int, n_resamples: int
+def bootstrap_intervals(
+    kind: TaskKind,
+    labels: np.ndarray,
+    methods: Methods,
+    users: np.ndarray,
+    seed: int,
+    n_resamples: int,
 ) -> Report:
     """way → measure → [low, high]: 95 % intervals by bootstrap over users; and `lead`, of the
-    model over the last of the other ways if there is one, resample by resample."""
+    model over the last of the other methods if there is one, resample by resample."""
     drawn: dict[str, dict[str, list[float | None]]] = {}
-    others = [way for way in ways if way != "model"]
+    others = [way for way in methods if way != "model"]
     for weight in metrics.bootstrap_weights(users, n_resamples, seed):
         if not weight.any():
             continue  # of one or two users none may be drawn
-        values = {way: resampled_measures(kind, labels, said, weight) for way, said in ways.items()}
+        values = {
+            way: compute_resampled_metrics(kind, labels, said, weight)
+            for way, said in methods.items()
+        }
         if others:
             ours, theirs = values["model"], values[others[-1]]
             values["lead"] = {name: _difference(ours[name], theirs[name]) for name in ours}
@@ -110,7 +120,7 @@ def intervals(
             for name, value in found.items():
                 drawn.setdefault(way, {}).setdefault(name, []).append(value)
     return {
-        way: {name: metrics.interval(values) for name, values in found.items()}
+        way: {name: metrics.percentile_interval(values) for name, values in found.items()}
         for way, found in drawn.items()
     }
 
@@ -119,40 +129,45 @@ def _difference(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
 
 
-def task_entry(
-    kind: Kind, labels: np.ndarray, ways: Ways, users: pd.DataFrame, seed: int, n_resamples: int
+def evaluate_task(
+    kind: TaskKind,
+    labels: np.ndarray,
+    methods: Methods,
+    users: pd.DataFrame,
+    seed: int,
+    n_resamples: int,
 ) -> Report:
     """What `evaluate` tells of a task: each way's measures, intervals, segments and curves, of rows
     whose `users` stand in their order."""
     is_binary, user = kind == "binary", users["user_hash"].to_numpy()
     entry: Report = {"positives": int((labels == 1).sum())} if is_binary else {}
-    entry |= {way: measures(kind, labels, said) for way, said in ways.items()}
-    entry["intervals"] = intervals(kind, labels, ways, user, seed, n_resamples)
-    if REQUEST in users and is_binary:
-        entry["by_request"] = by_request(labels, ways, users, seed, n_resamples)
+    entry |= {way: compute_metrics(kind, labels, said) for way, said in methods.items()}
+    entry["intervals"] = bootstrap_intervals(kind, labels, methods, user, seed, n_resamples)
+    if REQUEST_HASH in users and is_binary:
+        entry["by_request"] = compute_request_metrics(labels, methods, users, seed, n_resamples)
     entry["segments"] = {}
-    for column in users.columns.drop(["user_hash", REQUEST], errors="ignore"):
+    for column in users.columns.drop(["user_hash", REQUEST_HASH], errors="ignore"):
         values = users[column].fillna("unknown").astype(str)
-        for value in values.value_counts().index[:N_VALUES]:
+        for value in values.value_counts().index[:MAX_SEGMENT_VALUES]:
             at = (values == value).to_numpy()
-            own = {"model": ways["model"][at]}
-            found = intervals(kind, labels[at], own, user[at], seed, n_resamples)
+            own = {"model": methods["model"][at]}
+            found = bootstrap_intervals(kind, labels[at], own, user[at], seed, n_resamples)
             entry["segments"].setdefault(column, {})[value] = {
                 "n": int(at.sum()),
                 **({"positives": int((labels[at] == 1).sum())} if is_binary else {}),
-                "model": measures(kind, labels[at], own["model"]),
+                "model": compute_metrics(kind, labels[at], own["model"]),
                 "intervals": found.get("model", {}),
             }
     if is_binary:
-        entry |= binary_details(labels, ways["model"])
-        entry["curves"] = {way: curves(labels, said) for way, said in ways.items()}
+        entry |= binary_task_details(labels, methods["model"])
+        entry["curves"] = {way: compute_curves(labels, said) for way, said in methods.items()}
     return entry
 
 
-def curves(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, list[list[float]]]:
+def compute_curves(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, list[list[float]]]:
     """Points (false positive rate, true positive rate) and (recall, precision), thinned evenly."""
     hits, misses = metrics.counts_by_score(labels, probabilities)
-    at = np.unique(np.linspace(0, len(hits) - 1, N_CURVE).round().astype(int))
+    at = np.unique(np.linspace(0, len(hits) - 1, MAX_CURVE_POINTS).round().astype(int))
     recall = hits[at] / max(hits[-1], 1)
     rate, precision = misses[at] / max(misses[-1], 1), hits[at] / (hits[at] + misses[at])
     return {
@@ -161,7 +176,7 @@ def curves(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, list[list
     }
 
 
-def report_lines(report: Mapping[str, Any]) -> list[str]:
+def format_report(report: Mapping[str, Any]) -> list[str]:
     """The tasks of a report as a table: a block a task, a line a way of answering."""
     lines = []
     for task, entry in report.items():
@@ -176,12 +191,12 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
                 )
                 lines.append(f"  {way:<22}" + "".join(values))
         if "by_request" in entry:
-            lines += request_lines(entry["by_request"])
+            lines += format_request_metrics(entry["by_request"])
     return lines
 
 
-def _in_order(rows: Numbers, row_hash: np.ndarray) -> Numbers:
+def _in_order(rows: BaselineRows, row_hash: np.ndarray) -> BaselineRows:
     """The rows of those hashes, in their order."""
     order = np.argsort(rows.row_hash)
     at = order[np.searchsorted(rows.row_hash, row_hash, sorter=order)]
-    return Numbers(*(column[at] for column in rows))
+    return BaselineRows(*(column[at] for column in rows))

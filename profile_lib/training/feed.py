@@ -14,16 +14,22 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from profile_lib.errors import InputError
-from profile_lib.training.batches import Batch, Columns, cut, drop_negatives, join_shards
-from profile_lib.training.snapshot import Files, files_in
+from profile_lib.training.batches import (
+    Batch,
+    Columns,
+    cut_batches,
+    join_shards,
+    subsample_negatives,
+)
+from profile_lib.training.snapshot import FileStamps, list_files
 
 COLUMNS = ["n_tokens", "numeric", "labels", "weight", "row_hash"]
 UNSAFE = ("_common_metadata", "_metadata")
 
 
 @dataclass
-class Feed:
-    """The rows of one split, cut into shards of which a rank reads every `ranks`-th.
+class PetastormLoader:
+    """The rows of one split, cut into shards of which a rank reads every `world_size`-th.
 
     A step's global batch is the union of one batch from each shard: it depends on the number of
     shards, not on that of the ranks, so that the loss curve is the same on any number of them.
@@ -31,22 +37,27 @@ class Feed:
 
     folder: str
     rows: int  # as written
-    files: Files  # as written
+    files: FileStamps  # as written
     shards: int
     rank: int
-    ranks: int
+    world_size: int
     window: int  # rows of a shard that are shuffled and sorted by length together
     binary: list[int]  # the binary tasks' columns of labels
     pad_id: int
     positives: int = 0  # rows that a binary task calls positive
     rows_read: int = 0  # of this rank's shards, since the last pass began
 
-    def expected_rows(self, kept: float) -> int:
+    def expected_rows(self, negative_downsampling_rate: float) -> int:
         """Rows of a pass that keeps so many of the negatives."""
-        return self.positives + round((self.rows - self.positives) * kept)
+        return self.positives + round((self.rows - self.positives) * negative_downsampling_rate)
 
     def batches(
-        self, size: int, seed: tuple[int, ...], *, with_text: bool, kept: float = 1.0
+        self,
+        size: int,
+        seed: tuple[int, ...],
+        *,
+        with_text: bool,
+        negative_downsampling_rate: float = 1.0,
     ) -> Iterator[Batch]:
         """One pass over this rank's shards in batches of `size` rows over all ranks.
 
@@ -56,25 +67,36 @@ class Feed:
         self.rows_read = 0
         part = size // self.shards
         streams = [
-            cut(
-                self._windows(shard, seed, with_text, kept), part, seed, shard, self._expected(kept)
+            cut_batches(
+                self._windows(shard, seed, with_text, negative_downsampling_rate),
+                part,
+                seed,
+                shard,
+                self._expected(negative_downsampling_rate),
             )
-            for shard in range(self.rank, self.shards, self.ranks)
+            for shard in range(self.rank, self.shards, self.world_size)
         ]
         return join_shards(streams, self.pad_id)
 
-    def _expected(self, kept: float) -> Iterator[float]:
+    def _expected(self, negative_downsampling_rate: float) -> Iterator[float]:
         """About so many rows has each window of a shard, whichever shard it is."""
-        share, of_shard = self.expected_rows(kept) / max(1, self.rows), self.rows / self.shards
+        share, of_shard = (
+            self.expected_rows(negative_downsampling_rate) / max(1, self.rows),
+            self.rows / self.shards,
+        )
         for number in itertools.count():
             yield share * max(0.0, min(self.window, of_shard - number * self.window))
 
     def _windows(
-        self, shard: int, seed: tuple[int, ...], with_text: bool, kept: float
+        self, shard: int, seed: tuple[int, ...], with_text: bool, negative_downsampling_rate: float
     ) -> Iterator[Columns]:
         for window in read_shard(self.folder, shard, self.shards, seed, self.window, with_text):
             self.rows_read += len(window["weight"])
-            yield window if kept == 1.0 else drop_negatives(window, self.binary, kept, seed)
+            yield (
+                window
+                if negative_downsampling_rate == 1.0
+                else subsample_negatives(window, self.binary, negative_downsampling_rate, seed)
+            )
 
 
 def read_shard(
@@ -103,7 +125,7 @@ def read_shard(
             yield {name: column.numpy() for name, column in columns.items()}
 
 
-def check_folder(folder: str, shards: int, written: Files) -> None:
+def check_folder(folder: str, shards: int, written: FileStamps) -> None:
     """Raise InputError where Petastorm could not, or must not, read the folder."""
     path = Path(folder)
     if unsafe := [name for name in UNSAFE if (path / name).exists()]:
@@ -111,7 +133,7 @@ def check_folder(folder: str, shards: int, written: Files) -> None:
             f"{folder}: holds {', '.join(unsafe)}, which Petastorm would unpickle; "
             "wanted a folder that this run wrote itself: remove it and train again"
         )
-    found = files_in(folder)
+    found = list_files(folder)
     if changed := sorted(n for n in {*found, *written} if found.get(n) != written.get(n)):
         raise InputError(
             f"{folder}: {len(changed)} files changed since they were written, {changed[0]} among "

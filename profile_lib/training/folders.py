@@ -14,27 +14,27 @@ from safetensors import SafetensorError
 
 from profile_lib.errors import InputError
 
-FULL = "No space left on device"
-WRITING = ".writing"
+DISK_FULL_MESSAGE = "No space left on device"
+UNFINISHED_SUFFIX = ".writing"
 
 
 class Folder(Protocol):
     """A folder of folders."""
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """What it holds, half-written ones among it."""
 
-    def writing(self, name: str) -> AbstractContextManager[Path]:
+    def open_for_writing(self, name: str) -> AbstractContextManager[Path]:
         """A local folder to fill, which appears as `name` where the body ends without an error."""
 
-    def reading(self, name: str) -> AbstractContextManager[Path]:
+    def open_for_reading(self, name: str) -> AbstractContextManager[Path]:
         """A local folder that holds what `name` holds."""
 
     def remove(self, name: str) -> None:
         """Remove it with all it holds."""
 
 
-def folder_at(path: str, hadoop: Mapping[str, str]) -> Folder:
+def open_folder(path: str, hadoop: Mapping[str, str]) -> Folder:
     """The folder at a path: one with a scheme, such as hdfs: or s3a:, by Hadoop's own client.
 
     `hadoop` are the properties it needs beyond those of HADOOP_CONF_DIR.
@@ -50,14 +50,14 @@ class LocalFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """What it holds."""
         return [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
+    def open_for_writing(self, name: str) -> Iterator[Path]:
         """A sibling, which is renamed at the end."""
-        fresh = self.path / (name + WRITING)
+        fresh = self.path / (name + UNFINISHED_SUFFIX)
         shutil.rmtree(fresh, ignore_errors=True)  # what an interrupted write left
         fresh.mkdir(parents=True)
         try:
@@ -69,7 +69,7 @@ class LocalFolder:
         fresh.rename(self.path / name)
 
     @contextmanager
-    def reading(self, name: str) -> Iterator[Path]:
+    def open_for_reading(self, name: str) -> Iterator[Path]:
         """It lies there already."""
         yield self.path / name
 
@@ -91,16 +91,19 @@ class HadoopFolder:
         self._root = self._path(uri)
         self._system = self._root.getFileSystem(self._conf)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """What it holds."""
         if not self._system.exists(self._root):
             return []
         return [status.getPath().getName() for status in self._system.listStatus(self._root)]
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
+    def open_for_writing(self, name: str) -> Iterator[Path]:
         """A local folder, which is copied, then renamed."""
-        there, fresh = self._path(f"{self.uri}/{name}"), self._path(f"{self.uri}/{name}{WRITING}")
+        there, fresh = (
+            self._path(f"{self.uri}/{name}"),
+            self._path(f"{self.uri}/{name}{UNFINISHED_SUFFIX}"),
+        )
         with TemporaryDirectory() as scratch:
             yield Path(scratch)
             for stale in (fresh, there):
@@ -111,7 +114,7 @@ class HadoopFolder:
         self._system.rename(fresh, there)
 
     @contextmanager
-    def reading(self, name: str) -> Iterator[Path]:
+    def open_for_reading(self, name: str) -> Iterator[Path]:
         """A copy of it."""
         with TemporaryDirectory() as scratch:
             target, source = Path(scratch) / name, self._path(f"{self.uri}/{name}")
@@ -140,20 +143,22 @@ def _client(properties: tuple[tuple[str, str], ...]) -> tuple[Any, Any]:
 
 
 @contextmanager
-def told_when_full(path: str) -> Iterator[None]:
+def explain_full_disk(path: str) -> Iterator[None]:
     """Raise InputError where the disk is full."""
     try:
         yield
     except (OSError, SafetensorError, Py4JJavaError) as error:
-        if getattr(error, "errno", None) != errno.ENOSPC and not _says_full(error):
+        if getattr(error, "errno", None) != errno.ENOSPC and not _is_disk_full(error):
             raise
         raise InputError(
-            f"{path}: {FULL}; free some, or name a larger place in paths.work, paths.models "
+            f"{path}: {DISK_FULL_MESSAGE}; free some, or name a larger place in paths.work, paths.models "
             "or training.checkpoint_path, and start again; --resume goes on from the last "
             "checkpoint, where there is one"
         ) from error
 
 
-def _says_full(error: BaseException) -> bool:
+def _is_disk_full(error: BaseException) -> bool:
     told = str(error)
-    return FULL in told or (isinstance(error, SafetensorError) and "StorageFull" in told)
+    return DISK_FULL_MESSAGE in told or (
+        isinstance(error, SafetensorError) and "StorageFull" in told
+    )

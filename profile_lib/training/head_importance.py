@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import head_masks, heads_of
+from profile_lib.model.pruning import count_heads, mask_heads
 from profile_lib.training.batches import Batch
 from profile_lib.training.objectives import Objective
 
@@ -25,13 +25,13 @@ def head_importance(
     assert bert is not None
     weights = torch.tensor(objective.weights, device=device)
     stage = objective.stages[-1]
-    found = [torch.zeros(n, device=device) for n in heads_of(bert)]
+    found = [torch.zeros(n, device=device) for n in count_heads(bert)]
     for number, batch in enumerate(batches):
         prepared = objective.prepare(batch, (0, number), stage)
         given = {name: torch.from_numpy(values).to(device) for name, values in prepared.items()}
-        with head_masks(bert, len(given["weight"])) as masks:
-            sums = objective.sums(model, given, stage)
-            loss = (weights * sums / objective.totals(given).clamp(min=1e-6)).sum()
+        with mask_heads(bert, len(given["weight"])) as masks:
+            sums = objective.loss_sums(model, given, stage)
+            loss = (weights * sums / objective.weight_sums(given).clamp(min=1e-6)).sum()
             for of, slope in zip(found, torch.autograd.grad(loss, masks), strict=True):
                 of += slope.abs().sum(0)
     return [of.cpu() for of in found]

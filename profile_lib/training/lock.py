@@ -10,7 +10,7 @@ from profile_lib.errors import InputError
 
 
 @contextmanager
-def only_training(name: str, *folders: str) -> Iterator[None]:
+def lock_training_name(name: str, *folders: str) -> Iterator[None]:
     """While the body runs, no other process may train `name` in any of these folders; a process
     that dies lets go of it.
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from profile_lib.model.tasks import TaskSpec, label_columns
+from profile_lib.model.tasks import TaskSpec, slice_label_columns
 
 
-def loss_weights(tasks: Sequence[TaskSpec], labels: Tensor, weight: Tensor) -> Tensor:
+def known_label_weights(tasks: Sequence[TaskSpec], labels: Tensor, weight: Tensor) -> Tensor:
     """(B, L) labels, (B,) weights → (tasks,): the weight of the labels that are known."""
     known = ~labels.isnan() * weight.unsqueeze(1)
-    return torch.stack([known[:, columns].sum() for _, columns in label_columns(tasks)])
+    return torch.stack([known[:, columns].sum() for _, columns in slice_label_columns(tasks)])
 
 
 def loss_sums(
@@ -25,7 +25,7 @@ def loss_sums(
     """(tasks,): each task's loss, weighted and summed over its known labels.
 
     The loss is the cross-entropy in nats, of a regression the squared error of the standardised
-    label. Divided by `loss_weights`, both summed over all ranks, it is the mean over the global
+    label. Divided by `known_label_weights`, both summed over all ranks, it is the mean over the global
     batch. Rows that stand for several (negatives of which a share was kept) count as many times:
     unlike a correction of the logit, that leaves the probabilities of every task calibrated, also
     of those by which the rows were not sampled. `smoothing` is the share of a label that is spread
@@ -34,7 +34,7 @@ def loss_sums(
     return torch.stack(
         [
             _sum(task, logits[task.name].float(), labels[:, columns], weight, smoothing)
-            for task, columns in label_columns(tasks)
+            for task, columns in slice_label_columns(tasks)
         ]
     )
 

@@ -8,43 +8,43 @@ from pathlib import Path
 from typing import Any
 
 from profile_lib.errors import DivergedError, InputError
-from profile_lib.training.loop import Tell
-from profile_lib.training.rank import Outcome, RankJob
-from profile_lib.training.ranks import Ranks
+from profile_lib.training.loop import ReportProgress
+from profile_lib.training.rank import DistributedJob, TrainingResult
+from profile_lib.training.ranks import ProcessGroup
 
-PROGRESS = "progress.jsonl"
+PROGRESS_FILE = "progress.jsonl"
 
 
-def run_told(job: RankJob, ranks: Ranks) -> Outcome:
+def run_and_report(job: DistributedJob, process_group: ProcessGroup) -> TrainingResult:
     """A job in a process of its own: progress, and what a user can mend, go to the driver."""
     folder = Path(job.folder)
 
-    def tell(entry: dict[str, Any]) -> None:
-        with (folder / PROGRESS).open("a", encoding="utf-8") as file:
+    def report_progress(entry: dict[str, Any]) -> None:
+        with (folder / PROGRESS_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     try:
-        return job.run(ranks, tell)
+        return job.run(process_group, report_progress)
     except InputError as error:
         told = f"{type(error).__name__}\n{error}"
-        (folder / f"error-{ranks.rank}.txt").write_text(told, encoding="utf-8")
+        (folder / f"error-{process_group.rank}.txt").write_text(told, encoding="utf-8")
         raise
 
 
 @contextmanager
-def listening(job: RankJob, tell: Tell) -> Iterator[None]:
+def forward_messages(job: DistributedJob, report_progress: ReportProgress) -> Iterator[None]:
     """While the body runs ranks, pass their progress on; raise what they say a user can mend."""
     folder = Path(job.folder)
     for old in folder.glob("error-*.txt"):
         old.unlink()
-    with following(folder / PROGRESS, tell):
+    with follow_progress(folder / PROGRESS_FILE, report_progress):
         try:
             yield
         except Exception as error:
-            raise reason(folder) or error from error
+            raise read_process_error(folder) or error from error
 
 
-def reason(folder: Path) -> InputError | None:
+def read_process_error(folder: Path) -> InputError | None:
     """What a rank left behind that a user can mend."""
     told = sorted(folder.glob("error-*.txt"))
     if not told:
@@ -54,7 +54,7 @@ def reason(folder: Path) -> InputError | None:
 
 
 @contextmanager
-def following(file: Path, tell: Tell) -> Iterator[None]:
+def follow_progress(file: Path, report_progress: ReportProgress) -> Iterator[None]:
     """While the body runs, pass on what rank 0 appends to `file`, line by line."""
     file.unlink(missing_ok=True)
     file.touch()
@@ -68,7 +68,7 @@ def following(file: Path, tell: Tell) -> Iterator[None]:
                 for text in iter(lines.readline, ""):
                     part += text
                     if part.endswith("\n"):
-                        tell(json.loads(part))
+                        report_progress(json.loads(part))
                         part = ""
                 if is_last:
                     return

@@ -37,7 +37,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How a model is fitted; the settings of the same names say more."""
 
     seed: int
@@ -51,7 +51,7 @@ class Plan:
     weight_decay: float
     warmup_share: float
     max_grad_norm: float
-    negatives_kept: float
+    negative_downsampling_rate: float
     progress_steps: int
     accumulation: int = 1
     layer_decay: float = 1.0
@@ -70,14 +70,14 @@ class Stage:
     name: str
     with_text: bool
     epochs: int
-    size: int
-    kept: float
+    batch_size: int
+    negative_downsampling_rate: float
 
 
-def rate(step: int, n_steps: int, warmup_share: float) -> float:
+def learning_rate_share(step: int, n_steps: int, warmup_share: float) -> float:
     """The share of the highest learning rate at a step: linear up, then linear down to 0.
 
-    >>> [round(rate(step, 10, 0.2), 3) for step in range(10)]
+    >>> [round(learning_rate_share(step, 10, 0.2), 3) for step in range(10)]
     [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
     """
     warmup = max(1, round(n_steps * warmup_share))
@@ -86,7 +86,9 @@ def rate(step: int, n_steps: int, warmup_share: float) -> float:
     return max(0.0, (n_steps - step) / max(1, n_steps - warmup))
 
 
-def encoder_parts(bert: Any, lr: float, decay: float) -> Iterator[tuple[nn.Module, float]]:
+def layerwise_learning_rates(
+    bert: Any, lr: float, decay: float
+) -> Iterator[tuple[nn.Module, float]]:
     """The encoder's layers and embeddings, each with its rate.
 
     The top layer has `lr`, each one below `decay` times that of the one above it, the embeddings
@@ -97,7 +99,9 @@ def encoder_parts(bert: Any, lr: float, decay: float) -> Iterator[tuple[nn.Modul
     yield bert.embeddings, lr * decay ** len(bert.encoder.layer)
 
 
-def groups_of(part: nn.Module, lr: float, weight_decay: float) -> Iterator[dict[str, Any]]:
+def make_parameter_groups(
+    part: nn.Module, lr: float, weight_decay: float
+) -> Iterator[dict[str, Any]]:
     """The tuned parameters of a part, its matrices with decay, its biases and norms without.
 
     A part at rate 0 is frozen.
@@ -107,4 +111,4 @@ def groups_of(part: nn.Module, lr: float, weight_decay: float) -> Iterator[dict[
     tuned = [p for p in part.parameters() if p.requires_grad]
     for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
         if found := [p for p in tuned if (p.dim() > 1) == is_matrix]:
-            yield {"params": found, "lr": lr, "highest": lr, "weight_decay": decay}
+            yield {"params": found, "lr": lr, "peak_lr": lr, "weight_decay": decay}

@@ -1,13 +1,13 @@
-"""A model and a feed in, what each task says of every row out, on each rank."""
+"""A model and a loader in, what each task says of every row out, on each rank."""
 
 import numpy as np
 import torch
 
 from profile_lib.metrics import log_loss, rmse
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.tasks import TaskSpec, label_columns
-from profile_lib.training.feed import Feed
-from profile_lib.training.ranks import Ranks
+from profile_lib.model.tasks import TaskSpec, slice_label_columns
+from profile_lib.training.feed import PetastormLoader
+from profile_lib.training.ranks import ProcessGroup
 
 # task → column → (n,), of a multilabel task's label and probability (n, classes); of n rows
 # whose label is known. A few numbers a row and task: the snapshot bounds the rows of a split that
@@ -17,9 +17,9 @@ Predictions = dict[str, dict[str, np.ndarray]]
 
 def predict(
     model: ProfileModel,
-    feed: Feed,
+    loader: PetastormLoader,
     size: int,
-    ranks: Ranks,
+    process_group: ProcessGroup,
     device: torch.device,
     *,
     with_text: bool = True,
@@ -29,24 +29,24 @@ def predict(
     of the true class."""
     model.eval()
     found: dict[tuple[str, str], list[np.ndarray]] = {}
-    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    for batch in feed.batches(size, (0,), with_text=with_text):
+    supports_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    for batch in loader.batches(size, (0,), with_text=with_text):
         numeric = torch.from_numpy(batch["numeric"]).to(device)
-        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=has_bf16):
+        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=supports_bf16):
             if with_text:
                 ids = torch.from_numpy(batch["token_ids"]).to(device)
                 n_tokens = torch.from_numpy(batch["n_tokens"]).to(device)
                 logits = model(ids, n_tokens, numeric).logits
             else:
-                logits = model.numbers_only(numeric)
-        for task, columns in label_columns(model.spec.tasks):
+                logits = model.predict_without_text(numeric)
+        for task, columns in slice_label_columns(model.spec.tasks):
             labels = batch["labels"][:, columns]
             known = ~np.isnan(labels).any(axis=1)
-            answers = task.answers(logits[task.name].double()).cpu().numpy()[known]
+            answers = task.to_predictions(logits[task.name].double()).cpu().numpy()[known]
             told = {"row_hash": batch["row_hash"][known], **_columns(task, answers, labels[known])}
             for column, values in told.items():
                 found.setdefault((task.name, column), []).append(values)
-    return _gathered(model.spec.tasks, found, ranks)
+    return _gather_predictions(model.spec.tasks, found, process_group)
 
 
 def validation_metrics(
@@ -68,7 +68,7 @@ def validation_metrics(
     return {**losses, "loss": sum(weight_of[name] * loss for name, loss in losses.items())}
 
 
-NAMES: dict[str, dict[str, type]] = {
+PREDICTION_COLUMNS: dict[str, dict[str, type]] = {
     "binary": {"label": np.int64, "probability": np.float64},
     "multilabel": {"label": np.int64, "probability": np.float64},
     "regression": {"label": np.float64, "value": np.float64},
@@ -94,16 +94,18 @@ def _columns(task: TaskSpec, answers: np.ndarray, labels: np.ndarray) -> dict[st
     }
 
 
-def _gathered(
-    tasks: tuple[TaskSpec, ...], found: dict[tuple[str, str], list[np.ndarray]], ranks: Ranks
+def _gather_predictions(
+    tasks: tuple[TaskSpec, ...],
+    found: dict[tuple[str, str], list[np.ndarray]],
+    process_group: ProcessGroup,
 ) -> Predictions:
     """Every rank gathers every column, also one of which it has no row itself."""
     gathered: Predictions = {}
     for task in tasks:
         width = (task.n_labels,) if task.kind == "multilabel" else ()
-        for column, kind in {"row_hash": np.int64, **NAMES[task.kind]}.items():
+        for column, kind in {"row_hash": np.int64, **PREDICTION_COLUMNS[task.kind]}.items():
             empty = np.zeros((0, *(() if column == "row_hash" else width)))
             parts = found.get((task.name, column), [empty])
-            values = ranks.gather(np.concatenate(parts).astype(kind))
+            values = process_group.gather(np.concatenate(parts).astype(kind))
             gathered.setdefault(task.name, {})[column] = values
     return gathered

@@ -10,82 +10,109 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedT
 from transformers.utils import logging
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import sha256_of
-from profile_lib.training.feed import Feed
-from profile_lib.training.folders import told_when_full
-from profile_lib.training.loop import Loop, Tell
-from profile_lib.training.rank import START, Outcome, RankJob, device_of, silent, threads
-from profile_lib.training.ranks import Ranks
-from profile_lib.training.selfsupervised import Masking, SelfSupervised, word_loss
+from profile_lib.model.about import hash_file
+from profile_lib.training.feed import PetastormLoader
+from profile_lib.training.folders import explain_full_disk
+from profile_lib.training.loop import ReportProgress, TrainingLoop
+from profile_lib.training.rank import (
+    INITIAL_MODEL,
+    DistributedJob,
+    TrainingResult,
+    ignore_progress,
+    limit_torch_threads,
+    select_device,
+)
+from profile_lib.training.ranks import ProcessGroup
+from profile_lib.training.selfsupervised import (
+    Masking,
+    SelfSupervisedObjective,
+    masked_word_loss_sum,
+)
 
 ENCODER = "encoder"  # in a job's folder, the pretrained one
 VALIDATION_SEED = (0,)  # the same words are asked for every time
 
 
 @dataclass(frozen=True)
-class PretrainJob(RankJob):
+class PretrainJob(DistributedJob):
     """Fit the encoder that lies in the job's folder to masked words and views."""
 
     mask_share: float = 0.15
 
-    def run(self, ranks: Ranks, tell: Tell) -> Outcome:
+    def run(self, process_group: ProcessGroup, report_progress: ReportProgress) -> TrainingResult:
         """Fit with the other ranks; rank 0 writes the encoder.
 
         The first of the epochs told is the perplexity before the first step. Raises InputError as
         a FitJob does.
         """
-        start = f"{self.folder}/{START}"
+        start = f"{self.folder}/{INITIAL_MODEL}"
         tokenizer = AutoTokenizer.from_pretrained(start)
-        model = load_masked(start)
-        device, plan = device_of(ranks), self.plan
+        model = load_masked_language_model(start)
+        device, plan = select_device(process_group), self.plan
         masking = Masking(
             self.mask_share, int(tokenizer.mask_token_id), tuple(tokenizer.all_special_ids),
             len(tokenizer),
         )  # fmt: skip
         max_tokens = self.snapshot.max_tokens
-        augmenter = self.augmenter(start, model, max_tokens) if self.weights[1] > 0 else None
-        feeds = {
-            split: self.feed(split, ranks, int(tokenizer.pad_token_id))
+        augmenter = self.make_augmenter(start, model, max_tokens) if self.weights[1] > 0 else None
+        loaders = {
+            split: self.make_loader(split, process_group, int(tokenizer.pad_token_id))
             for split in ("train", "validation")
         }
-        objective = SelfSupervised(self.weights, plan, masking, augmenter)
+        objective = SelfSupervisedObjective(self.weights, plan, masking, augmenter)
 
         def validate(with_text: bool) -> dict[str, Any]:
-            return perplexity(loop.model, feeds["validation"], masking, plan.batch_size, ranks)
+            return compute_perplexity(
+                loop.model, loaders["validation"], masking, plan.batch_size, process_group
+            )
 
-        with threads(self.threads):
-            told_by = tell if ranks.rank == 0 else silent
-            checkpoints = self.checkpoints(sha256_of(Path(start) / "model.safetensors"))
-            loop = Loop(model, objective, plan, ranks, device, told_by, checkpoints)
+        with limit_torch_threads(self.threads):
+            report_from_first_process = (
+                report_progress if process_group.rank == 0 else ignore_progress
+            )
+            checkpoints = self.open_checkpoints(hash_file(Path(start) / "model.safetensors"))
+            loop = TrainingLoop(
+                model,
+                objective,
+                plan,
+                process_group,
+                device,
+                report_from_first_process,
+                checkpoints,
+            )
             before = {"epoch": 0, "validation": validate(True)}
-            told_by(before)
-            epochs = loop.fit(feeds["train"], validate, self.resume)
-        if ranks.rank == 0:
+            report_from_first_process(before)
+            epochs = loop.fit(loaders["train"], validate, self.resume)
+        if process_group.rank == 0:
             folder = Path(self.folder) / ENCODER
-            with told_when_full(str(folder)):
+            with explain_full_disk(str(folder)):
                 loop.model.cpu().save_pretrained(folder)
                 tokenizer.save_pretrained(folder)
-        return Outcome(loop.curve, [before, *epochs], {})
+        return TrainingResult(loop.curve, [before, *epochs], {})
 
 
-def perplexity(
-    model: BertForMaskedLM, feed: Feed, masking: Masking, size: int, ranks: Ranks
+def compute_perplexity(
+    model: BertForMaskedLM,
+    loader: PetastormLoader,
+    masking: Masking,
+    size: int,
+    process_group: ProcessGroup,
 ) -> dict[str, float]:
     """`loss`, the mean cross-entropy of the masked words in nats; `perplexity`, its exponent."""
     model.eval()
     total = torch.zeros(2, dtype=torch.float64)
-    for batch in feed.batches(size, (0,), with_text=True):
+    for batch in loader.batches(size, (0,), with_text=True):
         masked = masking.mask(batch, VALIDATION_SEED)
         given = {n: torch.from_numpy(v).to(model.device) for n, v in masked.items()}
         with torch.inference_mode():
-            total[0] += float(word_loss(model, given))
+            total[0] += float(masked_word_loss_sum(model, given))
         total[1] += int((masked["targets"] >= 0).sum())
-    loss, n_words = ranks.sum(total).tolist()
+    loss, n_words = process_group.sum(total).tolist()
     mean = loss / max(n_words, 1)
     return {"loss": mean, "perplexity": math.exp(min(mean, 700.0))}
 
 
-def load_masked(folder: str) -> BertForMaskedLM:
+def load_masked_language_model(folder: str) -> BertForMaskedLM:
     """An encoder with the head that names masked words, drawn at random where there is none."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -93,7 +120,7 @@ def load_masked(folder: str) -> BertForMaskedLM:
     return BertForMaskedLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
 
 
-def new_encoder(tokenizer: PreTrainedTokenizerBase, shape: dict[str, Any], seed: int) -> Any:
+def create_encoder(tokenizer: PreTrainedTokenizerBase, shape: dict[str, Any], seed: int) -> Any:
     """An encoder drawn at random, with a word for each of the tokenizer's.
 
     Raises InputError where the hidden size is no multiple of the heads.

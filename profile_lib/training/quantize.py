@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.quantized import GRAPH
+from profile_lib.model.quantized import INT8_GRAPH
 
 
 class _Encoder(nn.Module):
@@ -32,7 +32,7 @@ class _Encoder(nn.Module):
         return self.model.encode(token_ids, mask.sum(1))
 
 
-def read_texts(snapshot: str, n: int) -> list[np.ndarray]:
+def read_calibration_texts(snapshot: str, n: int) -> list[np.ndarray]:
     """The token ids of the first `n` rows of a snapshot's folder, whose order is drawn by hash."""
     texts: list[np.ndarray] = []
     for path in sorted(Path(snapshot).glob("*.parquet")):
@@ -46,7 +46,7 @@ def read_texts(snapshot: str, n: int) -> list[np.ndarray]:
 
 def quantize_encoder(model: ProfileModel, texts: list[np.ndarray], folder: Path) -> None:
     """Write the model's encoder, calibrated on `texts`, into `folder` as OpenVINO reads it."""
-    with _unheard():
+    with _without_output():
         import nncf
         import openvino
 
@@ -64,11 +64,11 @@ def quantize_encoder(model: ProfileModel, texts: list[np.ndarray], folder: Path)
             subset_size=len(inputs),
         )
         folder.mkdir(parents=True, exist_ok=True)
-        openvino.save_model(quantized, folder / GRAPH)
+        openvino.save_model(quantized, folder / INT8_GRAPH)
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def _without_output() -> Iterator[None]:
     """Without progress bars, and without the usage reports that OpenVINO and NNCF send elsewhere
     than in CI: nobody outside is told what runs on a shop's data."""
     names = ("CI", "NNCF_CI")

@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 
-class Ranks(Protocol):
+class ProcessGroup(Protocol):
     """Processes in step: each calls the same methods in the same order."""
 
     rank: int
     size: int
     local_rank: int  # on this machine: the GPU it takes
 
-    def share(self, model: nn.Module) -> None:
+    def broadcast_model(self, model: nn.Module) -> None:
         """Give every rank the parameters and buffers of rank 0."""
 
-    def wrap(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
+    def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
         """An optimizer whose gradients are summed over the ranks after so many backward passes."""
 
     def synchronize(self, optimizer: Optimizer) -> None:
@@ -33,15 +33,15 @@ class Ranks(Protocol):
         """The rows of all ranks in order of rank, on each of them."""
 
 
-class Alone:
+class SingleProcess:
     """One process: nothing to share, to sum or to wait for."""
 
     rank, size, local_rank = 0, 1, 0
 
-    def share(self, model: nn.Module) -> None:
+    def broadcast_model(self, model: nn.Module) -> None:
         """Nobody to give them to."""
 
-    def wrap(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
+    def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
         """The optimizer as it is."""
         return optimizer
 

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from profile_lib.training.by_request import K
+from profile_lib.training.by_request import TOP_K
 
 Report = Mapping[str, Any]
 STYLE = (
@@ -21,7 +21,7 @@ STYLE = (
 COLOURS = {"model": "#0b62a4", "logistic_regression": "#999999", "gradient_boosting": "#d1701c"}
 
 
-def report_page(
+def render_report_page(
     name: str, report: Report, curve: Sequence[float], epochs: Sequence[Mapping[str, Any]]
 ) -> str:
     """The page of a model's report.json and of how its training went."""
@@ -31,8 +31,10 @@ def report_page(
         parts.append(_task(task, entry))
     if report.get("ablation"):
         parts.append("<h2>Ablation</h2>" + _ablation(report["ablation"]))
-    parts.append("<h2>Training</h2>" + _drawn("loss of every step", lambda ax: _loss(ax, curve)))
-    parts.append(_drawn("validation", lambda ax: _validation(ax, epochs)))
+    parts.append(
+        "<h2>Training</h2>" + _render_svg("loss of every step", lambda ax: _loss(ax, curve))
+    )
+    parts.append(_render_svg("validation", lambda ax: _validation(ax, epochs)))
     head = f"<meta charset='utf-8'><title>{html.escape(name)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html><head>{head}</head><body>{''.join(parts)}</body></html>"
 
@@ -41,21 +43,22 @@ def _task(task: str, entry: Report) -> str:
     positives = f", {entry['positives']:,} positive" if "positives" in entry else ""
     parts = [f"<h2>{html.escape(task)}</h2><p>{entry['n']:,} test rows{positives}</p>"]
     measures = list(entry.get("model", ()))
-    ways = [w for w, v in entry.items() if isinstance(v, dict) and list(v) == measures]
+    methods = [w for w, v in entry.items() if isinstance(v, dict) and list(v) == measures]
     bounds = entry.get("intervals", {})
     rows = [
-        [way, *(_told(entry[way][m], bounds.get(way, {}).get(m)) for m in measures)] for way in ways
+        [way, *(_format_cell(entry[way][m], bounds.get(way, {}).get(m)) for m in measures)]
+        for way in methods
     ]
     if "lead" in bounds:
-        lead = [_told(None, bounds["lead"].get(m)) for m in measures]
-        rows.append([f"model less {ways[-1]}", *lead])
+        lead = [_format_cell(None, bounds["lead"].get(m)) for m in measures]
+        rows.append([f"model less {methods[-1]}", *lead])
     parts.append(_table(["", *measures], rows))
     if "by_request" in entry:
         parts.append(_by_request(entry["by_request"]))
     for column, values in entry.get("segments", {}).items():
         rows = [
             [value, f"{of['n']:,}", f"{of['positives']:,}" if "positives" in of else "–",
-             *(_told(of["model"][m], of["intervals"].get(m)) for m in measures)]
+             *(_format_cell(of["model"][m], of["intervals"].get(m)) for m in measures)]
             for value, of in values.items()
         ]  # fmt: skip
         parts.append(_table([column, "rows", "positive", *measures], rows))
@@ -66,21 +69,21 @@ def _task(task: str, entry: Report) -> str:
             ("precision_recall", ("recall", "precision")),
         ):
             parts.append(
-                _drawn(
+                _render_svg(
                     kind.replace("_", " "), partial(_curves, curves=curves, kind=kind, names=axes)
                 )
             )
-        parts.append(_drawn("calibration", lambda ax: _calibration(ax, entry["calibration"])))
+        parts.append(_render_svg("calibration", lambda ax: _calibration(ax, entry["calibration"])))
     return "".join(parts)
 
 
 def _by_request(told: Report) -> str:
-    ways = [(way, found) for way, found in told.items() if isinstance(found, dict)]
-    names = list(ways[0][1]) if ways else []
-    rows = [[way, *(_told(found[name], None) for name in names)] for way, found in ways]
+    methods = [(way, found) for way, found in told.items() if isinstance(found, dict)]
+    names = list(methods[0][1]) if methods else []
+    rows = [[way, *(_format_cell(found[name], None) for name in names)] for way, found in methods]
     lead = told.get("lead")
     tail = f" The model's NDCG leads by {lead[0]:.4f} to {lead[1]:.4f}." if lead else ""
-    head = f"<p>Order within {told['n']:,} requests, of the first {K}.{html.escape(tail)}</p>"
+    head = f"<p>Order within {told['n']:,} requests, of the first {TOP_K}.{html.escape(tail)}</p>"
     return head + _table(["", *names], rows)
 
 
@@ -89,14 +92,14 @@ def _ablation(ablation: Mapping[str, Report]) -> str:
     for task in next(iter(ablation.values())):
         measures = list(next(iter(ablation.values()))[task])
         rows = [
-            [variant, *(_told(tasks[task][m], None) for m in measures)]
+            [variant, *(_format_cell(tasks[task][m], None) for m in measures)]
             for variant, tasks in ablation.items()
         ]
         parts.append(_table([task, *measures], rows))
     return "".join(parts)
 
 
-def _told(value: float | None, bounds: Sequence[float] | None) -> str:
+def _format_cell(value: float | None, bounds: Sequence[float] | None) -> str:
     told = "" if value is None else f"{value:.4f}"
     if bounds is not None:
         told += f" <small>{bounds[0]:+.4f} to {bounds[1]:+.4f}</small>".replace("+0.", "0.")
@@ -112,7 +115,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{top}</tr>{body}</table>"
 
 
-def _drawn(title: str, draw: Callable[[Axes], None]) -> str:
+def _render_svg(title: str, draw: Callable[[Axes], None]) -> str:
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot(title=title)
     draw(axes)

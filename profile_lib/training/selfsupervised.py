@@ -11,13 +11,18 @@ from torch.nn import functional as F
 from transformers import BertForMaskedLM
 
 from profile_lib.draws import uniform
-from profile_lib.training.augment import STEP, Augmenter
+from profile_lib.training.augment import POSITION_HASH_STEP, Augmenter
 from profile_lib.training.batches import Batch
-from profile_lib.training.objectives import Given
-from profile_lib.training.plan import Plan, Stage, encoder_parts, groups_of
+from profile_lib.training.objectives import TensorBatch
+from profile_lib.training.plan import (
+    Stage,
+    TrainingPlan,
+    layerwise_learning_rates,
+    make_parameter_groups,
+)
 
 TEMPERATURE = 0.1
-IGNORED = -100  # a word that is not asked for
+IGNORED_TARGET = -100  # a word that is not asked for
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Masking:
         masked, one in ten is any other word, one in ten stays. Draws depend on seed, row and
         place alone."""
         ids, rows = batch["token_ids"], batch["row_hash"]
-        own = rows[:, None] + np.arange(ids.shape[1]) * STEP
+        own = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
         is_word = np.arange(ids.shape[1]) < batch["n_tokens"][:, None]
         is_word &= ~np.isin(ids, self.special_ids)
         is_asked = is_word & (uniform(own, (*seed, 20)) < self.share)
@@ -44,11 +49,11 @@ class Masking:
         return {
             **batch,
             "masked_ids": np.where(is_asked, put, ids),
-            "targets": np.where(is_asked, ids, IGNORED),
+            "targets": np.where(is_asked, ids, IGNORED_TARGET),
         }
 
 
-class SelfSupervised:
+class SelfSupervisedObjective:
     """Masked words (Devlin et al. 2019), and views told apart (Chen et al., SimCLR, 2020).
 
     A part whose weight is 0 is left out. The views of a user are two augmented texts; the others
@@ -58,7 +63,7 @@ class SelfSupervised:
     def __init__(
         self,
         weights: tuple[float, ...],
-        plan: Plan,
+        plan: TrainingPlan,
         masking: Masking,
         augmenter: Augmenter | None,
     ) -> None:
@@ -67,17 +72,17 @@ class SelfSupervised:
         only = Stage("words and views", True, plan.epochs, plan.batch_size, 1.0)
         self.stages: tuple[Stage, ...] = (only,)
 
-    def groups(self, model: BertForMaskedLM, stage: Stage) -> Iterator[dict[str, Any]]:
+    def parameter_groups(self, model: BertForMaskedLM, stage: Stage) -> Iterator[dict[str, Any]]:
         """The encoder by its layers, the head of the words at the heads' rate."""
         plan = self.plan
         head = model.cls.predictions.transform
         for part, lr in (
-            *encoder_parts(model.bert, plan.encoder_lr, plan.layer_decay),
+            *layerwise_learning_rates(model.bert, plan.encoder_lr, plan.layer_decay),
             (head, plan.head_lr),
         ):
-            yield from groups_of(part, lr, plan.weight_decay)
+            yield from make_parameter_groups(part, lr, plan.weight_decay)
         bias = [model.cls.predictions.bias]  # the words' vectors themselves are the embeddings'
-        yield {"params": bias, "lr": plan.head_lr, "highest": plan.head_lr, "weight_decay": 0.0}
+        yield {"params": bias, "lr": plan.head_lr, "peak_lr": plan.head_lr, "weight_decay": 0.0}
 
     def prepare(self, batch: Batch, seed: tuple[int, ...], stage: Stage) -> Batch:
         """The batch with its words masked, and with two views of each text."""
@@ -88,38 +93,38 @@ class SelfSupervised:
                 prepared |= {f"{n}_{number}": view[n] for n in ("token_ids", "n_tokens")}
         return prepared
 
-    def totals(self, given: Given) -> Tensor:
+    def weight_sums(self, batch: TensorBatch) -> Tensor:
         """The words asked for, and the rows."""
-        asked = (given["targets"] != IGNORED).sum()
-        return torch.stack([asked, torch.tensor(len(given["weight"]), device=asked.device)]).float()
+        asked = (batch["targets"] != IGNORED_TARGET).sum()
+        return torch.stack([asked, torch.tensor(len(batch["weight"]), device=asked.device)]).float()
 
-    def sums(self, model: BertForMaskedLM, given: Given, stage: Stage) -> Tensor:
+    def loss_sums(self, model: BertForMaskedLM, batch: TensorBatch, stage: Stage) -> Tensor:
         """The cross-entropy of the words, and of finding the other view, in nats."""
-        words = views = given["weight"].new_zeros(())
+        words = views = batch["weight"].new_zeros(())
         if self.weights[0] > 0:
-            words = word_loss(model, given)
+            words = masked_word_loss_sum(model, batch)
         if self.weights[1] > 0:
-            one, two = (self._view(model, given, number) for number in (1, 2))
-            views = view_loss(one, two)
+            one, two = (self._view(model, batch, number) for number in (1, 2))
+            views = view_loss_sum(one, two)
         return torch.stack([words, views])
 
-    def _view(self, model: BertForMaskedLM, given: Given, number: int) -> Tensor:
-        ids, n_tokens = given[f"token_ids_{number}"], given[f"n_tokens_{number}"]
+    def _view(self, model: BertForMaskedLM, batch: TensorBatch, number: int) -> Tensor:
+        ids, n_tokens = batch[f"token_ids_{number}"], batch[f"n_tokens_{number}"]
         mask = _is_token(ids, n_tokens)
         hidden = model.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         return (hidden * mask.unsqueeze(-1)).sum(1) / n_tokens.unsqueeze(1)
 
 
-def word_loss(model: BertForMaskedLM, given: Given) -> Tensor:
+def masked_word_loss_sum(model: BertForMaskedLM, batch: TensorBatch) -> Tensor:
     """The cross-entropy in nats, summed over the words asked for."""
-    mask = _is_token(given["masked_ids"], given["n_tokens"]).long()
-    hidden = model.bert(input_ids=given["masked_ids"], attention_mask=mask).last_hidden_state
-    is_asked = given["targets"] != IGNORED
+    mask = _is_token(batch["masked_ids"], batch["n_tokens"]).long()
+    hidden = model.bert(input_ids=batch["masked_ids"], attention_mask=mask).last_hidden_state
+    is_asked = batch["targets"] != IGNORED_TARGET
     logits = model.cls(hidden[is_asked]).float()  # of the words asked for alone
-    return F.cross_entropy(logits, given["targets"][is_asked], reduction="sum")
+    return F.cross_entropy(logits, batch["targets"][is_asked], reduction="sum")
 
 
-def view_loss(one: Tensor, two: Tensor) -> Tensor:
+def view_loss_sum(one: Tensor, two: Tensor) -> Tensor:
     """(B, H), (B, H) → the NT-Xent loss summed over the rows, the mean of both directions."""
     one, two = F.normalize(one.float(), dim=1), F.normalize(two.float(), dim=1)
     both = torch.cat([one, two])

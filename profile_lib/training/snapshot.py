@@ -11,19 +11,19 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.model.tasks import CategorySpec, TaskSpec
-from profile_lib.positions import position, with_codes
+from profile_lib.positions import append_category_codes, category_code
 from profile_lib.training.answers import (
     LabelledTask,
-    describe_categories,
-    describe_tasks,
-    label_columns_of,
+    encode_labels,
+    fit_category_specs,
+    fit_task_specs,
 )
-from profile_lib.training.folders import told_when_full
+from profile_lib.training.folders import explain_full_disk
 
 SPLITS = ("train", "validation", "test")
-ABOUT = "snapshot.json"
-REQUEST = "request_hash"  # of rows that were answers to one request
-Files = dict[str, list[int]]  # name → bytes, and when it was changed
+MANIFEST_FILE = "snapshot.json"
+REQUEST_HASH = "request_hash"  # of rows that were answers to one request
+FileStamps = dict[str, list[int]]  # name → bytes, and when it was changed
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Snapshot:
     categories: tuple[CategorySpec, ...]  # with the values of the train split
     max_tokens: int  # the length of token_ids; 0 where the text was left out
     positives: int  # train rows of the most frequent binary task's positive class
-    files: dict[str, Files]  # of each split, by which a change is found
+    files: dict[str, FileStamps]  # of each split, by which a change is found
 
     def split(self, name: str) -> str:
         """The folder of a split."""
@@ -48,14 +48,14 @@ class Snapshot:
             "tasks": [task.model_dump() for task in self.tasks],
             "categories": [category.model_dump() for category in self.categories],
         }
-        (Path(self.folder) / ABOUT).write_text(json.dumps(told), encoding="utf-8")
+        (Path(self.folder) / MANIFEST_FILE).write_text(json.dumps(told), encoding="utf-8")
 
 
 def load_snapshot(folder: str) -> Snapshot:
     """The snapshot that was written to `folder`. Raises InputError where there is none."""
-    path = Path(folder) / ABOUT
+    path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
-        raise InputError(f"{folder}: no {ABOUT}, so there is nothing to resume; train anew")
+        raise InputError(f"{folder}: no {MANIFEST_FILE}, so there is nothing to resume; train anew")
     told = json.loads(path.read_text(encoding="utf-8"))
     return Snapshot(
         **told
@@ -73,7 +73,7 @@ def write_snapshot(
     *,
     n_numeric: int,
     shards: int,
-    rows_a_group: int,
+    rows_per_group: int,
     evaluation_rows: int,
     categorical: Sequence[str] = (),
     segments: Sequence[str] = (),
@@ -90,12 +90,12 @@ def write_snapshot(
     `key`; the test rows' users and `segments` stand in a folder of their own, by row_hash, and a
     hash of the columns `request` where rows are parts of one. Of validation and test
     at most about `evaluation_rows` are kept, by the hash. Each file is one row group of about
-    `rows_a_group` rows. Raises InputError where a split is empty, lists differ in length, a binary
+    `rows_per_group` rows. Raises InputError where a split is empty, lists differ in length, a binary
     label is neither 0 nor 1, or the train split does not hold two classes of every task.
     """
     found, max_tokens = _check_shape(examples, n_numeric, with_text)
-    specs, positives = describe_tasks(examples, tasks)
-    categories = describe_categories(examples, categorical)
+    specs, positives = fit_task_specs(examples, tasks)
+    categories = fit_category_specs(examples, categorical)
     rows, files = {}, {}
     for split in SPLITS:
         most = found[split] if split == "train" else evaluation_rows
@@ -103,27 +103,27 @@ def write_snapshot(
         if most < found[split]:
             draw = F.pmod("row_hash", F.lit(1_000_000)) / 1_000_000
             frame = frame.where(draw < most / found[split])
-        n_files = shards * math.ceil(min(most, found[split]) / (rows_a_group * shards))
+        n_files = shards * math.ceil(min(most, found[split]) / (rows_per_group * shards))
         path = f"{folder}/{split}"
-        with told_when_full(path):
+        with explain_full_disk(path):
             ordered = frame.repartition(n_files, "row_hash").sortWithinPartitions("row_hash")
-            _select(ordered, tasks, specs, categories, with_text).write.mode("overwrite").parquet(
-                path
-            )
+            _select_columns(ordered, tasks, specs, categories, with_text).write.mode(
+                "overwrite"
+            ).parquet(path)
             if split == "test" and (segments or request):
                 hashes = [F.xxhash64("user_id").alias("user_hash")]
                 if request:
-                    hashes.append(F.xxhash64(*request).alias(REQUEST))
+                    hashes.append(F.xxhash64(*request).alias(REQUEST_HASH))
                 users = frame.select("row_hash", *hashes, *segments)
                 users.coalesce(1).write.mode("overwrite").parquet(f"{folder}/test_users")
         rows[split] = examples.sparkSession.read.parquet(path).count()
-        files[split] = files_in(path)
+        files[split] = list_files(path)
     snapshot = Snapshot(folder, rows, specs, categories, max_tokens, positives, files)
     snapshot.save()
     return snapshot
 
 
-def files_in(folder: str) -> Files:
+def list_files(folder: str) -> FileStamps:
     """The Parquet files of a folder, each with its size and the time of its last change."""
     found = sorted(Path(folder).glob("*.parquet"))
     return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in found}
@@ -156,21 +156,21 @@ def _check_shape(
     return {split: int(row[0]) for split, row in found.items()}, int(longest)
 
 
-def _select(
+def _select_columns(
     frame: DataFrame,
     tasks: Sequence[LabelledTask],
     specs: Sequence[TaskSpec],
     categories: Sequence[CategorySpec],
     with_text: bool,
 ) -> DataFrame:
-    labels = [label_columns_of(task, spec) for task, spec in zip(tasks, specs, strict=True)]
+    labels = [encode_labels(task, spec) for task, spec in zip(tasks, specs, strict=True)]
     labels = labels or [F.array(F.lit(math.nan).cast("float"))]  # of texts without tasks
     following = {t.label: spec.classes for t, spec in zip(tasks, specs, strict=True)}
     classes = following.get("next_category", ())
-    top = position(F.col("top_category"), classes) if classes else F.lit(-1)
+    top = category_code(F.col("top_category"), classes) if classes else F.lit(-1)
     return frame.select(
         *(["token_ids", "n_tokens"] if with_text else [F.lit(0).alias("n_tokens")]),
-        with_codes(F.col("numeric"), [(c.name, c.values) for c in categories])
+        append_category_codes(F.col("numeric"), [(c.name, c.values) for c in categories])
         .cast("array<float>")
         .alias("numeric"),
         F.concat(*labels).alias("labels"),

@@ -6,19 +6,19 @@ import torch
 from transformers import AutoTokenizer
 
 from profile_lib.model.encoder import ProfileModel, load_encoder
-from profile_lib.model.numbers import NumberStatistics
+from profile_lib.model.numbers import NumericStatistics
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec
 from profile_lib.training.snapshot import Snapshot
 
 
-def start_model(
+def build_initial_model(
     encoder: str | None,
     snapshot: Snapshot,
-    numbers: Sequence[NumberStatistics],
+    numbers: Sequence[NumericStatistics],
     categories: Sequence[CategorySpec],
     *,
-    n_plain: int = 0,
+    n_vector_numbers: int = 0,
     seed: int,
     encoder_layers: int | None,
     numeric_bins: int,
@@ -29,7 +29,7 @@ def start_model(
 ) -> ProfileModel:
     """The encoder joined with parts drawn from `seed`.
 
-    The last `n_plain` numbers are parts of vectors. `encoder` is a folder or hub name; without one
+    The last `n_vector_numbers` numbers are parts of vectors. `encoder` is a folder or hub name; without one
     the model reads the numbers alone. Raises InputError where it has too few layers or positions.
     """
     bert, separator_id = None, 0
@@ -40,7 +40,7 @@ def start_model(
     spec = ModelSpec(
         tasks=snapshot.tasks,
         numeric=tuple(of.name for of in numbers),
-        n_plain=n_plain,
+        n_vector_numbers=n_vector_numbers,
         categories=tuple(categories),
         numeric_bins=numeric_bins,
         numeric_hidden=numeric_hidden,

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from profile_lib.model.numbers import NumberStatistics
+from profile_lib.model.numbers import NumericStatistics
 
-HEAVY = 10.0  # heavy-tailed: the largest size is beyond so many times the median of those not 0
+HEAVY_TAIL_RATIO = (
+    10.0  # heavy-tailed: the largest size is beyond so many times the median of those not 0
+)
 
 
-def number_statistics(train: DataFrame, names: Sequence[str], bins: int) -> list[NumberStatistics]:
+def compute_numeric_statistics(
+    train: DataFrame, names: Sequence[str], bins: int
+) -> list[NumericStatistics]:
     """Of each position of `numeric`: mean and deviation, and bin edges at approximate quantiles.
 
     The quantiles are of the values other than 0, and 0 is an edge of its own: most counts are 0
@@ -40,13 +44,13 @@ def number_statistics(train: DataFrame, names: Sequence[str], bins: int) -> list
     return [_statistics(name, rows.get(at)) for at, name in enumerate(names)]
 
 
-def _statistics(name: str, row: Row | None) -> NumberStatistics:
+def _statistics(name: str, row: Row | None) -> NumericStatistics:
     if row is None:  # never known: always 0 with the flag of the unknown
-        return NumberStatistics(name, False, 0.0, 1.0, ())
-    is_logged = row["median"] is not None and row["largest"] > HEAVY * row["median"]
+        return NumericStatistics(name, False, 0.0, 1.0, ())
+    is_logged = row["median"] is not None and row["largest"] > HEAVY_TAIL_RATIO * row["median"]
     prefix = "logged_" if is_logged else ""
     edges = set(row["quantiles"] or ()) | ({0.0} if row["has_zero"] else set())
-    return NumberStatistics(
+    return NumericStatistics(
         name,
         is_logged,
         row[f"{prefix}mean"],

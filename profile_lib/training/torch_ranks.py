@@ -10,11 +10,11 @@ from pyspark.sql import SparkSession
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from profile_lib.training.loop import Tell
-from profile_lib.training.messages import listening, run_told
-from profile_lib.training.rank import Outcome, RankJob, device_of
+from profile_lib.training.loop import ReportProgress
+from profile_lib.training.messages import forward_messages, run_and_report
+from profile_lib.training.rank import DistributedJob, TrainingResult, select_device
 
-BUCKET = 8 << 20  # values that are summed together
+BUCKET_VALUES = 8 << 20  # values that are summed together
 
 
 class TorchLauncher:
@@ -23,19 +23,21 @@ class TorchLauncher:
     def __init__(self, spark: SparkSession, stall_seconds: int) -> None:
         self.spark, self.stall_seconds = spark, stall_seconds
 
-    def run(self, job: RankJob, n_ranks: int, tell: Tell) -> Outcome:
+    def run(
+        self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
+    ) -> TrainingResult:
         """Run `job` on so many ranks. Raises InputError where a rank says what a user can mend."""
         from pyspark.ml.torch.distributor import TorchDistributor
 
         is_local = (self.spark.sparkContext.master or "").startswith("local")
         distributor = TorchDistributor(
-            num_processes=n_ranks, local_mode=is_local, use_gpu=torch.cuda.is_available()
+            num_processes=n_processes, local_mode=is_local, use_gpu=torch.cuda.is_available()
         )
-        with listening(job, tell):
-            return cast(Outcome, distributor.run(_rank, job, self.stall_seconds))
+        with forward_messages(job, report_progress):
+            return cast(TrainingResult, distributor.run(_rank, job, self.stall_seconds))
 
 
-class TorchRanks:
+class TorchProcessGroup:
     """Ranks by torch.distributed: gradients are summed in large pieces after the backward pass."""
 
     def __init__(self, stall_seconds: int) -> None:
@@ -44,14 +46,14 @@ class TorchRanks:
         dist.init_process_group("nccl" if has_gpu else "gloo", timeout=stall)
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.local_rank = self.rank % max(1, torch.cuda.device_count())
-        self.device = device_of(self)
+        self.device = select_device(self)
 
-    def share(self, model: nn.Module) -> None:
+    def broadcast_model(self, model: nn.Module) -> None:
         """Broadcast rank 0's parameters and buffers."""
         for value in model.state_dict().values():
             dist.broadcast(value, 0)
 
-    def wrap(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
+    def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
         """The optimizer as it is: `synchronize` sums."""
         return optimizer
 
@@ -65,7 +67,7 @@ class TorchRanks:
         for i, p in enumerate(tuned):
             bucket.append(p)
             size += p.numel()
-            if size >= BUCKET or i == len(tuned) - 1:
+            if size >= BUCKET_VALUES or i == len(tuned) - 1:
                 flat = torch.cat([q.grad.flatten() for q in bucket if q.grad is not None])
                 works.append((dist.all_reduce(flat, async_op=True), flat, bucket))
                 bucket, size = [], 0
@@ -97,10 +99,10 @@ class TorchRanks:
         return torch.cat([p[: int(n)] for p, n in zip(parts, sizes, strict=True)]).cpu().numpy()
 
 
-def _rank(job: RankJob, stall_seconds: int) -> Outcome:
+def _rank(job: DistributedJob, stall_seconds: int) -> TrainingResult:
     """Runs in a process that torchrun started."""
-    ranks = TorchRanks(stall_seconds)
+    process_group = TorchProcessGroup(stall_seconds)
     try:
-        return run_told(job, ranks)
+        return run_and_report(job, process_group)
     finally:
         dist.destroy_process_group()

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import functions as F
 
-from profile_lib.events.clean import clean_events, normalised
+from profile_lib.events.clean import clean_events, normalise_text
 
-KINDS = {"view": "view", "buy": "purchase", "heartbeat": None}
+EVENT_TYPE_MAPPING = {"view": "view", "buy": "purchase", "heartbeat": None}
 ROW = {
     "event_id": "1", "user_id": "ann", "event_ts": "2026-01-02 03:04:05", "event_type": "view",
     "item_id": " mug ", "query": None, "text": None, "rating": None, "price": None,
@@ -23,7 +23,7 @@ def cleaned(spark):
         values = [tuple({**ROW, **c, "event_id": str(i)}.values()) for i, c in enumerate(changes)]
         schema = ", ".join(f"{name} string" for name in ROW)
         frame = clean_events(
-            spark.createDataFrame(values, schema), KINDS, "shop",
+            spark.createDataFrame(values, schema), EVENT_TYPE_MAPPING, "shop",
             earliest=datetime(2020, 1, 1, tzinfo=UTC), latest=datetime(2026, 2, 1, tzinfo=UTC),
             max_text_chars=1000,
         )  # fmt: skip
@@ -32,7 +32,7 @@ def cleaned(spark):
     return clean
 
 
-def test_a_good_row_is_typed_and_nothing_is_said_against_it(cleaned):
+def test_a_good_row_is_typed_and_breaks_no_rule(cleaned):
     good = {"event_type": "buy", "price": " 9.50", "quantity": "2", "rating": "4", "position": "3"}
     (row,) = cleaned(good)
     assert row["reasons"] == []
@@ -42,11 +42,11 @@ def test_a_good_row_is_typed_and_nothing_is_said_against_it(cleaned):
 
 
 @pytest.mark.parametrize("word", ["heartbeat"])
-def test_a_kind_mapped_to_nothing_is_left_out_on_purpose(cleaned, word):
+def test_an_event_type_mapped_to_null_is_dropped(cleaned, word):
     assert cleaned({"event_type": word}) == []
 
 
-REFUSED = [
+REJECTED_ROWS = [
     ({"user_id": None}, ["user_id is null"]),
     ({"event_ts": None}, ["event_ts is null"]),
     ({"event_ts": "yesterday"}, ["event_ts is not a time: yesterday"]),
@@ -70,9 +70,9 @@ REFUSED = [
 ]
 
 
-def test_every_broken_rule_is_told_in_one_sentence(cleaned):
-    found = cleaned(*[change for change, _ in REFUSED])
-    assert [row["reasons"] for row in found] == [reasons for _, reasons in REFUSED]
+def test_every_broken_rule_is_reported_in_one_sentence(cleaned):
+    found = cleaned(*[change for change, _ in REJECTED_ROWS])
+    assert [row["reasons"] for row in found] == [reasons for _, reasons in REJECTED_ROWS]
 
 
 def test_a_text_of_a_megabyte_is_cut_and_the_row_stays(cleaned):
@@ -96,5 +96,7 @@ TEXTS = [
 
 def test_texts_lose_width_markup_entities_and_control_characters(rows):
     frame = rows("i int, t string", *[(i, text) for i, (text, _) in enumerate(TEXTS)])
-    found = frame.select("i", normalised(F.col("t"), 100, False).alias("t")).orderBy("i").collect()
+    found = (
+        frame.select("i", normalise_text(F.col("t"), 100, False).alias("t")).orderBy("i").collect()
+    )
     assert [r.t for r in found] == [expected for _, expected in TEXTS]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.events.identity import pseudonym, pseudonym_key
+from profile_lib.events.identity import pseudonymise, read_pseudonym_key
 
 IDS = ["ann", "0", "用户", "x" * 300, "", " "]
 
@@ -19,22 +19,22 @@ IDS = ["ann", "0", "用户", "x" * 300, "", " "]
 def test_a_pseudonym_is_pythons_hmac_for_keys_of_any_length(spark, key):
     frame = spark.createDataFrame([(i,) for i in IDS], "id string")
     found = {
-        r.id: r.p for r in frame.select("id", pseudonym(F.col("id"), key).alias("p")).collect()
+        r.id: r.p for r in frame.select("id", pseudonymise(F.col("id"), key).alias("p")).collect()
     }
     assert found == {i: hmac.new(key, i.encode(), hashlib.sha256).hexdigest() for i in IDS}
 
 
-def test_no_id_has_no_pseudonym(rows):
+def test_a_null_id_has_a_null_pseudonym(rows):
     frame = rows("id string", (None,))
-    assert frame.select(pseudonym(F.col("id"), b"k")).first()[0] is None
+    assert frame.select(pseudonymise(F.col("id"), b"k")).first()[0] is None
 
 
 def test_the_key_comes_from_the_settings_or_the_environment():
-    assert pseudonym_key("given", "KEY", {"KEY": "other"}) == b"given"
-    assert pseudonym_key(None, "KEY", {"KEY": "other"}) == b"other"
+    assert read_pseudonym_key("given", "KEY", {"KEY": "other"}) == b"given"
+    assert read_pseudonym_key(None, "KEY", {"KEY": "other"}) == b"other"
 
 
 @pytest.mark.parametrize("environment", [{}, {"KEY": ""}])
 def test_without_a_key_nothing_starts(environment):
     with pytest.raises(InputError, match="environment variable KEY is not set"):
-        pseudonym_key(None, "KEY", environment)
+        read_pseudonym_key(None, "KEY", environment)

@@ -7,7 +7,7 @@ import pytest
 
 from profile_lib.events.clean import clean_events
 from profile_lib.events.source import read_events, read_mapping
-from profile_lib.tables import ORIGINS
+from profile_lib.tables import CONTEXT_COLUMNS
 from profile_lib.timeline import midnight
 
 REES46 = """\
@@ -43,7 +43,7 @@ GA_SESSIONS = """\
 user_id,visit_id,channel_grouping,device_category,country,source,operating_system,browser
 7,1470,Referral,desktop,Norway,(direct),Linux,Firefox
 """
-WANTED = ["user_id", "event_type", "item_id", "price", "quantity"]
+CHECKED_COLUMNS = ["user_id", "event_type", "item_id", "price", "quantity"]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def mapped(spark, tmp_path):
             paths[source] = str(file)
         frame = read_events(spark, mapping, paths)
         cleaned = clean_events(
-            frame, mapping.kinds, name, earliest=midnight("2000-01-01"),
+            frame, mapping.event_types, name, earliest=midnight("2000-01-01"),
             latest=midnight("2030-01-01"), max_text_chars=100,
         )  # fmt: skip
         return [row.asDict() for row in cleaned.orderBy("event_ts").collect()]
@@ -67,14 +67,14 @@ def mapped(spark, tmp_path):
     return read
 
 
-def brief(rows: list[dict]) -> list[tuple]:
+def checked_values(rows: list[dict]) -> list[tuple]:
     assert [row["reasons"] for row in rows] == [[]] * len(rows)
-    return [tuple(row[name] for name in WANTED) for row in rows]
+    return [tuple(row[name] for name in CHECKED_COLUMNS) for row in rows]
 
 
 def test_rees46(mapped):
     rows = mapped("rees46", events=REES46)
-    assert brief(rows) == [
+    assert checked_values(rows) == [
         ("541312140", "view", "44600062", 35.79, None),
         ("554748717", "purchase", "3900821", 33.2, None),
     ]
@@ -83,7 +83,7 @@ def test_rees46(mapped):
 
 def test_user_behavior_insights(mapped):
     rows = mapped("ubi", events=UBI)
-    assert brief(rows) == [
+    assert checked_values(rows) == [
         ("c1", "search", None, None, None),
         ("c1", "click", "B07", None, None),
     ]
@@ -92,19 +92,19 @@ def test_user_behavior_insights(mapped):
 
 def test_complete_journey(mapped):
     rows = mapped("complete_journey", events=JOURNEY)
-    assert brief(rows) == [("900", "purchase", "1095275", 0.5, 2)]
+    assert checked_values(rows) == [("900", "purchase", "1095275", 0.5, 2)]
     assert (rows[0]["order_id"], rows[0]["region"]) == ("31198570044", "store 330")
 
 
 def test_google_merchandise_store_with_its_visits(mapped):
     rows = mapped("ga", events=GA_EVENTS, sessions=GA_SESSIONS)
-    assert brief(rows) == [
+    assert checked_values(rows) == [
         ("7", "page", None, None, None),
         ("7", "view", "GG1", 16.99, None),
         ("7", "search", None, None, None),
         ("7", "checkout", "GG1", 16.99, 1),
     ]
-    origins = {tuple(row[origin] for origin in ORIGINS) for row in rows}
+    origins = {tuple(row[origin] for origin in CONTEXT_COLUMNS) for row in rows}
     assert origins == {("Referral", "desktop", "Norway", "direct", "Linux", "Firefox")}
     assert [row["step"] for row in rows] == ["list", None, None, "details"]
     assert (rows[0]["text"], rows[1]["category"]) == ("men apparel", "Men's")
@@ -123,7 +123,7 @@ def test_online_retail_where_a_cancellation_takes_pieces_back(spark, tmp_path):
     path = str(tmp_path / "orders")
     spark.createDataFrame(lines, columns).write.parquet(path)
     frame = read_events(spark, read_mapping("conf/sources/online_retail.yaml"), {"events": path})
-    found = [tuple(row) for row in frame.select(*WANTED).orderBy("event_ts").collect()]
+    found = [tuple(row) for row in frame.select(*CHECKED_COLUMNS).orderBy("event_ts").collect()]
     assert found == [
         ("17850", "purchase", "85123A", 2.55, 6),
         ("17850", "cancellation", "85123A", 2.55, -1),

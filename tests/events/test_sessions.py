@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
-from profile_lib.events.sessions import build_sessions, narrow, session_batches
+from profile_lib.events.sessions import build_sessions, cut_session_batches, select_session_columns
 from profile_lib.tables import EVENT_TYPES, SESSIONS
 
 GAP = timedelta(minutes=30)
@@ -20,7 +20,7 @@ SCHEMA = (
     "position int, dwell_seconds double, price double, quantity int, channel string, "
     "device string, region string"
 )
-IN_DUCKDB = f"""
+DUCKDB_SESSIONS_SQL = f"""
 WITH cut AS (
     SELECT *, coalesce(event_ts - lag(event_ts) OVER w > INTERVAL 30 MINUTE, true) AS starts
     FROM events WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id)
@@ -48,22 +48,22 @@ FROM numbered GROUP BY user_id, n ORDER BY user_id, start_ts
 """
 
 
-def at(minutes: float) -> datetime:
+def minutes_from_start(minutes: float) -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
 
 
-def log(rows, *events):
+def make_events(rows, *events):
     """Events given by what matters: user, minutes, kind and any other column."""
     told = []
     for number, (user, minutes, kind, more) in enumerate(events):
         row = dict.fromkeys(("item_id", "position", "dwell_seconds", "price", "quantity"))
         row |= dict.fromkeys(("channel", "device", "region")) | {"event_id": f"e{number}"} | more
-        row |= {"user_id": user, "event_ts": at(minutes), "event_type": kind}
+        row |= {"user_id": user, "event_ts": minutes_from_start(minutes), "event_type": kind}
         told.append(tuple(row[name.split()[0]] for name in SCHEMA.split(", ")))
     return rows(SCHEMA, *told)
 
 
-def sessions_of(events):
+def build_session_dicts(events):
     cut = build_sessions(events, GAP).orderBy("user_id", "start_ts")
     return [row.asDict() for row in cut.collect()]
 
@@ -107,7 +107,7 @@ def parquet(tmp_path_factory) -> str:
 def test_sessions_are_what_duckdb_cuts_from_the_same_log(spark, parquet):
     with duckdb.connect() as engine:
         engine.execute("SET timezone = 'UTC'")
-        wanted = engine.sql(IN_DUCKDB.replace("FROM events", f"FROM '{parquet}'")).df()
+        wanted = engine.sql(DUCKDB_SESSIONS_SQL.replace("FROM events", f"FROM '{parquet}'")).df()
     cut = build_sessions(spark.read.parquet(parquet), GAP)
     found = cut.withColumn("session_date", F.col("session_date").cast("string"))
     found = found.orderBy("user_id", "start_ts").toPandas()
@@ -125,8 +125,8 @@ def _plain(value):
 
 
 def test_a_gap_of_exactly_the_limit_continues_and_a_longer_one_starts_a_session(rows):
-    cut = sessions_of(
-        log(
+    cut = build_session_dicts(
+        make_events(
             rows,
             ("ann", 0, "view", {}),
             ("ann", 30, "click", {}),
@@ -138,8 +138,8 @@ def test_a_gap_of_exactly_the_limit_continues_and_a_longer_one_starts_a_session(
 
 
 def test_a_session_runs_across_midnight_and_bears_the_date_it_began(rows):
-    (session,) = sessions_of(
-        log(rows, ("ann", 1435, "view", {}), ("ann", 1445, "purchase", {"price": 3.0}))
+    (session,) = build_session_dicts(
+        make_events(rows, ("ann", 1435, "view", {}), ("ann", 1445, "purchase", {"price": 3.0}))
     )
     assert str(session["session_date"]) == "2026-01-01"
     assert session["end_ts"].day == 2
@@ -147,8 +147,8 @@ def test_a_session_runs_across_midnight_and_bears_the_date_it_began(rows):
 
 
 def test_events_at_the_same_moment_count_in_the_order_of_their_ids(rows):
-    (session,) = sessions_of(
-        log(
+    (session,) = build_session_dicts(
+        make_events(
             rows,
             ("ann", 0, "click", {"event_id": "c", "position": 3, "device": "app"}),
             ("ann", 0, "view", {"event_id": "a", "device": "mobile"}),
@@ -161,29 +161,31 @@ def test_events_at_the_same_moment_count_in_the_order_of_their_ids(rows):
 
 
 def test_a_session_is_named_by_its_user_and_start(rows):
-    (session,) = sessions_of(log(rows, ("ann", 1, "view", {})))
+    (session,) = build_session_dicts(make_events(rows, ("ann", 1, "view", {})))
     assert session["session_id"] == "ann-1767225660000000"
 
 
-def test_the_frame_is_what_the_table_declares(rows):
-    assert SESSIONS.conform(build_sessions(log(rows, ("ann", 0, "view", {})), GAP))
+def test_the_frame_conforms_to_the_sessions_table(rows):
+    assert SESSIONS.conform(build_sessions(make_events(rows, ("ann", 0, "view", {})), GAP))
 
 
 @pytest.fixture(scope="module")
 def sorted_events(spark, parquet) -> pa.RecordBatch:
     """A log as the cutting sees it: sorted by user_key, otherwise in any order."""
-    frame = narrow(spark.read.parquet(parquet).limit(300)).orderBy("user_key").collect()
+    frame = (
+        select_session_columns(spark.read.parquet(parquet).limit(300)).orderBy("user_key").collect()
+    )
     columns = {name: [row[name] for row in frame] for name in frame[0].asDict()}
     return pa.RecordBatch.from_arrays(list(map(pa.array, columns.values())), list(columns))
 
 
 @settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(0, 300), max_size=12))
-def test_where_batches_end_makes_no_difference(sorted_events, cuts):
+def test_batch_boundaries_make_no_difference(sorted_events, cuts):
     limit = 30 * 60 * 1_000_000
     bounds = [0, *sorted(cuts), 300]
     batches = [sorted_events.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    whole = list(session_batches([sorted_events], limit))
-    parts = list(session_batches(batches, limit))
+    whole = list(cut_session_batches([sorted_events], limit))
+    parts = list(cut_session_batches(batches, limit))
     key = [("session_id", "ascending")]
     assert pa.Table.from_batches(parts).sort_by(key) == pa.Table.from_batches(whole).sort_by(key)

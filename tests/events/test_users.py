@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from profile_lib.events.users import declare_users, seen_users
+from profile_lib.events.users import summarise_seen_users, update_users
 from profile_lib.tables import USERS
 
 EVENTS = "user_id string, event_ts timestamp, region string, raw_id string"
@@ -19,14 +19,16 @@ BATCHES = (
 )
 
 
-def seen(spark, batch):
-    return seen_users(spark.createDataFrame([(*row, f"id of {row[0]}") for row in batch], EVENTS))
+def summarise(spark, batch):
+    return summarise_seen_users(
+        spark.createDataFrame([(*row, f"id of {row[0]}") for row in batch], EVENTS)
+    )
 
 
-def known(spark, batches, declared=None):
+def users_after(spark, batches, declared=None):
     users = spark.createDataFrame([], USERS.schema)
     for batch in batches:
-        changed = declare_users(seen(spark, batch), declared, users)
+        changed = update_users(summarise(spark, batch), declared, users)
         kept = users.join(changed, "user_id", "left_anti").unionByName(changed)
         users = spark.createDataFrame(kept.collect(), USERS.schema)
     return {row["user_id"]: row.asDict() for row in users.collect()}
@@ -34,23 +36,23 @@ def known(spark, batches, declared=None):
 
 @pytest.mark.parametrize("order", list(permutations(range(3)))[::2], ids=str)
 def test_batches_in_any_order_end_in_the_same_users(spark, order):
-    found = known(spark, [BATCHES[i] for i in order])
+    found = users_after(spark, [BATCHES[i] for i in order])
     assert found["ann"]["region"] == "south"
     assert found["ann"]["region_seen_ts"] == datetime(2026, 1, 5)
     assert found["ann"]["first_seen_ts"] == datetime(2026, 1, 1)
     assert found["bob"]["region"] == "east"
 
 
-def test_a_declared_region_stands_whatever_is_seen(spark):
+def test_a_declared_region_wins_over_any_seen_region(spark):
     facts = [("ann", "25-34", None, "home", {"kids": "2"})]
-    ann = known(spark, BATCHES, spark.createDataFrame(facts, FACTS))["ann"]
+    ann = users_after(spark, BATCHES, spark.createDataFrame(facts, FACTS))["ann"]
     assert (ann["region"], ann["region_seen_ts"]) == ("home", None)
     assert (ann["age_band"], ann["gender"], ann["attributes"]) == ("25-34", None, {"kids": "2"})
 
 
 def test_a_batch_that_says_nothing_new_changes_no_row(spark):
-    batch = seen(spark, BATCHES[0])
-    users = declare_users(batch, None, spark.createDataFrame([], USERS.schema))
+    batch = summarise(spark, BATCHES[0])
+    users = update_users(batch, None, spark.createDataFrame([], USERS.schema))
     assert users.count() == 1
     again = spark.createDataFrame(users.collect(), USERS.schema)
-    assert declare_users(batch, None, again).isEmpty()
+    assert update_users(batch, None, again).isEmpty()

@@ -14,8 +14,8 @@ def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
 
 def chosen(events, **changes):
     settings = {
-        "gap": GAP, "per_session": 1, "per_train_session": 1, "train_until": at(0),
-        "min_events": 3, "calendar_days": None, "first": None, "last": None, "seed": 1,
+        "gap": GAP, "cutoffs_per_session": 1, "train_cutoffs_per_session": 1, "train_until": at(0),
+        "min_events": 3, "calendar_days": None, "first_cutoff": None, "last_cutoff": None, "seed": 1,
     } | changes  # fmt: skip
     frame = choose_cutoffs(events, **settings)
     return sorted((r.user_id, r.cutoff_ts) for r in frame.collect())
@@ -48,7 +48,7 @@ def test_the_draw_depends_on_the_seed_and_on_nothing_else(rows):
 
 def test_all_events_of_a_session_are_cutoffs_where_so_many_are_asked_for(rows):
     events = rows(SCHEMA, *visit("ann", at(9), at(9, 10), at(9, 20)))
-    assert len(chosen(events, per_session=5)) == 3
+    assert len(chosen(events, cutoffs_per_session=5)) == 3
 
 
 def test_the_calendar_looks_at_every_user_seen_before_it(rows):
@@ -59,7 +59,9 @@ def test_the_calendar_looks_at_every_user_seen_before_it(rows):
 
 def test_cutoffs_outside_first_and_last_are_left_out(rows):
     events = rows(SCHEMA, *visit("ann", at(9), at(9, day=8)))
-    found = chosen(events, min_events=99, calendar_days=1, first=at(0, day=4), last=at(0, day=6))
+    found = chosen(
+        events, min_events=99, calendar_days=1, first_cutoff=at(0, day=4), last_cutoff=at(0, day=6)
+    )
     assert found == [("ann", at(0, day=day)) for day in (4, 5, 6)]
 
 
@@ -67,6 +69,6 @@ def test_of_sessions_to_train_on_more_events_may_be_drawn(rows):
     early = [at(9) + timedelta(minutes=n) for n in range(5)]
     late = [ts + timedelta(days=1) for ts in early]
     events = rows(SCHEMA, *visit("ann", *early, *late))
-    found = chosen(events, per_train_session=4, train_until=at(0, day=2))
+    found = chosen(events, train_cutoffs_per_session=4, train_until=at(0, day=2))
     assert [ts < at(0, day=2) for _, ts in found] == [True] * 4 + [False]
     assert found[-1] in chosen(events)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import known_events
+from profile_lib.features.known import join_events_as_of
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "page": 0}
 DAY = timedelta(days=1)
-CATALOGUE = (
+CATALOG = (
     ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"]),
     ("tee", "blue tee", "apparel", "acme", 20.0, 0.2, ["blue", "tee"]),
     ("pen", "pen", "office", None, 1.0, None, ["pen"]),
@@ -32,15 +32,15 @@ def behaviour(spark):
     """Behaviour of events at cutoffs, as dictionaries by user and cutoff."""
 
     def build(events: list[dict], *cutoffs: tuple[str, datetime]) -> dict:
-        known = known_events(
+        known = join_events_as_of(
             spark.createDataFrame(
-                [tuple(e.get(n) for n in EVENTS.names()) for e in events], EVENTS.schema
+                [tuple(e.get(n) for n in EVENTS.column_names()) for e in events], EVENTS.schema
             ),
             spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp"),
         )
         frame = build_behaviour(
             known,
-            spark.createDataFrame(list(CATALOGUE), ITEMS.schema),
+            spark.createDataFrame(list(CATALOG), ITEMS.schema),
             gap=timedelta(minutes=30), half_life=DAY, weights=WEIGHTS,
             max_interests=3, max_recent=4,
         )  # fmt: skip
@@ -50,7 +50,7 @@ def behaviour(spark):
     return build
 
 
-ANNS = [
+ANN_EVENTS = [
     event("ann", at(9, day=2), "view", "tee", price=20.0, channel="mail", device="mobile"),
     event("ann", at(9, day=9), "view", "mug", price=10.0, dwell_seconds=5.0, channel="web"),
     event("ann", at(9.1, day=9), "purchase", "mug", price=10.0, quantity=2, order_id="1"),
@@ -66,12 +66,12 @@ NOON = ("ann", at(12))
 
 
 @pytest.fixture(scope="module")
-def anns(behaviour) -> dict:
+def ann_at_noon(behaviour) -> dict:
     """What was known of Ann at noon."""
-    return behaviour(ANNS, NOON)[NOON]
+    return behaviour(ANN_EVENTS, NOON)[NOON]
 
 
-def test_every_number_of_a_known_history(anns):
+def test_every_number_of_a_known_history(ann_at_noon):
     expected = {
         "last_event_ts": at(9.3),
         "n_events": 9, "n_sessions": 3, "n_orders": 1, "order_value": 21.0,
@@ -79,21 +79,21 @@ def test_every_number_of_a_known_history(anns):
         "n_purchase": 2, "n_purchase_session": 0, "n_purchase_1d": 0, "n_purchase_7d": 2,
         "n_search_session": 1, "n_cart_session": 1, "n_page_session": 1, "n_review": 0,
         "n_items": 3, "n_items_session": 1, "n_categories_session": 1,
-        "most_views_of_an_item": 2, "n_in_cart": 2, "cart_value": 20.0,
+        "max_views_per_item": 2, "n_in_cart": 2, "cart_value": 20.0,
         "mean_price": pytest.approx(71 / 7), "price_level": 0.5, "bought_price_level": 0.8,
         "rating": None, "session_seconds": 3 * 3600, "session_dwell_seconds": 7.0,
         "last_gap_seconds": pytest.approx(180), "seconds_since_event": pytest.approx(2.7 * 3600),
         "seconds_since_cart": pytest.approx(2.8 * 3600), "seconds_since_checkout": None,
         "seconds_since_purchase": pytest.approx(26.9 * 3600),
-        "days_known": pytest.approx(8.125), "hour": 12, "weekday": 7,
-        "n_items_added": 1, "n_items_added_session": 1, "views_of_last_item": 2,
+        "days_since_first_event": pytest.approx(8.125), "hour": 12, "weekday": 7,
+        "n_items_added": 1, "n_items_added_session": 1, "n_views_last_item": 2,
         "is_last_item_added": True, "last_seen_price": 10.0, "last_added_price": 10.0,
         "max_price_session": 10.0,
         "channels": {"mail": 1, "web": 6}, "devices": {"mobile": 1}, "regions": {"paris": 1},
         "referrers": {}, "systems": {"linux": 1}, "browsers": {"firefox": 1},
         "active_hours": [0] * 9 + [9] + [0] * 14,
     }  # fmt: skip
-    assert {name: anns[name] for name in expected} == expected
+    assert {name: ann_at_noon[name] for name in expected} == expected
 
 
 def test_how_near_an_order_the_user_came_is_counted_by_page_and_by_depth(behaviour):
@@ -115,11 +115,11 @@ def test_how_near_an_order_the_user_came_is_counted_by_page_and_by_depth(behavio
         "n_done_step": 1, "n_done_step_session": 0, "n_payment_step": 0,
         "seconds_since_home_step": pytest.approx(2.6 * 3600),
         "seconds_since_payment_step": None,
-        "depth": 7, "depth_session": 3, "depth_since_purchase": 3, "depth_last": 2,
-        "events_since_depth": 2, "seconds_since_depth": pytest.approx(2.8 * 3600),
+        "funnel_depth": 7, "funnel_depth_session": 3, "funnel_depth_since_purchase": 3, "funnel_depth_last": 2,
+        "events_since_funnel_step": 2, "seconds_since_funnel_step": pytest.approx(2.8 * 3600),
     }  # fmt: skip
     assert {name: found[noon][name] for name in expected} == expected
-    assert found[early]["depth_since_purchase"] == 6
+    assert found[early]["funnel_depth_since_purchase"] == 6
 
 
 def test_events_of_a_shop_that_tells_no_page_show_how_near_an_order_one_is_by_their_kind(behaviour):
@@ -128,8 +128,8 @@ def test_events_of_a_shop_that_tells_no_page_show_how_near_an_order_one_is_by_th
     found = behaviour(
         [event("ann", at(9 + i), kind, "mug") for i, kind in enumerate(kinds)], *cutoffs
     )
-    assert [found[cutoff]["depth"] for cutoff in cutoffs] == [0, 1, 2, 7]
-    assert found[cutoffs[0]]["events_since_depth"] is None
+    assert [found[cutoff]["funnel_depth"] for cutoff in cutoffs] == [0, 1, 2, 7]
+    assert found[cutoffs[0]]["events_since_funnel_step"] is None
 
 
 def test_interests_decay_by_half_a_half_life_and_are_as_of_the_last_event(behaviour):
@@ -165,8 +165,8 @@ def test_words_of_items_and_queries_weigh_by_tf_idf_as_scikit_learn_has_it_to_a_
     assert found == {name: pytest.approx(weight) for name, weight in expected.items()}
 
 
-def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour, anns):
-    found = anns["recent"]
+def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour, ann_at_noon):
+    found = ann_at_noon["recent"]
     assert [(e["event_type"], e["item_id"], e["text"]) for e in found] == [
         ("page", None, "basket"),
         ("uncart", "mug", None),
@@ -179,10 +179,10 @@ def test_recent_events_stand_newest_first_alike_ones_in_a_row_once(behaviour, an
     assert [e["event_ts"] for e in behaviour(repeated, NOON)[NOON]["recent"]] == [at(9.2)]
 
 
-def test_what_happens_or_arrives_at_or_after_the_cutoff_is_not_known(behaviour, anns):
+def test_what_happens_or_arrives_at_or_after_the_cutoff_is_not_known(behaviour, ann_at_noon):
     late = event("ann", at(11), "purchase", "tee", price=20.0) | {"ingest_ts": at(12)}
     future = event("ann", at(12), "purchase", "tee", price=20.0)
-    assert behaviour([*ANNS, late, future], NOON) == {NOON: anns}
+    assert behaviour([*ANN_EVENTS, late, future], NOON) == {NOON: ann_at_noon}
 
 
 def test_an_event_that_is_not_known_yet_bridges_no_gap(behaviour):

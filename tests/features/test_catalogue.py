@@ -6,13 +6,13 @@ from profile_lib.features.catalogue import derive_items, merge_items
 from profile_lib.features.words import split_words
 from profile_lib.tables import ITEMS
 
-SAID = "item_id string, title string, category string, brand string, price double"
-TOLD = f"{SAID}, n long"
+ITEM_SCHEMA = "item_id string, title string, category string, brand string, price double"
+OBSERVATION_SCHEMA = f"{ITEM_SCHEMA}, n long"
 
 
 def test_an_item_is_what_is_said_of_it_most_often_at_the_median_price(rows):
     told = rows(
-        TOLD,
+        OBSERVATION_SCHEMA,
         ("mug", "blue mug", "drinkware", None, 10.0, 2),
         ("mug", "blue mug", "sale", None, 12.0, 1),
         ("mug", "Blue Mug!", "drinkware", "acme", 30.0, 2),
@@ -27,7 +27,7 @@ def test_an_item_is_what_is_said_of_it_most_often_at_the_median_price(rows):
 
 
 def test_a_price_level_is_the_share_of_the_category_that_costs_less(rows, spark):
-    new = rows(SAID, *[(f"{p}", None, "pens", None, float(p)) for p in (1, 2, 2, 9)][:2],
+    new = rows(ITEM_SCHEMA, *[(f"{p}", None, "pens", None, float(p)) for p in (1, 2, 2, 9)][:2],
                ("9", None, "pens", None, 9.0), ("x", "red pens", "pens", None, None))  # fmt: skip
     kept = spark.createDataFrame(
         [("4", "old pen", "pens", "acme", 4.0, 0.0, ["old", "pen"]),

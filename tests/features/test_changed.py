@@ -2,7 +2,7 @@
 
 import pytest
 
-from profile_lib.features.changed import changed_rows, users_of_changed_items
+from profile_lib.features.changed import find_changed_keys, find_users_of_changed_items
 from profile_lib.tables import ITEMS
 
 MUG = ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"])
@@ -16,7 +16,7 @@ EVENTS = [
 def test_rows_that_one_has_and_the_other_has_not_or_has_otherwise_are_told(rows):
     before = rows("k string, n int", ("same", 1), ("null", None), ("more", 1), ("gone", 1))
     now = rows("k string, n int", ("same", 1), ("null", None), ("more", 2), ("new", None))
-    found = sorted(r[0] for r in changed_rows(before, now, "k").collect())
+    found = sorted(r[0] for r in find_changed_keys(before, now, "k").collect())
     assert found == ["gone", "more", "new"]
 
 
@@ -37,5 +37,5 @@ def test_users_who_met_a_changed_item_or_asked_for_a_word_that_weighs_otherwise(
 ):
     events = rows("user_id string, item_id string, query string", *EVENTS)
     before, now = (spark.createDataFrame(c, ITEMS.schema) for c in ([MUG, TEE], now))
-    found = users_of_changed_items(events, before, now).distinct().collect()
+    found = find_users_of_changed_items(events, before, now).distinct().collect()
     assert sorted(r[0] for r in found) == touched

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pyspark.sql import functions as F
 
-from profile_lib.features.histories import events_now, histories
-from profile_lib.features.known import known_now
+from profile_lib.features.histories import collect_user_changes, select_current_events
+from profile_lib.features.known import add_latest_cutoff
 from profile_lib.tables import EVENTS
 
 
@@ -15,11 +15,11 @@ def event(user: str, key: str, hour: int, kind: str = "view", late: int = 0) -> 
         "user_id": user, "event_id": key, "event_ts": at, "event_date": at.date(),
         "event_type": kind, "source": "s", "ingest_ts": known,
     }  # fmt: skip
-    return tuple(values.get(name) for name in EVENTS.names())
+    return tuple(values.get(name) for name in EVENTS.column_names())
 
 
 def changed(spark, *changes: tuple[str, int, tuple]) -> dict[str, list[tuple[str, str]]]:
-    """What `events_now` says after changes of (kind, version, event)."""
+    """What `select_current_events` says after changes of (kind, version, event)."""
     feed = [
         spark.createDataFrame([row], EVENTS.schema).withColumns(
             {
@@ -34,14 +34,16 @@ def changed(spark, *changes: tuple[str, int, tuple]) -> dict[str, list[tuple[str
     for more in feed[1:]:
         frame = frame.unionByName(more)
     found: dict[str, list[tuple[str, str]]] = {}
-    for row in events_now(histories(frame)).orderBy("user_id", "event_ts").collect():
+    for row in (
+        select_current_events(collect_user_changes(frame)).orderBy("user_id", "event_ts").collect()
+    ):
         found.setdefault(row["user_id"], []).append((row["event_id"], row["event_type"]))
     return found
 
 
 def test_everybody_is_looked_at_just_after_the_last_thing_known(spark):
     rows = [event("ann", "a", 9, late=1), event("ann", "b", 12), event("bob", "c", 9, late=8)]
-    found = known_now(spark.createDataFrame(rows, EVENTS.schema)).collect()
+    found = add_latest_cutoff(spark.createDataFrame(rows, EVENTS.schema)).collect()
     assert {(r["event_id"], r["cutoff_ts"]) for r in found} == {
         ("a", datetime(2026, 1, 1, 12, 0, 0, 1)),
         ("b", datetime(2026, 1, 1, 12, 0, 0, 1)),

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from profile_lib.features.behaviour import behaviour_of, build_behaviour
-from profile_lib.features.known import known_events
-from profile_lib.features.told import tell
-from profile_lib.segments import whole_groups
+from profile_lib.features.behaviour import build_behaviour, compute_behaviour
+from profile_lib.features.known import join_events_as_of
+from profile_lib.features.projected_rows import project_events
+from profile_lib.segments import complete_groups
 from profile_lib.tables import EVENT_TYPES, EVENTS, ITEMS, WINDOWS
 
 TWIN = " again"
 CUTOFF = datetime(2026, 1, 20, 12)
 GAP = timedelta(minutes=30)
-ITEMS_OF_THE_SHOP = [
+SHOP_ITEMS = [
     ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"]),
     ("tee", "red tee", "apparel", None, 20.0, 0.2, ["red", "tee"]),
 ]
@@ -54,16 +54,16 @@ def event(number: int, click: tuple, twin: str = "", days: int = 0, known_after:
         "quantity": quantity, "query": query, "source": "test",
         "ingest_ts": ts + timedelta(days=known_after),
     }  # fmt: skip
-    return tuple(values.get(name) for name in EVENTS.names())
+    return tuple(values.get(name) for name in EVENTS.column_names())
 
 
 def known_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
     cutoffs = [(user + twin, CUTOFF) for user in USERS for twin in ("", TWIN)]
-    known = known_events(
+    known = join_events_as_of(
         spark.createDataFrame(events, EVENTS.schema),
         spark.createDataFrame(cutoffs, "user_id string, cutoff_ts timestamp"),
     )
-    return known, spark.createDataFrame(ITEMS_OF_THE_SHOP, ITEMS.schema)
+    return known, spark.createDataFrame(SHOP_ITEMS, ITEMS.schema)
 
 
 def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
@@ -84,7 +84,7 @@ def test_nothing_that_happens_or_arrives_after_the_cutoff_matters(spark, past, f
         assert found[user + TWIN] | {"user_id": user} == found[user]
 
 
-def drawn(strategy_seed: int, n: int) -> list[tuple]:
+def random_clicks(strategy_seed: int, n: int) -> list[tuple]:
     """A log with prices whose sum depends on the order of adding, many at the same minute."""
     rng = np.random.default_rng(strategy_seed)
     return [
@@ -102,43 +102,43 @@ def drawn(strategy_seed: int, n: int) -> list[tuple]:
 
 
 @pytest.fixture(scope="module")
-def told(spark) -> pa.RecordBatch:
+def projected_rows(spark) -> pa.RecordBatch:
     """Rows of a log as they come to Python, in order of their pair."""
-    events = [event(n, click) for n, click in enumerate(drawn(1, 400))]
-    frame = tell(*known_and_items(spark, events)).orderBy("pair_key")
+    events = [event(n, click) for n, click in enumerate(random_clicks(1, 400))]
+    frame = project_events(*known_and_items(spark, events)).orderBy("pair_key")
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
 
 
-def computed(batches: list[pa.RecordBatch], at_least: int = 1) -> dict[str, dict]:
-    found = [behaviour_of(g, **RULES) for g in whole_groups(batches, "pair_key", at_least)]
+def computed(batches: list[pa.RecordBatch], min_rows: int = 1) -> dict[str, dict]:
+    found = [compute_behaviour(g, **RULES) for g in complete_groups(batches, "pair_key", min_rows)]
     return {row["user_id"]: row for batch in found for row in batch.to_pylist()}
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     cuts=st.lists(st.integers(0, 600), max_size=8),
-    at_least=st.integers(1, 400),
+    min_rows=st.integers(1, 400),
     seed=st.integers(0, 2**31),
     left_out=st.sets(st.sampled_from(USERS), max_size=len(USERS) - 1),
 )
 def test_neither_batches_nor_the_order_of_rows_nor_other_users_change_a_bit(
-    told, cuts, at_least, seed, left_out
+    projected_rows, cuts, min_rows, seed, left_out
 ):
-    order = np.random.default_rng(seed).permutation(told.num_rows)
-    order = order[np.argsort(told["pair_key"].to_numpy()[order], kind="stable")]
-    whole = computed([told])
+    order = np.random.default_rng(seed).permutation(projected_rows.num_rows)
+    order = order[np.argsort(projected_rows["pair_key"].to_numpy()[order], kind="stable")]
+    whole = computed([projected_rows])
     assert len(whole) == len(USERS)
-    out_keys = {row["pair_key"] for row in told.to_pylist() if row["user_id"] in left_out}
-    kept = [i for i in order if told["pair_key"][int(i)].as_py() not in out_keys]
-    rows = pa.compute.take(told, pa.array(kept))
+    out_keys = {row["pair_key"] for row in projected_rows.to_pylist() if row["user_id"] in left_out}
+    kept = [i for i in order if projected_rows["pair_key"][int(i)].as_py() not in out_keys]
+    rows = pa.compute.take(projected_rows, pa.array(kept))
     bounds = [0, *sorted(min(cut, rows.num_rows) for cut in cuts), rows.num_rows]
     batches = [rows.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    assert computed(batches, at_least) == {u: w for u, w in whole.items() if u not in left_out}
+    assert computed(batches, min_rows) == {u: w for u, w in whole.items() if u not in left_out}
 
 
 def test_nor_do_partitions(spark):
-    events = [event(n, click) for n, click in enumerate(drawn(2, 300))]
+    events = [event(n, click) for n, click in enumerate(random_clicks(2, 300))]
     known, items = known_and_items(spark, events)
     one, many = (
         {row["user_id"]: row for row in build_behaviour(part, items, **RULES).collect()}
@@ -148,13 +148,13 @@ def test_nor_do_partitions(spark):
     assert len(one) == len(USERS)
 
 
-def test_two_pairs_that_share_a_hash_are_refused(told):
-    keys = pa.array([7] * told.num_rows, pa.int64())
-    place = told.schema.get_field_index("pair_key")
-    columns = [keys if i == place else column for i, column in enumerate(told.columns)]
-    mixed = pa.RecordBatch.from_arrays(columns, schema=told.schema)
+def test_two_pairs_that_share_a_hash_are_refused(projected_rows):
+    keys = pa.array([7] * projected_rows.num_rows, pa.int64())
+    place = projected_rows.schema.get_field_index("pair_key")
+    columns = [keys if i == place else column for i, column in enumerate(projected_rows.columns)]
+    mixed = pa.RecordBatch.from_arrays(columns, schema=projected_rows.schema)
     with pytest.raises(ValueError, match="share a pair_key"):
-        behaviour_of(mixed, **RULES)
+        compute_behaviour(mixed, **RULES)
 
 
 @settings(max_examples=3, deadline=None)
@@ -163,7 +163,7 @@ def test_counts_and_sums_are_what_duckdb_makes_of_the_same_log(spark, log):
     events = [event(n, click) for n, click in enumerate(log)]
     found = behaviour(spark, events)
     connection = duckdb.connect()
-    connection.register("log", pd.DataFrame(events, columns=EVENTS.names()))
+    connection.register("log", pd.DataFrame(events, columns=EVENTS.column_names()))
     spans = {w: f"INTERVAL {d} DAYS" for w, d in WINDOWS.items() if d is not None}
     kinds = [
         f"count(*) FILTER (event_type = '{k}' AND event_ts >= cutoff - {span}) AS n_{k}_{window}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from pyspark.sql import functions as F
 
 from profile_lib.encoders import encoder_folder
-from profile_lib.features.text import behaviour_text
+from profile_lib.features.text import build_behaviour_text
 from profile_lib.features.tokens import add_tokens
 
 RECENT = (
@@ -22,11 +22,11 @@ def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
     return datetime(2026, 1, day, hour, minute)
 
 
-def text(rows, recent, liked=(), places=(), depth=0, max_events=9):
-    schema = f"{RECENT}, liked {LIKED}, places array<string>, depth int"
-    frame = rows(schema, (recent, [(name, 1.0) for name in liked], list(places), depth))
-    columns = [F.col(name) for name in ("recent", "liked", "places", "depth")]
-    read = behaviour_text(*columns, max_events)
+def text(rows, recent, liked=(), origins=(), depth=0, max_events=9):
+    schema = f"{RECENT}, liked {LIKED}, origins array<string>, depth int"
+    frame = rows(schema, (recent, [(name, 1.0) for name in liked], list(origins), depth))
+    columns = [F.col(name) for name in ("recent", "liked", "origins", "depth")]
+    read = build_behaviour_text(*columns, max_events)
     return frame.select(read.alias("t")).first().t
 
 

@@ -10,12 +10,12 @@ from scipy import stats
 
 from profile_lib.errors import InputError
 from profile_lib.feedback.experiment import (
-    always_valid_p,
-    half_width,
-    mismatch_p,
-    read_out,
+    always_valid_p_value,
+    compare_arms,
+    confidence_half_width,
+    mismatch_p_value,
 )
-from profile_lib.feedback.moments import moments, ratio
+from profile_lib.feedback.moments import estimate_ratio, sum_moments
 
 ALPHA, DAYS, A_DAY, SIMULATIONS = 0.05, 10, 25, 400
 CTR_EFFECT, REVENUE_EFFECT = 0.02, 5.0
@@ -43,7 +43,10 @@ def looks(lift):
     found = []
     for ours, theirs in zip(days_of(rng, lift), days_of(rng), strict=True):
         of_both = [
-            [ratio(moments(shown, clicked)), ratio(moments((shown > 0) * 1.0, paid))]
+            [
+                estimate_ratio(sum_moments(shown, clicked)),
+                estimate_ratio(sum_moments((shown > 0) * 1.0, paid)),
+            ]
             for shown, clicked, paid in (ours, theirs)
         ]
         (a, b) = np.array(of_both)  # (measure, value or variance, simulations)
@@ -61,7 +64,7 @@ def test_a_look_each_day_finds_no_more_than_alpha_where_there_is_nothing(
     without_difference, measure, effect
 ):
     difference, variance = without_difference[:, measure].swapaxes(0, 1)
-    is_found = always_valid_p(difference, variance, effect) <= ALPHA
+    is_found = always_valid_p_value(difference, variance, effect) <= ALPHA
     is_naively_found = 2 * stats.norm.sf(np.abs(difference) / np.sqrt(variance)) <= ALPHA
     assert is_found.any(axis=0).mean() <= ALPHA
     assert is_naively_found.any(axis=0).mean() > 3 * ALPHA
@@ -70,9 +73,9 @@ def test_a_look_each_day_finds_no_more_than_alpha_where_there_is_nothing(
 
 def test_an_effect_that_is_there_is_found():
     difference, variance = looks(lift=1.6)[:, 0].swapaxes(0, 1)
-    is_found = always_valid_p(difference, variance, CTR_EFFECT) <= ALPHA
+    is_found = always_valid_p_value(difference, variance, CTR_EFFECT) <= ALPHA
     assert is_found.any(axis=0).mean() > 0.8
-    away = half_width(variance, CTR_EFFECT, ALPHA)
+    away = confidence_half_width(variance, CTR_EFFECT, ALPHA)
     truth = 0.6 * 2 / 32
     assert (np.abs(difference - truth) <= away).all(axis=0).mean() >= 1 - ALPHA
 
@@ -82,16 +85,16 @@ def test_an_effect_that_is_there_is_found():
 def test_the_confidence_sequence_leaves_zero_out_where_p_is_below_alpha(
     difference, variance, effect
 ):
-    away = float(half_width(variance, effect, ALPHA))
+    away = float(confidence_half_width(variance, effect, ALPHA))
     if abs(abs(difference) - away) > 1e-6 * away:
-        p = float(always_valid_p(difference, variance, effect))
+        p = float(always_valid_p_value(difference, variance, effect))
         assert (p < ALPHA) == (abs(difference) > away)
         assert 0 <= p <= 1
 
 
 def test_the_evidence_is_the_ratio_of_two_densities():
     mixed = stats.norm.pdf(0.3, 0, np.sqrt(0.01 + 0.04)) / stats.norm.pdf(0.3, 0, 0.1)
-    assert always_valid_p(0.3, 0.01, 0.2) == pytest.approx(1 / mixed)
+    assert always_valid_p_value(0.3, 0.01, 0.2) == pytest.approx(1 / mixed)
 
 
 def test_shares_that_are_kept_seldom_look_broken_and_broken_ones_do():
@@ -100,7 +103,9 @@ def test_shares_that_are_kept_seldom_look_broken_and_broken_ones_do():
 
     def ever(given):
         arrived = rng.multinomial(100, given, (100, 30)).cumsum(axis=1)
-        return np.mean([min(mismatch_p(c, shares) for c in looks) <= 0.05 for looks in arrived])
+        return np.mean(
+            [min(mismatch_p_value(c, shares) for c in looks) <= 0.05 for looks in arrived]
+        )
 
     assert ever(shares) <= 0.05
     assert ever([0.45, 0.35, 0.2]) > 0.95
@@ -110,7 +115,7 @@ def arm(n, rate, price=1.0):
     """n users of ten impressions each, clicked with this rate; who clicks pays."""
     clicked = np.random.default_rng(n).binomial(10, rate, n).astype(float)
     seen = np.full(n, 10.0)
-    return {"ctr": moments(seen, clicked), "revenue": moments(np.ones(n), clicked * price)}
+    return {"ctr": sum_moments(seen, clicked), "revenue": sum_moments(np.ones(n), clicked * price)}
 
 
 def read(arms, shares=None, **changes):
@@ -120,9 +125,9 @@ def read(arms, shares=None, **changes):
         "effects": {"ctr": 0.02, "revenue": 0.2},
         "alpha": ALPHA,
         "mismatch_alpha": 0.001,
-        "least_users": 500,
+        "min_users": 500,
     }
-    return read_out("ranker", arms, **given | changes)
+    return compare_arms("ranker", arms, **given | changes)
 
 
 def verdicts(told):
@@ -142,7 +147,9 @@ def test_each_arm_is_better_worse_or_open_beside_the_control():
     assert (first.n_users, first.n_control) == (2000, 2000)
     assert first.difference == pytest.approx(first.value - first.control_value)
     assert first.low < 0.03 < first.high
-    width = half_width(sum(ratio(arms[x]["ctr"])[1] for x in "ab"), 0.02, ALPHA / 4)
+    width = confidence_half_width(
+        sum(estimate_ratio(arms[x]["ctr"])[1] for x in "ab"), 0.02, ALPHA / 4
+    )
     assert first.high - first.low == pytest.approx(2 * width)  # of four comparisons
 
 

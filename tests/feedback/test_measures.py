@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.measures import measure, measure_arms
-from profile_lib.feedback.moments import Moments, moments, ratio
+from profile_lib.feedback.measures import measure_arms, measure_feedback
+from profile_lib.feedback.moments import Moments, estimate_ratio, sum_moments
 from profile_lib.tables import FEEDBACK, FEEDBACK_MEASURES
-from tests.impressions import told
+from tests.impressions import feedback_row
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def world():
             {
                 "impression_id": f"i{n}",
                 "user_id": f"u{rng.integers(40)}",
-                "shown_date": told()["shown_date"] + timedelta(days=int(rng.integers(2))),
+                "shown_date": feedback_row()["shown_date"] + timedelta(days=int(rng.integers(2))),
                 "slot": int(rng.integers(1, 4)),
                 "sources": [["popular"], ["popular", "similar", "similar"], []][n % 3],
                 "segment": "buyer" if n % 4 else None,
@@ -41,13 +41,17 @@ def world():
 
 @pytest.fixture(scope="module")
 def feedback(spark, world):
-    rows = [tuple((told() | row).get(name) for name in FEEDBACK.names()) for row in world]
+    rows = [
+        tuple((feedback_row() | row).get(name) for name in FEEDBACK.column_names()) for row in world
+    ]
     return spark.createDataFrame(rows, FEEDBACK.schema).localCheckpoint()
 
 
 @pytest.fixture(scope="module")
 def found(feedback):
-    frame = FEEDBACK_MEASURES.conform(measure(feedback, ["slot", "sources", "segment"], 0.9))
+    frame = FEEDBACK_MEASURES.conform(
+        measure_feedback(feedback, ["slot", "sources", "segment"], 0.9)
+    )
     return {(r["shown_date"], r["dimension"], r["value"]): r for r in frame.collect()}
 
 
@@ -59,7 +63,7 @@ def by_user(rows, x, y):
 
 
 def assert_told(row, name, rows, x, y):
-    value, variance = ratio(moments(*by_user(rows, x, y)))
+    value, variance = estimate_ratio(sum_moments(*by_user(rows, x, y)))
     away = NormalDist().inv_cdf(0.95) * np.sqrt(variance)
     assert row[name] == pytest.approx(value)
     assert row[f"{name}_low"] == pytest.approx(max(value - away, 0))
@@ -83,7 +87,10 @@ def test_rates_and_intervals_are_those_of_sums_by_user(world, found, dimension, 
         is_chosen = CHOICES[dimension, value]
         rows = [r for r in world if r["shown_date"] == day and r["is_complete"] and is_chosen(r)]
         row = found[day, dimension, value]
-        assert (row["n_shown"], row["n_users"]) == (len(rows), len({r["user_id"] for r in rows}))
+        assert (row["n_impressions"], row["n_users"]) == (
+            len(rows),
+            len({r["user_id"] for r in rows}),
+        )
         assert row["n_bought"] == sum(r["is_bought"] for r in rows)
         assert_told(row, "ctr", rows, lambda r: 1, lambda r: r["is_clicked"])
         clicks_that_buy = lambda r: r["is_clicked"] and r["is_bought"]  # noqa: E731
@@ -103,32 +110,32 @@ def test_each_value_of_a_dimension_has_a_row_a_day(found):
 
 
 def test_of_users_who_are_alike_no_interval_is_told(spark):
-    rows = [tuple(told(impression_id=f"i{n}", user_id=f"u{n}").values()) for n in range(3)]
-    row = measure(spark.createDataFrame(rows, FEEDBACK.schema), [], 0.95).first()
+    rows = [tuple(feedback_row(impression_id=f"i{n}", user_id=f"u{n}").values()) for n in range(3)]
+    row = measure_feedback(spark.createDataFrame(rows, FEEDBACK.schema), [], 0.95).first()
     assert (row["ctr"], row["ctr_low"], row["ctr_high"], row["cvr"]) == (0.0, None, None, None)
     assert row["n_users"] == 3
 
 
 def test_a_dimension_that_is_no_column_is_told(feedback):
     with pytest.raises(InputError, match=r"feedback.dimensions: no columns \['colour'\]; there"):
-        measure(feedback, ["slot", "colour"], 0.95)
+        measure_feedback(feedback, ["slot", "colour"], 0.95)
 
 
 def test_an_arm_has_the_sums_of_its_users(spark, world, feedback):
     ours = [r for r in world if r["experiment"] and r["is_complete"]]
     (row,) = measure_arms(feedback, "ranker").collect()
     shown, clicked = by_user(ours, lambda r: 1, lambda r: r["is_clicked"])
-    assert Moments(*row["ctr"]) == pytest.approx(moments(shown, clicked))
+    assert Moments(*row["ctr"]) == pytest.approx(sum_moments(shown, clicked))
     _, paid = by_user(ours, lambda r: 1, lambda r: r["revenue"])
-    assert Moments(*row["revenue"]) == pytest.approx(moments(np.ones(len(paid)), paid))
-    assert (row["variant"], row["n_astray"]) == ("unknown", 0)
+    assert Moments(*row["revenue"]) == pytest.approx(sum_moments(np.ones(len(paid)), paid))
+    assert (row["variant"], row["n_users_in_several_arms"]) == ("unknown", 0)
 
 
 def test_users_in_two_arms_are_counted(spark):
     arms = [("ann", "a"), ("ann", "b"), ("bob", "a"), ("cat", "b"), ("cat", "b")]
     rows = [
-        tuple(told(impression_id=f"i{n}", user_id=u, experiment="x", variant=v).values())
+        tuple(feedback_row(impression_id=f"i{n}", user_id=u, experiment="x", variant=v).values())
         for n, (u, v) in enumerate(arms)
     ]
     frame = measure_arms(spark.createDataFrame(rows, FEEDBACK.schema), "x")
-    assert {r["variant"]: r["n_astray"] for r in frame.collect()} == {"a": 1, "b": 0}
+    assert {r["variant"]: r["n_users_in_several_arms"] for r in frame.collect()} == {"a": 1, "b": 0}

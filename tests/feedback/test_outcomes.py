@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.outcomes import build_feedback, check_impressions, days_near
+from profile_lib.feedback.outcomes import build_feedback, check_impressions, days_within_window
 from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS
-from tests.impressions import START, act, shown
+from tests.impressions import START, event_row, impression_row
 
 HOUR = timedelta(hours=1)
 
@@ -19,30 +19,30 @@ HOUR = timedelta(hours=1)
 def feedback(spark):
     """Of each user one story; windows are an hour, and all is known until START + 80 minutes."""
     impressions = [
-        shown("a1", "ann", 0), shown("a2", "ann", 10),
-        shown("b1", "bob", 5),
-        shown("c1", "cat", 0), shown("c2", "cat", 20),
-        shown("d1", "dan", 0), shown("d2", "dan", 20),
-        shown("e1", "eve", 0), shown("e2", "eve", 20),
-        shown("f1", "fay", 0), shown("f1", "fay", 0),
-        shown("g1", "gus", 30),
-        shown("h1", "hal", 0), shown("h2", "hal", 50),
+        impression_row("a1", "ann", 0), impression_row("a2", "ann", 10),
+        impression_row("b1", "bob", 5),
+        impression_row("c1", "cat", 0), impression_row("c2", "cat", 20),
+        impression_row("d1", "dan", 0), impression_row("d2", "dan", 20),
+        impression_row("e1", "eve", 0), impression_row("e2", "eve", 20),
+        impression_row("f1", "fay", 0), impression_row("f1", "fay", 0),
+        impression_row("g1", "gus", 30),
+        impression_row("h1", "hal", 0), impression_row("h2", "hal", 50),
     ]  # fmt: skip
     acts = [
-        act("ann", 12, "click"), act("ann", 11, "view"),
-        act("bob", 4, "click"), act("bob", 65, "purchase"), act("bob", 6, "click", "pen"),
-        act("cat", 0, "click"), act("cat", 30, "cart"), act("cat", 59, "purchase"),
-        act("dan", 30, "purchase"), act("dan", 40, "purchase", price=None), act("dan", 35, "page"),
-        act("eve", 0, "click"), act("eve", 61, "purchase", quantity=3),
-        act("fay", 1, "cart"),
-        act("hal", 5, "click"), act("hal", 55, "click"), act("hal", 58, "purchase"),
+        event_row("ann", 12, "click"), event_row("ann", 11, "view"),
+        event_row("bob", 4, "click"), event_row("bob", 65, "purchase"), event_row("bob", 6, "click", "pen"),
+        event_row("cat", 0, "click"), event_row("cat", 30, "cart"), event_row("cat", 59, "purchase"),
+        event_row("dan", 30, "purchase"), event_row("dan", 40, "purchase", price=None), event_row("dan", 35, "page"),
+        event_row("eve", 0, "click"), event_row("eve", 61, "purchase", quantity=3),
+        event_row("fay", 1, "cart"),
+        event_row("hal", 5, "click"), event_row("hal", 55, "click"), event_row("hal", 58, "purchase"),
     ]  # fmt: skip
     frame = build_feedback(
         spark.createDataFrame(impressions, IMPRESSIONS.schema),
         spark.createDataFrame(acts, EVENTS.schema),
         window=HOUR,
         click_types=["click", "view"],
-        known_until=START + timedelta(minutes=80),
+        as_of=START + timedelta(minutes=80),
     )
     rows = FEEDBACK.conform(frame).collect()
     assert len({row["impression_id"] for row in rows}) == len(rows)
@@ -104,10 +104,10 @@ def test_what_was_shown_is_told_beside_what_became_of_it(feedback):
 
 def test_impressions_that_cannot_be_are_told(spark):
     rows = [
-        shown("a", "ann", 0), shown("a", "ann", 1), shown("b", "ann", 0), shown("b", "bob", 0),
-        shown("c", "ann", 0, slot=0),
-        *(shown(f"d{p}", "ann", 0, propensity=p) for p in (0.0, 1.5, float("nan"))),
-        shown("x", "ann", 0, propensity=None), shown("y", "ann", 0), shown("y", "ann", 0),
+        impression_row("a", "ann", 0), impression_row("a", "ann", 1), impression_row("b", "ann", 0), impression_row("b", "bob", 0),
+        impression_row("c", "ann", 0, slot=0),
+        *(impression_row(f"d{p}", "ann", 0, propensity=p) for p in (0.0, 1.5, float("nan"))),
+        impression_row("x", "ann", 0, propensity=None), impression_row("y", "ann", 0), impression_row("y", "ann", 0),
     ]  # fmt: skip
     told = (
         "impressions: 2 ids stand for impressions of different content, such as 'a'; "
@@ -122,13 +122,13 @@ def test_impressions_that_cannot_be_are_told(spark):
 
 def test_a_day_is_near_where_a_window_reaches_it():
     the_first = date(2026, 1, 1)
-    assert days_near([the_first], timedelta(hours=24)) == {
+    assert days_within_window([the_first], timedelta(hours=24)) == {
         date(2025, 12, 31),
         the_first,
         date(2026, 1, 2),
     }
-    assert len(days_near([the_first], timedelta(hours=25))) == 5
-    assert days_near([], HOUR) == set()
+    assert len(days_within_window([the_first], timedelta(hours=25))) == 5
+    assert days_within_window([], HOUR) == set()
 
 
 # Stories drawn at random: impressions and acts of one item, in hours; windows are 30 hours.
@@ -164,13 +164,13 @@ def test_what_arrives_changes_the_days_near_it_alone(shown_before, acts_before, 
     after = told_by_hand({*shown_before, *shown_late}, acts_before + late)
     changed = {day_of(m) for m in after if after[m] != before.get(m, set())}
     news = {*map(day_of, shown_late), *(day_of(moment) for moment, _ in late)}
-    assert changed <= days_near(news, WINDOW)
+    assert changed <= days_within_window(news, WINDOW)
 
 
 @settings(deadline=None)
 @given(SHOWN, ACTS, MOMENTS)
 def test_a_day_is_told_by_the_days_near_it(impressions, acts, moment):
-    near = days_near([day_of(moment)], WINDOW)
+    near = days_within_window([day_of(moment)], WINDOW)
     told = told_by_hand(impressions, acts)
     told_by_near = told_by_hand(
         [m for m in impressions if day_of(m) in near], [a for a in acts if day_of(a[0]) in near]
@@ -186,15 +186,17 @@ def test_spark_tells_what_is_told_by_hand(spark):
     for user in (f"u{n}" for n in range(60)):
         moments = rng.choice(100, 5, replace=False).tolist()
         done = [(int(rng.integers(100)), str(rng.choice(KINDS))) for _ in range(6)]
-        impressions += [shown(f"{user}-{m}", user, 60 * m) for m in moments]
-        acts += [act(user, 60 * m, kind, event_id=f"{user}{n}") for n, (m, kind) in enumerate(done)]
+        impressions += [impression_row(f"{user}-{m}", user, 60 * m) for m in moments]
+        acts += [
+            event_row(user, 60 * m, kind, event_id=f"{user}{n}") for n, (m, kind) in enumerate(done)
+        ]
         told |= {f"{user}-{m}": kinds for m, kinds in told_by_hand(moments, done).items()}
     frame = build_feedback(
         spark.createDataFrame(impressions, IMPRESSIONS.schema),
         spark.createDataFrame(acts, EVENTS.schema),
         window=WINDOW,
         click_types=["click"],
-        known_until=START,
+        as_of=START,
     )
     found = {
         row["impression_id"]: {

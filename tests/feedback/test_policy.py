@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.policy import RewardModel, Rounds, effective_sample, policy_value, weigh
+from profile_lib.feedback.policy import (
+    RewardPredictions,
+    Rounds,
+    effective_sample_size,
+    importance_weights,
+    policy_value,
+)
 
-GATES = {"least_overlap": 0.8, "least_sample": 100}
-GIVEN = {"most_weight": 2.0, "interval_share": 0.95, **GATES}
+GATES = {"min_overlap": 0.8, "min_effective_sample_size": 100}
+GIVEN = {"max_weight": 2.0, "confidence_level": 0.95, **GATES}
 KINDS, ITEMS, ROUNDS, LOGS = 3, 5, 2000, 200
 
 
@@ -34,9 +40,9 @@ def world():
             user=np.arange(ROUNDS) // 2,
             reward=(rng.random(ROUNDS) < rate[kind, item]).astype(float),
             propensity=logging[kind, item],
-            target=new[kind, item],
+            target_propensity=new[kind, item],
         )
-        logs.append((rounds, RewardModel(guess[kind, item], (new * guess).sum(1)[kind])))
+        logs.append((rounds, RewardPredictions(guess[kind, item], (new * guess).sum(1)[kind])))
     return logs, float((new * rate).sum(1).mean())
 
 
@@ -70,7 +76,7 @@ def test_a_reward_model_takes_noise_away_and_clipping_does_for_a_bias(world, fou
 def test_a_wrong_reward_model_is_put_right_by_the_propensities(world):
     logs, truth = world
     wrong = [
-        policy_value(rounds, RewardModel(np.full(ROUNDS, 0.9), np.full(ROUNDS, 0.9)), **GIVEN)
+        policy_value(rounds, RewardPredictions(np.full(ROUNDS, 0.9), np.full(ROUNDS, 0.9)), **GIVEN)
         for rounds, _ in logs
     ]
     values = np.array([told["dr"].value for told in wrong])
@@ -82,7 +88,7 @@ def test_the_logging_policy_is_worth_what_it_earned(world):
     own = Rounds(rounds.user, rounds.reward, rounds.propensity, rounds.propensity)
     told = policy_value(own, **GIVEN)
     assert {e.value for e in told.values()} == {rounds.reward.mean()}
-    assert effective_sample(weigh(own, **GATES)) == ROUNDS
+    assert effective_sample_size(importance_weights(own, **GATES)) == ROUNDS
 
 
 def test_a_users_rounds_are_one_in_the_interval():
@@ -97,7 +103,7 @@ def test_a_users_rounds_are_one_in_the_interval():
 def rounds_of(n=200, **changes):
     told = {
         "user": np.arange(n),
-        **{k: np.full(n, 0.5) for k in ("reward", "propensity", "target")},
+        **{k: np.full(n, 0.5) for k in ("reward", "propensity", "target_propensity")},
     }
     for name, value in changes.items():
         told[name] = told[name].copy()
@@ -111,17 +117,20 @@ def rounds_of(n=200, **changes):
         ({"propensity": np.nan}, "propensity is not above 0 and up to 1 in 100 of 200 rounds"),
         ({"propensity": 0.0}, "propensity is not above 0 and up to 1 in 100"),
         ({"propensity": 1.5}, "propensity is not above 0 and up to 1 in 100"),
-        ({"target": np.nan}, "target is not from 0 to 1 in 100"),
-        ({"target": -0.1}, "target is not from 0 to 1 in 100"),
+        ({"target_propensity": np.nan}, "target_propensity is not from 0 to 1 in 100"),
+        ({"target_propensity": -0.1}, "target_propensity is not from 0 to 1 in 100"),
         ({"reward": np.nan}, "reward is no number in 100"),
-        ({"target": 0.0}, "mean weight is 0.500, wanted 0.8 to 1.250: the new policy shows what"),
+        (
+            {"target_propensity": 0.0},
+            "mean weight is 0.500, wanted 0.8 to 1.250: the new policy shows what",
+        ),
         ({"propensity": 0.1}, "mean weight is 3.000, wanted 0.8"),
-        ({"target": 0.0, "propensity": 0.5}, "log with more exploration"),
+        ({"target_propensity": 0.0, "propensity": 0.5}, "log with more exploration"),
     ],
 )
 def test_a_log_that_does_not_say_enough_is_refused(changes, told):
     with pytest.raises(InputError, match=told):
-        weigh(rounds_of(**changes), **GATES)
+        importance_weights(rounds_of(**changes), **GATES)
 
 
 def test_rounds_that_are_worth_few_are_refused():
@@ -129,12 +138,12 @@ def test_rounds_that_are_worth_few_are_refused():
     rare.propensity[:] = 1.0
     rare.propensity[0] = 0.5 / 110  # a single round that weighs as much as all others
     with pytest.raises(InputError, match="200 rounds are worth 4 of the new policy's, wanted 100"):
-        weigh(rare, **GATES)
+        importance_weights(rare, **GATES)
 
 
 def test_no_rounds_and_a_model_without_an_answer_are_refused():
     with pytest.raises(InputError, match="mean weight is 0.000"):
-        weigh(rounds_of(0), **GATES)
-    nothing = RewardModel(np.full(200, np.nan), np.zeros(200))
+        importance_weights(rounds_of(0), **GATES)
+    nothing = RewardPredictions(np.full(200, np.nan), np.zeros(200))
     with pytest.raises(InputError, match="the reward model is no number in 200 of 200 rounds"):
         policy_value(rounds_of(), nothing, **GIVEN)

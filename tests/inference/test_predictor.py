@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from transformers import BertConfig
 
 from profile_lib.encoders import encoder_folder
-from profile_lib.inference.predictor import Predictor, Work
+from profile_lib.inference.predictor import EncodingStats, Predictor
 from profile_lib.inference.runtimes import TorchRuntime
 from profile_lib.inference.udf import (
     PREDICTION,
-    Counts,
+    InferenceCounters,
     add_predictions,
+    predict_before_deadline,
     predict_rows,
-    predict_until,
-    to_rows,
+    to_row_arrays,
 )
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.smaller import pruned_of, student_of
+from profile_lib.model.smaller import build_student, prune_heads
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
@@ -86,10 +86,10 @@ def assert_as_alone(model: ProfileModel, texts: list[list[int]]) -> None:
         )
         np.testing.assert_allclose(found.vectors[i], alone.vector[0].detach(), atol=1e-5)
         np.testing.assert_allclose(
-            found.answers["buys"][i], alone.logits["buys"].sigmoid().item(), atol=1e-5
+            found.outputs["buys"][i], alone.logits["buys"].sigmoid().item(), atol=1e-5
         )
         np.testing.assert_allclose(
-            found.answers["next_category"][i],
+            found.outputs["next_category"][i],
             alone.logits["next_category"].softmax(-1)[0].detach(),
             atol=1e-5,
         )
@@ -103,7 +103,7 @@ def test_every_row_gets_what_it_would_get_alone_in_its_own_place(texts):
 
 @pytest.mark.parametrize(
     "made_smaller",
-    [lambda model: student_of(model, 1), lambda model: pruned_of(model, ((0,), (0, 1)))],
+    [lambda model: build_student(model, 1), lambda model: prune_heads(model, ((0,), (0, 1)))],
     ids=["fewer layers", "fewer heads"],
 )
 def test_so_it_is_with_a_model_made_smaller(model, made_smaller):
@@ -124,16 +124,16 @@ def test_equal_texts_in_two_batches_are_encoded_once_where_they_lie_side_by_side
     whole = predictor_of(model).predict(ids, lengths, numbers)
     parts = [predictor.predict(ids[i : i + 2], lengths[i : i + 2], numbers[i : i + 2])
              for i in (0, 2, 4)]  # fmt: skip
-    assert predictor.done == Work(texts=2, tokens=4 + 3, padding=0)
-    for task in whole.answers:
-        found = np.concatenate([part.answers[task] for part in parts])
-        np.testing.assert_allclose(found, whole.answers[task], atol=1e-6)
+    assert predictor.stats == EncodingStats(texts=2, tokens=4 + 3, padding=0)
+    for task in whole.outputs:
+        found = np.concatenate([part.outputs[task] for part in parts])
+        np.testing.assert_allclose(found, whole.outputs[task], atol=1e-6)
 
 
 def test_padding_is_counted(model):
     predictor = predictor_of(model)
     predictor.predict(*arrays([text_of([5] * 6), text_of([6] * 3), text_of([7] * 3)]))
-    assert predictor.done == Work(texts=3, tokens=8 + 5 + 5, padding=3 + 3)
+    assert predictor.stats == EncodingStats(texts=3, tokens=8 + 5 + 5, padding=3 + 3)
 
 
 def test_near_lengths_share_a_batch_that_is_trimmed_and_never_over_its_tokens(
@@ -158,7 +158,7 @@ def test_effects_of_the_events_are_slope_times_their_part_of_the_text(predictor,
         hidden = model.encode(torch.tensor([text]), torch.tensor([len(text)]))
         numeric = model.numbers(torch.from_numpy(numbers))
     pooled = model.pool(hidden, torch.tensor([len(text)])).requires_grad_(True)
-    _, logits = model.heads_from(pooled, numeric)
+    _, logits = model.apply_heads(pooled, numeric)
     (slope,) = torch.autograd.grad(logits["buys"].sum(), pooled)
     by_token = (hidden[0] @ slope[0] / len(text)).detach().numpy()
     expected = [by_token[3:6].sum(), by_token[6:8].sum(), by_token[8:11].sum(), 0.0]
@@ -179,31 +179,33 @@ def test_rows_without_tokens_or_numbers_stay_null_in_their_place(predictor):
     ids, lengths, numbers = arrays([text_of([5]), text_of([6]), text_of([7])])
     token_ids = pd.Series([ids[0], None, ids[2]])
     numeric = pd.Series([numbers[0], numbers[1], None])
-    found = predict_rows(predictor, to_rows(token_ids, pd.Series(lengths), numeric), 2)
+    found = predict_rows(predictor, to_row_arrays(token_ids, pd.Series(lengths), numeric), 2)
     assert list(found.columns) == PREDICTION.names
     assert found["vector"].isna().tolist() == [False, True, True]
     alone = predictor.predict(ids[:1], lengths[:1], numbers[:1])
     np.testing.assert_allclose(found["vector"][0], alone.vectors[0], atol=1e-6)
-    assert len(found["answers"][0]) == 1 + 3
+    assert len(found["outputs"][0]) == 1 + 3
     assert len(found["reason_events"][0]) == 2 * 2
 
 
 def test_what_is_not_begun_in_time_stays_null_in_its_place(predictor, monkeypatch):
     ids = pd.Series([np.array(text_of([3, 4]) + [0] * 8, dtype=np.int32)] * 70)
     ids[1] = None
-    rows = to_rows(ids, pd.Series([4] * 70), pd.Series([np.zeros(N_FEATURES)] * 70))
+    rows = to_row_arrays(ids, pd.Series([4] * 70), pd.Series([np.zeros(N_FEATURES)] * 70))
     clock = iter([0.0, 1.0, 2.0])  # the third look comes after the end
     monkeypatch.setattr("profile_lib.inference.udf.time.monotonic", lambda: next(clock))
-    found = predict_until(1.5, predictor, rows, 1)
+    found = predict_before_deadline(1.5, predictor, rows, 1)
     assert found["vector"].notna().tolist() == [True, False] + [True] * 62 + [False] * 6
     whole = predict_rows(predictor, rows, 1)
-    said, wanted = (np.stack(frame["answers"][2:64]) for frame in (found, whole))
+    said, wanted = (np.stack(frame["outputs"][2:64]) for frame in (found, whole))
     np.testing.assert_allclose(said, wanted, atol=1e-6)
 
 
 def test_a_batch_without_rows_gives_none(predictor):
     nothing = pd.Series([], dtype=object)
-    assert predict_rows(predictor, to_rows(nothing, pd.Series([], dtype=float), nothing), 2).empty
+    assert predict_rows(
+        predictor, to_row_arrays(nothing, pd.Series([], dtype=float), nothing), 2
+    ).empty
 
 
 def test_a_model_without_text_answers_from_its_numbers_and_has_no_reasons(model):
@@ -211,9 +213,9 @@ def test_a_model_without_text_answers_from_its_numbers_and_has_no_reasons(model)
     plain = ProfileModel(spec).eval()
     ids, lengths, numbers = arrays([text_of([3]), text_of([4, 5])])
     found = predictor_of(plain).predict(ids, lengths, numbers)
-    logits = plain.numbers_only(torch.from_numpy(numbers))
+    logits = plain.predict_without_text(torch.from_numpy(numbers))
     np.testing.assert_allclose(
-        found.answers["buys"], logits["buys"].sigmoid().detach().numpy(), atol=1e-6
+        found.outputs["buys"], logits["buys"].sigmoid().detach().numpy(), atol=1e-6
     )
     assert not found.effects["buys"].any()
 
@@ -224,7 +226,7 @@ def test_categories_are_read_by_the_positions_that_the_model_knows(spark, tmp_pa
     spec = model.spec.model_copy(update={"bert": None, "categories": (category,)})
     torch.manual_seed(2)
     made = ProfileModel(spec).eval()
-    about = save_model(str(tmp_path / "m"), made, encoder_folder("default"), {}, {})
+    manifest = save_model(str(tmp_path / "m"), made, encoder_folder("default"), {}, {})
     rows = [("a", "desk"), ("b", "toaster"), ("c", None)]
     frame = spark.createDataFrame(
         [(u, d, "", [1, 2], 2, [0.5, 1.0, 2.0]) for u, d in rows],
@@ -233,13 +235,13 @@ def test_categories_are_read_by_the_positions_that_the_model_knows(spark, tmp_pa
     )
     predicted = add_predictions(
         frame, str(tmp_path / "m"), categories=[("device", category.values)],
-        model_version=about.model_version, runtime="torch_fp32", batch_tokens=40, max_events=4,
-        n_reasons=0, counts=Counts.on(spark.sparkContext),
+        model_version=manifest.model_version, runtime="torch_fp32", batch_tokens=40, max_events=4,
+        n_reasons=0, counters=InferenceCounters.create(spark.sparkContext),
     )  # fmt: skip
-    found = {r["user_id"]: r["prediction"]["answers"][0] for r in predicted.collect()}
+    found = {r["user_id"]: r["prediction"]["outputs"][0] for r in predicted.collect()}
     unknown = float("nan")
     numbers = torch.tensor([[0.5, 1.0, 2.0, 1.0], [0.5, 1.0, 2.0, unknown]])
-    desk, other = made.numbers_only(numbers)["buys"].sigmoid().tolist()
+    desk, other = made.predict_without_text(numbers)["buys"].sigmoid().tolist()
     assert found == {
         "a": pytest.approx(desk), "b": pytest.approx(other), "c": pytest.approx(other)
     }  # fmt: skip

@@ -9,12 +9,12 @@ import torch
 
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
-from profile_lib.inference.runtimes import choose_runtime, load_runtime, run_by
-from profile_lib.inference.udf import Counts, add_predictions
-from profile_lib.model.about import About, check_model
+from profile_lib.inference.runtimes import bind_runtime, choose_runtime, load_runtime
+from profile_lib.inference.udf import InferenceCounters, add_predictions
+from profile_lib.model.about import Manifest, check_model
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.quantized import DESCRIPTION, INT8, Int8About
+from profile_lib.model.quantized import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
 from profile_lib.training.quantize import quantize_encoder
 from tests.worlds import tiny_spec
 
@@ -36,19 +36,21 @@ def model() -> ProfileModel:
 def saved(model, tmp_path_factory) -> Path:
     """The model with an int8 encoder that was accepted."""
     folder = tmp_path_factory.mktemp("int8")
-    quantize_encoder(model, TEXTS, folder / INT8)
+    quantize_encoder(model, TEXTS, folder / INT8_FOLDER)
     save(model, folder, is_accepted=True)
     return folder / "m"
 
 
-def save(model: ProfileModel, folder: Path, is_accepted: bool) -> About:
-    about = Int8About(
-        weights="", calibration_texts=40, kept={"buys pr_auc": 0.99 + 0.009 * is_accepted},
-        least=0.995, is_accepted=is_accepted,
+def save(model: ProfileModel, folder: Path, is_accepted: bool) -> Manifest:
+    manifest = Int8Manifest(
+        weights="", calibration_texts=40, quality_ratios={"buys pr_auc": 0.99 + 0.009 * is_accepted},
+        min_quality_ratio=0.995, is_accepted=is_accepted,
     )  # fmt: skip
-    (folder / INT8 / DESCRIPTION).write_text(about.model_dump_json(), encoding="utf-8")
+    (folder / INT8_FOLDER / INT8_MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
     tokenizer = encoder_folder("default")
-    return save_model(str(folder / "m"), model, tokenizer, {}, {}, folders={INT8: folder / INT8})
+    return save_model(
+        str(folder / "m"), model, tokenizer, {}, {}, folders={INT8_FOLDER: folder / INT8_FOLDER}
+    )
 
 
 def test_int8_says_nearly_what_fp32_says_whatever_is_padded(saved, model):
@@ -68,7 +70,7 @@ def test_a_model_run_by_a_runtime_is_measured_like_any_other(saved, model):
     runtime = load_runtime("openvino_int8", str(saved), model, CPU, threads=1)
     ids, lengths = torch.from_numpy(IDS), torch.from_numpy(LENGTHS)
     with torch.inference_mode():
-        found = run_by(runtime, model)(ids, lengths, torch.zeros(2, 1)).logits["buys"]
+        found = bind_runtime(runtime, model)(ids, lengths, torch.zeros(2, 1)).logits["buys"]
         plain = model(ids, lengths, torch.zeros(2, 1)).logits["buys"]
     assert found.tolist() == pytest.approx(plain.tolist(), abs=0.05)
     assert found.tolist() != plain.tolist()
@@ -76,7 +78,7 @@ def test_a_model_run_by_a_runtime_is_measured_like_any_other(saved, model):
 
 def test_auto_is_int8_where_it_was_accepted_and_no_int8_where_it_was_not(saved, model, tmp_path):
     assert choose_runtime("auto", str(saved), CPU) == "openvino_int8"
-    shutil.copytree(saved.parent / INT8, tmp_path / INT8)
+    shutil.copytree(saved.parent / INT8_FOLDER, tmp_path / INT8_FOLDER)
     save(model, tmp_path, is_accepted=False)
     refused = str(tmp_path / "m")
     assert choose_runtime("auto", refused, CPU).startswith("torch_")
@@ -85,12 +87,14 @@ def test_auto_is_int8_where_it_was_accepted_and_no_int8_where_it_was_not(saved, 
 
 
 def test_int8_that_was_never_made_is_told(tmp_path):
-    with pytest.raises(InputError, match="no int8 encoder; train it with quantization.make true"):
+    with pytest.raises(
+        InputError, match="no int8 encoder; train it with quantization.enabled true"
+    ):
         choose_runtime("openvino_int8", str(tmp_path), CPU)
 
 
 def test_a_changed_int8_graph_is_found(saved):
-    graph = saved / INT8 / "encoder.bin"
+    graph = saved / INT8_FOLDER / "encoder.bin"
     content = graph.read_bytes()
     try:
         graph.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -119,13 +123,13 @@ def test_a_python_worker_loads_the_model_once_for_all_its_tasks(spark, saved):
     )
     loads = []
     for _ in range(2):
-        counts = Counts.on(spark.sparkContext)
+        counters = InferenceCounters.create(spark.sparkContext)
         predicted = add_predictions(
             frame, str(saved), categories=[], model_version=check_model(str(saved)).model_version,
-            runtime="auto", batch_tokens=64, max_events=2, n_reasons=0, counts=counts,
+            runtime="auto", batch_tokens=64, max_events=2, n_reasons=0, counters=counters,
         )  # fmt: skip
-        assert predicted.where("prediction.answers[0] BETWEEN 0 AND 1").count() == 400
-        loads.append(counts.loads.value)
+        assert predicted.where("prediction.outputs[0] BETWEEN 0 AND 1").count() == 400
+        loads.append(counters.loads.value)
     assert loads[0] in (1, 2)
     assert sum(loads) <= 2
-    assert counts.texts.value >= 5
+    assert counters.texts.value >= 5

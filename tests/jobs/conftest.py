@@ -57,19 +57,19 @@ def colour_settings(tmp_path_factory) -> Callable[..., Settings]:
         return dev_settings(
             folder,
             f"model.encoder={encoder}", f"model.tasks={TASKS}", "model.dropout=0.0",
-            "training.name=alone", "training.ranks=1", "training.epochs=2",
+            "training.name=trained_model", "training.n_processes=1", "training.epochs=2",
             "training.encoder_lr=0.003", "training.numeric_epochs=3",
-            "training.numeric_batch_size=64", "training.window=256", *changes,
+            "training.numeric_batch_size=64", "training.shuffle_rows=256", *changes,
         )  # fmt: skip
 
     return make
 
 
 @pytest.fixture(scope="session")
-def alone(colours, colour_settings) -> Path:
+def trained_model(colours, colour_settings) -> Path:
     """The folder of a model that one process has trained."""
-    more = ("quantization.make=true", "quantization.quality_kept=0.9")
+    more = ("quantization.enabled=true", "quantization.min_quality_ratio=0.9")
     more += ("training.baseline_rows=5000", "training.bootstrap_resamples=50")
     given = colour_settings(*more)
     train_model.run(colours, given, None)
-    return Path(given.paths.models) / "alone"
+    return Path(given.paths.models) / "trained_model"

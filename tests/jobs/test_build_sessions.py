@@ -50,10 +50,10 @@ def event(number, user, minutes, arrived):
         "source": "test",
         "ingest_ts": max(ts, came),
     }
-    return tuple(given.get(name) for name in EVENTS.names())
+    return tuple(given.get(name) for name in EVENTS.column_names())
 
 
-def kept(store):
+def read_sessions(store):
     rows = store.read(SESSIONS).orderBy("user_id", "start_ts").collect()
     return [row.asDict() for row in rows]
 
@@ -66,14 +66,14 @@ def events(spark):
 
 
 @pytest.fixture(scope="module")
-def at_once(spark, events, tmp_path_factory) -> Store:
+def full_build(spark, events, tmp_path_factory) -> Store:
     store = Store(spark, str(tmp_path_factory.mktemp("once")))
     store.replace(EVENTS, events)
     run(store, SETTINGS, None)
     return store
 
 
-def test_sessions_built_all_at_once(at_once):
+def test_sessions_built_all_at_once(full_build):
     found = [
         (
             row["user_id"],
@@ -81,7 +81,7 @@ def test_sessions_built_all_at_once(at_once):
             f"{row['end_ts']:%d %H:%M}",
             row["n_events"],
         )
-        for row in kept(at_once)
+        for row in read_sessions(full_build)
         if not row["user_id"].startswith("user")
     ]
     assert found == [
@@ -94,16 +94,16 @@ def test_sessions_built_all_at_once(at_once):
     ]
 
 
-def test_days_in_another_order_end_in_the_same_sessions(store, events, at_once):
+def test_days_in_another_order_end_in_the_same_sessions(store, events, full_build):
     for days in (2, 0, 1):
         day = DAY + timedelta(days=days)
         store.append(EVENTS, events.where(f"to_date(ingest_ts) = DATE '{day}'"))
         run(store, SETTINGS, day)
-    assert kept(store) == kept(at_once)
+    assert read_sessions(store) == read_sessions(full_build)
 
 
-def test_a_day_run_again_and_a_day_without_events_change_nothing(at_once):
-    before = kept(at_once)
-    run(at_once, SETTINGS, DAY + timedelta(days=1))
-    run(at_once, SETTINGS, DAY + timedelta(days=300))
-    assert kept(at_once) == before
+def test_a_day_run_again_and_a_day_without_events_change_nothing(full_build):
+    before = read_sessions(full_build)
+    run(full_build, SETTINGS, DAY + timedelta(days=1))
+    run(full_build, SETTINGS, DAY + timedelta(days=300))
+    assert read_sessions(full_build) == before

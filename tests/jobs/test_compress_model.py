@@ -10,12 +10,12 @@ import pytest
 from jobs import compress_model
 from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
-from profile_lib.model.about import read_about
+from profile_lib.model.about import read_manifest
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.pruning import heads_of
-from profile_lib.model.quantized import INT8
+from profile_lib.model.pruning import count_heads
+from profile_lib.model.quantized import INT8_FOLDER
 from tests.small_shop import save_plain_model
-from tests.worlds import CONF, curve_of
+from tests.worlds import CONF, read_loss_curve
 
 
 @pytest.fixture(scope="session")
@@ -32,30 +32,30 @@ def settings(colour_settings) -> Callable[..., Settings]:
 
 
 @pytest.fixture(scope="module")
-def compressed(colours, settings, alone) -> Path:
+def compressed(colours, settings, trained_model) -> Path:
     """The folder of all three models."""
-    compress_model.run(colours, settings("compress.negatives_kept=0.8"), None)
-    return alone.parent
+    compress_model.run(colours, settings("compress.negative_downsampling_rate=0.8"), None)
+    return trained_model.parent
 
 
 def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_are_whole(compressed):
-    student, spec, about = load_model(str(compressed / "student"))
-    assert (len(student.bert.encoder.layer), heads_of(student.bert)) == (1, [2])
-    assert about.table_versions == {"examples": 1}
+    student, spec, manifest = load_model(str(compressed / "student"))
+    assert (len(student.bert.encoder.layer), count_heads(student.bert)) == (1, [2])
+    assert manifest.table_versions == {"examples": 1}
     pruned, spec, _ = load_model(str(compressed / "pruned"))
-    assert sorted(heads_of(pruned.bert)) == [1, 2]
+    assert sorted(count_heads(pruned.bert)) == [1, 2]
     assert sorted(map(len, spec.heads_left)) == [1, 2]
-    theirs = {path.name for path in (compressed / "alone").iterdir()} - {INT8}
+    theirs = {path.name for path in (compressed / "trained_model").iterdir()} - {INT8_FOLDER}
     assert {path.name for path in (compressed / "pruned").iterdir()} == theirs
     assert {p.name for p in (compressed / "student").iterdir()} == theirs | {"compression.json"}
-    assert read_about(str(compressed / "student")).spec.tasks == spec.tasks
+    assert read_manifest(str(compressed / "student")).spec.tasks == spec.tasks
 
 
 def test_the_table_tells_size_speed_and_quality_of_all_three_beside_each_other(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     assert list(table) == ["teacher", "student", "pruned"]
     teacher, student, pruned = table.values()
-    assert [of["name"] for of in table.values()] == ["alone", "student", "pruned"]
+    assert [of["name"] for of in table.values()] == ["trained_model", "student", "pruned"]
     assert [of["layers"] for of in table.values()] == [2, 1, 2]
     assert [sum(of["heads"]) for of in table.values()] == [4, 2, 3]
     head = 3 * (32 * 16 + 16) + 16 * 32  # query, key and value with their biases, and the way out
@@ -81,7 +81,7 @@ def test_the_table_tells_size_speed_and_quality_of_all_three_beside_each_other(c
 
 def test_the_teachers_measures_are_those_of_its_own_report(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
-    report = json.loads((compressed / "alone" / "report.json").read_text())["tasks"]
+    report = json.loads((compressed / "trained_model" / "report.json").read_text())["tasks"]
     for name, of in table["teacher"]["measures"].items():
         task, measure = name.split()
         assert of["value"] == pytest.approx(report[task]["model"][measure], abs=1e-6)
@@ -103,7 +103,7 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
     """Of a copy of it the student's last checkpoint is gone, which leaves the one before."""
     changes = (
         "compress.student_name=student_again", "compress.pruned_name=pruned_again",
-        "compress.negatives_kept=0.8",
+        "compress.negative_downsampling_rate=0.8",
     )  # fmt: skip
     given = settings(*changes)
     with pytest.raises(InputError, match="train_student_again/pruned: no training was begun here"):
@@ -123,7 +123,7 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
     compress_model.run(colours, given, None, resume=True)
     assert f"resumed at step {int(before.name.removeprefix('step-'))}" in capsys.readouterr().out
     for kind in ("student", "pruned"):
-        assert curve_of(compressed / f"{kind}_again") == curve_of(compressed / kind)
+        assert read_loss_curve(compressed / f"{kind}_again") == read_loss_curve(compressed / kind)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,16 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
         (["compress.student_layers=2"], "student_layers: 2, but the teacher has 2 layers; wanted"),
         (["compress.pruned_share=0.9"], "pruned_share: 0.9 of 4 heads are 4; wanted 1 to 2"),
         (["compress.pruned_share=0.1"], "pruned_share: 0.1 of 4 heads are 0; wanted 1 to 2"),
-        (["compress.pruned_name=alone"], "teacher alone, student none, pruned alone; wanted three"),
+        (
+            ["compress.pruned_name=trained_model"],
+            "teacher trained_model, student none, pruned trained_model; wanted three",
+        ),
     ],
 )
-def test_what_cannot_be_made_smaller_is_told(colours, settings, alone, changes, told):
+def test_what_cannot_be_made_smaller_is_told(colours, settings, trained_model, changes, told):
     with pytest.raises(InputError, match=told):
         compress_model.run(colours, settings("compress.student_name=none", *changes), None)
-    assert not (alone.parent / "none").exists()
+    assert not (trained_model.parent / "none").exists()
 
 
 def test_a_teacher_without_text_is_told(colours, settings):

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from jobs.ingest_events import run
 from profile_lib.config import Settings, load_settings
 from profile_lib.errors import InputError
-from profile_lib.events.batch import impossible_rates
+from profile_lib.events.batch import find_impossible_rates
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 
@@ -25,7 +25,7 @@ MAPPING = {
         for name in ("event_id", "user_id", "event_ts", "ingest_ts", "event_type", "item_id")
     }
     | {"price": "price", "title": "title", "region": "region", "text": "text"},
-    "kinds": {"view": "view", "buy": "purchase"},
+    "event_types": {"view": "view", "buy": "purchase"},
     "users": {"input": "users", "user_id": "user_id", "age_band": "age"},
 }
 DECLARED = [{"user_id": "ann", "age": "25-34"}, {"user_id": "zoe", "age": "55+"}]
@@ -74,9 +74,9 @@ def tables(store: Store) -> dict[str, list[str]]:
     return {table.name: rows(store.read_or_empty(table)) for table in kept}
 
 
-WHO_AND_WHEN = [("ann", 1), ("bob", 1), ("ann", 2)] * 4
+USERS_AND_DAYS = [("ann", 1), ("bob", 1), ("ann", 2)] * 4
 CLICKS = [
-    *[click(number, user, day) for number, (user, day) in enumerate(WHO_AND_WHEN)],
+    *[click(number, user, day) for number, (user, day) in enumerate(USERS_AND_DAYS)],
     click(20, "cat@example.org", 2, event_type="buy"),
     click(21, "cat@example.org", 2, event_type="teleport"),
     click(22, None, 2),
@@ -85,7 +85,7 @@ CLICKS = [
 
 
 @pytest.fixture(scope="module")
-def at_once(spark, tmp_path_factory) -> tuple[Store, Settings]:
+def ingested(spark, tmp_path_factory) -> tuple[Store, Settings]:
     """All clicks after one ingestion."""
     folder = tmp_path_factory.mktemp("at_once")
     store, settings = Store(spark, str(folder / "tables")), shop(folder, CLICKS)
@@ -93,8 +93,8 @@ def at_once(spark, tmp_path_factory) -> tuple[Store, Settings]:
     return store, settings
 
 
-def test_a_batch_becomes_events_items_users_and_rejected_rows(at_once):
-    store, _ = at_once
+def test_a_batch_becomes_events_items_users_and_rejected_rows(ingested):
+    store, _ = ingested
     events = store.read(EVENTS)
     assert events.count() == 13
     assert events.where("event_type = 'purchase'").count() == 1
@@ -109,21 +109,21 @@ def test_a_batch_becomes_events_items_users_and_rejected_rows(at_once):
     ]
 
 
-def test_the_raw_id_lives_in_the_identity_table_alone(at_once):
-    told = tables(at_once[0])
+def test_the_raw_id_is_stored_only_in_the_identity_table(ingested):
+    told = tables(ingested[0])
     assert "cat@example.org" in "".join(told.pop("identity"))
     assert "cat@example.org" not in "".join(line for lines in told.values() for line in lines)
 
 
-def test_the_same_file_twice_adds_nothing(at_once):
-    store, settings = at_once
+def test_the_same_file_twice_adds_nothing(ingested):
+    store, settings = ingested
     before = tables(store)
     run(store, settings, None)
     assert tables(store) == before
 
 
-def test_an_event_that_comes_again_as_of_another_day_stays_as_it_was(at_once, spark, tmp_path):
-    store = Store(spark, shutil.copytree(at_once[0].root, tmp_path / "tables").as_posix())
+def test_an_event_that_comes_again_as_of_another_day_stays_as_it_was(ingested, spark, tmp_path):
+    store = Store(spark, shutil.copytree(ingested[0].root, tmp_path / "tables").as_posix())
     again = click(0, "ann", 1, event_ts="2026-01-02 00:00:03", ingest_ts="2026-01-03 12:00:00")
     run(store, shop(tmp_path, [again, click(30, "ann", 3)]), None)
     events = store.read(EVENTS)
@@ -131,27 +131,27 @@ def test_an_event_that_comes_again_as_of_another_day_stays_as_it_was(at_once, sp
     assert events.where("event_id = 'e0'").select("event_date").collect() == [(date(2026, 1, 1),)]
 
 
-def test_any_order_and_duplication_of_rows_gives_the_same_tables(at_once, store, tmp_path):
+def test_any_order_and_duplication_of_rows_gives_the_same_tables(ingested, store, tmp_path):
     clicks = CLICKS + CLICKS[3:9]
     random.Random(1).shuffle(clicks)
     run(store, shop(tmp_path, clicks), None)
-    assert tables(store) == tables(at_once[0])
+    assert tables(store) == tables(ingested[0])
 
 
-def test_day_by_day_backwards_is_the_same_as_at_once(at_once, store):
-    _, settings = at_once
+def test_day_by_day_backwards_is_the_same_as_at_once(ingested, store):
+    _, settings = ingested
     for day in (2, 1):
         run(store, settings, date(2026, 1, day))
-    assert tables(store) == tables(at_once[0])
+    assert tables(store) == tables(ingested[0])
 
 
-def test_a_day_without_events_writes_nothing_and_is_told(store, tmp_path, capsys):
+def test_a_day_without_events_writes_nothing_and_is_reported(store, tmp_path, capsys):
     run(store, shop(tmp_path, CLICKS), date(2026, 1, 9))
     assert "nothing arrived on 2026-01-09; nothing written" in capsys.readouterr().out
     assert not store.exists(EVENTS)
 
 
-def test_more_rejected_than_the_limit_stops_the_job_and_leaves_events_alone(store, tmp_path):
+def test_more_rejections_than_the_limit_stop_the_job_and_leave_events_unchanged(store, tmp_path):
     run(store, shop(tmp_path, [click(1)]), None)
     bad = [click(2), click(3, price="ten"), click(4, price="two"), click(5, event_type="x")]
     wanted = (
@@ -164,11 +164,11 @@ def test_more_rejected_than_the_limit_stops_the_job_and_leaves_events_alone(stor
     assert store.read(REJECTED_EVENTS).count() == 3
 
 
-def test_who_clicks_faster_than_a_person_is_rejected_with_what_came_before(store, tmp_path):
+def test_a_user_faster_than_a_person_is_rejected_with_earlier_events(store, tmp_path):
     def fast(first: int, last: int) -> list[dict]:
         return [click(n, "bot", event_ts="2026-01-01 10:00:30") for n in range(first, last)]
 
-    limits = {"max_events_a_minute": 10, "max_rejected_share": 1.0}
+    limits = {"max_events_per_minute": 10, "max_rejected_share": 1.0}
     run(store, shop(tmp_path, [click(50), *fast(0, 8)], **limits), None)
     assert store.read(EVENTS).count() == 9
     run(store, shop(tmp_path, [click(51), *fast(8, 16)], **limits), None)
@@ -191,7 +191,7 @@ def test_the_lines_of_one_order_are_one_act_however_many(spark):
     seen = spark.createDataFrame(
         log, "user_id string, event_id string, event_ts timestamp, event_date date, order_id string"
     )
-    found = impossible_rates(seen, 5, 100).collect()
-    assert [(r["user_id"], r["rate"]) for r in found] == [
+    found = find_impossible_rates(seen, 5, 100).collect()
+    assert [(r["user_id"], r["rate_reason"]) for r in found] == [
         ("bob", "more events in a minute than a person makes: 9")
     ]

@@ -8,10 +8,10 @@ import pytest
 from jobs.maintain_tables import maintain, run
 from profile_lib.config import load_settings
 from profile_lib.errors import InputError
-from profile_lib.maintenance import Layout, groups
+from profile_lib.maintenance import FileLayout, group_layouts
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, USER_PROFILES, USER_PROFILES_HISTORY
-from tests.worlds import NOTES, profile
+from tests.worlds import NOTES, profile_row
 
 SETTINGS = load_settings("conf/dev.yaml")
 GIVEN = SETTINGS.maintain
@@ -23,16 +23,16 @@ def event(number: int) -> tuple[object, ...]:
         "event_id": f"e{number}", "user_id": f"u{number % 3}", "event_ts": ts,
         "event_date": ts.date(), "event_type": "view", "source": "test", "ingest_ts": ts,
     }  # fmt: skip
-    return tuple(told.get(name) for name in EVENTS.names())
+    return tuple(told.get(name) for name in EVENTS.column_names())
 
 
 def test_a_fragmented_table_has_fewer_files_and_the_same_rows(store, rows, tmp_path):
     for number in range(4):
         store.append(EVENTS, rows(EVENTS.schema, event(number)))
     store.replace(IDENTITY, rows(IDENTITY.schema, ("u0", "0", "test")).coalesce(1))
-    store.upsert(USER_PROFILES, rows(USER_PROFILES.schema, profile("u0")))
+    store.upsert(USER_PROFILES, rows(USER_PROFILES.schema, profile_row("u0")))
     before = sorted(map(tuple, store.read(EVENTS).collect()), key=str)
-    none_kept = GIVEN.model_copy(update={"keep_hours": 0})
+    none_kept = GIVEN.model_copy(update={"retention_hours": 0})
     settings = SETTINGS.model_copy(update={"maintain": none_kept})
 
     events, identity, profiles, history = run(store, settings, None, force=True)
@@ -56,13 +56,13 @@ def test_a_fragmented_table_has_fewer_files_and_the_same_rows(store, rows, tmp_p
 
 
 def test_files_are_written_together_beside_a_writer_and_nothing_is_lost(spark, rows, tmp_path):
-    store = Store(spark, str(tmp_path), tries=10, first_wait_seconds=0.05)
+    store = Store(spark, str(tmp_path), max_attempts=10, first_wait_seconds=0.05)
     users = [f"u{number}" for number in range(6)]
     store.replace(NOTES, rows(NOTES.schema, *((user, 0, 0) for user in users)))
     failed: list[Exception] = []
 
     def write() -> None:
-        other = Store(spark, str(tmp_path), tries=10, first_wait_seconds=0.05)
+        other = Store(spark, str(tmp_path), max_attempts=10, first_wait_seconds=0.05)
         try:
             for n in range(1, 4):
                 other.upsert(NOTES, rows(NOTES.schema, *((user, 0, n) for user in users[:3])))
@@ -88,8 +88,12 @@ def test_files_are_written_together_beside_a_writer_and_nothing_is_lost(spark, r
 
 
 def test_less_than_streams_need_is_removed_only_when_asked(store):
-    settings = SETTINGS.model_copy(update={"maintain": GIVEN.model_copy(update={"keep_hours": 1})})
-    with pytest.raises(InputError, match=r"keep_hours: found 1, wanted maintain.least_hours \(168"):
+    settings = SETTINGS.model_copy(
+        update={"maintain": GIVEN.model_copy(update={"retention_hours": 1})}
+    )
+    with pytest.raises(
+        InputError, match=r"retention_hours: found 1, wanted maintain.min_retention_hours \(168"
+    ):
         run(store, settings, None)
     with pytest.raises(InputError, match="--date"):
         run(store, SETTINGS, date(2026, 1, 1))
@@ -97,8 +101,10 @@ def test_less_than_streams_need_is_removed_only_when_asked(store):
 
 
 def test_partitions_are_written_together_up_to_a_size():
-    parts = [Layout(name, 2, size, 1, 1) for name, size in zip("abcd", (5, 5, 1, 20), strict=True)]
-    assert [[part.partition for part in group] for group in groups(parts, 10)] == [
+    parts = [
+        FileLayout(name, 2, size, 1, 1) for name, size in zip("abcd", (5, 5, 1, 20), strict=True)
+    ]
+    assert [[part.partition for part in group] for group in group_layouts(parts, 10)] == [
         ["a", "b"],
         ["c"],
         ["d"],
@@ -110,4 +116,4 @@ def test_partitions_are_written_together_up_to_a_size():
     [(1, 5, False), (2, 5, True), (2, 11, False), (3, 20, False), (4, 20, True), (1, 0, False)],
 )
 def test_half_as_many_files_more_than_needed_are_too_many(n_files, n_bytes, is_fragmented):
-    assert Layout(None, n_files, n_bytes, 1, 1).is_fragmented(10) is is_fragmented
+    assert FileLayout(None, n_files, n_bytes, 1, 1).is_fragmented(10) is is_fragmented

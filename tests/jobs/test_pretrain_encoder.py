@@ -18,7 +18,7 @@ from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.model.encoder import load_encoder
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.selfsupervised import view_loss
+from profile_lib.training.selfsupervised import view_loss_sum
 from tests.worlds import dev_settings, example_rows, examples_store
 
 KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing
@@ -48,7 +48,7 @@ def settings(tmp_path_factory):
             "pretrain.from_scratch=true", "pretrain.vocabulary=200", "pretrain.hidden_size=32",
             "pretrain.num_hidden_layers=1", "pretrain.num_attention_heads=2",
             "pretrain.max_position_embeddings=32", "pretrain.epochs=4", "pretrain.lr=0.01",
-            "examples.max_tokens=16", "training.ranks=1", *changes,
+            "examples.max_tokens=16", "training.n_processes=1", *changes,
         )  # fmt: skip
 
     return make
@@ -60,26 +60,26 @@ def told(settings: Settings) -> dict:
 
 
 @pytest.fixture(scope="module")
-def alone(store, settings) -> Settings:
-    given = settings("pretrain.name=alone", "pretrain.views_weight=0")
+def pretrained(store, settings) -> Settings:
+    given = settings("pretrain.name=pretrained", "pretrain.views_weight=0")
     pretrain_encoder.run(store, given, None)
     return given
 
 
-def test_an_encoder_from_scratch_learns_which_words_go_together(alone):
-    perplexities = [epoch["validation"]["perplexity"] for epoch in told(alone)["epochs"]]
+def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
+    perplexities = [epoch["validation"]["perplexity"] for epoch in told(pretrained)["epochs"]]
     assert perplexities[0] > 15
     assert perplexities[-1] < 5
-    folder = f"{alone.paths.models}/alone"
+    folder = f"{pretrained.paths.models}/pretrained"
     tokenizer = AutoTokenizer.from_pretrained(encoder_folder(folder))
     assert tokenizer.tokenize("view 猫 玩具") == ["view", "猫", "玩", "具"]
     assert load_encoder(folder, None, 16).config.vocab_size == len(tokenizer)
 
 
-def test_two_ranks_go_on_from_an_encoder_that_was_trained_before(store, settings, alone):
+def test_two_ranks_go_on_from_an_encoder_that_was_trained_before(store, settings, pretrained):
     given = settings(
         "pretrain.name=continued", "pretrain.from_scratch=false", "pretrain.views_weight=0",
-        f"model.encoder={alone.paths.models}/alone", "pretrain.epochs=1", "training.ranks=2",
+        f"model.encoder={pretrained.paths.models}/pretrained", "pretrain.epochs=1", "training.n_processes=2",
     )  # fmt: skip
     pretrain_encoder.run(spoken(store, given), given, None)
     before, _ = told(given)["epochs"]
@@ -119,5 +119,5 @@ def test_a_size_that_its_heads_do_not_divide_is_refused(store, settings):
 
 def test_a_view_is_told_apart_where_it_is_nearest_to_its_own():
     one = torch.eye(4)
-    assert float(view_loss(one, one)) < 0.01
-    assert float(view_loss(one, one.roll(1, 0))) > 30
+    assert float(view_loss_sum(one, one)) < 0.01
+    assert float(view_loss_sum(one, one.roll(1, 0))) > 30

@@ -12,27 +12,27 @@ import pytest
 import torch
 
 from jobs import promote_model, train_model
-from jobs.profiling import served_model, serving_version
+from jobs.profiling import find_served_version, load_served_model
 from profile_lib import tracking
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.model.about import read_about
+from profile_lib.model.about import read_manifest
 from profile_lib.model.checkpoint import load_model
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
 from tests.worlds import dev_settings, example_rows, examples_store
 
-NAMES = [column.name for column in NUMERIC_FEATURES]
+NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
     """Who has much in the cart buys."""
     rng = np.random.default_rng(3)
-    numeric = rng.poisson(1.0, (1200, len(NAMES))).astype(float)
-    buys = numeric[:, NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
-    spend = np.where(buys, numeric[:, NAMES.index("n_in_cart")], 0.0)
+    numeric = rng.poisson(1.0, (1200, len(NUMERIC_FEATURE_NAMES))).astype(float)
+    buys = numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
+    spend = np.where(buys, numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")], 0.0)
     rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int), spend=spend)
     return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
 
@@ -46,7 +46,7 @@ def settings(tmp_path_factory):
         return dev_settings(
             folder,
             "model.text=false",
-            "training.name=shop", "training.ranks=1", "training.numeric_epochs=1",
+            "training.name=shop", "training.n_processes=1", "training.numeric_epochs=1",
             "training.numeric_batch_size=64", f"tracking.uri=sqlite:///{folder}/ml/flow.db",
             f"tracking.artifacts={folder}/ml", f"tracking.tensorboard={folder}/tensorboard",
             "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]", *changes,
@@ -59,8 +59,8 @@ def settings(tmp_path_factory):
 def tracked(store, settings) -> tuple[Settings, Tracker]:
     """A model that has learned next to nothing, as the first champion."""
     given = settings("training.head_lr=1e-6")
-    tracker = Tracker.of(given.tracking.model_dump())
-    assert tracker.version_of("shop", CHAMPION) is None
+    tracker = Tracker.from_settings(given.tracking.model_dump())
+    assert tracker.find_version("shop", CHAMPION) is None
     train_model.run(store, given, None)
     promote_model.run(store, given, None)
     return given, tracker
@@ -85,7 +85,7 @@ def test_the_first_model_serves_unasked_and_promoting_it_again_changes_nothing(
     store, tracked, capsys
 ):
     given, tracker = tracked
-    assert tracker.version_of("shop", CHAMPION) == tracker.version_of("shop", CHALLENGER) == "1"
+    assert tracker.find_version("shop", CHAMPION) == tracker.find_version("shop", CHALLENGER) == "1"
     promote_model.run(store, given, None)
     assert "version 1 is the champion already" in capsys.readouterr().out
 
@@ -110,9 +110,9 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     given, tracker = tracked
     tracker.client()
     served = mlflow.pyfunc.load_model("models:/shop/1")
-    folder = tracker.fetch("shop", "1", str(tmp_path))
+    folder = tracker.download_model("shop", "1", str(tmp_path))
     model, spec, _ = load_model(folder)
-    numeric = np.random.default_rng(0).poisson(1.0, (3, len(NAMES))).astype(float)
+    numeric = np.random.default_rng(0).poisson(1.0, (3, len(NUMERIC_FEATURE_NAMES))).astype(float)
     device = np.full((3, len(spec.categories)), np.nan)
     place = [category.name for category in spec.categories].index("device")
     device[:, place] = 1.0  # the second of the known devices; the other categories are unknown
@@ -123,7 +123,7 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     assert [column.name for column in served.metadata.signature.outputs] == ["buys"]
     assert not list(tmp_path.rglob("*.pkl"))
     predictor_says = served.predict(frame)["buys"].to_numpy()
-    logits = model.numbers_only(torch.tensor(numeric).float())["buys"]
+    logits = model.predict_without_text(torch.tensor(numeric).float())["buys"]
     np.testing.assert_allclose(predictor_says, logits.sigmoid().detach().numpy(), atol=1e-6)
 
 
@@ -134,21 +134,23 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
     train_model.run(store, better, None)
     promote_model.run(store, better, None)
-    assert tracker.version_of("shop", CHAMPION) == "2"
+    assert tracker.find_version("shop", CHAMPION) == "2"
     assert "version 2 leads version 1 by +0." in capsys.readouterr().out
     served = settings("refresh.alias=champion")
-    model = served_model(served)
-    assert model.version == serving_version(served) == "2"
-    assert model.about.model_version == read_about(f"{served.paths.models}/shop").model_version
+    model = load_served_model(served)
+    assert model.version == find_served_version(served) == "2"
+    assert (
+        model.manifest.model_version == read_manifest(f"{served.paths.models}/shop").model_version
+    )
 
     record(tracker, first)  # the one that has learned next to nothing
     promote_model.run(store, better, None)
-    assert tracker.version_of("shop", CHALLENGER) == "3"
-    assert tracker.version_of("shop", CHAMPION) == "2"
+    assert tracker.find_version("shop", CHALLENGER) == "3"
+    assert tracker.find_version("shop", CHAMPION) == "2"
     assert "not beyond chance, it stays the challenger" in capsys.readouterr().out
 
     promote_model.run(store, better, None, rollback=True)
-    assert tracker.version_of("shop", CHAMPION) == serving_version(served) == "1"
+    assert tracker.find_version("shop", CHAMPION) == find_served_version(served) == "1"
     with pytest.raises(InputError, match="shop has had no champion before this one"):
         promote_model.run(store, better, None, rollback=True)
 
@@ -161,7 +163,7 @@ def test_what_cannot_be_compared_is_told(store, settings):
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
         promote_model.run(store, settings("training.name=never"), None)
     with pytest.raises(InputError, match="no version of never is its champion"):
-        served_model(settings("training.name=never", "refresh.alias=champion"))
+        load_served_model(settings("training.name=never", "refresh.alias=champion"))
 
 
 def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, capsys):
@@ -189,7 +191,7 @@ def test_weights_and_biases_are_written_without_a_network_where_asked(
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_SILENT", "true")
     given = settings("tracking.uri=null", "tracking.wandb_project=shop")
-    record(Tracker.of(given.tracking.model_dump()), first)
+    record(Tracker.from_settings(given.tracking.model_dump()), first)
     assert list(tmp_path.rglob("run-*.wandb"))
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="wandb_project: needs the package wandb; pip install"):

@@ -13,7 +13,7 @@ from profile_lib.tables import (
     FEEDBACK_MEASURES,
     IMPRESSIONS,
 )
-from tests.impressions import START, act, shown, told
+from tests.impressions import START, event_row, feedback_row, impression_row
 from tests.worlds import dev_settings
 
 DAY = 24 * 60
@@ -48,19 +48,24 @@ def test_what_comes_late_changes_what_it_must_and_all_ends_as_if_it_had_come_in_
     put(
         store,
         IMPRESSIONS,
-        shown("a", "ann", 0),
-        shown("b", "ann", DAY),
-        shown("c", "bob", DAY),
-        shown("d", "bob", 5 * DAY),
+        impression_row("a", "ann", 0),
+        impression_row("b", "ann", DAY),
+        impression_row("c", "bob", DAY),
+        impression_row("d", "bob", 5 * DAY),
     )
-    put(store, EVENTS, act("ann", DAY + 5, "click"), act("bob", 5 * DAY + 1, "view", "pen"))
+    put(
+        store,
+        EVENTS,
+        event_row("ann", DAY + 5, "click"),
+        event_row("bob", 5 * DAY + 1, "view", "pen"),
+    )
     record_feedback.run(store, given, None)
     complete = store.read(FEEDBACK).where("is_complete").select("impression_id").collect()
     assert {row[0] for row in complete} == {"a", "b", "c"}
 
     late = START + timedelta(days=8)
-    put(store, EVENTS, act("ann", DAY + 9, "purchase", ingest_ts=late))
-    put(store, IMPRESSIONS, shown("e", "ann", DAY + 7, ingest_ts=late))
+    put(store, EVENTS, event_row("ann", DAY + 9, "purchase", ingest_ts=late))
+    put(store, IMPRESSIONS, impression_row("e", "ann", DAY + 7, ingest_ts=late))
     assert bought(store) == set()
     record_feedback.run(store, given, late.date())
     assert bought(store) == {"b"}
@@ -81,13 +86,13 @@ def test_an_experiments_arms_are_read_out_and_wrong_ones_refused(store, tmp_path
         for clicked in (user in ("a1", "b1"), False)
     ]
     rows += [{"experiment": "mixed", "user_id": "a1", "variant": arm} for arm in ("a", "b")]
-    numbered = [told(impression_id=f"i{n}", **row) for n, row in enumerate(rows)]
+    numbered = [feedback_row(impression_id=f"i{n}", **row) for n, row in enumerate(rows)]
     put(store, FEEDBACK, *(tuple(row.values()) for row in numbered))
     given, mixed, other = (
-        dev_settings(tmp_path, "feedback.least_users=2", experiment(name)).feedback
+        dev_settings(tmp_path, "feedback.min_users=2", experiment(name)).feedback
         for name in ("ranker", "mixed", "other")
     )
-    record_feedback.read_experiments(store, given, START.date())
+    record_feedback.record_experiment_readouts(store, given, START.date())
     found = {r["measure"]: r for r in store.read(EXPERIMENT_READOUTS).collect()}
     assert set(found) == {"ctr", "revenue"}
     row = found["ctr"]
@@ -96,9 +101,9 @@ def test_an_experiments_arms_are_read_out_and_wrong_ones_refused(store, tmp_path
     assert (row["value"], row["difference"]) == (pytest.approx(1 / 6), pytest.approx(0.0))
     assert (found["revenue"]["verdict"], found["revenue"]["low"]) == ("early", None)
     with pytest.raises(InputError, match="mixed: 1 users were in more than one arm, wanted one a"):
-        record_feedback.read_experiments(store, mixed, START.date())
+        record_feedback.record_experiment_readouts(store, mixed, START.date())
     with pytest.raises(InputError, match=r"other: users in arms \[\], wanted in \['a', 'b'\]"):
-        record_feedback.read_experiments(store, other, START.date())
+        record_feedback.record_experiment_readouts(store, other, START.date())
 
 
 def test_a_shop_that_logs_nothing_is_told(spark, store, tmp_path):

@@ -7,9 +7,9 @@ import pytest
 
 from jobs.record_history import record_history
 from profile_lib.errors import InputError
-from profile_lib.profiles.history import profile_as_of
+from profile_lib.profiles.history import select_profile_as_of
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
-from tests.worlds import profile
+from tests.worlds import profile_row
 
 LONG = timedelta(days=365)
 
@@ -21,10 +21,10 @@ def put(store, rows):
     def put(**orders):
         source = rows(
             f"struct<{USER_PROFILES.schema.simpleString()[7:-1]},is_deleted:boolean>",
-            *((*profile(u, n_orders=n or 0), n is None) for u, n in orders.items()),
+            *((*profile_row(u, n_orders=n or 0), n is None) for u, n in orders.items()),
         )
         store.upsert(USER_PROFILES, source)
-        return store.committed_at(USER_PROFILES, store.version(USER_PROFILES))
+        return store.commit_time(USER_PROFILES, store.version(USER_PROFILES))
 
     return put
 
@@ -37,7 +37,7 @@ def recorded(store):
 
 
 def n_orders_as_of(store, user, ts):
-    found = profile_as_of(store.read(USER_PROFILES_HISTORY), user, ts).collect()
+    found = select_profile_as_of(store.read(USER_PROFILES_HISTORY), user, ts).collect()
     return [row["n_orders"] for row in found]
 
 

@@ -7,15 +7,23 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from jobs import refresh_profiles
-from jobs.profiling import served_model
-from jobs.refresh_profiles import Refresh
+from jobs.profiling import load_served_model
+from jobs.refresh_profiles import ProfileRefresher
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.store import Store
-from profile_lib.tables import EVENTS, PROFILE_REFRESHES, TABLES, USER_PROFILES
+from profile_lib.tables import EVENTS, PROFILE_REFRESH_STATE, TABLES, USER_PROFILES
 from tests.agreement import agree
-from tests.shops import batches_of, write_batch
-from tests.small_shop import MOVED, event, frame, new_shop, profiles, save_plain_model, write
+from tests.shops import generate_batches, write_batch
+from tests.small_shop import (
+    VERSION_COLUMN,
+    event,
+    frame,
+    new_shop,
+    profiles,
+    save_plain_model,
+    write,
+)
 from tests.worlds import dev_settings
 
 SHOPS, BATCHES = 200, 3
@@ -28,7 +36,7 @@ def shop(spark, tmp_path) -> tuple[Store, Settings]:
 
 def refresh(store: Store, given: Settings) -> None:
     """As the job does it, but for the history."""
-    Refresh(store, given, served_model(given)).catch_up()
+    ProfileRefresher(store, given, load_served_model(given)).catch_up()
 
 
 def test_only_those_of_whom_something_changed_are_computed_and_who_has_no_events_goes(refreshed):
@@ -38,7 +46,7 @@ def test_only_those_of_whom_something_changed_are_computed_and_who_has_no_events
     write(store, [event(9, "ann", 50, "cart", "tee", 0)])
     write(store, [event(101, "bob", 1, "view", "tee", 0)], deleted=True)
     refresh(store, given)
-    rows = {r["user_id"]: r[MOVED] for r in store.read(USER_PROFILES).collect()}
+    rows = {r["user_id"]: r[VERSION_COLUMN] for r in store.read(USER_PROFILES).collect()}
     assert rows == dict.fromkeys(known.keys() - {"bob"}, first) | {"ann": store.version(EVENTS)}
     assert profiles(store)["ann"]["recent"][0]["event_type"] == "cart"
 
@@ -52,7 +60,7 @@ def test_where_nothing_is_new_nothing_is_written(refreshed):
     store.compact(EVENTS, 2**20)  # a commit that changes no row
     refresh_profiles.run(store, given, None)
     moved = {t.name for t, b in zip(tables, before, strict=True) if store.version(t) != b}
-    assert moved == {EVENTS.name, PROFILE_REFRESHES.name}
+    assert moved == {EVENTS.name, PROFILE_REFRESH_STATE.name}
 
 
 def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
@@ -61,14 +69,14 @@ def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
     store, given = refreshed
     old = {r["model_version"] for r in store.read(USER_PROFILES).collect()}
     save_plain_model(tmp_path / "models" / given.training.name, seed=1)
-    given = with_values(given, {"refresh.buckets_a_chunk": 1})
-    note = refresh_profiles.Refresh._note
+    given = with_values(given, {"refresh.buckets_per_chunk": 1})
+    note = refresh_profiles.ProfileRefresher._write_refresh_states
 
     def note_once(self, buckets):
         note(self, buckets)
         raise InputError("the power went")
 
-    monkeypatch.setattr(refresh_profiles.Refresh, "_note", note_once)
+    monkeypatch.setattr(refresh_profiles.ProfileRefresher, "_write_refresh_states", note_once)
     with pytest.raises(InputError, match="the power went"):
         refresh_profiles.run(store, given, None)
     monkeypatch.undo()
@@ -86,7 +94,7 @@ def test_another_number_of_buckets_leaves_every_user_one_profile(refreshed, tmp_
     fewer = dev_settings(tmp_path, "refresh.user_buckets=1")
     refresh(store, fewer)
     assert {p["user_bucket"] for p in profiles(store).values()} == {0}
-    more = dev_settings(tmp_path, "refresh.user_buckets=2", "refresh.buckets_a_chunk=2")
+    more = dev_settings(tmp_path, "refresh.user_buckets=2", "refresh.buckets_per_chunk=2")
     refresh(store, more)  # as it was before
     assert len(profiles(store)) == 12
     assert {p["user_bucket"] for p in profiles(store).values()} == {0, 1}
@@ -124,7 +132,7 @@ def test_profiles_that_were_moved_away_are_computed_all_though_their_notes_are_t
     store, given = refreshed
     known = profiles(store)
     shutil.rmtree(store.path(USER_PROFILES))
-    refresh(store, with_values(given, {"refresh.buckets_a_chunk": 1}))
+    refresh(store, with_values(given, {"refresh.buckets_per_chunk": 1}))
     assert agree(profiles(store), known)
 
 
@@ -146,12 +154,12 @@ def test_any_sequence_of_batches_ends_in_what_a_full_refresh_says(spark, tmp_pat
     of its items and users; many stand side by side in one store, so that few refreshes serve all.
     """
     store, given = new_shop(spark, tmp_path_factory.mktemp("shops"))
-    shops, known = [batches_of(number, seed) for number, seed in enumerate(seeds)], {}
+    shops, known = [generate_batches(number, seed) for number, seed in enumerate(seeds)], {}
     for _ in range(BATCHES):
         write_batch(store, [next(shop) for shop in shops], known)
         refresh(store, given)
     found = by_shop(profiles(store))
-    Refresh(store, given, served_model(given)).rebuild()
+    ProfileRefresher(store, given, load_served_model(given)).rebuild()
     wanted = by_shop(profiles(store))
     assert len(wanted) > 0.9 * SHOPS
     assert [shop for shop in found | wanted if not agree(found.get(shop), wanted.get(shop))] == []

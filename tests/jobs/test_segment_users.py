@@ -11,7 +11,7 @@ from profile_lib.config import load_settings
 from profile_lib.errors import InputError
 from profile_lib.store import Store
 from profile_lib.tables import AUDIENCES, CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
-from tests.worlds import CONF, profile
+from tests.worlds import CONF, profile_row
 
 LIKES = ("pets", "books", "shoes", "games")
 DAYS = [datetime(2026, 1, day) for day in range(1, 5)]
@@ -22,7 +22,7 @@ def users(axis: int, n: int, day: int, model: str):
     """Users who like one thing, u0-0, u0-1, …; those with odd numbers ordered once."""
     for number in range(n):
         noise = np.random.default_rng(100 * axis + number).normal(0, 0.05, 5)
-        yield profile(
+        yield profile_row(
             f"u{axis}-{number}",
             interest_vector=(np.eye(5)[axis] + noise).tolist(),
             categories=[(LIKES[axis], 2.0)],
@@ -84,10 +84,10 @@ def story(spark, folder):
     rules = {"audiences": "{buyers: \"n_orders > 0 and rfm_segment != 'Prospects'\"}"}
     alike = {
         "lookalikes": f"{{alike: {{seeds: {folder}/seeds.csv, n_users: 10}}}}",
-        "export": str(folder / "out"),
+        "export_folder": str(folder / "out"),
     }
     told = {}
-    awaits = profile("new", model_version="m1")
+    awaits = profile_row("new", model_version="m1")
     put(store, *(users(axis, 12, 1, "m1") for axis in range(3)), [awaits])
     segment(store, **rules, **alike)
     told["first"] = state(store)
@@ -109,8 +109,12 @@ def test_clear_kinds_of_users_are_clusters_told_by_what_they_like(story):
     told = sorted(clusters(story["first"]).values())
     assert told == [("books", 12, False), ("pets", 12, False), ("shoes", 12, False)]
     (run,) = story["first"]["clusterings"]
-    assert (run["n_clusters"], run["n_users"], run["n_without_vector"]) == (3, 36, 1)
-    assert (run["as_of_ts"], run["seed_rand"], run["former_rand"]) == (DAYS[1], 1.0, None)
+    assert (run["n_clusters"], run["n_users"], run["n_users_without_vector"]) == (3, 36, 1)
+    assert (run["as_of_ts"], run["seed_adjusted_rand"], run["previous_adjusted_rand"]) == (
+        DAYS[1],
+        1.0,
+        None,
+    )
 
 
 def test_every_user_has_a_name_and_those_with_a_vector_a_cluster(story):
@@ -137,8 +141,12 @@ def test_ids_live_on_with_their_members_by_another_model_and_after_a_broken_run(
         fresh: ("games", 12, False),
     }
     run = max(story["second"]["clusterings"], key=lambda r: r["version"])
-    assert (run["version"], run["former_rand"], run["share_staying"]) == (2, 1.0, 1.0)
-    assert run["former_jaccard"] == pytest.approx(2 / 3)
+    assert (run["version"], run["previous_adjusted_rand"], run["share_users_unchanged"]) == (
+        2,
+        1.0,
+        1.0,
+    )
+    assert run["previous_mean_jaccard"] == pytest.approx(2 / 3)
 
 
 def test_an_id_that_is_retired_never_comes_back(story):

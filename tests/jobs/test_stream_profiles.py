@@ -12,25 +12,25 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs import stream_profiles
-from jobs.profiling import served_model
-from jobs.refresh_profiles import Refresh
-from jobs.stream_profiles import Stream
-from jobs.streaming import Running, watch
+from jobs.profiling import load_served_model
+from jobs.refresh_profiles import ProfileRefresher
+from jobs.stream_profiles import ProfileStream
+from jobs.streaming import RunningQuery, watch_queries
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.progress import Progress
+from profile_lib.progress import StreamProgress
 from profile_lib.store import Store
 from profile_lib.tables import (
-    AWAITED,
     EVENTS,
     ITEMS,
     NUMERIC_FEATURES,
+    PENDING_INPUT,
     REJECTED_EVENTS,
     USER_PROFILES,
     USERS,
 )
 from tests.agreement import agree
-from tests.shops import batches_of, write_batch
+from tests.shops import generate_batches, write_batch
 from tests.small_shop import (
     event,
     frame,
@@ -48,12 +48,12 @@ def shop(refreshed, tmp_path) -> tuple[Store, Settings]:
     return store, at(given, tmp_path / "checkpoint")
 
 
-def full(store: Store, given: Settings, folder: Path) -> dict[str, dict]:
+def refresh_from_scratch(store: Store, given: Settings, folder: Path) -> dict[str, dict]:
     """What a refresh into an empty table says of the same events, items and users."""
     fresh = Store(store.spark, str(folder))
     for table in (EVENTS, ITEMS, USERS):
         fresh.append(table, store.read(table))
-    Refresh(fresh, given, served_model(given)).catch_up()
+    ProfileRefresher(fresh, given, load_served_model(given)).catch_up()
     return profiles(fresh)
 
 
@@ -65,11 +65,11 @@ def at(given: Settings, checkpoint: Path) -> Settings:
 @contextmanager
 def streaming(store: Store, given: Settings):
     """A stream that begins where a refresh ends, and its query."""
-    model = served_model(given)
-    refresh = Refresh(store, given, model)
+    model = load_served_model(given)
+    refresh = ProfileRefresher(store, given, model)
     refresh.catch_up()
-    progress = Progress(60, given.stream.max_lag_seconds)
-    stream = Stream(store, given, model, refresh.now.events, progress)
+    progress = StreamProgress(60, given.stream.max_lag_seconds)
+    stream = ProfileStream(store, given, model, refresh.source_versions.events, progress)
     query = stream.start(once=False).query
     try:
         query.processAllAvailable()
@@ -92,7 +92,7 @@ def test_late_duplicated_corrected_and_deleted_events_end_in_what_a_full_refresh
     spark, tmp_path
 ):
     store, given = new_shop(spark, tmp_path)
-    shops = [batches_of(number, seed=number) for number in range(40)]
+    shops = [generate_batches(number, seed=number) for number in range(40)]
     known = {}
     write_batch(store, [next(shop) for shop in shops], known)
     with streaming(store, at(given, tmp_path / "checkpoint")) as (_, query):
@@ -100,12 +100,12 @@ def test_late_duplicated_corrected_and_deleted_events_end_in_what_a_full_refresh
             # Another catalogue alone reaches profiles by a refresh.
             write_batch(store, [b._replace(items={}, users={}) for b in together], known)
             query.processAllAvailable()
-    assert agree(profiles(store), full(store, given, tmp_path / "full"))
+    assert agree(profiles(store), refresh_from_scratch(store, given, tmp_path / "full"))
 
 
 def test_twice_in_a_batch_is_once_and_what_is_older_takes_its_place_with_an_optimize_between(shop):
     store, given = shop
-    store.tries = 8
+    store.max_attempts = 8
     twice = event(7, "ann", 50, "cart", "tee", 0)
     with streaming(store, given) as (_, query):
         before = versions(store)
@@ -134,7 +134,7 @@ def test_a_batch_computes_a_users_state_once_and_leaves_no_more_files_than_it_is
 
 def test_two_streams_in_one_session_end_in_the_same_profiles(shop, tmp_path):
     store, given = shop
-    store.tries = 8
+    store.max_attempts = 8
     other = at(given, tmp_path / "other")
     items = enumerate(["tee", "mug", "pen"])
     with streaming(store, given) as (_, one), streaming(store, other) as (_, two):
@@ -169,43 +169,45 @@ def test_who_has_no_time_with_the_model_is_marked_keeps_the_old_guesses_and_is_n
         append(store, event(7, "ann", 50, "cart", "tee", 0), event(8, "eve", 1, "view", "tee", 0))
         query.processAllAvailable()
         after = profiles(store)
-        assert stream.n_waiting == 2
+        assert stream.n_pending == 2
         assert len(after["ann"]["recent"]) == 2
-        assert after["ann"]["awaits"]["text"] != ""
+        assert after["ann"]["pending_input"]["text"] != ""
         assert after["ann"]["propensities"] == before["propensities"] != {}
         assert after["eve"]["propensities"] == {}
-        stream.settings = with_values(given, {"stream.queue_at_once": 1})
+        stream.settings = with_values(given, {"stream.max_pending_per_batch": 1})
         append(store, event(9, "bob", 51, "cart", "tee", 0))
         query.processAllAvailable()
-        assert stream.n_waiting == 1  # eve knows of the least, and was taken up with bob
-        assert profiles(store)["ann"]["awaits"] is not None
+        assert stream.n_pending == 1  # eve knows of the least, and was taken up with bob
+        assert profiles(store)["ann"]["pending_input"] is not None
 
         def catch_up() -> None:
             stream.drain()
-            if not stream.n_waiting:
+            if not stream.n_pending:
                 query.stop()
 
-        watch([Running(query, [])], stream.progress, catch_up)  # no data comes any more
+        watch_queries(
+            [RunningQuery(query, [])], stream.progress, catch_up
+        )  # no data comes any more
     counted = stream.progress.registry.get_sample_value
     assert counted("profiles_stream_events_total") == 12 + 2 + 1
     assert counted("profiles_stream_batch_seconds_count") == 3
-    assert agree(profiles(store), full(store, given, tmp_path / "full"))
+    assert agree(profiles(store), refresh_from_scratch(store, given, tmp_path / "full"))
 
 
 def test_what_a_refresh_has_said_of_the_same_events_is_not_put_back(shop, tmp_path):
     """The facts of who awaits the model are those of before: a newer model said more since."""
     store, given = shop
-    model = served_model(given)
-    stream = Stream(store, given, model, store.version(EVENTS), Progress(60, 60))
+    model = load_served_model(given)
+    stream = ProfileStream(store, given, model, store.version(EVENTS), StreamProgress(60, 60))
     store.upsert(USER_PROFILES, waiting(store, "ann", "bob"))
-    queued = stream._queued(store).localCheckpoint()
-    through = waiting(store, "ann").withColumn("awaits", F.lit(None).cast(AWAITED))
+    queued = stream._pending_facts(store).localCheckpoint()
+    through = waiting(store, "ann").withColumn("pending_input", F.lit(None).cast(PENDING_INPUT))
     store.upsert(USER_PROFILES, through)
     refreshed = profiles(store)["ann"]
     stream._write(store, queued.withColumn("n_orders", F.lit(9).cast("long")))
     found = profiles(store)
     assert found["ann"] == refreshed
-    assert (found["bob"]["n_orders"], found["bob"]["awaits"]) == (9, None)
+    assert (found["bob"]["n_orders"], found["bob"]["pending_input"]) == (9, None)
 
 
 def waiting(store: Store, *users: str) -> DataFrame:
@@ -213,25 +215,32 @@ def waiting(store: Store, *users: str) -> DataFrame:
     numeric = F.array([F.lit(0.0)] * len(NUMERIC_FEATURES))
     told = {"text": F.lit("view blue tee"), "numeric": numeric}
     mark = F.struct(
-        *[told.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name) for f in AWAITED.fields]
+        *[
+            told.get(f.name, F.lit(None)).cast(f.dataType).alias(f.name)
+            for f in PENDING_INPUT.fields
+        ]
     )
-    return store.read(USER_PROFILES).where(F.col("user_id").isin(*users)).withColumn("awaits", mark)
+    return (
+        store.read(USER_PROFILES)
+        .where(F.col("user_id").isin(*users))
+        .withColumn("pending_input", mark)
+    )
 
 
 def test_a_model_that_is_replaced_under_the_stream_is_refused(shop, tmp_path):
     store, given = shop
-    model = served_model(given)
-    stream = Stream(store, given, model, store.version(EVENTS), Progress(60, 60))
+    model = load_served_model(given)
+    stream = ProfileStream(store, given, model, store.version(EVENTS), StreamProgress(60, 60))
     save_plain_model(tmp_path / "models" / given.training.name, seed=1)
     with pytest.raises(InputError, match=r"the model was replaced; start the stream again"):
-        watch([stream.start(once=True)], stream.progress, lambda: None)
+        watch_queries([stream.start(once=True)], stream.progress, lambda: None)
 
 
 MAPPING = """
 name: clicks
-inputs: {events: {format: jsonl, columns: {id: string, who: string, at: string, what: string}}}
+inputs: {events: {format: jsonl, column_types: {id: string, who: string, at: string, what: string}}}
 columns: {event_id: id, user_id: who, event_ts: at, ingest_ts: at, event_type: what}
-kinds: {view: view, cart: cart}
+event_types: {view: view, cart: cart}
 """
 
 

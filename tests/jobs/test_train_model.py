@@ -13,39 +13,43 @@ import pytest
 
 from jobs import train_model
 from jobs.fitting import fit, print_progress
-from jobs.quantizing import shares_kept
+from jobs.quantizing import retained_shares
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.quantized import read_int8
+from profile_lib.model.quantized import read_int8_manifest
 from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
-from profile_lib.training.loop import Tell
-from profile_lib.training.rank import START, Outcome
+from profile_lib.training.loop import ReportProgress
+from profile_lib.training.rank import INITIAL_MODEL, TrainingResult
 from profile_lib.training.snapshot import load_snapshot
-from tests.worlds import curve_of
+from tests.worlds import read_loss_curve
 
-NAMES = [column.name for column in NUMERIC_FEATURES]
+NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 
-def fitted(store: Store, given: Settings, tell: Tell = print_progress) -> Outcome:
-    """What comes of a training by these settings, from the examples and the start of `alone`."""
-    source, own = (Path(given.paths.work) / f"train_{n}" for n in ("alone", given.training.name))
-    shutil.copytree(source / START, own / START)
+def fitted(
+    store: Store, given: Settings, report_progress: ReportProgress = print_progress
+) -> TrainingResult:
+    """What comes of a training by these settings, from the examples and the start of `trained_model`."""
+    source, own = (
+        Path(given.paths.work) / f"train_{n}" for n in ("trained_model", given.training.name)
+    )
+    shutil.copytree(source / INITIAL_MODEL, own / INITIAL_MODEL)
     snapshot = load_snapshot(str(source / "snapshot"))
-    return fit(store.spark, given, own, snapshot, tell, alone=True).outcome
+    return fit(store.spark, given, own, snapshot, report_progress, skip_baselines=True).outcome
 
 
 # Horovod's own thread ends with an error when the ranks do.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
-    colours, colour_settings, alone
+    colours, colour_settings, trained_model
 ):
     """The victim is one of the processes that Horovod started, killed at a drawn step; each rank's
     half of a batch passes in two parts, which changes nothing either."""
     given = colour_settings(
-        "training.name=killed", "training.ranks=2", "training.accumulation=2",
+        "training.name=killed", "training.n_processes=2", "training.accumulation=2",
         "training.checkpoint_steps=20", "training.progress_steps=1",
     )  # fmt: skip
     step, told, killed_at = int(np.random.default_rng(5).integers(25, 60)), [], []
@@ -55,7 +59,7 @@ def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
     killer.join(1)
     assert not killer.is_alive()
     assert len(killed.curve) > 100
-    np.testing.assert_allclose(killed.curve, curve_of(alone), atol=1e-4)
+    np.testing.assert_allclose(killed.curve, read_loss_curve(trained_model), atol=1e-4)
     lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
     resumed_at = next(e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e)
     assert step - 20 <= resumed_at
@@ -81,7 +85,7 @@ def kill_a_rank(given: Settings, step: int, killed_at: list[float]) -> None:
 
 
 def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
-    colours, colour_settings, alone
+    colours, colour_settings, trained_model
 ):
     def broken(*changes: str) -> Settings:
         name = "training.name=broken"
@@ -97,11 +101,11 @@ def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
     other = broken("model.dropout=0.5")
     with pytest.raises(InputError, match="begun with other settings: model.dropout was 0.0, is 0"):
         train_model.run(colours, other, None, resume=True)
-    other = broken("training.window=128")
+    other = broken("training.shuffle_rows=128")
     with pytest.raises(InputError, match="of another run: window was 256, is 128. Train without"):
         train_model.run(colours, other, None, resume=True)
     train_model.run(colours, broken(), None, resume=True)
-    assert curve_of(model) == curve_of(alone)
+    assert read_loss_curve(model) == read_loss_curve(trained_model)
 
 
 @contextmanager
@@ -137,15 +141,15 @@ def test_an_ablation_says_what_text_and_numbers_are_worth(colours, colour_settin
 
 
 def test_torch_ranks_too_give_that_curve_with_checkpoints_on_a_hadoop_file_system(
-    colours, colour_settings, alone, tmp_path
+    colours, colour_settings, trained_model, tmp_path
 ):
     given = colour_settings(
-        "training.name=remote", "training.launcher=torch", "training.ranks=2",
+        "training.name=remote", "training.launcher=torch", "training.n_processes=2",
         "training.accumulation=2", "training.checkpoint_steps=50",
         f"training.checkpoint_path={(tmp_path / 'remote').as_uri()}",
     )  # fmt: skip
     found = fitted(colours, given).curve
-    np.testing.assert_allclose(found, curve_of(alone), atol=1e-4)
+    np.testing.assert_allclose(found, read_loss_curve(trained_model), atol=1e-4)
     kept = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
     assert f"step-{len(found):09d}" in kept
     assert len(kept) == 2
@@ -156,8 +160,8 @@ def test_nothing_is_resumed_where_nothing_was_begun(colours, colour_settings):
         train_model.run(colours, colour_settings("training.name=never"), None, resume=True)
 
 
-def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(alone):
-    report = json.loads((alone / "report.json").read_text())["tasks"]
+def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_model):
+    report = json.loads((trained_model / "report.json").read_text())["tasks"]
     buys, colour, colours, spend = (report[n] for n in ("buys", "colour", "colours", "spend"))
     assert buys["model"]["roc_auc"] > 0.88 > buys["gradient_boosting"]["roc_auc"] + 0.05
     assert colour["model"]["accuracy"] > 0.95
@@ -168,50 +172,52 @@ def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(alone):
     assert spend["model"]["mae"] < 0.7 * spend["mean_of_train"]["mae"]
 
 
-def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settings, alone):
+def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settings, trained_model):
     """Of those who do not buy, four in ten are passed over in each epoch with the text."""
-    given = colour_settings("training.name=dropped", "training.negatives_kept=0.6")
-    bins = json.loads((alone / "report.json").read_text())["tasks"]["buys"]["calibration"]
+    given = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
+    bins = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]["calibration"]
     kept = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
     dropped = fitted(colours, given).predictions["buys"]["probability"].mean()
     assert 0.1 < kept < 0.2
     assert dropped == pytest.approx(kept, abs=0.03)  # uncorrected it would be 0.07 more
 
 
-def test_the_saved_model_is_whole(alone):
-    model, spec, about = load_model(str(alone))
-    assert spec.numeric == tuple(NAMES)
+def test_the_saved_model_is_whole(trained_model):
+    model, spec, manifest = load_model(str(trained_model))
+    assert spec.numeric == tuple(NUMERIC_FEATURE_NAMES)
     assert [(t.name, len(t.classes)) for t in spec.tasks] == [
         ("buys", 0), ("colour", 3), ("colours", 3), ("spend", 0)
     ]  # fmt: skip
-    assert about.table_versions == {"examples": 1}
-    assert about.model_version.startswith("alone-")
-    numbers = {of["name"]: of for of in json.loads((alone / "numbers.json").read_text())}
+    assert manifest.table_versions == {"examples": 1}
+    assert manifest.model_version.startswith("trained_model-")
+    numbers = {of["name"]: of for of in json.loads((trained_model / "numbers.json").read_text())}
     assert numbers["n_in_cart"]["edges"][:3] == [0.0, 1.0, 2.0]
     assert numbers["cart_value"]["edges"] == []
 
 
-def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(alone):
-    told = read_int8(str(alone))
+def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(trained_model):
+    told = read_int8_manifest(str(trained_model))
     assert told.is_accepted
-    assert told.weights == check_model(str(alone)).files["model.safetensors"]
-    assert set(told.kept) == {
+    assert told.weights == check_model(str(trained_model)).files["model.safetensors"]
+    assert set(told.quality_ratios) == {
         "buys roc_auc", "buys pr_auc", "colour accuracy", "colour mrr", "colours roc_auc",
         "colours pr_auc", "spend rmse",
     }  # fmt: skip
-    assert 0.9 <= min(told.kept.values()) <= 1
-    assert max(told.kept.values()) < 1.1
+    assert 0.9 <= min(told.quality_ratios.values()) <= 1
+    assert max(told.quality_ratios.values()) < 1.1
 
 
 def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round():
     before = {"buys": {"model": {"roc_auc": 0.9, "log_loss": 0.3}}, "spend": {"model": {"rmse": 2}}}
     after = {"buys": {"model": {"roc_auc": 0.81, "log_loss": 0.4}}, "spend": {"model": {"rmse": 4}}}
-    assert shares_kept(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
+    assert retained_shares(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
 
 
 def test_shards_that_no_rank_count_divides_are_refused(colours, colour_settings):
-    odd = ("training.ranks=2", "training.shards=3", "training.batch_size=33")
-    with pytest.raises(InputError, match=r"training.shards: 3 is no multiple of training.ranks"):
+    odd = ("training.n_processes=2", "training.shards=3", "training.batch_size=33")
+    with pytest.raises(
+        InputError, match=r"training.shards: 3 is no multiple of training.n_processes"
+    ):
         train_model.run(colours, colour_settings(*odd, "training.numeric_batch_size=66"), None)
 
 

@@ -10,7 +10,7 @@ import yaml
 from pyspark.sql import functions as F
 
 from jobs import tune_model
-from jobs.fitting import Fitted
+from jobs.fitting import TrainedModel
 from profile_lib.config import Settings, with_values
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
@@ -19,15 +19,15 @@ from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
 from profile_lib.training.snapshot import Snapshot
 from tests.worlds import dev_settings, example_rows, examples_store
 
-NAMES = [column.name for column in NUMERIC_FEATURES]
+NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
     """Who has much in the cart buys; of the test split nothing can be learned."""
     rng = np.random.default_rng(3)
-    numeric = rng.poisson(1.0, (1500, len(NAMES))).astype(float)
-    buys = (numeric[:, NAMES.index("n_in_cart")] > 1).astype(int)
+    numeric = rng.poisson(1.0, (1500, len(NUMERIC_FEATURE_NAMES))).astype(float)
+    buys = (numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] > 1).astype(int)
     buys[1200:] = 1
     rows = example_rows(1500, numeric=list(numeric), buys=buys)
     return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
@@ -41,7 +41,7 @@ def settings(tmp_path_factory):
         return dev_settings(
             folder,
             "model.text=false",
-            "training.ranks=1", "training.numeric_epochs=2", "training.numeric_batch_size=128",
+            "training.n_processes=1", "training.numeric_epochs=2", "training.numeric_batch_size=128",
             "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]",
             f"tune.storage=sqlite:///{folder}/tune.db", "tune.windows=2", "tune.trials=2",
             "examples.horizon_hours=0.1", "training.bootstrap_resamples=2", *changes,
@@ -54,11 +54,11 @@ def settings(tmp_path_factory):
 def untrained(monkeypatch, tmp_path):
     """Two windows, and trainings that lose the less the higher their rate, up to no number."""
 
-    def fit(spark, given, folder, snapshot, tell, *, alone):
+    def fit(spark, given, folder, snapshot, report_progress, *, skip_baselines):
         rate = given.training.head_lr
         if rate > 1:
             raise DivergedError("training: the loss is nan")
-        return Fitted(None, None, {"buys": {"model": {"log_loss": 1 / rate, "roc_auc": 0.5}}})
+        return TrainedModel(None, None, {"buys": {"model": {"log_loss": 1 / rate, "roc_auc": 0.5}}})
 
     def windows(*_):
         return [load(tmp_path / f"window_{n}") for n in range(2)]
@@ -71,7 +71,7 @@ def untrained(monkeypatch, tmp_path):
         )  # fmt: skip
 
     monkeypatch.setattr(tune_model, "write_windows", windows)
-    monkeypatch.setattr(tune_model, "prepare_start", lambda *_: None)
+    monkeypatch.setattr(tune_model, "prepare_initial_model", lambda *_: None)
     monkeypatch.setattr(tune_model, "fit", fit)
 
 
@@ -152,8 +152,8 @@ def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(
     odd = settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
     with pytest.raises(InputError, match=r"training\.speed: training\.speed: no such key"):
         tune_model.run(store, odd, None)
-    with pytest.raises(InputError, match="tune.measure: accuracy of buys is not among .*roc_auc"):
-        tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.measure=accuracy"), None)
+    with pytest.raises(InputError, match="tune.metric: accuracy of buys is not among .*roc_auc"):
+        tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.metric=accuracy"), None)
     with pytest.raises(InputError, match="wanted low and high, or choices"):
         settings("tune.space={training.head_lr: {low: 1}}")
 
@@ -177,5 +177,5 @@ def test_a_search_that_goes_on_draws_anew_and_refuses_another_measure(store, set
         given = settings(space, "tune.name=again", f"tune.trials={trials_in_all}")
         tune_model.run(store, given, None)
     assert len({t.params["training.head_lr"] for t in trials(given)}) == 4
-    with pytest.raises(InputError, match="tune.measure was log_loss, is roc_auc. Give this one an"):
-        tune_model.run(store, settings(space, "tune.name=again", "tune.measure=roc_auc"), None)
+    with pytest.raises(InputError, match="tune.metric was log_loss, is roc_auc. Give this one an"):
+        tune_model.run(store, settings(space, "tune.name=again", "tune.metric=roc_auc"), None)

@@ -8,9 +8,9 @@ import torch
 from transformers import AutoTokenizer
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import check_model, read_about
+from profile_lib.model.about import check_model, read_manifest
 from profile_lib.model.checkpoint import load_model, save_model
-from profile_lib.model.numbers import NumberStatistics
+from profile_lib.model.numbers import NumericStatistics
 
 IDS, N_TOKENS = torch.tensor([[2, 5, 3]]), torch.tensor([3])
 NUMERIC = torch.tensor([[1.0, float("nan")]])
@@ -20,8 +20,8 @@ NUMERIC = torch.tensor([[1.0, float("nan")]])
 def saved(model, spec, tokenizer_folder, tmp_path) -> Path:
     model.numbers.set_statistics(
         [
-            NumberStatistics("views", True, 1.0, 2.0, (0.0, 1.0, 2.0)),
-            NumberStatistics("price", False, 5.0, 3.0, (1.0, 9.0)),
+            NumericStatistics("views", True, 1.0, 2.0, (0.0, 1.0, 2.0)),
+            NumericStatistics("price", False, 5.0, 3.0, (1.0, 9.0)),
         ]
     )
     save_model(
@@ -32,10 +32,10 @@ def saved(model, spec, tokenizer_folder, tmp_path) -> Path:
 
 
 def test_a_saved_model_answers_as_before(saved, model, spec):
-    loaded, loaded_spec, about = load_model(str(saved))
+    loaded, loaded_spec, manifest = load_model(str(saved))
     assert not loaded.training
     assert loaded_spec.tasks == spec.tasks
-    assert (about.metrics, about.table_versions) == ({"auc": 0.9}, {"examples": 4})
+    assert (manifest.metrics, manifest.table_versions) == ({"auc": 0.9}, {"examples": 4})
     torch.testing.assert_close(
         loaded(IDS, N_TOKENS, NUMERIC).vector, model(IDS, N_TOKENS, NUMERIC).vector
     )
@@ -45,7 +45,7 @@ def test_a_saved_model_answers_as_before(saved, model, spec):
 
 
 def test_the_version_names_the_content(saved, model, tokenizer_folder):
-    first = read_about(str(saved)).model_version
+    first = read_manifest(str(saved)).model_version
     again = save_model(str(saved), model, tokenizer_folder, {}, {})
     assert first.startswith("shop-")
     assert again.model_version == first
@@ -94,21 +94,21 @@ def test_a_check_finds_a_description_that_was_changed(saved):
 def test_folders_are_saved_with_the_model(model, tokenizer_folder, tmp_path):
     (tmp_path / "extra").mkdir()
     (tmp_path / "extra" / "graph.xml").write_text("<graph/>")
-    about = save_model(
+    manifest = save_model(
         str(tmp_path / "m"), model, tokenizer_folder, {}, {}, folders={"int8": tmp_path / "extra"}
     )
     assert (tmp_path / "m" / "int8" / "graph.xml").read_text() == "<graph/>"
-    assert "int8/graph.xml" in about.files
+    assert "int8/graph.xml" in manifest.files
 
 
 def test_a_description_that_is_none_is_told(saved):
     (saved / "model.json").write_text('{"model_version": "x"}')
     with pytest.raises(InputError, match="not a model's description: files: Field required"):
-        read_about(str(saved))
+        read_manifest(str(saved))
 
 
 def test_a_failed_write_leaves_the_old_model_in_place(saved, model, tmp_path):
-    before = read_about(str(saved))
+    before = read_manifest(str(saved))
     with pytest.raises(OSError, match="nowhere"):
         save_model(str(saved), model, str(tmp_path / "nowhere"), {}, {})
     assert load_model(str(saved))[2] == before

@@ -36,7 +36,7 @@ def test_the_pool_is_the_mean_over_the_true_tokens(model):
 def test_the_forward_pass_is_made_of_its_parts(model):
     out = model(IDS, N_TOKENS, NUMERIC)
     pooled = model.pool(model.encode(IDS, N_TOKENS), N_TOKENS)
-    vector, logits = model.heads_from(pooled, model.numbers(NUMERIC))
+    vector, logits = model.apply_heads(pooled, model.numbers(NUMERIC))
     torch.testing.assert_close(vector, out.vector)
     torch.testing.assert_close(logits["buys"], out.logits["buys"])
 
@@ -44,7 +44,7 @@ def test_the_forward_pass_is_made_of_its_parts(model):
 def test_a_fresh_model_says_what_its_numbers_alone_say(spec):
     fresh = ProfileModel(spec).eval()
     with_text = fresh(IDS, N_TOKENS, NUMERIC).logits
-    for task, logits in fresh.numbers_only(NUMERIC).items():
+    for task, logits in fresh.predict_without_text(NUMERIC).items():
         torch.testing.assert_close(with_text[task], logits)
 
 

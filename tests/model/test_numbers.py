@@ -7,49 +7,49 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profile_lib.model.numbers import LIMIT, Numbers, NumberStatistics
+from profile_lib.model.numbers import MAX_Z_SCORE, NumericEncoder, NumericStatistics
 
 
-def numbers(*statistics: NumberStatistics, bins: int = 2) -> Numbers:
-    made = Numbers(len(statistics), bins, hidden=4, size=3, dropout=0.0)
+def numbers(*statistics: NumericStatistics, bins: int = 2) -> NumericEncoder:
+    made = NumericEncoder(len(statistics), bins, hidden=4, size=3, dropout=0.0)
     made.set_statistics(statistics)
     return made
 
 
-def encoded(made: Numbers, *row: float) -> list[float]:
+def encoded(made: NumericEncoder, *row: float) -> list[float]:
     return made.encode(torch.tensor([row])).round(decimals=4).tolist()[0]
 
 
 def test_a_value_is_standardised_and_fills_its_bins():
-    made = numbers(NumberStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
+    made = numbers(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
     assert encoded(made, 4.0) == [1.0, 0.0, 1.0, 0.5]  # value, flag, first bin, half the second
     assert encoded(made, -3.0) == [-2.5, 0.0, 0.0, 0.0]
-    assert encoded(made, 99.0) == [LIMIT, 0.0, 1.0, 1.0]
+    assert encoded(made, 99.0) == [MAX_Z_SCORE, 0.0, 1.0, 1.0]
 
 
 def test_parts_of_vectors_have_no_bins():
-    both = [NumberStatistics(name, False, 2.0, 2.0, (0.0, 2.0, 6.0)) for name in ("n", "v")]
-    made = Numbers(2, 2, hidden=4, size=3, dropout=0.0, n_plain=1)
+    both = [NumericStatistics(name, False, 2.0, 2.0, (0.0, 2.0, 6.0)) for name in ("n", "v")]
+    made = NumericEncoder(2, 2, hidden=4, size=3, dropout=0.0, n_vector_numbers=1)
     made.set_statistics(both)
     assert encoded(made, 4.0, 6.0) == [1.0, 2.0, 0.0, 0.0, 1.0, 0.5]
     assert made(torch.tensor([[4.0, 6.0]])).shape == (1, 3)
 
 
 def test_an_unknown_value_is_zero_with_a_flag():
-    made = numbers(NumberStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
+    made = numbers(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
     assert encoded(made, math.nan) == [0.0, 1.0, 0.0, 0.0]
 
 
 def test_a_heavy_tailed_value_is_logged_with_its_sign():
-    made = numbers(NumberStatistics("n", True, 0.0, 1.0, ()))
+    made = numbers(NumericStatistics("n", True, 0.0, 1.0, ()))
     assert encoded(made, math.e - 1) == [1.0, 0.0, 0.0, 0.0]
     assert encoded(made, 1 - math.e) == [-1.0, 0.0, 0.0, 0.0]
 
 
 def test_a_feature_that_never_varies_or_is_never_known_has_no_bins():
     made = numbers(
-        NumberStatistics("constant", False, 7.0, 0.0, (7.0,)),
-        NumberStatistics("unknown", False, 0.0, 1.0, ()),
+        NumericStatistics("constant", False, 7.0, 0.0, (7.0,)),
+        NumericStatistics("unknown", False, 0.0, 1.0, ()),
     )
     assert encoded(made, 7.0, math.nan) == [0.0, 0.0, 0.0, 1.0] + [0.0] * 4
 
@@ -58,7 +58,7 @@ def test_a_feature_that_never_varies_or_is_never_known_has_no_bins():
 def test_the_bins_grow_with_the_value_and_only_one_is_partly_full(values, bins):
     edges = tuple(sorted(map(float, set(values))))
     made = numbers(
-        NumberStatistics("n", False, float(np.mean(values)), float(np.std(values)), edges),
+        NumericStatistics("n", False, float(np.mean(values)), float(np.std(values)), edges),
         bins=bins,
     )
     asked = torch.tensor(sorted(values)).float().unsqueeze(1)
@@ -69,13 +69,13 @@ def test_the_bins_grow_with_the_value_and_only_one_is_partly_full(values, bins):
 
 
 def test_values_without_bounds_stay_finite():
-    made = numbers(NumberStatistics("n", True, 1.0, 2.0, (0.0, 1.0)))
+    made = numbers(NumericStatistics("n", True, 1.0, 2.0, (0.0, 1.0)))
     for value in (math.inf, -math.inf, 3e38):
         assert made(torch.tensor([[value]])).isfinite().all()
 
 
 def test_a_category_has_a_vector_for_each_value_and_one_for_the_unknown():
-    made = Numbers(1, 2, hidden=4, size=3, dropout=0.0, category_sizes=(2,))
+    made = NumericEncoder(1, 2, hidden=4, size=3, dropout=0.0, category_sizes=(2,))
     rows = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, math.nan]])
     assert len({tuple(x) for x in made(rows).tolist()}) == 3
     with torch.no_grad():

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import head_masks, heads_of, most_important
-from profile_lib.model.smaller import pruned_of, student_of
+from profile_lib.model.pruning import count_heads, mask_heads, select_important_heads
+from profile_lib.model.smaller import build_student, prune_heads
 from profile_lib.model.spec import ModelSpec
 from tests.worlds import tiny_spec
 
@@ -49,12 +49,12 @@ def assert_same_answers(one: ProfileModel, other: ProfileModel) -> None:
 def test_a_pruned_model_answers_as_the_whole_one_whose_other_heads_are_zero(
     attention, prefix_tokens
 ):
-    pruned = pruned_of(whole(prefix_tokens), KEPT)
+    pruned = prune_heads(whole(prefix_tokens), KEPT)
     zeroed = silenced(whole(prefix_tokens))
     for model in (pruned, zeroed):
         model.bert.set_attn_implementation(attention)
     assert_same_answers(pruned, zeroed)
-    assert heads_of(pruned.bert) == [3, 1, 4]
+    assert count_heads(pruned.bert) == [3, 1, 4]
     layer = pruned.bert.encoder.layer[1].attention
     assert layer.self.query.weight.shape == layer.self.value.weight.shape == (2, 8)
     assert layer.output.dense.weight.shape == (8, 2)
@@ -63,7 +63,7 @@ def test_a_pruned_model_answers_as_the_whole_one_whose_other_heads_are_zero(
 
 
 def test_a_pruned_model_comes_back_as_it_was_saved(tokenizer_folder, tmp_path):
-    pruned = pruned_of(whole(), KEPT)
+    pruned = prune_heads(whole(), KEPT)
     save_model(str(tmp_path / "pruned"), pruned, tokenizer_folder, {}, {})
     loaded, spec, _ = load_model(str(tmp_path / "pruned"))
     assert spec.heads_left == KEPT
@@ -73,23 +73,23 @@ def test_a_pruned_model_comes_back_as_it_was_saved(tokenizer_folder, tmp_path):
 
 def test_a_spec_that_was_written_before_heads_could_be_cut_out_has_all_of_them():
     told = tiny_spec().model_dump(exclude={"heads_left"})
-    assert heads_of(ProfileModel(ModelSpec(**told)).bert) == [2, 2]
+    assert count_heads(ProfileModel(ModelSpec(**told)).bert) == [2, 2]
 
 
 def test_a_pruned_model_is_pruned_again_and_gives_students():
-    once = pruned_of(whole(prefix_tokens=2), KEPT)
-    twice = pruned_of(once, ((0, 2), (0,), (1, 3)))
+    once = prune_heads(whole(prefix_tokens=2), KEPT)
+    twice = prune_heads(once, ((0, 2), (0,), (1, 3)))
     assert twice.spec.heads_left == ((0, 3), (1,), (1, 3))
     assert_same_answers(twice, silenced(whole(prefix_tokens=2), ((0, 3), (1,), (1, 3))))
-    student = student_of(twice, 2)
+    student = build_student(twice, 2)
     assert student.spec.heads_left == ((0, 3), (1, 3))
-    assert heads_of(student.bert) == [2, 2]
+    assert count_heads(student.bert) == [2, 2]
 
 
 @pytest.mark.parametrize(("n", "chosen"), [(1, [0]), (2, [0, 2])])
 def test_a_student_has_evenly_chosen_layers_and_all_else_of_its_teacher(n, chosen):
     teacher = whole(prefix_tokens=2)
-    student = student_of(teacher, n)
+    student = build_student(teacher, n)
     assert len(student.bert.encoder.layer) == student.spec.bert["num_hidden_layers"] == n
     own, theirs = student.state_dict(), teacher.state_dict()
     for name in own:
@@ -104,12 +104,12 @@ def test_a_student_has_evenly_chosen_layers_and_all_else_of_its_teacher(n, chose
 
 def test_a_student_of_as_many_layers_as_its_teacher_is_refused():
     with pytest.raises(InputError, match="student_layers: 3, but the teacher has 3 layers; wanted"):
-        student_of(whole(), 3)
+        build_student(whole(), 3)
 
 
 def test_a_mask_counts_a_head_as_often_as_it_says_and_goes_with_the_block():
     model, plain = whole(), whole()
-    with head_masks(model.bert, 2) as masks:
+    with mask_heads(model.bert, 2) as masks:
         assert [tuple(mask.shape) for mask in masks] == [(2, 4)] * 3
         assert_same_answers(model, plain)
         with torch.no_grad():
@@ -121,19 +121,19 @@ def test_a_mask_counts_a_head_as_often_as_it_says_and_goes_with_the_block():
 
 def test_the_least_important_heads_go_each_layer_measured_by_its_own_length():
     importances = [torch.tensor([3.0, 4.0]), torch.tensor([0.05, 0.9])]  # 0.6, 0.8 and 0.06, 1.0
-    assert most_important(importances, 0.25) == ((0, 1), (1,))
-    assert most_important(importances, 0.5) == ((1,), (1,))
+    assert select_important_heads(importances, 0.25) == ((0, 1), (1,))
+    assert select_important_heads(importances, 0.5) == ((1,), (1,))
 
 
 def test_the_last_head_of_a_layer_stays_also_where_it_matters_less_than_others():
     importances = [torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0, 1.0])]
-    assert most_important(importances, 0.6) == ((1,), (2,))
+    assert select_important_heads(importances, 0.6) == ((1,), (2,))
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(0.05, "0; wanted 1 to 2"), (0.75, "3; wanted 1")])
 def test_a_share_that_is_no_head_or_leaves_a_layer_none_is_refused(share, wanted):
     with pytest.raises(InputError, match=rf"pruned_share: {share} of 4 heads are {wanted}"):
-        most_important([torch.ones(2), torch.ones(2)], share)
+        select_important_heads([torch.ones(2), torch.ones(2)], share)
 
 
 @given(
@@ -144,7 +144,7 @@ def test_as_many_heads_go_as_asked_and_each_layer_keeps_its_most_important(layer
     n, wanted = sum(map(len, layers)), round(share * sum(map(len, layers)))
     if not 0 < wanted <= n - len(layers):
         return
-    kept = most_important([torch.tensor(x).float() for x in layers], share)
+    kept = select_important_heads([torch.tensor(x).float() for x in layers], share)
     assert sum(map(len, kept)) == n - wanted
     for heads, of in zip(kept, layers, strict=True):
         assert max(of) in [of[i] for i in heads]

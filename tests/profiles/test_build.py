@@ -6,18 +6,18 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.features.inputs import add_inputs
+from profile_lib.features.inputs import add_pending_input
 from profile_lib.inference.udf import PREDICTION
-from profile_lib.profiles.build import Head, add_guesses, profile_facts
-from profile_lib.profiles.card import profile_card
+from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
+from profile_lib.profiles.card import format_profile_card
 from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
 
 HEADS = [
-    Head("buys", "binary", ()),
-    Head("next_category", "multiclass", ("apparel", "bags", "drinkware")),
-    Head("gender", "multiclass", ("f", "m")),
-    Head("spend", "regression", ()),
-    Head("seeks", "multilabel", ("hats", "mugs", "tees")),
+    TaskHead("buys", "binary", ()),
+    TaskHead("next_category", "multiclass", ("apparel", "bags", "drinkware")),
+    TaskHead("gender", "multiclass", ("f", "m")),
+    TaskHead("spend", "regression", ()),
+    TaskHead("seeks", "multilabel", ("hats", "mugs", "tees")),
 ]
 
 
@@ -57,19 +57,23 @@ def facts(spark):
     behaviour = spark.createDataFrame([row], BEHAVIOUR.schema)
     declared = ("ann", "25-34", None, "paris", None, {"kids": "2"}, at(1))
     users = spark.createDataFrame([declared], USERS.schema)
-    return profile_facts(add_inputs(behaviour, 20), users, events_version=F.lit(7), user_buckets=4)
+    return select_profile_facts(
+        add_pending_input(behaviour, 20), users, events_version=F.lit(7), user_buckets=4
+    )
 
 
 @pytest.fixture(scope="module")
 def profile(facts):
-    return whole(facts, PREDICTED)
+    return profile_with(facts, PREDICTED)
 
 
-def whole(facts, prediction) -> dict:
+def profile_with(facts, prediction) -> dict:
     """The profile with that prediction."""
     schema = T.StructType([T.StructField("prediction", PREDICTION)])
     predicted = facts.crossJoin(facts.sparkSession.createDataFrame([(prediction,)], schema))
-    frame = add_guesses(predicted, HEADS, model_version="m-1", n_reasons=2, n_next_categories=2)
+    frame = decode_predictions(
+        predicted, HEADS, model_version="m-1", n_reasons=2, n_next_categories=2
+    )
     USER_PROFILES.conform(frame)
     return frame.first().asDict(recursive=True)
 
@@ -114,23 +118,23 @@ def test_the_rest_of_the_profile_follows_from_behaviour(profile):
 
 
 def test_a_card_tells_the_profile_in_lines_a_person_reads(profile):
-    card = profile_card(profile)
+    card = format_profile_card(profile)
     assert "ann…  filled cart  (as of 2026-01-01 09:10 UTC)" in card
     assert "next        bags 50%, drinkware 30%" in card
     assert "buys        25.0%, because of search mug (-0.75), cart mug (+0.50)" in card
 
 
 def test_values_and_what_is_more_likely_than_not_have_places_of_their_own(profile):
-    assert profile["expected"] == {"spend": 12.5}
-    assert [(x["name"], x["weight"]) for x in profile["likely"]["seeks"]] == [
+    assert profile["predicted_values"] == {"spend": 12.5}
+    assert [(x["name"], x["weight"]) for x in profile["predicted_labels"]["seeks"]] == [
         ("tees", 0.875), ("hats", 0.75)
     ]  # fmt: skip
     assert set(profile["propensities"]) == {"buys"}
 
 
 def test_facts_stand_where_nothing_is_guessed_yet(facts):
-    profile = whole(facts, None)
+    profile = profile_with(facts, None)
     assert profile["segment"] == "filled cart"
     assert (profile["propensities"], profile["interest_vector"], profile["reasons"]) == ({}, [], {})
-    assert profile["awaits"]["text"].startswith("likes bags")
-    assert whole(facts, PREDICTED)["awaits"] is None
+    assert profile["pending_input"]["text"].startswith("likes bags")
+    assert profile_with(facts, PREDICTED)["pending_input"] is None

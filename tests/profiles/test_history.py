@@ -4,9 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from profile_lib.profiles.history import expired, history_of_changes, profile_as_of
+from profile_lib.profiles.history import (
+    build_history_from_changes,
+    select_expired_rows,
+    select_profile_as_of,
+)
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
-from tests.worlds import profile
+from tests.worlds import profile_row
 
 FEED = f"{USER_PROFILES.schema.simpleString()[7:-1]}," + (
     "_change_type:string,_commit_version:bigint,_commit_timestamp:timestamp"
@@ -18,10 +22,10 @@ def day(number: int) -> datetime:
 
 
 def change(user: str, n_orders: int, kind: str, version: int) -> tuple[object, ...]:
-    return (*profile(user, n_orders=n_orders), kind, version, day(version))
+    return (*profile_row(user, n_orders=n_orders), kind, version, day(version))
 
 
-def told(frame) -> list[tuple[object, ...]]:
+def summarise(frame) -> list[tuple[object, ...]]:
     rows = frame.select("user_id", "change_version", "change_type", "n_orders").collect()
     return sorted(tuple(row) for row in rows)
 
@@ -38,11 +42,13 @@ def history(spark):
         change("ann", 2, "insert", 4),
         change("ann", 2, "delete", 5),
     ]
-    return history_of_changes(spark.createDataFrame(feed, f"struct<{FEED}>")).localCheckpoint()
+    return build_history_from_changes(
+        spark.createDataFrame(feed, f"struct<{FEED}>")
+    ).localCheckpoint()
 
 
 def test_a_commit_gives_a_user_one_row(history):
-    assert told(USER_PROFILES_HISTORY.conform(history)) == [
+    assert summarise(USER_PROFILES_HISTORY.conform(history)) == [
         ("ann", 1, "upsert", 0),
         ("ann", 2, "upsert", 1),
         ("ann", 4, "upsert", 2),
@@ -66,20 +72,20 @@ def test_a_commit_gives_a_user_one_row(history):
     ],
 )
 def test_a_profile_as_of_a_moment_is_the_last_one_until_then(history, user, moment, n_orders):
-    found = profile_as_of(history, user, moment)
-    assert found.columns == USER_PROFILES.names()
+    found = select_profile_as_of(history, user, moment)
+    assert found.columns == USER_PROFILES.column_names()
     assert [(r["user_id"], r["n_orders"]) for r in found.collect()] == (
         [] if n_orders is None else [(user, n_orders)]
     )
 
 
 def test_what_expires_tells_of_no_moment_that_is_kept(history):
-    gone = expired(history, day(3))
-    assert told(gone) == [("ann", 1, "upsert", None)]
+    gone = select_expired_rows(history, day(3))
+    assert summarise(gone) == [("ann", 1, "upsert", None)]
     assert gone.select("is_deleted").distinct().collect() == [(True,)]
-    assert told(expired(history, day(9))) == [
+    assert summarise(select_expired_rows(history, day(9))) == [
         ("ann", 1, "upsert", None),
         ("ann", 2, "upsert", None),
         ("ann", 4, "upsert", None),
     ]
-    assert told(expired(history, datetime(2026, 1, 1, tzinfo=UTC))) == []
+    assert summarise(select_expired_rows(history, datetime(2026, 1, 1, tzinfo=UTC))) == []

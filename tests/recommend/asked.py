@@ -7,38 +7,38 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from profile_lib.recommend.asking import NUMBERS, SCHEMA
+from profile_lib.recommend.asking import PROFILE_NUMBERS, REQUEST_SCHEMA
 from profile_lib.recommend.histories import Histories
-from profile_lib.recommend.serving import WHO
-from profile_lib.recommend.sources import NOTHING, Asked
-from profile_lib.recommend.top import best
+from profile_lib.recommend.serving import USER_FIELDS
+from profile_lib.recommend.sources import MISSING, Requests
+from profile_lib.recommend.top import top_k
 
 DAY = 86400
 
 
-class Says:
+class FixedSource:
     """A source that says what it is told to, (n, n_items), and nothing of what is 0."""
 
-    def __init__(self, table: np.ndarray | list, because: int = NOTHING) -> None:
+    def __init__(self, table: np.ndarray | list, because: int = MISSING) -> None:
         self.table, self.reason = np.array(table, np.float32), because
 
-    def scores(self, asked: Asked, k: int) -> sparse.csr_array:
-        return best(sparse.csr_array(self.table), self.table.shape[1])
+    def scores(self, asked: Requests, k: int) -> sparse.csr_array:
+        return top_k(sparse.csr_array(self.table), self.table.shape[1])
 
-    def because(self, asked: Asked, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+    def explain(self, asked: Requests, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         return np.full(len(user), self.reason)
 
 
-def asked(
+def make_requests(
     *items: Sequence[int],
     weights: Sequence[Sequence[float]] | None = None,
     days_ago: Sequence[Sequence[float]] | None = None,
     bought: Sequence[Sequence[int]] | None = None,
-    vectors: np.ndarray | None = None,
-    numbers: np.ndarray | None = None,
-    joining: np.ndarray | None = None,
+    interest_vectors: np.ndarray | None = None,
+    profile_numbers: np.ndarray | None = None,
+    query_vectors: np.ndarray | None = None,
     contexts: Sequence[Sequence[int]] | None = None,
-) -> Asked:
+) -> Requests:
     """A user a list of items, oldest first, each step of weight 1 unless told otherwise."""
 
     def flat(lists: Sequence[Sequence[float]] | None, otherwise: float) -> np.ndarray:
@@ -47,8 +47,8 @@ def asked(
 
     n, now = len(items), 1000 * DAY
     steps = Histories(
-        n=n,
-        of=np.repeat(np.arange(n), [len(of) for of in items]),
+        n_users=n,
+        user=np.repeat(np.arange(n), [len(of) for of in items]),
         items=flat(items, 0).astype(np.int64),
         weights=flat(weights, 1.0).astype(np.float32),
         seconds=(now - DAY * flat(days_ago, 0.0)).astype(np.int64),
@@ -58,11 +58,11 @@ def asked(
     def rows(given: np.ndarray | None, size: int) -> np.ndarray:
         return np.full((n, size), np.nan) if given is None else np.asarray(given, np.float32)
 
-    return Asked(
+    return Requests(
         steps,
-        rows(vectors, 2),
-        rows(numbers, len(NUMBERS)),
-        rows(joining, 2),
+        rows(interest_vectors, 2),
+        rows(profile_numbers, len(PROFILE_NUMBERS)),
+        rows(query_vectors, 2),
         np.array(contexts or [[-1]] * n, np.int64),
         np.full(n, now),
     )
@@ -72,7 +72,7 @@ def at(second: int) -> datetime:
     return datetime.fromtimestamp(second, UTC)
 
 
-def act(second: int, kind: str, item: str | None = None, text: str | None = None) -> dict:
+def recent_event(second: int, kind: str, item: str | None = None, text: str | None = None) -> dict:
     """One of a profile's recent events."""
     return {"event_ts": at(second), "event_type": kind, "item_id": item, "text": text}
 
@@ -84,4 +84,6 @@ def profiles(*rows: dict) -> pa.RecordBatch:
         "recent": [], "interest_vector": [0.5, 1.0], "model_version": "m-1",
         "channels": [], "devices": [], "regions": [], "as_of_ts": at(10),
     }  # fmt: skip
-    return pa.RecordBatch.from_pylist([usual | row for row in rows], pa.schema([*WHO, *SCHEMA]))
+    return pa.RecordBatch.from_pylist(
+        [usual | row for row in rows], pa.schema([*USER_FIELDS, *REQUEST_SCHEMA])
+    )

@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.recommend.histories import Histories, histories, number_items
+from profile_lib.recommend.histories import Histories, build_histories, number_items
 
 WEIGHTS = {"view": 1.0, "cart": 4.0, "purchase": 6.0}
 EVENTS = "user_id string, item_id string, event_type string, event_ts timestamp"
@@ -28,7 +28,7 @@ def test_acts_on_one_item_in_a_row_are_one_step_at_the_last_moment(rows):
     )
     items = number_items(rows("item_id string", ("b",), ("a",)))
     assert {(r.item_id, r.item) for r in items.collect()} == {("a", 0), ("b", 1)}
-    found = histories(events, items, WEIGHTS, 10).orderBy("user_id").collect()
+    found = build_histories(events, items, WEIGHTS, 10).orderBy("user_id").collect()
     seconds = [int(at(m).timestamp()) for m in range(8)]
     assert [tuple(r) for r in found] == [
         ("ann", [0, 1, 0], [4.0, 1.0, 6.0], [seconds[m] for m in (2, 3, 4)], [False, False, True]),
@@ -39,7 +39,7 @@ def test_acts_on_one_item_in_a_row_are_one_step_at_the_last_moment(rows):
 def test_the_last_steps_are_kept(rows):
     met = [("ann", item, "view", at(minute)) for minute, item in enumerate("abcab")]
     items = number_items(rows("item_id string", ("a",), ("b",), ("c",)))
-    (found,) = histories(rows(EVENTS, *met), items, WEIGHTS, 3).collect()
+    (found,) = build_histories(rows(EVENTS, *met), items, WEIGHTS, 3).collect()
     assert found["items"] == [2, 0, 1]
 
 
@@ -53,7 +53,7 @@ def test_histories_side_by_side_know_their_order():
             "is_bought": pa.array([[False, True, False], [], [False]], pa.list_(pa.bool_())),
         }
     )
-    of_all = Histories.of_batch(batch)
+    of_all = Histories.from_batch(batch)
     assert of_all.steps_ago.tolist() == [2, 1, 0, 0]
     assert of_all.matrix(of_all.weights, 3).toarray().tolist() == [[2, 0, 5], [0, 0, 0], [0, 1, 0]]
     assert np.array_equal(of_all.is_bought, [False, True, False, False])

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.recommend.interactions import attribute_vectors, read_interactions
+from profile_lib.recommend.interactions import read_attribute_vectors, read_interactions
 
 
 def written(tmp_path, *lines):
@@ -44,6 +44,6 @@ def test_what_few_items_have_says_more(tmp_path):
     expected = np.array([[common, 0], [0, 0], [common, rare], [0, 0]])
     expected[2] /= np.hypot(common, rare)
     expected[0] /= common
-    assert attribute_vectors(str(path), ids) == pytest.approx(expected)
+    assert read_attribute_vectors(str(path), ids) == pytest.approx(expected)
     with pytest.raises(InputError, match="evaluate.attributes: nothing at"):
-        attribute_vectors(str(tmp_path / "none"), ids)
+        read_attribute_vectors(str(tmp_path / "none"), ids)

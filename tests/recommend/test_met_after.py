@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from profile_lib.recommend.candidates import candidates
-from profile_lib.recommend.outcomes import labels, met_after
-from profile_lib.recommend.wanted import BOUGHT, MET, Wanted
-from tests.recommend.asked import Says, asked
+from profile_lib.recommend.candidates import propose_candidates
+from profile_lib.recommend.outcomes import find_later_interactions, label_candidates
+from profile_lib.recommend.wanted import BOUGHT, INTERACTED, RelevantItems
+from tests.recommend.asked import FixedSource, make_requests
 
 
 def at(minute):
@@ -25,17 +25,21 @@ def test_what_is_met_within_the_horizon_in_the_order_of_meeting(rows):
         ("ann", at(14), "page", "hat"), ("ann", at(30), "view", "sock"),
     )  # fmt: skip
     items = rows("item_id string, item int", ("hat", 0), ("shoe", 1))
-    found = met_after(cutoffs, events, items, ["view", "purchase"], timedelta(minutes=20))
-    assert [tuple(r) for r in found.collect()] == [("ann", at(10), [1, 0], [BOUGHT, MET])]
+    found = find_later_interactions(
+        cutoffs, events, items, ["view", "purchase"], timedelta(minutes=20)
+    )
+    assert [tuple(r) for r in found.collect()] == [("ann", at(10), [1, 0], [BOUGHT, INTERACTED])]
 
 
 def test_all_that_was_met_counts_and_some_others_stand_for_all():
     n = 1000
-    pairs = candidates({"x": Says(np.ones((3, n)))}, asked([], [], []), k=n)
-    wanted = Wanted(np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([MET, BOUGHT, BOUGHT]))
+    pairs = propose_candidates({"x": FixedSource(np.ones((3, n)))}, make_requests([], [], []), k=n)
+    wanted = RelevantItems(
+        np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([INTERACTED, BOUGHT, BOUGHT])
+    )
     draw = np.random.default_rng(1).random(3 * n)
-    found = labels(pairs, wanted, np.full(3, 100.0), draw)
-    assert np.flatnonzero(found.is_met).tolist() == [5, 7]
+    found = label_candidates(pairs, wanted, np.full(3, 100.0), draw)
+    assert np.flatnonzero(found.is_interacted).tolist() == [5, 7]
     assert np.flatnonzero(found.is_bought).tolist() == [7]
     assert found.weight[[5, 7]].tolist() == [1, 1]
     drawn = found.weight[:n] > 1
@@ -46,7 +50,7 @@ def test_all_that_was_met_counts_and_some_others_stand_for_all():
 
 def test_where_all_are_wanted_each_candidate_stands_for_itself():
     items = np.isin(np.arange(7), [4, 5, 6])
-    pairs = candidates({"x": Says([items, items])}, asked([], []), k=7)
-    wanted = Wanted(np.array([0, 1]), np.array([5, 6]), np.array([MET, MET]))
-    found = labels(pairs, wanted, np.array([np.inf, 0]), np.full(6, 0.5))
+    pairs = propose_candidates({"x": FixedSource([items, items])}, make_requests([], []), k=7)
+    wanted = RelevantItems(np.array([0, 1]), np.array([5, 6]), np.array([INTERACTED, INTERACTED]))
+    found = label_candidates(pairs, wanted, np.array([np.inf, 0]), np.full(6, 0.5))
     assert found.weight.tolist() == [1, 1, 1, 0, 0, 1]

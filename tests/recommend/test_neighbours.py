@@ -10,7 +10,13 @@ from sklearn.metrics.pairwise import cosine_similarity
 from profile_lib.recommend.histories import STEPS
 from profile_lib.recommend.neighbours import item_neighbours
 
-COUNTED = {"window": 100, "gap_power": 0.0, "backward": 1.0, "shrink": 0.0, "most": 100}
+COUNTED = {
+    "window": 100,
+    "gap_power": 0.0,
+    "backward_weight": 1.0,
+    "shrink": 0.0,
+    "max_neighbours": 100,
+}
 
 
 def history(*items: int) -> tuple[object, ...]:
@@ -27,7 +33,7 @@ def found(spark, histories, **rules):
 
 
 def test_a_flow_falls_with_the_gap_and_is_less_backward(spark):
-    rules = COUNTED | {"window": 2, "gap_power": 1.0, "backward": 0.5}
+    rules = COUNTED | {"window": 2, "gap_power": 1.0, "backward_weight": 0.5}
     weights = found(spark, [(0, 1, 2, 3)], similarity="cosine", **rules)
     assert weights == {
         (0, 1): 1.0, (1, 0): 0.5, (1, 2): 1.0, (2, 1): 0.5, (2, 3): 1.0, (3, 2): 0.5,
@@ -36,7 +42,7 @@ def test_a_flow_falls_with_the_gap_and_is_less_backward(spark):
 
 
 def test_the_nearest_are_kept_and_equal_ones_by_their_number(spark):
-    rules = COUNTED | {"most": 1, "shrink": 1.0}
+    rules = COUNTED | {"max_neighbours": 1, "shrink": 1.0}
     weights = found(spark, [(0, 2), (0, 1), (0, 1, 2)], similarity="cosine", **rules)
     assert weights == pytest.approx(
         {(0, 1): 2 / (6**0.5 + 1), (1, 0): 2 / (6**0.5 + 1), (2, 0): 2 / (6**0.5 + 1)}

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.offering import offers_of
+from jobs.offering import apply_eligibility
 from profile_lib.config import load_settings
 from profile_lib.errors import InputError
 from profile_lib.store import Store
@@ -17,17 +17,17 @@ PRICES = {"boot": 60.0, "hat": 20.0, "shoe": None}
 
 @pytest.fixture(scope="module")
 def shop(spark, tmp_path_factory):
-    """A store whose catalogue has all of IDS but the last."""
+    """A store whose catalog has all of IDS but the last."""
     store = Store(spark, str(tmp_path_factory.mktemp("shop")))
     told = [{"item_id": item, "price": price, "keywords": []} for item, price in PRICES.items()]
-    rows = [tuple(row.get(name) for name in ITEMS.names()) for row in told]
+    rows = [tuple(row.get(name) for name in ITEMS.column_names()) for row in told]
     store.replace(ITEMS, spark.createDataFrame(rows, ITEMS.schema))
     return store
 
 
 def offers(store, **rules):
     told = [f"recommend.{name}={value}" for name, value in rules.items()]
-    return offers_of(store, load_settings(str(CONF / "base.yaml"), told).recommend, IDS)
+    return apply_eligibility(store, load_settings(str(CONF / "base.yaml"), told).recommend, IDS)
 
 
 def stock_list(tmp_path, *lines):
@@ -38,29 +38,29 @@ def stock_list(tmp_path, *lines):
 
 def test_without_rules_all_of_the_catalogue_is_offered_at_its_score(shop):
     all_of_it = offers(shop)
-    assert all_of_it.is_offered.tolist() == [True, True, True, False]
+    assert all_of_it.is_eligible.tolist() == [True, True, True, False]
     assert all_of_it.boost.tolist() == [1.0] * 4
 
 
 def test_rules_read_the_catalogue_and_the_stock_list(shop, tmp_path):
     stock = stock_list(tmp_path, "item_id,stock,margin", "boot,0,0.5", "hat,3,0.5", "new,9,0.1")
     ruled = offers(
-        shop, stock=stock, offered="coalesce(stock, 1) > 0", boost="1 + coalesce(margin, 0)"
+        shop, stock=stock, eligible="coalesce(stock, 1) > 0", boost="1 + coalesce(margin, 0)"
     )
-    assert ruled.is_offered.tolist() == [False, True, True, False]
+    assert ruled.is_eligible.tolist() == [False, True, True, False]
     assert ruled.boost.tolist() == [1.0, 1.5, 1.0, 1.0]
 
 
 def test_where_a_rule_is_null_the_item_is_not_offered(shop):
-    assert offers(shop, offered="price < 50").is_offered.tolist() == [False, True, False, False]
+    assert offers(shop, eligible="price < 50").is_eligible.tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        ({"offered": "stok > 0"}, "recommend.offered: no column stok in items"),
-        ({"offered": "1 = 1"}, "recommend.offered: .* names no column of items"),
-        ({"offered": "price > 1000"}, "recommend.offered: .* holds for none of 4 items"),
+        ({"eligible": "stok > 0"}, "recommend.eligible: no column stok in items"),
+        ({"eligible": "1 = 1"}, "recommend.eligible: .* names no column of items"),
+        ({"eligible": "price > 1000"}, "recommend.eligible: .* holds for none of 4 items"),
         ({"boost": "price"}, "recommend.boost: 'price' is nan for item shoe; wanted a number abo"),
         ({"boost": "item_id * 2"}, "recommend.boost: .* cannot be computed"),
         ({"stock": "/nowhere.csv"}, "recommend.stock"),
@@ -81,11 +81,11 @@ def test_rules_that_cannot_be_are_told(shop, rules, told):
 )
 def test_a_stock_list_that_cannot_be_is_told(shop, tmp_path, lines, told):
     with pytest.raises(InputError, match=told):
-        offers(shop, stock=stock_list(tmp_path, *lines), offered="stock > 0")
+        offers(shop, stock=stock_list(tmp_path, *lines), eligible="stock > 0")
 
 
 def test_a_boost_that_is_not_known_of_an_item_is_told(shop, tmp_path):
     stock = stock_list(tmp_path, "item_id,margin", "boot,-3")
     with pytest.raises(InputError, match="is nan for item hat"):
-        offers(shop, stock=stock, boost="1 + margin", offered="item_id != 'boot'")
+        offers(shop, stock=stock, boost="1 + margin", eligible="item_id != 'boot'")
     assert np.isfinite(offers(shop).boost).all()

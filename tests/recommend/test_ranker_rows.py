@@ -5,15 +5,22 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
-from profile_lib.recommend.asking import READ
-from profile_lib.recommend.candidates import candidates
-from profile_lib.recommend.ranker_rows import ranker_rows, read_pairs, shown_rows
-from profile_lib.recommend.wanted import BOUGHT, MET
-from tests.recommend.asked import act, at, profiles
+from profile_lib.recommend.asking import REQUEST_COLUMNS
+from profile_lib.recommend.candidates import propose_candidates
+from profile_lib.recommend.ranker_rows import (
+    build_candidate_rows,
+    build_impression_rows,
+    compute_ranker_features,
+)
+from profile_lib.recommend.wanted import BOUGHT, INTERACTED
+from tests.recommend.asked import at, profiles, recent_event
 from tests.recommend.small_recommender import small_learned
 from tests.recommend.test_recommender import BOOT, CAP, GLOVE, HAT, SHOE
 
-ANN = {"user_id": "ann", "recent": [act(9, "view", "hat"), act(8, "view", "shoe")]}
+ANN = {
+    "user_id": "ann",
+    "recent": [recent_event(9, "view", "hat"), recent_event(8, "view", "shoe")],
+}
 EVERYTHING = 5  # items
 
 
@@ -28,15 +35,15 @@ def folder(tmp_path_factory):
 def asked_at(spark, **columns):
     """Ann's profile with more columns."""
     told = profiles(ANN)
-    batch = pa.table({name: told[name] for name in ("user_id", *READ)})
+    batch = pa.table({name: told[name] for name in ("user_id", *REQUEST_COLUMNS)})
     frame = spark.createDataFrame(batch).withColumn("cutoff_ts", F.lit(at(10)))
     return frame.withColumns(columns)
 
 
 def past(spark, split):
     wanted = {
-        "wanted": F.array(F.lit(BOOT), F.lit(CAP)).cast("array<int>"),
-        "gains": F.array(F.lit(MET), F.lit(BOUGHT)).cast("array<float>"),
+        "relevant": F.array(F.lit(BOOT), F.lit(CAP)).cast("array<int>"),
+        "relevance": F.array(F.lit(INTERACTED), F.lit(BOUGHT)).cast("array<float>"),
     }
     return asked_at(spark, split=F.lit(split), row_hash=F.lit(7).cast("long"), **wanted)
 
@@ -46,31 +53,39 @@ def by_item(rows):
 
 
 def test_rows_that_were_drawn_hold_the_same_numbers_as_where_all_are_kept(spark, folder):
-    rules = {"a_source": EVERYTHING, "seed": 2}
-    some = by_item(ranker_rows(past(spark, "train"), folder, "v", negatives=1, **rules))
-    whole = by_item(ranker_rows(past(spark, "test"), folder, "v", negatives=1, **rules))
+    rules = {"candidates_per_source": EVERYTHING, "seed": 2}
+    some = by_item(
+        build_candidate_rows(past(spark, "train"), folder, "v", negatives_per_cutoff=1, **rules)
+    )
+    whole = by_item(
+        build_candidate_rows(past(spark, "test"), folder, "v", negatives_per_cutoff=1, **rules)
+    )
     assert set(some) < set(whole)
     assert {BOOT, CAP} < set(some)
     for item, row in some.items():
         np.testing.assert_array_equal(row["numeric"], whole[item]["numeric"])
-    met = {item: (row["met"], row["bought"]) for item, row in whole.items()}
+    met = {item: (row["interacted"], row["bought"]) for item, row in whole.items()}
     assert met == {SHOE: (0, 0), BOOT: (1, 0), HAT: (0, 0), CAP: (1, 1)}
 
 
 def test_what_was_shown_holds_the_numbers_that_the_ranker_is_asked_by(spark, folder):
     shown = {
         "items": F.array(F.lit(BOOT), F.lit(GLOVE)).cast("array<int>"),
-        "is_met": F.array(F.lit(1), F.lit(0)).cast("array<int>"),
+        "is_interacted": F.array(F.lit(1), F.lit(0)).cast("array<int>"),
         "is_bought": F.array(F.lit(0), F.lit(0)).cast("array<int>"),
         "weights": F.array(F.lit(2.5), F.lit(1.0)),
         "query": F.lit(None).cast("string"),
         "split": F.lit("train"),
     }
-    found = by_item(shown_rows(asked_at(spark, **shown), folder, "v", a_source=EVERYTHING))
-    told = {item: (row["met"], row["sampling_weight"]) for item, row in found.items()}
+    found = by_item(
+        build_impression_rows(
+            asked_at(spark, **shown), folder, "v", candidates_per_source=EVERYTHING
+        )
+    )
+    told = {item: (row["interacted"], row["sampling_weight"]) for item, row in found.items()}
     assert told == {BOOT: (1, 2.5), GLOVE: (0, 1.0)}
     known = small_learned()
-    asked = known.reader.asked(profiles(ANN))
-    pairs = candidates(known.sources, asked, EVERYTHING)
-    served = read_pairs(known, asked, pairs)[pairs.item == BOOT][0]
+    asked = known.reader.read_requests(profiles(ANN))
+    pairs = propose_candidates(known.sources, asked, EVERYTHING)
+    served = compute_ranker_features(known, asked, pairs)[pairs.item == BOOT][0]
     np.testing.assert_array_equal(found[BOOT]["numeric"], served)

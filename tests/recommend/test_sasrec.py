@@ -5,20 +5,20 @@ import pytest
 import torch
 
 from profile_lib.errors import InputError
-from profile_lib.recommend.protocols import leave_one_out, ranks_of
-from profile_lib.recommend.sasrec import SASRec, Shape, last_steps
+from profile_lib.recommend.protocols import leave_one_out, relevant_ranks
+from profile_lib.recommend.sasrec import SASRec, SasrecShape, last_steps
 from profile_lib.recommend.sasrec_training import (
-    Plan,
+    SasrecPlan,
     fit_sasrec,
     read_histories,
     write_histories,
 )
-from profile_lib.recommend.sources import NOTHING
-from tests.recommend.walks import walks_asked, walks_frame, walks_split
+from profile_lib.recommend.sources import MISSING
+from tests.recommend.walks import walk_frame, walk_requests, walk_split
 
 N_ITEMS = 12
-SHAPE = Shape(n_items=N_ITEMS, longest=6, width=16, layers=1, heads=2, dropout=0.1)
-PLAN = Plan(seed=3, epochs=30, patience=5, batch_steps=64, learning_rate=0.01, k=1)
+SHAPE = SasrecShape(n_items=N_ITEMS, max_steps=6, width=16, layers=1, heads=2, dropout=0.1)
+PLAN = SasrecPlan(seed=3, epochs=30, patience=5, batch_steps=64, learning_rate=0.01, k=1)
 CPU = torch.device("cpu")
 
 
@@ -32,33 +32,33 @@ def cycle(n_users):
 
 
 def test_the_best_items_are_its_candidates(fitted):
-    asked = walks_asked([(3, 4), ()])
+    asked = walk_requests([(3, 4), ()])
     assert fitted[0].scores(asked, 1).nonzero()[1].tolist() == [5]
-    assert fitted[0].because(asked, np.array([0]), np.array([5])).tolist() == [NOTHING]
+    assert fitted[0].explain(asked, np.array([0]), np.array([5])).tolist() == [MISSING]
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    return fit_sasrec(walks_split(cycle(150)), SHAPE, PLAN, CPU)
+    return fit_sasrec(walk_split(cycle(150)), SHAPE, PLAN, CPU)
 
 
 def test_on_a_cycle_the_next_item_is_known(fitted):
     model, curve = fitted
-    assert (ranks_of(model.all_scores, walks_split(cycle(40)), N_ITEMS) == 1).all()
+    assert (relevant_ranks(model.all_scores, walk_split(cycle(40)), N_ITEMS) == 1).all()
     assert max(curve) == 1
     assert len(curve) < PLAN.epochs
 
 
 def test_equal_seeds_give_equal_models(fitted):
-    again, _ = fit_sasrec(walks_split(cycle(150)), SHAPE, PLAN, CPU)
+    again, _ = fit_sasrec(walk_split(cycle(150)), SHAPE, PLAN, CPU)
     for name, value in fitted[0].state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
 
 def test_a_user_alone_is_scored_as_among_others(fitted):
     walks = [(0, 1), (3, 4, 5, 6, 7, 8, 9, 10, 11), (), (7,)]
-    together = fitted[0].all_scores(walks_asked(walks))
-    alone = np.vstack([fitted[0].all_scores(walks_asked([walk])) for walk in walks])
+    together = fitted[0].all_scores(walk_requests(walks))
+    alone = np.vstack([fitted[0].all_scores(walk_requests([walk])) for walk in walks])
     assert alone == pytest.approx(together, abs=1e-5)
     assert np.isneginf(together[2]).all()
 
@@ -71,7 +71,7 @@ def test_a_step_sees_none_after_it():
 
 
 def test_the_last_steps_are_read_and_rows_filled_up_behind():
-    rows, n_steps = last_steps(walks_asked([(5, 6, 7, 8), (9,), ()]).histories, 3)
+    rows, n_steps = last_steps(walk_requests([(5, 6, 7, 8), (9,), ()]).histories, 3)
     assert rows.tolist() == [[6, 7, 8], [9, 0, 0], [0, 0, 0]]
     assert n_steps.tolist() == [3, 1, 0]
 
@@ -79,9 +79,9 @@ def test_the_last_steps_are_read_and_rows_filled_up_behind():
 def test_split_histories_come_back_from_their_folder(spark, tmp_path):
     folder = str(tmp_path / "histories")
     walks = [(0, 1, 2), (3, 4), (5,)]
-    write_histories(leave_one_out(walks_frame(spark, walks)), folder, n_files=2)
+    write_histories(leave_one_out(walk_frame(spark, walks)), folder, n_files=2)
     found = read_histories(folder).to_pylist()
-    assert sorted((row["items"], row["wanted"], row["gains"]) for row in found) == [
+    assert sorted((row["items"], row["relevant"], row["relevance"]) for row in found) == [
         ([0, 1], [2], [1.0]),
         ([3], [4], [1.0]),
     ]
@@ -89,6 +89,6 @@ def test_split_histories_come_back_from_their_folder(spark, tmp_path):
 
 def test_a_folder_without_histories_is_refused(spark, tmp_path):
     folder = str(tmp_path / "histories")
-    write_histories(leave_one_out(walks_frame(spark, [(5,)])), folder, n_files=1)
+    write_histories(leave_one_out(walk_frame(spark, [(5,)])), folder, n_files=1)
     with pytest.raises(InputError, match="no histories"):
         read_histories(folder)

@@ -8,20 +8,22 @@ from hypothesis import strategies as st
 
 from profile_lib.errors import InputError
 from profile_lib.recommend.search import rerank_results
-from profile_lib.recommend.serving import Server
-from profile_lib.recommend.sources import NOTHING
-from tests.recommend.asked import act, profiles
+from profile_lib.recommend.serving import RecommendationServer
+from profile_lib.recommend.sources import MISSING
+from tests.recommend.asked import profiles, recent_event
 from tests.recommend.small_recommender import small_listing
 from tests.recommend.test_recommender import BOOT, CAP, GLOVE, HAT, SHOE
 
-HATS = {"recent": [act(9, "view", "hat")]}  # caps go with hats
+HATS = {"recent": [recent_event(9, "view", "hat")]}  # caps go with hats
 
 
-def reranked(item, how_far, profile=HATS):
+def reranked(item, personalisation, profile=HATS):
     listing, item = small_listing(), np.array(item)
-    asked = listing.known.reader.asked(profiles(profile))
+    asked = listing.retrieval.reader.read_requests(profiles(profile))
     user = np.zeros(len(item), np.int64)
-    return item[rerank_results(listing, asked, pa.array(["hats"]), user, item, how_far)].tolist()
+    return item[
+        rerank_results(listing, asked, pa.array(["hats"]), user, item, personalisation)
+    ].tolist()
 
 
 def test_how_far_results_move_is_a_setting():
@@ -32,8 +34,8 @@ def test_how_far_results_move_is_a_setting():
 
 
 def test_an_item_that_is_not_known_stays_where_it_stood():
-    assert reranked([NOTHING, GLOVE, NOTHING, CAP], 1) == [NOTHING, CAP, NOTHING, GLOVE]
-    assert reranked([NOTHING, NOTHING], 1) == [NOTHING, NOTHING]
+    assert reranked([MISSING, GLOVE, MISSING, CAP], 1) == [MISSING, CAP, MISSING, GLOVE]
+    assert reranked([MISSING, MISSING], 1) == [MISSING, MISSING]
     assert reranked([], 1) == []
 
 
@@ -42,20 +44,20 @@ def test_an_item_that_is_not_known_stays_where_it_stood():
     st.lists(st.permutations([SHOE, BOOT, HAT, CAP, GLOVE]), min_size=1, max_size=4),
     st.floats(0, 1),
 )
-def test_requests_side_by_side_do_not_touch_each_other(requests, how_far):
+def test_requests_side_by_side_do_not_touch_each_other(requests, personalisation):
     listing = small_listing()
-    asked = listing.known.reader.asked(profiles(*[HATS] * len(requests)))
+    asked = listing.retrieval.reader.read_requests(profiles(*[HATS] * len(requests)))
     user, item = np.repeat(np.arange(len(requests)), 5), np.concatenate(requests)
     queries = pa.array(["hats"] * len(requests))
-    together = item[rerank_results(listing, asked, queries, user, item, how_far)]
-    alone = [x for request in requests for x in reranked(request, how_far)]
+    together = item[rerank_results(listing, asked, queries, user, item, personalisation)]
+    alone = [x for request in requests for x in reranked(request, personalisation)]
     assert together.tolist() == alone
 
 
 def test_a_server_takes_ids_and_refuses_to_go_too_far():
-    server = Server(small_listing())
+    server = RecommendationServer(small_listing())
     profile = profiles(HATS).to_pylist()[0] | {"regions": {}, "channels": {}, "devices": {}}
     assert server.rerank(profile, "hats", ["sock", "glove", "cap"], 1) == ["sock", "cap", "glove"]
     assert server.rerank(None, "never asked", ["glove", "cap"], 1) == ["cap", "glove"]
-    with pytest.raises(InputError, match="how_far: 1.5; wanted 0"):
+    with pytest.raises(InputError, match="personalisation: 1.5; wanted 0"):
         server.rerank(profile, "hats", ["cap"], 1.5)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from profile_lib.recommend.top import best, best_of_all
+from profile_lib.recommend.top import top_k, top_k_dense
 
 N_ITEMS = 40
 SCORE = st.sampled_from([np.nan, -np.inf, -1.0, 0.0, 0.5, 1.0, 2.0])
@@ -37,11 +37,11 @@ def expected(row, k):
 @settings(deadline=None)
 @given(ROWS, st.integers(1, 5))
 def test_the_highest_stand_first_and_equal_ones_by_their_number(rows, k):
-    assert told(best(stored(rows), k)) == [expected(row, k) for row in rows]
+    assert told(top_k(stored(rows), k)) == [expected(row, k) for row in rows]
 
 
 @settings(deadline=None)
 @given(st.lists(st.lists(SCORE, min_size=6, max_size=6), min_size=1, max_size=4), st.integers(1, 7))
 def test_of_scores_of_all_items_the_same(rows, k):
-    found = best_of_all(np.array(rows, np.float32), k)
+    found = top_k_dense(np.array(rows, np.float32), k)
     assert told(found) == [expected(dict(enumerate(row)), k) for row in rows]

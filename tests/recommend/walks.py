@@ -6,8 +6,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.recommend.histories import STEPS, Histories
-from profile_lib.recommend.protocols import by_histories
-from profile_lib.recommend.sources import Asked
+from profile_lib.recommend.protocols import requests_from_histories
+from profile_lib.recommend.sources import Requests
 
 Walks = Sequence[Sequence[int]]
 TYPES = {
@@ -15,25 +15,25 @@ TYPES = {
     "weights": pa.float32(),
     "seconds": pa.int64(),
     "is_bought": pa.bool_(),
-    "wanted": pa.int32(),
-    "gains": pa.float32(),
+    "relevant": pa.int32(),
+    "relevance": pa.float32(),
 }
 
 
-def walks_frame(spark: SparkSession, walks: Walks) -> DataFrame:
+def walk_frame(spark: SparkSession, walks: Walks) -> DataFrame:
     """Of users u0, u1, ..."""
     rows = [(f"u{number}", *_lists(walk).values()) for number, walk in enumerate(walks)]
     return spark.createDataFrame(rows, f"user_id string, {STEPS}")
 
 
-def walks_asked(walks: Walks) -> Asked:
+def walk_requests(walks: Walks) -> Requests:
     """The same users, as a source is asked for them."""
-    return by_histories(Histories.of_batch(_batch([_lists(walk) for walk in walks])))
+    return requests_from_histories(Histories.from_batch(_batch([_lists(walk) for walk in walks])))
 
 
-def walks_split(walks: Walks) -> pa.RecordBatch:
+def walk_split(walks: Walks) -> pa.RecordBatch:
     """The same users, whose last steps are to be found."""
-    wanted = [{"wanted": [walk[-1]], "gains": [1.0]} for walk in walks]
+    wanted = [{"relevant": [walk[-1]], "relevance": [1.0]} for walk in walks]
     past = [_lists(walk[:-1]) for walk in walks]
     return _batch([a | b for a, b in zip(past, wanted, strict=True)])
 

@@ -3,11 +3,11 @@
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.rules import check_rule, told_of
-from profile_lib.segmentation.audience import members
+from profile_lib.rules import check_rule, describe_rule_errors
+from profile_lib.segmentation.audience import select_members
 from profile_lib.tables import USER_PROFILES, USER_SEGMENTS
 
-COLUMNS = USER_PROFILES.names() + USER_SEGMENTS.names()
+COLUMNS = USER_PROFILES.column_names() + USER_SEGMENTS.column_names()
 HERE, OF = "segments.audiences.x", "user_profiles and user_segments"
 
 
@@ -33,7 +33,7 @@ def test_a_condition_of_columns_is_a_rule(rule, spark):
     profiles = spark.createDataFrame([], USER_PROFILES.schema)
     segments = spark.createDataFrame([], USER_SEGMENTS.schema)
     told = profiles.join(segments.drop("as_of_ts", "model_version"), "user_id")
-    assert members(told, rule, HERE).collect() == []
+    assert select_members(told, rule, HERE).collect() == []
 
 
 def test_a_column_that_is_not_there_is_named_with_those_near_it():
@@ -75,7 +75,7 @@ def test_what_reads_other_tables_or_has_an_effect_is_refused(rule, told):
 
 def test_where_a_rule_is_null_the_user_is_not_in(rows):
     profiles = rows("user_id string, price_level double", ("a", 0.9), ("b", 0.1), ("c", None))
-    assert [r[0] for r in members(profiles, "price_level > 0.5", HERE).collect()] == ["a"]
+    assert [r[0] for r in select_members(profiles, "price_level > 0.5", HERE).collect()] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_where_a_rule_is_null_the_user_is_not_in(rows):
 )
 def test_a_rule_that_is_no_condition_is_told(rows, rule, told):
     with pytest.raises(InputError, match=told):
-        members(rows("user_id string, n_orders long", ("a", 1)), rule, HERE)
+        select_members(rows("user_id string, n_orders long", ("a", 1)), rule, HERE)
 
 
 def test_a_rule_that_fails_on_the_rows_is_told(rows):
@@ -96,6 +96,6 @@ def test_a_rule_that_fails_on_the_rows_is_told(rows):
     rule = "6 / n_orders > 1"
     with (
         pytest.raises(InputError, match=r"segments.audiences.x: '6 / n_orders > 1' cannot be"),
-        told_of(rule, HERE),
+        describe_rule_errors(rule, HERE),
     ):
-        members(users, rule, HERE).collect()
+        select_members(users, rule, HERE).collect()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from profile_lib.segmentation.describe import distinctive_terms, sentence
+from profile_lib.segmentation.describe import describe_cluster, find_distinctive_terms
 
 INTERESTS = "array<struct<name:string,weight:double>>"
 PROFILES = f"user_id string, categories {INTERESTS}, brands {INTERESTS}, keywords {INTERESTS}"
@@ -13,7 +13,7 @@ def told(rows, users, **rules):
     """users: (cluster, categories, brands, keywords)."""
     profiles = rows(PROFILES, *((f"u{n}", *user[1:]) for n, user in enumerate(users)))
     clusters = rows("user_id string, cluster int", *((f"u{n}", u[0]) for n, u in enumerate(users)))
-    found = distinctive_terms(profiles, clusters, **rules).collect()
+    found = find_distinctive_terms(profiles, clusters, **rules).collect()
     return {(r["cluster"], r["kind"]): [tuple(t) for t in r["terms"]] for r in found}
 
 
@@ -80,4 +80,4 @@ def test_the_order_is_by_the_z_score_of_the_log_odds(rows):
 
 
 def test_a_cluster_that_is_like_all_the_others_is_told_to_be():
-    assert sentence({}) == "like all the others"
+    assert describe_cluster({}) == "like all the others"

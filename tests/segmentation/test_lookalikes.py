@@ -5,16 +5,16 @@ import pytest
 
 from profile_lib.errors import InputError
 from profile_lib.segmentation.lookalikes import (
+    find_lookalikes,
+    fit_lookalike_model,
     held_out_auc,
-    known_seeds,
-    learn_likeness,
-    most_alike,
     read_seeds,
+    select_seeds_with_profile,
 )
 
 COLUMNS = "user_id string, interest_vector array<float>"
 HERE = "segments.lookalikes.x"
-RULES = {"n_sample": 100, "seed": 1, "where": HERE}
+RULES = {"n_sample": 100, "seed": 1, "setting": HERE}
 
 
 def world(n_users: int = 60) -> list[tuple[str, list[float]]]:
@@ -30,11 +30,11 @@ def seeds_of(rows, *users):
 def test_those_nearest_to_the_seeds_are_found_and_seeds_are_not_among_them(rows):
     profiles = rows(COLUMNS, *world())
     seeds = seeds_of(rows, "u00", "u01", "u02", "u03", "u05", "u07")
-    likeness = learn_likeness(profiles, seeds, **RULES)
-    found = most_alike(profiles, seeds, likeness, n_users=4).collect()
+    lookalike_model = fit_lookalike_model(profiles, seeds, **RULES)
+    found = find_lookalikes(profiles, seeds, lookalike_model, n_users=4).collect()
     assert [r["user_id"] for r in found] == ["u04", "u06", "u08", "u09"]
-    assert likeness.n_seeds == 6
-    assert likeness.auc > 0.9
+    assert lookalike_model.n_seeds == 6
+    assert lookalike_model.auc > 0.9
 
 
 def test_seeds_by_chance_are_not_found_and_few_cannot_be_judged():
@@ -46,20 +46,22 @@ def test_seeds_by_chance_are_not_found_and_few_cannot_be_judged():
 
 def test_seeds_are_those_that_have_a_profile_each_once(rows):
     profiles = rows(COLUMNS, *world(3))
-    known = known_seeds(seeds_of(rows, "u01", "u01", "never seen", None), profiles, HERE)
+    known = select_seeds_with_profile(
+        seeds_of(rows, "u01", "u01", "never seen", None), profiles, HERE
+    )
     assert [r[0] for r in known.collect()] == ["u01"]
     with pytest.raises(InputError, match=r"x: found 1 users, none of whom has a profile; wanted"):
-        known_seeds(seeds_of(rows, "never seen"), profiles, HERE)
+        select_seeds_with_profile(seeds_of(rows, "never seen"), profiles, HERE)
     with pytest.raises(InputError, match="x: found no user; wanted a column user_id of pseudonyms"):
-        known_seeds(seeds_of(rows), profiles, HERE)
+        select_seeds_with_profile(seeds_of(rows), profiles, HERE)
 
 
 def test_seeds_without_a_usable_vector_are_told(rows):
     profiles = rows(COLUMNS, ("ann", []), ("bob", [1.0]))
     with pytest.raises(InputError, match="x: found no seeds with a usable interest vector"):
-        learn_likeness(profiles, seeds_of(rows, "ann"), **RULES)
+        fit_lookalike_model(profiles, seeds_of(rows, "ann"), **RULES)
     with pytest.raises(InputError, match="x: found no other users with a usable"):
-        learn_likeness(profiles, seeds_of(rows, "bob"), **RULES)
+        fit_lookalike_model(profiles, seeds_of(rows, "bob"), **RULES)
 
 
 def test_a_file_of_seeds_has_a_column_of_users(spark, tmp_path):

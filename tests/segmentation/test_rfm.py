@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from profile_lib.segmentation.rfm import GRID, add_rfm, find_cuts
+from profile_lib.segmentation.rfm import RFM_SEGMENT_GRID, find_quintile_cuts, score_rfm
 
 AS_OF = datetime(2026, 3, 1)
 PROFILES = "user_id string, last_event_ts timestamp, n_orders long, order_value double"
@@ -14,7 +14,7 @@ def user(name: str, days: float, n_orders: int, value: float) -> tuple[object, .
 
 def scored(rows, *users):
     profiles = rows(PROFILES, *users)
-    found = add_rfm(profiles, find_cuts(profiles, AS_OF), AS_OF)
+    found = score_rfm(profiles, find_quintile_cuts(profiles, AS_OF), AS_OF)
     return {r[0]: tuple(r)[1:] for r in found.collect()}
 
 
@@ -47,5 +47,5 @@ def test_without_an_order_all_are_prospects(rows):
 
 
 def test_every_cell_of_recency_and_frequency_has_a_name():
-    assert [len(row) for row in GRID] == [5] * 5
-    assert len({name for row in GRID for name in row}) == 11
+    assert [len(row) for row in RFM_SEGMENT_GRID] == [5] * 5
+    assert len({name for row in RFM_SEGMENT_GRID for name in row}) == 11

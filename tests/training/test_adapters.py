@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.training.adapters import choose_tuned, merge_adapters, orthogonality
+from profile_lib.training.adapters import apply_tuning, merge_adapters, orthogonality_penalty
 from profile_lib.training.plan import Tuning
 from tests.worlds import tiny_spec
 
@@ -19,7 +19,7 @@ def tuned(method: str) -> ProfileModel:
     """A model whose adapters and heads were moved away from where they begin."""
     torch.manual_seed(0)
     model = ProfileModel(SPEC)
-    choose_tuned(model, Tuning(method, rank=2, prefix_tokens=3), 10)
+    apply_tuning(model, Tuning(method, rank=2, prefix_tokens=3), 10)
     with torch.no_grad():
         for p in model.parameters():
             if p.requires_grad:
@@ -56,19 +56,19 @@ def test_what_peft_adds_to_the_loss_of_adalora_is_how_far_its_factors_are_from_o
         if "lora_A" in name or "lora_B" in name:
             product = (p @ p.T if "lora_A" in name else p.T @ p).detach().numpy()
             far.append(np.linalg.norm(product - np.eye(len(product))))
-    assert float(orthogonality(model)) == pytest.approx(0.5 * np.mean(far))
-    assert orthogonality(tuned("lora")) == 0.0
+    assert float(orthogonality_penalty(model)) == pytest.approx(0.5 * np.mean(far))
+    assert orthogonality_penalty(tuned("lora")) == 0.0
 
 
 def test_a_model_whose_encoder_is_tuned_itself_is_left_as_it_is():
     model = ProfileModel(SPEC)
-    choose_tuned(model, Tuning("all"), 10)
+    apply_tuning(model, Tuning("all"), 10)
     assert all(p.requires_grad for p in model.parameters())
     assert merge_adapters(model) is model
 
 
 def test_a_model_without_text_has_no_encoder_to_tune():
     model = ProfileModel(tiny_spec(bert=None))
-    choose_tuned(model, Tuning("lora"), 10)
-    assert model.numbers_only(NUMERIC)["buys"].shape == (2,)
+    apply_tuning(model, Tuning("lora"), 10)
+    assert model.predict_without_text(NUMERIC)["buys"].shape == (2,)
     assert not [name for name, _ in model.named_parameters() if "bert" in name]

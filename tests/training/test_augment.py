@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profile_lib.training.augment import Augmenter, Near
-from profile_lib.training.near import find_near
+from profile_lib.training.augment import Augmenter, Substitutes
+from profile_lib.training.near import find_substitutes
 from profile_lib.training.plan import Augmentation
 
 PAD, CLS, SEP, LATER, VIEW, CART = 0, 1, 2, 3, 4, 5
 RED, CRIMSON, BLUE = 6, 7, 8
-NONE = Near(np.arange(10), *(np.zeros(0, int),) * 3, np.zeros(0, np.uint64), np.zeros((0, 5), int))
+NONE = Substitutes(
+    np.arange(10), *(np.zeros(0, int),) * 3, np.zeros(0, np.uint64), np.zeros((0, 5), int)
+)
 HEAD = [CLS, RED, SEP]
 
 
@@ -27,8 +29,8 @@ def batch(*texts: list[int]) -> dict[str, np.ndarray]:
     }
 
 
-def changed(given, near=NONE, max_tokens=40, seed=(1,), **rates) -> list[list[int]]:
-    augmenter = Augmenter(Augmentation(**rates), near, SEP, LATER, PAD, max_tokens)
+def changed(given, substitutes=NONE, max_tokens=40, seed=(1,), **rates) -> list[list[int]]:
+    augmenter = Augmenter(Augmentation(**rates), substitutes, SEP, LATER, PAD, max_tokens)
     found = augmenter.augment(given, seed)
     return [ids[:n].tolist() for ids, n in zip(found["token_ids"], found["n_tokens"], strict=True)]
 
@@ -84,7 +86,7 @@ def test_events_change_places_only_between_pauses(rows, seed):
 
 
 @pytest.fixture
-def near(tmp_path) -> Near:
+def substitutes(tmp_path) -> Substitutes:
     """Of texts in which red and crimson caps are seen, and blue ones put into the cart."""
     seen = [HEAD + [VIEW, word, BLUE, SEP, CART, BLUE, RED, SEP] for word in (RED, CRIMSON)]
     ids = np.array([t + [PAD] * (12 - len(t)) for t in seen], np.int32)
@@ -94,32 +96,32 @@ def near(tmp_path) -> Near:
     )
     vectors = np.eye(10)
     vectors[CRIMSON] = 0.9 * vectors[RED] + 0.1 * vectors[CRIMSON]
-    return find_near(str(tmp_path), vectors, SEP, LATER, [PAD, CLS, SEP])
+    return find_substitutes(str(tmp_path), vectors, SEP, LATER, [PAD, CLS, SEP])
 
 
-def test_words_with_near_vectors_are_synonyms_and_others_stay(near):
-    assert near.words[[RED, CRIMSON, BLUE, VIEW]].tolist() == [CRIMSON, RED, BLUE, VIEW]
-    (text,) = changed(batch([*HEAD, VIEW, BLUE, RED, SEP]), near, synonyms=1.0)
+def test_words_with_near_vectors_are_synonyms_and_others_stay(substitutes):
+    assert substitutes.synonyms[[RED, CRIMSON, BLUE, VIEW]].tolist() == [CRIMSON, RED, BLUE, VIEW]
+    (text,) = changed(batch([*HEAD, VIEW, BLUE, RED, SEP]), substitutes, synonyms=1.0)
     assert text == [CLS, CRIMSON, SEP, VIEW, BLUE, CRIMSON, SEP]
 
 
-def test_an_event_is_replaced_by_a_near_one_of_its_kind(near):
+def test_an_event_is_replaced_by_a_near_one_of_its_kind(substitutes):
     texts = [[*HEAD, VIEW, RED, BLUE, SEP], [*HEAD, CART, BLUE, RED, SEP], [*HEAD, VIEW, BLUE, SEP]]
-    seen, carted, unknown = changed(batch(*texts), near, near_items=1.0)
+    seen, carted, unknown = changed(batch(*texts), substitutes, near_items=1.0)
     assert seen == [*HEAD, VIEW, CRIMSON, BLUE, SEP]
     assert carted == texts[1]  # there is no other event of its kind
     assert unknown == texts[2]  # too rare to be known
 
 
-def test_a_near_event_is_put_after_one_and_what_does_not_fit_is_cut(near):
+def test_a_near_event_is_put_after_one_and_what_does_not_fit_is_cut(substitutes):
     text = [*HEAD, VIEW, RED, BLUE, SEP]
-    (longer,) = changed(batch(text), near, insertions=1.0)
+    (longer,) = changed(batch(text), substitutes, insertions=1.0)
     assert longer == [*text, VIEW, CRIMSON, BLUE, SEP]
-    (cut,) = changed(batch(text), near, max_tokens=9, insertions=1.0)
+    (cut,) = changed(batch(text), substitutes, max_tokens=9, insertions=1.0)
     assert cut == [*text, VIEW, SEP]
 
 
-def test_a_row_is_changed_alike_in_any_batch_and_otherwise_with_another_seed(near):
+def test_a_row_is_changed_alike_in_any_batch_and_otherwise_with_another_seed(substitutes):
     rng = np.random.default_rng(0)
     texts = [
         HEAD + [t for _ in range(6) for t in (VIEW, int(rng.choice([RED, CRIMSON])), BLUE, SEP)]
@@ -128,5 +130,5 @@ def test_a_row_is_changed_alike_in_any_batch_and_otherwise_with_another_seed(nea
     whole = batch(*texts)
     rates = {"deletions": 0.3, "near_items": 0.3, "synonyms": 0.2, "reorderings": 0.3}
     half = {name: column[10:] for name, column in whole.items()}
-    assert changed(whole, near, **rates)[10:] == changed(half, near, **rates)
-    assert changed(whole, near, **rates) != changed(whole, near, seed=(2,), **rates)
+    assert changed(whole, substitutes, **rates)[10:] == changed(half, substitutes, **rates)
+    assert changed(whole, substitutes, **rates) != changed(whole, substitutes, seed=(2,), **rates)

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profile_lib.training.batches import (
-    cut,
-    drop_negatives,
+    cut_batches,
     join_shards,
-    split,
+    split_batch,
+    subsample_negatives,
     to_batch,
 )
 
@@ -37,7 +37,7 @@ def rows_of(batches) -> list[list[int]]:
 def test_every_row_comes_once_with_its_own_tokens(sizes, size, seed):
     starts = np.cumsum([0, *sizes[:-1]])
     batches = list(
-        cut((window(s, n) for s, n in zip(starts, sizes, strict=True)), size, (seed,), 0)
+        cut_batches((window(s, n) for s, n in zip(starts, sizes, strict=True)), size, (seed,), 0)
     )
     assert sorted(row for rows in rows_of(batches) for row in rows) == list(range(sum(sizes)))
     for batch in batches:
@@ -49,7 +49,7 @@ def test_every_row_comes_once_with_its_own_tokens(sizes, size, seed):
 
 
 def test_a_window_is_cut_by_length_into_batches_that_come_in_any_order():
-    batches = list(cut([window(0, 400)], 20, (1,), 0))
+    batches = list(cut_batches([window(0, 400)], 20, (1,), 0))
     by_length = sorted(batches, key=lambda b: (b["n_tokens"].min(), b["n_tokens"].max()))
     ends = [(b["n_tokens"].min(), b["n_tokens"].max()) for b in by_length]
     assert all(low[1] <= high[0] for low, high in zip(ends, ends[1:], strict=False))
@@ -60,7 +60,7 @@ def test_a_window_is_cut_by_length_into_batches_that_come_in_any_order():
 @given(st.integers(900, 1100), st.integers(900, 1100), st.integers(0, 99))
 def test_shards_of_uneven_sizes_are_at_near_lengths_at_each_step(one, other, seed):
     shards = [
-        list(cut([window(0, n, seed=i)], 16, (seed,), i, [1000.0]))
+        list(cut_batches([window(0, n, seed=i)], 16, (seed,), i, [1000.0]))
         for i, n in enumerate((one, other))
     ]
     assert len(shards[0]) == len(shards[1]) == 63
@@ -72,14 +72,14 @@ def test_shards_of_uneven_sizes_are_at_near_lengths_at_each_step(one, other, see
 
 def test_the_order_depends_on_the_seed_alone():
     def order(seed: int) -> list[list[int]]:
-        return rows_of(cut([window(0, 50)], 8, (seed,), 0))
+        return rows_of(cut_batches([window(0, 50)], 8, (seed,), 0))
 
     assert order(1) == order(1) != order(2)
 
 
 def test_a_step_holds_the_same_rows_on_one_rank_and_on_two():
     def shard(number: int):
-        return cut([window(100 * number, 30 - number, seed=3)], 4, (7,), number)
+        return cut_batches([window(100 * number, 30 - number, seed=3)], 4, (7,), number)
 
     one = rows_of(join_shards([shard(0), shard(1)], 0))
     first, second = rows_of(join_shards([shard(0)], 0)), rows_of(join_shards([shard(1)], 0))
@@ -87,7 +87,7 @@ def test_a_step_holds_the_same_rows_on_one_rank_and_on_two():
 
 
 def test_a_shard_that_ends_early_adds_nothing():
-    long, short = cut([window(0, 8)], 4, (7,), 0), cut([window(100, 3)], 4, (7,), 1)
+    long, short = cut_batches([window(0, 8)], 4, (7,), 0), cut_batches([window(100, 3)], 4, (7,), 1)
     sizes = [len(batch["weight"]) for batch in join_shards([long, short], 0)]
     assert sizes == [7, 4]
 
@@ -104,7 +104,7 @@ def test_texts_of_two_shards_are_padded_to_the_longer_one():
 
 def test_dropped_negatives_are_made_up_for_by_the_weight_of_those_kept():
     whole = window(0, 20_000)
-    kept = drop_negatives(whole, [0], 0.25, (1, 2))
+    kept = subsample_negatives(whole, [0], 0.25, (1, 2))
     is_positive = kept["labels"][:, 0] == 1
     assert is_positive.sum() == whole["labels"].sum()
     assert set(kept["weight"][is_positive]) == {1.0}
@@ -115,16 +115,16 @@ def test_dropped_negatives_are_made_up_for_by_the_weight_of_those_kept():
 def test_a_row_is_kept_whatever_its_window_and_others_with_another_seed():
     whole = window(0, 1000)
     half = {name: column[500:] for name, column in whole.items()}
-    alone = drop_negatives(half, [0], 0.5, (1,))["numeric"][:, 0]
-    together = drop_negatives(whole, [0], 0.5, (1,))["numeric"][:, 0]
+    alone = subsample_negatives(half, [0], 0.5, (1,))["numeric"][:, 0]
+    together = subsample_negatives(whole, [0], 0.5, (1,))["numeric"][:, 0]
     assert alone.tolist() == together[together >= 500].tolist()
-    assert alone.tolist() != drop_negatives(half, [0], 0.5, (2,))["numeric"][:, 0].tolist()
+    assert alone.tolist() != subsample_negatives(half, [0], 0.5, (2,))["numeric"][:, 0].tolist()
 
 
 @given(st.integers(1, 30), st.integers(1, 6))
 def test_the_parts_of_a_batch_hold_its_rows_in_order_each_trimmed(n, parts):
     batch = to_batch(window(0, n), np.arange(n))
-    pieces = split(batch, parts)
+    pieces = split_batch(batch, parts)
     assert np.concatenate([p["numeric"][:, 0] for p in pieces]).tolist() == list(range(n))
     assert len(pieces) == min(n, parts)
     assert all(p["token_ids"].shape[1] == p["n_tokens"].max() for p in pieces)

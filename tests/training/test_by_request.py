@@ -5,18 +5,20 @@ import pandas as pd
 import pytest
 from sklearn.metrics import ndcg_score
 
-from profile_lib.training.by_request import by_request, request_lines
-from profile_lib.training.snapshot import REQUEST
+from profile_lib.training.by_request import compute_request_metrics, format_request_metrics
+from profile_lib.training.snapshot import REQUEST_HASH
 
 LABELS = np.array([1, 0, 0, 0, 1, 1, 0, 0])
-USERS = pd.DataFrame({REQUEST: [7, 7, 7, 3, 3, 3, 9, 9], "user_hash": [1, 1, 1, 2, 2, 2, 3, 3]})
+USERS = pd.DataFrame(
+    {REQUEST_HASH: [7, 7, 7, 3, 3, 3, 9, 9], "user_hash": [1, 1, 1, 2, 2, 2, 3, 3]}
+)
 MODEL = np.array([0.2, 0.9, 0.1, 0.5, 0.9, 0.1, 0.3, 0.3])
 BOOSTING = np.zeros(8)
 
 
 def told():
     ways = {"boosting": BOOSTING, "model": MODEL}
-    return by_request(LABELS, ways, USERS, seed=1, n_resamples=50)
+    return compute_request_metrics(LABELS, ways, USERS, seed=1, n_resamples=50)
 
 
 def test_ndcg_and_reciprocal_rank_are_means_over_requests_with_something_wanted():
@@ -42,6 +44,6 @@ def test_a_lead_over_the_last_other_way_has_an_interval():
 
 
 def test_where_nothing_is_wanted_nothing_is_told():
-    none = by_request(np.zeros(8), {"model": MODEL}, USERS, seed=1, n_resamples=5)
+    none = compute_request_metrics(np.zeros(8), {"model": MODEL}, USERS, seed=1, n_resamples=5)
     assert none == {"n": 0}
-    assert request_lines(told())[0] == "  order within 2 requests, first 10:"
+    assert format_request_metrics(told())[0] == "  order within 2 requests, first 10:"

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from profile_lib.errors import InputError
-from profile_lib.training.checkpoints import POSITION, TENSORS, Checkpoints, Position
+from profile_lib.training.checkpoints import STATE_FILE, TENSORS, Checkpoints, TrainingState
 
 RUN = {"model": "shop-1", "epochs": 2}
 WEIGHTS = {"model.w": torch.arange(3.0), "optimizer.w/step": torch.tensor(4.0)}
 
 
-def at(step: int) -> Position:
-    return Position(stage=1, epoch=0, batch=step, done=step, curve=[0.5] * step)
+def at(step: int) -> TrainingState:
+    return TrainingState(stage=1, epoch=0, batch=step, steps_done=step, curve=[0.5] * step)
 
 
 @pytest.fixture(params=["local", "hadoop"])
@@ -26,23 +26,23 @@ def path(request, tmp_path, spark) -> str:
 
 def test_the_last_checkpoint_comes_back_and_older_ones_are_dropped(path, tmp_path):
     checkpoints = Checkpoints(path, RUN)
-    assert checkpoints.last() is None
+    assert checkpoints.load_last() is None
     for step in (3, 6, 9, 12):
         checkpoints.write(at(step), {**WEIGHTS, "model.w": torch.full((2,), float(step))})
-    position, tensors = Checkpoints(path, RUN).last()
+    position, tensors = Checkpoints(path, RUN).load_last()
     assert position == at(12)
     assert tensors["model.w"].tolist() == [12.0, 12.0]
     names = {p.name for p in (tmp_path / "c").iterdir() if not p.name.startswith(".")}
     assert names == {"step-000000009", "step-000000012"}
     checkpoints.clear()
-    assert checkpoints.last() is None
+    assert checkpoints.load_last() is None
 
 
 def test_a_checkpoint_of_another_model_is_refused_and_says_what_differs(path):
     Checkpoints(path, RUN).write(at(1), WEIGHTS)
     other = Checkpoints(path, {"model": "shop-2", "epochs": 2})
     with pytest.raises(InputError, match="of another run: model was shop-1, is shop-2. Train wi"):
-        other.last()
+        other.load_last()
 
 
 def test_a_checkpoint_whose_tensors_were_changed_is_refused(tmp_path):
@@ -50,7 +50,7 @@ def test_a_checkpoint_whose_tensors_were_changed_is_refused(tmp_path):
     file = tmp_path / "step-000000001" / TENSORS
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(InputError, match=f"{TENSORS} is not what was written; remove the folder"):
-        Checkpoints(str(tmp_path), RUN).last()
+        Checkpoints(str(tmp_path), RUN).load_last()
 
 
 def test_what_was_half_written_is_passed_over(tmp_path):
@@ -58,15 +58,15 @@ def test_what_was_half_written_is_passed_over(tmp_path):
     checkpoints.write(at(1), WEIGHTS)
     (tmp_path / "step-000000002.writing").mkdir()
     (tmp_path / "step-000000003").mkdir()  # an object store shows files one by one
-    assert checkpoints.last().position == at(1)
+    assert checkpoints.load_last().state == at(1)
     checkpoints.write(at(2), WEIGHTS)
-    assert json.loads((tmp_path / "step-000000002" / POSITION).read_text())["run"] == RUN
+    assert json.loads((tmp_path / "step-000000002" / STATE_FILE).read_text())["run"] == RUN
 
 
 def test_tensors_that_share_memory_are_kept_both(tmp_path):
     shared = torch.arange(4.0)
     Checkpoints(str(tmp_path), RUN).write(at(1), {"a": shared, "b": shared})
-    _, tensors = Checkpoints(str(tmp_path), RUN).last()
+    _, tensors = Checkpoints(str(tmp_path), RUN).load_last()
     assert torch.equal(tensors["a"], tensors["b"])
 
 
@@ -89,4 +89,4 @@ def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(small_disk, sche
     checkpoints.write(at(1), WEIGHTS)
     with pytest.raises(InputError, match=r"small: No space left on device; free some, or name"):
         checkpoints.write(at(2), {"model.w": torch.zeros(1 << 20)})
-    assert checkpoints.last().position == at(1)
+    assert checkpoints.load_last().state == at(1)

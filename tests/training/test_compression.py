@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.smaller import pruned_of, student_of
+from profile_lib.model.smaller import build_student, prune_heads
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.compression import (
-    Compared,
-    Texts,
-    compare,
-    compression_lines,
-    compression_table,
-    interest_vectors,
-    rates,
+    MeasuredModel,
+    TextRows,
+    build_compression_table,
+    compare_with_teacher,
+    compute_interest_vectors,
+    format_compression_table,
+    measure_throughput,
 )
 from tests.worlds import tiny_spec
 
@@ -35,9 +35,9 @@ def whole() -> ProfileModel:
 def test_vectors_stand_in_row_order_however_the_texts_are_packed(batch_tokens):
     rng = np.random.default_rng(0)
     ids, n_tokens = rng.integers(4, 10, (9, 6)), rng.integers(1, 7, 9)
-    texts = Texts(ids, n_tokens, rng.normal(size=(9, 1)).astype(np.float32))
+    texts = TextRows(ids, n_tokens, rng.normal(size=(9, 1)).astype(np.float32))
     model = whole()
-    found = interest_vectors(model, texts, batch_tokens, CPU)
+    found = compute_interest_vectors(model, texts, batch_tokens, CPU)
     with torch.no_grad():
         wanted = model(*(torch.from_numpy(x) for x in texts)).vector.numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -54,14 +54,14 @@ def test_a_rate_is_the_median_of_the_repeats_and_the_first_pass_is_not_counted()
 
         return run
 
-    found = rates({name: passing(name) for name in seconds}, 10, 3, lambda: now[0])
+    found = measure_throughput({name: passing(name) for name in seconds}, 10, 3, lambda: now[0])
     assert order == ["slow", "fast"] * 4
     assert found == {"slow": pytest.approx(5.0), "fast": pytest.approx(20.0)}
 
 
 def test_ratios_are_to_the_teachers_and_a_measure_that_there_is_not_has_none():
     teacher = whole()
-    models = [teacher, student_of(teacher, 1), pruned_of(teacher, ((1,), (0, 1)))]
+    models = [teacher, build_student(teacher, 1), prune_heads(teacher, ((1,), (0, 1)))]
     reports = [
         {
             "buys": {"kind": "binary", "model": {"roc_auc": auc, "pr_auc": None, "brier": 1.0}},
@@ -71,9 +71,9 @@ def test_ratios_are_to_the_teachers_and_a_measure_that_there_is_not_has_none():
     ]
     vectors = [[[1.0, 0.0], [0.0, 2.0]], [[2.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [2.0, 0.0]]]
     names, speeds = ("teacher", "student", "pruned"), (100.0, 250.0, 110.0)
-    table = compression_table(
+    table = build_compression_table(
         {
-            name: Compared(f"shop_{name}", model, report, np.array(vector), speed)
+            name: MeasuredModel(f"shop_{name}", model, report, np.array(vector), speed)
             for name, model, report, vector, speed in zip(
                 names, models, reports, vectors, speeds, strict=True
             )
@@ -85,13 +85,13 @@ def test_ratios_are_to_the_teachers_and_a_measure_that_there_is_not_has_none():
     auc = {"value": 0.76, "ratio": 0.76 / 0.8}
     nothing = {"value": None, "ratio": None}
     assert table["student"]["measures"] == {"buys roc_auc": auc, "buys pr_auc": nothing}
-    lines = [line.split() for line in compression_lines(table)]
+    lines = [line.split() for line in format_compression_table(table)]
     assert lines[0] == ["teacher", "student", "pruned"]
     assert lines[2] == ["heads", "left", "4", "2", "3"]
     assert lines[5] == ["texts/s", "100.0", "(1.00)", "250.0", "(2.50)", "110.0", "(1.10)"]
     assert " ".join(lines[7]) == "buys roc_auc 0.8000 (1.000) 0.7600 (0.950) 0.4000 (0.500)"
     assert lines[8] == ["buys", "pr_auc", "–", "–", "–"]
-    assert len({len(line) for line in compression_lines(table)}) == 1
+    assert len({len(line) for line in format_compression_table(table)}) == 1
 
 
 def test_the_lead_over_the_teacher_is_of_the_same_rows_in_whatever_order_they_came():
@@ -103,7 +103,7 @@ def test_the_lead_over_the_teacher_is_of_the_same_rows_in_whatever_order_they_ca
     users = pd.DataFrame({"user_hash": np.arange(200), "device": "app"}, index=range(200))
     empty = {"row_hash": np.zeros(0, int), "label": np.zeros(0), "rank": np.zeros(0)}
     said, taught = ({"buys": of, "next": empty} for of in (right, turned))
-    report = compare((BUYS, NEXT), said, taught, users, 0, 20)
+    report = compare_with_teacher((BUYS, NEXT), said, taught, users, 0, 20)
     assert report["next"] == {"kind": "multiclass", "n": 0}
     assert report["buys"]["model"]["roc_auc"] == 1.0
     assert report["buys"]["teacher"]["roc_auc"] == 0.0

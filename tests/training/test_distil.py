@@ -8,12 +8,17 @@ import torch
 
 from profile_lib.errors import InputError
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.smaller import student_of
+from profile_lib.model.smaller import build_student
 from profile_lib.model.tasks import CategorySpec, TaskSpec
-from profile_lib.training.batches import Batch, split
-from profile_lib.training.distil import Distilled, Teaching, as_taught, soft_sums
-from profile_lib.training.loop import Loop
-from profile_lib.training.ranks import Alone
+from profile_lib.training.batches import Batch, split_batch
+from profile_lib.training.distil import (
+    DistillationObjective,
+    DistillationOptions,
+    soft_target_loss_sums,
+    use_teacher_tasks,
+)
+from profile_lib.training.loop import TrainingLoop
+from profile_lib.training.ranks import SingleProcess
 from profile_lib.training.snapshot import Snapshot
 from tests.worlds import tiny_plan, tiny_spec
 
@@ -47,7 +52,7 @@ def test_soft_targets_are_softened_by_the_temperature_and_count_rows_by_their_we
         {name: rng.normal(size=shape) for name, shape in shapes.items()} for _ in range(2)
     )
     weight, t = np.array([1.0, 4.0, 0.0]), 2.0
-    found = soft_sums(
+    found = soft_target_loss_sums(
         TASKS,
         {n: torch.tensor(x) for n, x in said.items()},
         {n: torch.tensor(x) for n, x in taught.items()},
@@ -64,16 +69,16 @@ def test_soft_targets_are_softened_by_the_temperature_and_count_rows_by_their_we
     np.testing.assert_allclose(found.numpy(), [(x * weight).sum() for x in wanted], rtol=1e-5)
 
 
-def world(seed: int = 0, **changes) -> tuple[ProfileModel, Distilled]:
+def world(seed: int = 0, **changes) -> tuple[ProfileModel, DistillationObjective]:
     """A teacher drawn at random, and what its students minimise."""
     torch.manual_seed(seed)
     teacher = ProfileModel(tiny_spec(tasks=TASKS, dropout=0.0))
     with torch.no_grad():
         for p in teacher.parameters():
             p.add_(torch.randn_like(p) * 0.2)
-    teaching = replace(Teaching(0.5, 2.0, 3.0, 2.0), **changes)
+    teaching = replace(DistillationOptions(0.5, 2.0, 3.0, 2.0), **changes)
     weights = (1.0, 0.5, 0.2, 0.1)
-    return teacher, Distilled(TASKS, weights, PLAN, None, teacher, teaching)
+    return teacher, DistillationObjective(TASKS, weights, PLAN, None, teacher, teaching)
 
 
 def a_batch() -> Batch:
@@ -98,30 +103,33 @@ def test_labels_teacher_and_distance_are_parts_of_their_own_over_the_rows_that_h
     wanted = [0.5, 0.25, 0.1, 0.05, 2.0, 1.0, 0.4, 0.2, 3.0]
     assert objective.weights == pytest.approx(wanted)
     of_labels, of_teacher = [7.0, 8.0, 16.0, 4.0], [10.0, 10.0, 20.0, 10.0]
-    assert objective.totals(given()).tolist() == [*of_labels, *of_teacher, 10.0]
+    assert objective.weight_sums(given()).tolist() == [*of_labels, *of_teacher, 10.0]
     assert [(s.name, s.with_text, s.epochs) for s in objective.stages] == [("distil", True, 3)]
 
 
 def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
     teacher, objective = world()
-    student, (stage,) = student_of(teacher, 1), objective.stages
+    student, (stage,) = build_student(teacher, 1), objective.stages
     parts = [
         {name: torch.from_numpy(column) for name, column in part.items()}
-        for part in split(a_batch(), 2)
+        for part in split_batch(a_batch(), 2)
     ]
     whole, halves = (
-        sum(objective.sums(student, of, stage) for of in each) for each in ([given()], parts)
+        sum(objective.loss_sums(student, of, stage) for of in each) for each in ([given()], parts)
     )
     torch.testing.assert_close(halves, whole)
-    assert sum(objective.totals(of) for of in parts).tolist() == objective.totals(given()).tolist()
+    assert (
+        sum(objective.weight_sums(of) for of in parts).tolist()
+        == objective.weight_sums(given()).tolist()
+    )
 
 
 def test_a_copy_of_the_teacher_has_nothing_left_to_learn_from_it_but_a_student_has():
     teacher, objective = world(labels_weight=0.0)
-    for model, is_copy in ((teacher, True), (student_of(teacher, 1), False)):
+    for model, is_copy in ((teacher, True), (build_student(teacher, 1), False)):
         model.requires_grad_(True)
         (stage,) = objective.stages
-        sums = objective.sums(model.eval(), given(), stage)
+        sums = objective.loss_sums(model.eval(), given(), stage)
         assert (sums[5].item() < 1e-6, sums[8].item() < 1e-5) == (is_copy, is_copy)
         (torch.tensor(objective.weights) * sums).sum().backward()
         slopes = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
@@ -134,10 +142,10 @@ class Memory:
 
     folder, rows, rows_read = "memory", 8, 8
 
-    def expected_rows(self, kept: float) -> int:
+    def expected_rows(self, negative_downsampling_rate: float) -> int:
         return self.rows
 
-    def batches(self, size, seed, *, with_text, kept=1.0):
+    def batches(self, size, seed, *, with_text, negative_downsampling_rate=1.0):
         yield from (a_batch(), a_batch())
 
 
@@ -145,14 +153,14 @@ def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was():
     teacher, objective = world()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
     told, states = [], []
-    loop = Loop(
-        student_of(teacher, 1).requires_grad_(True), objective, PLAN, Alone(),
+    loop = TrainingLoop(
+        build_student(teacher, 1).requires_grad_(True), objective, PLAN, SingleProcess(),
         torch.device("cpu"), told.append,
     )  # fmt: skip
 
     def validate(with_text: bool) -> dict[str, float]:
         states.append({k: v.clone() for k, v in loop.model.state_dict().items()})
-        return {"loss": -float(loop.at.epoch)}
+        return {"loss": -float(loop.state.epoch)}
 
     loop.fit(Memory(), validate)
     assert loop.curve[-1] < 0.9 * loop.curve[0]
@@ -170,7 +178,7 @@ def snapshot(**changes) -> Snapshot:
 
 def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
     scaled = (*TASKS[:3], TaskSpec(name="spend", kind="regression", center=9.0, scale=4.0))
-    taught = as_taught(snapshot(tasks=scaled), tiny_spec(tasks=TASKS), ["n"])
+    taught = use_teacher_tasks(snapshot(tasks=scaled), tiny_spec(tasks=TASKS), ["n"])
     assert taught.tasks == TASKS
 
 
@@ -187,4 +195,4 @@ def test_other_examples_than_the_teacher_was_trained_on_are_refused(changes, num
     known = (CategorySpec(name="device", values=("app", "desktop")),)
     teacher = tiny_spec(tasks=TASKS, categories=known if "categories" in changes else ())
     with pytest.raises(InputError, match=told):
-        as_taught(snapshot(**changes), teacher, numeric)
+        use_teacher_tasks(snapshot(**changes), teacher, numeric)

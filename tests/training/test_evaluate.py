@@ -8,22 +8,27 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.training.baselines import Numbers, fit_baselines
-from profile_lib.training.evaluate import curves, evaluate, intervals, report_lines
+from profile_lib.training.baselines import BaselineRows, fit_baselines
+from profile_lib.training.evaluate import (
+    bootstrap_intervals,
+    compute_curves,
+    evaluate,
+    format_report,
+)
 
 BUYS = TaskSpec(name="buys", kind="binary")
 NEXT = TaskSpec(name="next", kind="multiclass", classes=("red", "green", "blue", "grey"))
 NAN = math.nan
 
 
-def numbers(n: int, seed: int) -> Numbers:
+def numbers(n: int, seed: int) -> BaselineRows:
     """Buys where the first number is large and the second is not: no line parts the two."""
     rng = np.random.default_rng(seed)
     numeric = rng.normal(size=(n, 3)).astype(np.float32)
     numeric[:, 2] = np.nan
     buys = ((numeric[:, 0] > 0) != (numeric[:, 1] > 0)).astype(np.float32)
     labels = np.stack([buys, np.zeros(n)], axis=1)
-    return Numbers(numeric, labels, np.zeros(n, int), np.ones(n), np.arange(n))
+    return BaselineRows(numeric, labels, np.zeros(n, int), np.ones(n), np.arange(n))
 
 
 def users(n: int, **segments) -> pd.DataFrame:
@@ -70,7 +75,7 @@ def test_a_report_holds_the_measures_of_every_way_of_answering():
     low, high = following["intervals"]["lead"]["accuracy"]  # over the most seen category
     assert low < 1 / 3 - 2 / 3 < high
     assert following["segments"]["device"]["phone"]["intervals"]["mrr"] == [1.0, 1.0]
-    lines = report_lines(report)
+    lines = format_report(report)
     assert lines[0] == "buys (3 test rows, 2 positive)"
     assert [line.split()[0] for line in lines[2:5]] == [
         "model", "logistic_regression", "gradient_boosting"
@@ -82,7 +87,7 @@ def test_several_labels_and_values_stand_beside_what_train_says_of_all():
     likes = TaskSpec(name="likes", kind="multilabel", classes=("cap", "mug"))
     spend = TaskSpec(name="spend", kind="regression", center=2.0, scale=1.0)
     labels = np.array([[1, 0, 3.0], [0, 1, 1.0]], np.float32)
-    rows = Numbers(np.zeros((2, 1)), labels, np.zeros(2), np.ones(2), np.arange(2))
+    rows = BaselineRows(np.zeros((2, 1)), labels, np.zeros(2), np.ones(2), np.arange(2))
     predictions = {
         "likes": {"row_hash": np.arange(2), "label": labels[:, :2].astype(int),
                   "probability": np.array([[0.9, 0.2], [0.1, 0.8]])},
@@ -102,7 +107,7 @@ def test_a_task_that_no_test_row_answers_is_told_without_measures():
     test = numbers(2, 1)._replace(labels=np.full((2, 1), NAN))
     report = evaluate((BUYS,), None, {"buys": empty}, numbers(50, 0), test, users(2), 0, 1, 5)
     assert report == {"buys": {"kind": "binary", "n": 0}}
-    assert report_lines(report)[0] == "buys (0 test rows)"
+    assert format_report(report)[0] == "buys (0 test rows)"
 
 
 def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times():
@@ -111,8 +116,8 @@ def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times(
     said = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
     worse = rng.random(4000)
     ways = {"model": said, "gradient_boosting": worse}
-    each = intervals("binary", labels, ways, np.arange(4000), 1, 100)
-    shared = intervals(
+    each = bootstrap_intervals("binary", labels, ways, np.arange(4000), 1, 100)
+    shared = bootstrap_intervals(
         "binary", np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
         np.repeat(np.arange(40), 100), 1, 100,
     )  # fmt: skip
@@ -123,6 +128,6 @@ def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times(
 
 
 def test_curves_end_where_every_row_is_called():
-    found = curves(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.4]))
+    found = compute_curves(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.4]))
     assert found["roc"] == [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
     assert found["precision_recall"] == [[0.5, 1.0], [1.0, pytest.approx(0.66667)], [1.0, 0.5]]

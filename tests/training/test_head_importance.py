@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.pruning import most_important
+from profile_lib.model.pruning import select_important_heads
 from profile_lib.training.batches import Batch
 from profile_lib.training.head_importance import head_importance
-from profile_lib.training.objectives import Supervised
+from profile_lib.training.objectives import SupervisedObjective
 from tests.training.test_loop import PLAN
 from tests.worlds import tiny_spec
 
@@ -38,7 +38,7 @@ def batch(*rows: int) -> Batch:
 
 
 def found(model: ProfileModel, *batches: Batch) -> list[torch.Tensor]:
-    objective = Supervised(model.spec.tasks, (1.0,), PLAN, None)
+    objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
     return head_importance(model, objective, batches, CPU)
 
 
@@ -51,14 +51,14 @@ def test_the_one_head_that_says_anything_is_the_one_that_matters():
     importances = found(model, batch(0, 1, 2, 3))
     assert importances[0].tolist() == [0.0, 0.0]
     assert importances[1][0] == 0.0 < importances[1][1]
-    assert most_important(importances, 0.25)[1] == (0, 1)
-    assert most_important(importances, 0.5)[1] == (1,)
+    assert select_important_heads(importances, 0.25)[1] == (0, 1)
+    assert select_important_heads(importances, 0.5)[1] == (1,)
 
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_it_is_how_much_a_rows_loss_changes_when_the_head_says_a_little_more(layer, head):
     model = whole().double()
-    objective = Supervised(model.spec.tasks, (1.0,), PLAN, None)
+    objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
     one = {**batch(3), "numeric": batch(3)["numeric"].astype(np.float64)}
 
     def loss(times: float) -> float:
@@ -68,9 +68,9 @@ def test_it_is_how_much_a_rows_loss_changes_when_the_head_says_a_little_more(lay
         with torch.no_grad():
             weight[:, columns] *= times
             given = {name: torch.from_numpy(x) for name, x in one.items()}
-            sums = objective.sums(model, given, objective.stages[-1])
+            sums = objective.loss_sums(model, given, objective.stages[-1])
             weight.copy_(before)
-        return float(sums[0] / objective.totals(given)[0])
+        return float(sums[0] / objective.weight_sums(given)[0])
 
     step = 1e-3
     wanted = abs(loss(1 + step) - loss(1 - step)) / (2 * step)

@@ -9,10 +9,15 @@ from profile_lib.errors import DivergedError, InputError
 from profile_lib.training import launch
 from profile_lib.training.distribute import HorovodOptions
 from profile_lib.training.fit import FitJob
-from profile_lib.training.launch import check_division, train
-from profile_lib.training.messages import PROGRESS, following, reason, run_told
-from profile_lib.training.rank import device_of
-from profile_lib.training.ranks import Alone
+from profile_lib.training.launch import check_batch_division, run_with_retries
+from profile_lib.training.messages import (
+    PROGRESS_FILE,
+    follow_progress,
+    read_process_error,
+    run_and_report,
+)
+from profile_lib.training.rank import select_device
+from profile_lib.training.ranks import SingleProcess
 from profile_lib.training.snapshot import Snapshot
 from tests.worlds import tiny_plan
 
@@ -25,14 +30,16 @@ def job(folder) -> FitJob:
     return FitJob(str(folder), snapshot, PLAN, (1.0,), 6, 8, 1, str(folder))
 
 
-def trained(spark, folder, n_ranks, launcher="horovod", tell=print):
-    return train(
-        spark, job(folder), n_ranks, tell, launcher=launcher, options=OPTIONS, retries=2
+def trained(spark, folder, n_processes, launcher="horovod", report_progress=print):
+    return run_with_retries(
+        spark, job(folder), n_processes, report_progress, launcher=launcher, options=OPTIONS, retries=2
     )  # fmt: skip
 
 
 def test_more_ranks_than_spark_has_slots_are_refused(spark, tmp_path):
-    with pytest.raises(InputError, match=r"ranks: 3, but local\[2\] runs 2 tasks at once; set"):
+    with pytest.raises(
+        InputError, match=r"n_processes: 3, but local\[2\] runs 2 tasks at once; set"
+    ):
         trained(spark, tmp_path, 3)
 
 
@@ -43,18 +50,20 @@ def test_a_missing_horovod_is_told_with_the_way_to_get_it(spark, tmp_path, monke
 
 
 def test_one_process_cannot_be_two_ranks(spark, tmp_path):
-    with pytest.raises(InputError, match="ranks: 2, but training.launcher in_process is one"):
+    with pytest.raises(InputError, match="n_processes: 2, but training.launcher in_process is one"):
         trained(spark, tmp_path, 2, "in_process")
 
 
 def test_a_rank_without_a_gpu_of_its_own_is_refused_where_there_are_some(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    ranks = Alone()
-    assert device_of(ranks) == torch.device("cuda:0")
-    ranks.size, ranks.local_rank = 2, 1
-    with pytest.raises(InputError, match=r"training.ranks: 2, .* it has 1 GPUs and each rank"):
-        device_of(ranks)
+    process_group = SingleProcess()
+    assert select_device(process_group) == torch.device("cuda:0")
+    process_group.size, process_group.local_rank = 2, 1
+    with pytest.raises(
+        InputError, match=r"training.n_processes: 2, .* it has 1 GPUs and each rank"
+    ):
+        select_device(process_group)
 
 
 class Losing:
@@ -63,7 +72,7 @@ class Losing:
     def __init__(self, times: int):
         self.times, self.resumed = times, []
 
-    def run(self, job, n_ranks, tell):
+    def run(self, job, n_processes, report_progress):
         self.resumed.append(job.resume)
         if len(self.resumed) <= self.times:
             raise RuntimeError("rank 1 was killed\nand more")
@@ -72,8 +81,8 @@ class Losing:
 
 def test_a_lost_rank_is_made_up_for_from_the_last_checkpoint(spark, tmp_path, monkeypatch):
     losing, told = Losing(2), []
-    monkeypatch.setattr(launch, "launcher_of", lambda *given: losing)
-    assert trained(spark, tmp_path, 2, tell=told.append) == "outcome"
+    monkeypatch.setattr(launch, "make_launcher", lambda *given: losing)
+    assert trained(spark, tmp_path, 2, report_progress=told.append) == "outcome"
     assert losing.resumed == [False, True, True]
     assert told == [
         {"a rank was lost": "rank 1 was killed", "attempt": 1, "of": 3},
@@ -82,7 +91,7 @@ def test_a_lost_rank_is_made_up_for_from_the_last_checkpoint(spark, tmp_path, mo
 
 
 def test_what_goes_on_being_lost_is_raised_in_the_end(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "launcher_of", lambda *given: Losing(9))
+    monkeypatch.setattr(launch, "make_launcher", lambda *given: Losing(9))
     with pytest.raises(RuntimeError, match="rank 1 was killed"):
         trained(spark, tmp_path, 2)
 
@@ -92,18 +101,21 @@ def test_what_goes_on_being_lost_is_raised_in_the_end(spark, tmp_path, monkeypat
     [
         ((30, 64, 4, 2), "batch_size: 30 is no multiple of training.shards, 4"),
         ((32, 66, 4, 2), "numeric_batch_size: 66 is no multiple of training.shards, 4"),
-        ((32, 64, 4, 3), "shards: 4 is no multiple of training.ranks, 3"),
+        ((32, 64, 4, 3), "shards: 4 is no multiple of training.n_processes, 3"),
     ],
 )
 def test_batches_that_do_not_divide_are_refused(sizes, told):
     with pytest.raises(InputError, match=told):
-        check_division(*sizes)
+        check_batch_division(*sizes)
 
 
 def test_progress_is_passed_on_whole_and_in_order(tmp_path):
     told = []
-    (tmp_path / PROGRESS).write_text('{"step": 99}\n')  # of an earlier run
-    with following(tmp_path / PROGRESS, told.append), (tmp_path / PROGRESS).open("a") as file:
+    (tmp_path / PROGRESS_FILE).write_text('{"step": 99}\n')  # of an earlier run
+    with (
+        follow_progress(tmp_path / PROGRESS_FILE, told.append),
+        (tmp_path / PROGRESS_FILE).open("a") as file,
+    ):
         for text in ('{"step": 1}\n{"st', 'ep": 2}\n', '{"step": 3}\n'):
             file.write(text)
             file.flush()
@@ -111,19 +123,19 @@ def test_progress_is_passed_on_whole_and_in_order(tmp_path):
 
 
 def test_what_a_rank_says_of_bad_input_is_what_the_driver_says(tmp_path):
-    assert reason(tmp_path) is None
+    assert read_process_error(tmp_path) is None
     for kind in (InputError, DivergedError):
 
         class Failing:
             folder = str(tmp_path)
 
-            def run(self, ranks, tell, kind=kind):
+            def run(self, process_group, report_progress, kind=kind):
                 raise kind("training: the loss is nan")
 
         with pytest.raises(kind):
-            run_told(Failing(), Alone())
-        assert type(reason(tmp_path)) is kind
-        assert str(reason(tmp_path)) == "training: the loss is nan"
+            run_and_report(Failing(), SingleProcess())
+        assert type(read_process_error(tmp_path)) is kind
+        assert str(read_process_error(tmp_path)) == "training: the loss is nan"
 
 
 def test_horovod_is_told_what_the_settings_say():

@@ -7,11 +7,11 @@ import signal
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.training.lock import only_training
+from profile_lib.training.lock import lock_training_name
 
 
 def hold(models, ready):
-    with only_training("shop", models, f"{models}/work"):
+    with lock_training_name("shop", models, f"{models}/work"):
         ready.set()
         signal.pause()
 
@@ -24,16 +24,16 @@ def test_a_second_training_of_a_name_is_refused_until_the_first_ends_or_dies(tmp
     assert ready.wait(60)
     with (
         pytest.raises(InputError, match=r"shop: another training of this name is running; wait"),
-        only_training("shop", str(tmp_path)),
+        lock_training_name("shop", str(tmp_path)),
     ):
         raise AssertionError("two at once")
     with (  # other models, the same work folder
         pytest.raises(InputError, match=r"work/shop: another training of this name is running"),
-        only_training("shop", str(tmp_path / "others"), str(tmp_path / "work")),
+        lock_training_name("shop", str(tmp_path / "others"), str(tmp_path / "work")),
     ):
         raise AssertionError("two at once")
-    with only_training("another", str(tmp_path)):
+    with lock_training_name("another", str(tmp_path)):
         os.kill(other.pid, signal.SIGKILL)
         other.join(10)
-    with only_training("shop", str(tmp_path)):
+    with lock_training_name("shop", str(tmp_path)):
         assert other.exitcode == -signal.SIGKILL

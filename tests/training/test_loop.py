@@ -12,13 +12,13 @@ from torch.optim import AdamW
 
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.prefetch import Prefetched
-from profile_lib.training.adapters import choose_tuned
+from profile_lib.prefetch import Prefetcher
+from profile_lib.training.adapters import apply_tuning
 from profile_lib.training.checkpoints import Checkpoints
-from profile_lib.training.loop import Loop
-from profile_lib.training.objectives import Supervised
+from profile_lib.training.loop import TrainingLoop
+from profile_lib.training.objectives import SupervisedObjective
 from profile_lib.training.plan import Stage, Tuning
-from profile_lib.training.ranks import Alone
+from profile_lib.training.ranks import SingleProcess
 from tests.worlds import tiny_plan, tiny_spec
 
 SPEC = tiny_spec()
@@ -34,10 +34,10 @@ class Memory:
     def __init__(self, label: float = 1.0, weight: float = 1.0):
         self.label, self.weight = label, weight
 
-    def expected_rows(self, kept: float) -> int:
+    def expected_rows(self, negative_downsampling_rate: float) -> int:
         return self.rows
 
-    def batches(self, size, seed, *, with_text, kept=1.0):
+    def batches(self, size, seed, *, with_text, negative_downsampling_rate=1.0):
         for number in range(2):
             labels = np.array([[0], [1], [0], [1]], np.float32)
             yield {
@@ -54,17 +54,19 @@ class Broken(Exception):
     """What ends a run in the middle."""
 
 
-def a_loop(plan=PLAN, tell=lambda entry: None, checkpoints=None) -> Loop:
+def make_loop(plan=PLAN, report_progress=lambda entry: None, checkpoints=None) -> TrainingLoop:
     torch.manual_seed(0)
     model = ProfileModel(SPEC)
-    choose_tuned(model, plan.tuning, 2 * plan.epochs)
-    objective = Supervised(SPEC.tasks, (1.0,), plan, None)
-    return Loop(model, objective, plan, Alone(), torch.device("cpu"), tell, checkpoints)
+    apply_tuning(model, plan.tuning, 2 * plan.epochs)
+    objective = SupervisedObjective(SPEC.tasks, (1.0,), plan, None)
+    return TrainingLoop(
+        model, objective, plan, SingleProcess(), torch.device("cpu"), report_progress, checkpoints
+    )
 
 
 def looped(source, losses, plan=PLAN):
     told, left, states = [], iter(losses), []
-    loop = a_loop(plan, told.append)
+    loop = make_loop(plan, told.append)
 
     def validate(with_text: bool) -> dict[str, float]:
         states.append({k: v.clone() for k, v in loop.model.state_dict().items()})
@@ -108,7 +110,7 @@ def test_the_loss_falls_and_progress_is_told():
 
 
 def test_frozen_parts_stay_and_the_others_move():
-    before = a_loop().model.state_dict()
+    before = make_loop().model.state_dict()
     _, _, _, states = looped(Memory(), [0.5, 0.4, 0.3])
     moved = {name for name in before if not torch.equal(before[name], states[2][name])}
     assert not any(n.startswith(("bert.embeddings", "bert.encoder.layer.0")) for n in moved)
@@ -124,7 +126,7 @@ def test_a_batch_that_passes_in_parts_gives_the_same_curve(parts):
     undropped = tiny_spec(dropout=0.0)
     curves = []
     for given_plan in (PLAN, plan):
-        loop = a_loop(given_plan)
+        loop = make_loop(given_plan)
         torch.manual_seed(0)
         loop.model = ProfileModel(undropped).eval()
         for part in loop.model.modules():
@@ -156,22 +158,22 @@ def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(
     plan = replace(PLAN, epochs=2, checkpoint_steps=1, tuning=tuning)
     losses = {("numbers", 1): 0.5, ("numbers", 2): 0.6, ("text", 1): 0.3, ("text", 2): 0.2}
 
-    def validator(loop: Loop):
+    def validator(loop: TrainingLoop):
         def validate(with_text: bool) -> dict[str, float]:
             stage = "text" if with_text else "numbers"
-            return {"loss": losses[stage, loop.at.epoch + 1]}
+            return {"loss": losses[stage, loop.state.epoch + 1]}
 
         return validate
 
-    unbroken = a_loop(plan)
+    unbroken = make_loop(plan)
     unbroken.fit(Memory(), validator(unbroken))
     path = str(tmp_path_factory.mktemp("checkpoints"))
     stopping = Stopping(path, {"seed": 1})
     stopping.left = stop_after
-    first = a_loop(plan, checkpoints=stopping)
+    first = make_loop(plan, checkpoints=stopping)
     with pytest.raises(Broken):
         first.fit(Memory(), validator(first))
-    resumed = a_loop(plan, checkpoints=Checkpoints(path, {"seed": 1}))
+    resumed = make_loop(plan, checkpoints=Checkpoints(path, {"seed": 1}))
     epochs = resumed.fit(Memory(), validator(resumed), resume=True)
     assert resumed.curve == unbroken.curve
     assert same(resumed.model.state_dict(), unbroken.model.state_dict())
@@ -189,34 +191,34 @@ class Turning(Memory):
 
 def test_a_loss_that_is_not_a_number_names_its_rows_and_keeps_the_last_checkpoint(tmp_path):
     checkpoints = Checkpoints(str(tmp_path), {})
-    broken = a_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
+    broken = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
     told = (
         r"the loss is nan at numbers, epoch 1, batch 2 \(rows of hash 4, 5, 6, …\); "
         "the checkpoint of step 1 is kept"
     )
     with pytest.raises(DivergedError, match=told):
         broken.fit(Turning(), lambda with_text: {"loss": 0.5})
-    good = a_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
+    good = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
     good.fit(Memory(), lambda with_text: {"loss": 0.5}, resume=True)
-    unbroken = a_loop()
+    unbroken = make_loop()
     unbroken.fit(Memory(), lambda with_text: {"loss": 0.5})
     assert good.curve == unbroken.curve
 
 
 def test_a_gradient_that_is_not_a_number_moves_nothing():
-    loop = a_loop()
+    loop = make_loop()
     before = {k: v.clone() for k, v in loop.model.state_dict().items()}
     linear = loop.model.heads.tasks["buys"].wide
     linear.weight.register_hook(lambda gradient: gradient * np.inf)
-    parts, totals = loop._take(Prefetched(Memory().batches(4, (), with_text=False)))
+    parts, totals = loop._take(Prefetcher(Memory().batches(4, (), with_text=False)))
     with pytest.raises(DivergedError, match=r"gradient's length is (inf|nan) at numbers, epoch 1"):
         loop._step(parts, totals, totals, *stepping(loop))
     assert same(before, loop.model.state_dict())
 
 
-def stepping(loop: Loop):
+def stepping(loop: TrainingLoop):
     stage = loop.objective.stages[0]
-    return AdamW(list(loop.objective.groups(loop.model, stage))), stage
+    return AdamW(list(loop.objective.parameter_groups(loop.model, stage))), stage
 
 
 def test_a_validation_that_is_not_a_number_is_no_best_epoch():
@@ -231,7 +233,7 @@ def test_a_compiled_encoder_learns_as_it_is_written(monkeypatch):
     plan = replace(PLAN, numeric_epochs=0)
     curves = []
     for is_compiled in (False, True):
-        loop = a_loop(replace(plan, compile=is_compiled))
+        loop = make_loop(replace(plan, compile=is_compiled))
         for module in loop.model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # the compiler draws otherwise
@@ -256,8 +258,8 @@ def test_rows_that_went_missing_are_told():
 def test_numbers_heads_and_encoder_have_rates_of_their_own_each_layer_a_lower_one():
     plan = replace(PLAN, tuning=Tuning(), layer_decay=0.5, numbers_lr=1e-4, weight_decay=0.1)
     model = ProfileModel(SPEC)
-    groups = list(Supervised(SPEC.tasks, (1.0,), plan, None).groups(model, TEXT))
-    rate_of = {id(p): g["highest"] for g in groups for p in g["params"]}
+    groups = list(SupervisedObjective(SPEC.tasks, (1.0,), plan, None).parameter_groups(model, TEXT))
+    rate_of = {id(p): g["peak_lr"] for g in groups for p in g["params"]}
     rates = {name: rate_of[id(p)] for name, p in model.named_parameters()}
     assert rates["heads.tasks.buys.deep.1.weight"] == 1e-2
     assert rates["numbers.deep.0.weight"] == 1e-4
@@ -271,4 +273,4 @@ def test_numbers_heads_and_encoder_have_rates_of_their_own_each_layer_a_lower_on
 
 def test_more_layers_than_the_encoder_has_cannot_be_tuned():
     with pytest.raises(InputError, match="top_layers: 3, but the encoder has 2 layers"):
-        choose_tuned(ProfileModel(SPEC), Tuning("top", top_layers=3), 1)
+        apply_tuning(ProfileModel(SPEC), Tuning("top", top_layers=3), 1)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.training.losses import loss_sums, loss_weights
+from profile_lib.training.losses import known_label_weights, loss_sums
 
 TASKS = (
     TaskSpec(name="buys", kind="binary", classes=()),
@@ -20,7 +20,7 @@ LOGITS = {"buys": torch.tensor([0.3, -1.0, 5.0]), "next": torch.randn(3, 3)}
 
 
 def test_unknown_labels_and_their_weights_are_left_out():
-    assert loss_weights(TASKS, LABELS, WEIGHT).tolist() == [5.0, 3.0]
+    assert known_label_weights(TASKS, LABELS, WEIGHT).tolist() == [5.0, 3.0]
     buys, following = loss_sums(TASKS, LOGITS, LABELS, WEIGHT)
     binary = F.binary_cross_entropy_with_logits
     one, two = (
@@ -53,7 +53,7 @@ def test_a_multilabel_task_is_a_binary_one_for_each_class():
     expected = F.binary_cross_entropy_with_logits(logits[0], labels[0], reduction="sum")
     found = loss_sums((task,), {"likes": logits}, labels, torch.tensor([3.0, 1.0]))
     assert float(found) == pytest.approx(3 * float(expected))
-    assert loss_weights((task,), labels, torch.tensor([3.0, 1.0])).tolist() == [6.0]
+    assert known_label_weights((task,), labels, torch.tensor([3.0, 1.0])).tolist() == [6.0]
 
 
 def test_a_regression_is_the_squared_error_of_the_standardised_label():
@@ -61,7 +61,7 @@ def test_a_regression_is_the_squared_error_of_the_standardised_label():
     labels = torch.tensor([[20.0], [NAN]])
     found = loss_sums((task,), {"spend": torch.tensor([1.5, 9.0])}, labels, torch.ones(2))
     assert float(found) == pytest.approx((1.5 - 2.0) ** 2)
-    assert task.answers(torch.tensor([2.0])).tolist() == [20.0]
+    assert task.to_predictions(torch.tensor([2.0])).tolist() == [20.0]
 
 
 def test_smoothing_spreads_a_share_of_the_label_over_the_classes():

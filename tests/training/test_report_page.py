@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from profile_lib.training.report_page import report_page
+from profile_lib.training.report_page import render_report_page
 
 MEASURES = {"roc_auc": 0.9, "pr_auc": None}
 REPORT = {
@@ -39,7 +39,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return report_page("shop", REPORT, [0.7, 0.6, 0.5], EPOCHS)
+    return render_report_page("shop", REPORT, [0.7, 0.6, 0.5], EPOCHS)
 
 
 def test_every_measure_interval_segment_and_curve_is_on_the_page(page):

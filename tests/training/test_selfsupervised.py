@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-from profile_lib.training.batches import split
-from profile_lib.training.selfsupervised import IGNORED, Masking, SelfSupervised
+from profile_lib.training.batches import split_batch
+from profile_lib.training.selfsupervised import IGNORED_TARGET, Masking, SelfSupervisedObjective
 from tests.worlds import tiny_plan
 
 CLS, SEP, MASK, N_WORDS = 2, 3, 4, 50
@@ -28,7 +28,7 @@ def a_batch(n: int = 8) -> dict[str, np.ndarray]:
 def test_about_the_share_of_the_words_is_asked_for_and_nothing_else():
     batch = a_batch(400)
     masked = MASKING.mask(batch, (1, 2))
-    is_asked = masked["targets"] != IGNORED
+    is_asked = masked["targets"] != IGNORED_TARGET
     n_words = int((batch["n_tokens"] - 2).sum())
     assert 0.37 < is_asked.sum() / n_words < 0.43
     assert not is_asked[np.isin(batch["token_ids"], (0, CLS, SEP))].any()
@@ -44,15 +44,18 @@ def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
         intermediate_size=16, max_position_embeddings=16,
     )  # fmt: skip
     model = BertForMaskedLM(config).eval()
-    objective = SelfSupervised((1.0, 0.0), PLAN, MASKING, None)
+    objective = SelfSupervisedObjective((1.0, 0.0), PLAN, MASKING, None)
     (stage,) = objective.stages
 
     def summed(*parts: dict[str, np.ndarray]) -> list[float]:
         prepared = [objective.prepare(part, (3,), stage) for part in parts]
         given = [{n: torch.from_numpy(c) for n, c in part.items()} for part in prepared]
-        totals = sum(objective.totals(of) for of in given)
-        return [*(sum(objective.sums(model, of, stage) for of in given)).tolist(), *totals.tolist()]
+        totals = sum(objective.weight_sums(of) for of in given)
+        return [
+            *(sum(objective.loss_sums(model, of, stage) for of in given)).tolist(),
+            *totals.tolist(),
+        ]
 
-    found, wanted = summed(*split(a_batch(), 3)), summed(a_batch())
+    found, wanted = summed(*split_batch(a_batch(), 3)), summed(a_batch())
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     assert wanted[3] == 8

@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.training.answers import LabelledTask
-from profile_lib.training.baselines import read_numbers
-from profile_lib.training.feed import Feed, check_folder, read_shard
+from profile_lib.training.baselines import read_baseline_rows
+from profile_lib.training.feed import PetastormLoader, check_folder, read_shard
 from profile_lib.training.snapshot import load_snapshot, write_snapshot
-from profile_lib.training.statistics import number_statistics
+from profile_lib.training.statistics import compute_numeric_statistics
 
 SCHEMA = (
     "user_id string, cutoff_ts timestamp, split string, token_ids array<int>, n_tokens int, "
@@ -40,7 +40,7 @@ def example(
 
 
 def written(frame, folder, tasks=TASKS, **changes):
-    given = {"n_numeric": 2, "shards": 2, "rows_a_group": 50, "evaluation_rows": 1000} | changes
+    given = {"n_numeric": 2, "shards": 2, "rows_per_group": 50, "evaluation_rows": 1000} | changes
     return write_snapshot(frame, str(folder), tasks, **given)
 
 
@@ -71,8 +71,8 @@ def test_rows_and_classes_are_told_commonest_first(snapshot):
 
 
 def test_labels_are_positions_and_a_class_that_train_lacks_is_masked(snapshot):
-    train = read_numbers(snapshot.split("train"), 1000)
-    test = read_numbers(snapshot.split("test"), 1000)
+    train = read_baseline_rows(snapshot.split("train"), 1000)
+    test = read_baseline_rows(snapshot.split("test"), 1000)
     assert np.bincount(train.labels[:, 1].astype(int)).tolist() == [80, 40]
     assert np.isnan(test.labels[:, 1]).sum() == 1
     assert (test.labels[:, 1] == 1).sum() == 39
@@ -93,21 +93,21 @@ def test_petastorm_reads_every_row_once_in_every_order(snapshot):
     assert len(set(seen)) > 1
 
 
-def test_a_feed_counts_what_it_read(snapshot):
-    feed = Feed(
+def test_a_loader_counts_the_rows_it_read(snapshot):
+    loader = PetastormLoader(
         snapshot.split("train"), 120, snapshot.files["train"], 2, 0, 1, 64, [0], 0,
         snapshot.positives,
     )  # fmt: skip
-    batches = list(feed.batches(8, (1,), with_text=True, kept=0.5))
-    assert feed.rows_read == 120
-    assert feed.expected_rows(0.5) == 66
+    batches = list(loader.batches(8, (1,), with_text=True, negative_downsampling_rate=0.5))
+    assert loader.rows_read == 120
+    assert loader.expected_rows(0.5) == 66
     assert sum(len(b["weight"]) for b in batches) < 90
     assert sum((b["labels"][:, 0] == 1).sum() for b in batches) == 12
     assert {b["token_ids"].shape[1] for b in batches} == {2}
 
 
 def test_statistics_agree_with_numpy(spark, snapshot):
-    counts, sparse = number_statistics(
+    counts, sparse = compute_numeric_statistics(
         spark.read.parquet(snapshot.split("train")), ["counts", "sparse"], 8
     )
     assert (counts.mean, counts.is_logged) == (1.5, False)
@@ -121,7 +121,7 @@ def test_heavy_tails_are_logged_and_an_unknown_feature_has_no_edges(spark):
     frame = spark.createDataFrame(
         [([float(v), math.nan],) for v in (0, 0, 1, 1, 2, 1000)], "numeric array<double>"
     )
-    heavy, unknown = number_statistics(frame, ["heavy", "unknown"], 4)
+    heavy, unknown = compute_numeric_statistics(frame, ["heavy", "unknown"], 4)
     assert heavy.is_logged
     assert heavy.edges == tuple(math.log1p(v) for v in (0, 1, 2, 1000))
     assert heavy.mean == pytest.approx(np.log1p([0, 0, 1, 1, 2, 1000]).mean())
@@ -200,7 +200,9 @@ def test_labels_of_every_kind_stand_side_by_side_and_masked_ones_are_unknown(spa
     assert likes.classes == ("cap", "mug")
     assert (spend.center, spend.scale) == (2.0, pytest.approx(np.sqrt(2)))
     assert sum(task.n_labels for task in found.tasks) == 5
-    (row,) = read_numbers(found.split("test"), 10).labels.tolist()  # 103 likes a cap, spends 3
+    (row,) = read_baseline_rows(
+        found.split("test"), 10
+    ).labels.tolist()  # 103 likes a cap, spends 3
     assert np.isnan(row[0])
     assert np.isnan(row[4])
     assert row[1:4] == [1.0, 0.0, 3.0]
@@ -223,8 +225,8 @@ def test_without_the_text_no_tokens_are_written(spark, tmp_path):
         with_text=False, segments=("is_returning",),
     )  # fmt: skip
     assert found.max_tokens == 0
-    feed = Feed(found.split("train"), 8, found.files["train"], 2, 0, 1, 64, [0], 0)
-    assert sum(len(b["numeric"]) for b in feed.batches(4, (1,), with_text=False)) == 8
+    loader = PetastormLoader(found.split("train"), 8, found.files["train"], 2, 0, 1, 64, [0], 0)
+    assert sum(len(b["numeric"]) for b in loader.batches(4, (1,), with_text=False)) == 8
     assert found.categories == ()
     assert spark.read.parquet(f"{tmp_path}/test_users").columns == [
         "row_hash", "user_hash", "is_returning"
@@ -241,7 +243,7 @@ def test_categories_that_train_knows_well_stand_behind_the_numbers(spark, tmp_pa
     assert [(c.name, c.values) for c in found.categories] == [
         ("device", ("phone",)), ("region", ("ca", "us"))
     ]  # fmt: skip
-    train, test = (read_numbers(found.split(s), 100) for s in ("train", "test"))
+    train, test = (read_baseline_rows(found.split(s), 100) for s in ("train", "test"))
     assert train.numeric.shape == (60, 4)
     assert (train.numeric[:, 3] == train.labels[:, 0]).all()
     assert np.isnan(train.numeric[:, 2]).sum() == 1  # one row shows a toaster: too few

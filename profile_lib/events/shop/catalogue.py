@@ -1,16 +1,16 @@
-"""A number of items → the shop's catalogue as arrays: titles, prices, popularity, queries."""
+"""A number of items → the shop's catalog as arrays: titles, prices, popularity, queries."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from profile_lib.events.shop.chance import Chance, Floats, Longs
+from profile_lib.events.shop.chance import Floats, KeyedRandom, Longs
 from profile_lib.events.shop.words import (
+    ASSORTMENTS,
     CHINESE_COLOURS,
     CHINESE_STYLES,
     COLOURS,
-    SHELVES,
     STYLES,
 )
 
@@ -19,11 +19,11 @@ ZIPF_EXPONENT = 1.0
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """Items in the order of their popularity within a category: one row an item."""
 
     item: Strings
-    category: Longs  # index into SHELVES
+    category: Longs  # index into ASSORTMENTS
     brand: Longs  # index into its category's brands
     title: Strings
     query: Strings  # what someone types who looks for it
@@ -31,35 +31,35 @@ class Catalogue:
     price: Floats
     quality: Floats  # standard normal; moves the stars
     price_level: Floats  # 0 to 1 within its category
-    shelves: tuple[Longs, ...]  # items of each category, most popular first
+    items_by_category: tuple[Longs, ...]  # items of each category, most popular first
 
 
-def make_catalogue(chance: Chance, n_items: int, chinese_share: float) -> Catalogue:
+def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalog:
     """`n_items` items, dealt evenly to the categories; needs one item a category or more."""
     number = np.arange(n_items)
-    category = number % len(SHELVES)
-    style = chance.pick("style", np.ones(len(STYLES)), number)
-    colour = chance.pick("colour", np.ones(len(COLOURS)), number)
-    noun = (chance.uniform("noun", number) * [len(SHELVES[c].nouns) for c in category]).astype(int)
-    brand = (chance.uniform("brand", number) ** 1.5 * 4).astype(int)
-    is_chinese = chance.uniform("chinese", number) < chinese_share
+    category = number % len(ASSORTMENTS)
+    style = rng.pick("style", np.ones(len(STYLES)), number)
+    colour = rng.pick("colour", np.ones(len(COLOURS)), number)
+    noun = (rng.uniform("noun", number) * [len(ASSORTMENTS[c].nouns) for c in category]).astype(int)
+    brand = (rng.uniform("brand", number) ** 1.5 * 4).astype(int)
+    is_chinese = rng.uniform("chinese", number) < chinese_share
     titles, queries = [], []
     for c, b, s, n, k, chinese in zip(
         category, brand, style, noun, colour, is_chinese, strict=True
     ):
-        shelf = SHELVES[c]
+        shelf = ASSORTMENTS[c]
         if chinese:
             titles.append(
-                f"{shelf.brands[b]} {CHINESE_STYLES[s]}{shelf.chinese[n]} {CHINESE_COLOURS[k]}"
+                f"{shelf.brands[b]} {CHINESE_STYLES[s]}{shelf.chinese_nouns[n]} {CHINESE_COLOURS[k]}"
             )
-            queries.append(shelf.chinese[n])
+            queries.append(shelf.chinese_nouns[n])
         else:
             titles.append(f"{shelf.brands[b]} {STYLES[s]} {shelf.nouns[n]}, {COLOURS[k]}")
             queries.append(shelf.nouns[n])
-    level = 0.5 * chance.normal("price", number) + 0.35 * (brand - 1)
-    median = np.array([SHELVES[c].price for c in category])
-    shelves = tuple(np.flatnonzero(category == c) for c in range(len(SHELVES)))
-    return Catalogue(
+    level = 0.5 * rng.normal("price", number) + 0.35 * (brand - 1)
+    median = np.array([ASSORTMENTS[c].median_price for c in category])
+    items_by_category = tuple(np.flatnonzero(category == c) for c in range(len(ASSORTMENTS)))
+    return Catalog(
         item=np.array([f"i{n:06d}" for n in number], dtype=object),
         category=category,
         brand=brand,
@@ -67,24 +67,26 @@ def make_catalogue(chance: Chance, n_items: int, chinese_share: float) -> Catalo
         query=np.array(queries, dtype=object),
         is_chinese=is_chinese,
         price=np.round(median * np.exp(level), 2),
-        quality=chance.normal("quality", number),
-        price_level=_ranks(level, shelves),
-        shelves=shelves,
+        quality=rng.normal("quality", number),
+        price_level=_price_levels(level, items_by_category),
+        items_by_category=items_by_category,
     )
 
 
-def _ranks(level: Floats, shelves: tuple[Longs, ...]) -> Floats:
+def _price_levels(level: Floats, items_by_category: tuple[Longs, ...]) -> Floats:
     ranks = np.zeros(len(level))
-    for shelf in shelves:
+    for shelf in items_by_category:
         ranks[shelf] = np.argsort(np.argsort(level[shelf])) / max(len(shelf) - 1, 1)
     return ranks
 
 
-def pick_items(chance: Chance, name: str, shop: Catalogue, category: Longs, *keys: Longs) -> Longs:
+def pick_items(
+    rng: KeyedRandom, name: str, catalog: Catalog, category: Longs, *keys: Longs
+) -> Longs:
     """An item of each given category; the k-th most popular with weight 1 / k^ZIPF_EXPONENT."""
     items = np.empty(len(category), dtype=np.int64)
-    for c, shelf in enumerate(shop.shelves):
+    for c, shelf in enumerate(catalog.items_by_category):
         rows = np.flatnonzero(category == c)
         weights = np.arange(1, len(shelf) + 1, dtype=float) ** -ZIPF_EXPONENT
-        items[rows] = shelf[chance.pick(name, weights, *(key[rows] for key in keys))]
+        items[rows] = shelf[rng.pick(name, weights, *(key[rows] for key in keys))]
     return items

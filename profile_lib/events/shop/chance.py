@@ -23,7 +23,7 @@ def _mix(bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 @dataclass(frozen=True)
-class Chance:
+class KeyedRandom:
     """Draws named by what they decide and keyed by whom they concern."""
 
     seed: int
@@ -31,9 +31,9 @@ class Chance:
     def uniform(self, name: str, *keys: Longs) -> Floats:
         """Numbers in [0, 1), one for each row of the keys, which broadcast against each other.
 
-        >>> Chance(7).uniform("coin", np.arange(3)).round(3).tolist()
+        >>> KeyedRandom(7).uniform("coin", np.arange(3)).round(3).tolist()
         [0.383, 0.477, 0.051]
-        >>> Chance(7).uniform("coin", np.array([2])).round(3).tolist()
+        >>> KeyedRandom(7).uniform("coin", np.array([2])).round(3).tolist()
         [0.051]
         """
         start = (self.seed << 32) + zlib.crc32(name.encode())

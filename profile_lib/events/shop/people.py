@@ -5,18 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from profile_lib.events.shop.chance import Chance, Floats, Longs
+from profile_lib.events.shop.chance import Floats, KeyedRandom, Longs
 from profile_lib.events.shop.words import (
-    BY_AGE,
+    AGE_TASTES,
     CATEGORIES,
-    FEMALE,
+    FEMALE_TASTES,
     GENDERS,
     REGIONS,
 )
 
-BY_GENDER = np.array([FEMALE, [-taste for taste in FEMALE]])
+GENDER_TASTES = np.array([FEMALE_TASTES, [-taste for taste in FEMALE_TASTES]])
 TASTE_SPREAD = 0.8  # of the personal part, beside what age and gender explain
-SHARES = np.array([0.7, 0.13, 0.06])  # of the three strongest interests; the others share the rest
+INTEREST_SHARES = np.array(
+    [0.7, 0.13, 0.06]
+)  # of the three strongest interests; the others share the rest
 AGE_SHARES = np.array([0.2, 0.28, 0.22, 0.17, 0.13])
 CHANNEL_SHARES = np.array([0.35, 0.25, 0.15, 0.1, 0.1, 0.05])
 DEVICE_SHARES = np.array([0.45, 0.3, 0.18, 0.07])
@@ -41,50 +43,50 @@ class People:
     devices: Longs  # (users, 2): the one they use most, and another
 
     @property
-    def top(self) -> Longs:
+    def top_categories(self) -> Longs:
         """The true top category of each half: (users, 2)."""
         return self.interests.argmax(axis=2)
 
 
-def make_people(chance: Chance, user: Longs, drift_share: float, bots_share: float) -> People:
+def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: float) -> People:
     """The users with these numbers, the same whichever others are asked for."""
-    age = chance.pick("age", AGE_SHARES, user)
-    gender = chance.pick("gender", np.ones(len(GENDERS)), user)
-    drifts = chance.uniform("drifts", user) < drift_share
-    first = chance.pick("device", DEVICE_SHARES, user)
-    other = chance.pick("other device", DEVICE_SHARES, user)
+    age = rng.pick("age", AGE_SHARES, user)
+    gender = rng.pick("gender", np.ones(len(GENDERS)), user)
+    drifts = rng.uniform("drifts", user) < drift_share
+    first = rng.pick("device", DEVICE_SHARES, user)
+    other = rng.pick("other device", DEVICE_SHARES, user)
     return People(
         user=user,
-        is_bot=chance.uniform("bot", user) < bots_share,
+        is_bot=rng.uniform("bot", user) < bots_share,
         age=age,
         gender=gender,
-        region=chance.pick("region", np.ones(len(REGIONS)), user),
-        is_declared=chance.uniform("declared", user) < 0.5,
+        region=rng.pick("region", np.ones(len(REGIONS)), user),
+        is_declared=rng.uniform("declared", user) < 0.5,
         drifts=drifts,
-        interests=_interests(chance, user, np.array(BY_AGE)[age] + BY_GENDER[gender], drifts),
-        wealth=chance.uniform("wealth", user),
-        eagerness=chance.normal("eagerness", user),
-        activity=np.exp(0.5 * chance.normal("activity", user) - 0.125),
-        peak_hour=8 + 15 * chance.uniform("peak hour", user),
+        interests=_interests(rng, user, np.array(AGE_TASTES)[age] + GENDER_TASTES[gender], drifts),
+        wealth=rng.uniform("wealth", user),
+        eagerness=rng.normal("eagerness", user),
+        activity=np.exp(0.5 * rng.normal("activity", user) - 0.125),
+        peak_hour=8 + 15 * rng.uniform("peak hour", user),
         devices=np.stack([first, other], axis=1),
     )
 
 
-def _interests(chance: Chance, user: Longs, taste: Floats, drifts: NDArray[np.bool_]) -> Floats:
+def _interests(rng: KeyedRandom, user: Longs, taste: Floats, drifts: NDArray[np.bool_]) -> Floats:
     """Fixed shares by the rank of a taste; who drifts leaves the two strongest behind."""
     category = np.arange(len(CATEGORIES))
-    before = taste + TASTE_SPREAD * _gumbel(chance, "taste", user[:, None], category)
-    after = taste + TASTE_SPREAD * _gumbel(chance, "later taste", user[:, None], category)
-    ranks = _ranks_down(before)
+    before = taste + TASTE_SPREAD * _gumbel(rng, "taste", user[:, None], category)
+    after = taste + TASTE_SPREAD * _gumbel(rng, "later taste", user[:, None], category)
+    ranks = _descending_ranks(before)
     after = np.where(drifts[:, None], after - 100.0 * (ranks < 2), before)
-    rest = len(CATEGORIES) - len(SHARES)
-    shares = np.concatenate([SHARES, np.full(rest, (1 - SHARES.sum()) / rest)])
-    return np.stack([shares[ranks], shares[_ranks_down(after)]], axis=1)
+    rest = len(CATEGORIES) - len(INTEREST_SHARES)
+    shares = np.concatenate([INTEREST_SHARES, np.full(rest, (1 - INTEREST_SHARES.sum()) / rest)])
+    return np.stack([shares[ranks], shares[_descending_ranks(after)]], axis=1)
 
 
-def _gumbel(chance: Chance, name: str, *keys: Longs) -> Floats:
-    return -np.log(-np.log(np.clip(chance.uniform(name, *keys), 1e-12, 1 - 1e-12)))
+def _gumbel(rng: KeyedRandom, name: str, *keys: Longs) -> Floats:
+    return -np.log(-np.log(np.clip(rng.uniform(name, *keys), 1e-12, 1 - 1e-12)))
 
 
-def _ranks_down(values: Floats) -> Longs:
+def _descending_ranks(values: Floats) -> Longs:
     return (-values).argsort(axis=1).argsort(axis=1)

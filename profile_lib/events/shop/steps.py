@@ -4,18 +4,23 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from profile_lib.events.shop.chance import Chance, Floats, Longs
-from profile_lib.events.shop.visits import DAY, Flags, Looks, Visits
+from profile_lib.events.shop.chance import Floats, KeyedRandom, Longs
+from profile_lib.events.shop.visits import DAY_SECONDS, Flags, Impressions, Visits
 
 ACTIONS = (
     "page", "search", "view", "click", "favourite", "add_to_cart", "remove_from_cart",
     "checkout", "purchase", "review",
 )  # fmt: skip
 PAGE, SEARCH, VIEW, CLICK, FAVOURITE, CART, UNCART, CHECKOUT, PURCHASE, REVIEW = range(10)
-POSITION_BIAS = 0.5  # a place p in a list is examined with probability p^-POSITION_BIAS
-RETURN_VISIT, REVIEW_VISIT = 100_000, 200_000  # added to the number of the visit that led to it
-LONGEST_WAIT = 1_500.0  # seconds; well within a session's usual gap
-BOT_WAIT = 0.2  # seconds: more events a minute than a person makes
+POSITION_BIAS_EXPONENT = (
+    0.5  # a place p in a list is examined with probability p^-POSITION_BIAS_EXPONENT
+)
+RETURN_VISIT_OFFSET, REVIEW_VISIT_OFFSET = (
+    100_000,
+    200_000,
+)  # added to the number of the visit that led to it
+MAX_WAIT_SECONDS = 1_500.0  # seconds; well within a session's usual gap
+BOT_WAIT_SECONDS = 0.2  # seconds: more events a minute than a person makes
 
 
 @dataclass(frozen=True)
@@ -23,90 +28,102 @@ class Steps:
     """One row an event."""
 
     visit: Longs  # row of Visits
-    number: Longs  # of the visit within the user: a return or a review is a visit of its own
+    visit_number: Longs  # of the visit within the user: a return or a review is a visit of its own
     step: Longs  # within the visit
     action: Longs  # index into ACTIONS
-    item: Longs  # row of Catalogue; -1 where none is concerned
+    item: Longs  # row of Catalog; -1 where none is concerned
     position: Longs  # 0 where it was not in a list
     time: Longs  # milliseconds since the first day
     dwell: Floats  # seconds; NaN where not measured
 
-    def where(self, keep: Flags) -> "Steps":
-        """The steps that `keep` selects."""
-        return Steps(*(getattr(self, f.name)[keep] for f in fields(self)))
+    def select(self, mask: Flags) -> "Steps":
+        """The steps that `mask` selects."""
+        return Steps(*(getattr(self, f.name)[mask] for f in fields(self)))
 
     @staticmethod
-    def join(parts: "list[Steps]") -> "Steps":
+    def concatenate(parts: "list[Steps]") -> "Steps":
         """All steps of the parts."""
         return Steps(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Steps)))
 
 
-def make_steps(chance: Chance, visits: Visits, looks: Looks, n_days: int) -> Steps:
+def make_steps(rng: KeyedRandom, visits: Visits, impressions: Impressions, n_days: int) -> Steps:
     """All events of the visits within the days, with returns to the cart and reviews."""
-    target = np.flatnonzero(looks.is_target)  # row of each visit's target, in order of visits
-    carts = chance.uniform("carts", *visits.keys) < 0.03 + 0.85 * visits.intent**2
+    target = np.flatnonzero(impressions.is_target)  # row of each visit's target, in order of visits
+    carts = rng.uniform("carts", *visits.keys) < 0.03 + 0.85 * visits.intent**2
     carts &= ~visits.is_bot
-    checks = carts & (chance.uniform("checks", *visits.keys) < 0.35 + 0.5 * visits.intent)
-    buys = checks & (chance.uniform("buys", *visits.keys) < 0.8)
-    returns = carts & ~buys & (chance.uniform("returns", *visits.keys) < 0.6)
-    plan = _browse(chance, visits, looks, carts) + _till(
-        visits, looks, target, chance, checks, buys
+    checks = carts & (rng.uniform("checks", *visits.keys) < 0.35 + 0.5 * visits.intent)
+    buys = checks & (rng.uniform("buys", *visits.keys) < 0.8)
+    returns = carts & ~buys & (rng.uniform("returns", *visits.keys) < 0.6)
+    plan = _plan_browsing(rng, visits, impressions, carts) + _plan_checkout(
+        visits, impressions, target, rng, checks, buys
     )
-    main = _timed(chance, visits, looks, plan, visits.start, 0)
-    again = _timed(
-        chance,
+    main = _schedule_steps(rng, visits, impressions, plan, visits.start, 0)
+    again = _schedule_steps(
+        rng,
         visits,
-        looks,
-        _return(chance, visits, target, returns),
-        visits.start + DAY * (0.5 + 0.45 * chance.uniform("return after", *visits.keys)),
-        RETURN_VISIT,
+        impressions,
+        _plan_return_visit(rng, visits, target, returns),
+        visits.start + DAY_SECONDS * (0.5 + 0.45 * rng.uniform("return after", *visits.keys)),
+        RETURN_VISIT_OFFSET,
     )
-    bought = Steps.join([main, again])
-    reviews = _reviews(chance, visits, bought.where(bought.action == PURCHASE))
-    steps = Steps.join([bought, reviews])
-    return steps.where(steps.time < n_days * DAY * 1000)
+    bought = Steps.concatenate([main, again])
+    reviews = _make_reviews(rng, visits, bought.select(bought.action == PURCHASE))
+    steps = Steps.concatenate([bought, reviews])
+    return steps.select(steps.time < n_days * DAY_SECONDS * 1000)
 
 
 # A plan is a list of steps of one kind: rows of visits, rank within the visit, action, look or -1.
 Plan = list[tuple[Longs, Floats, int, Longs]]
 
 
-def _browse(chance: Chance, visits: Visits, looks: Looks, carts: Flags) -> Plan:
+def _plan_browsing(
+    rng: KeyedRandom, visits: Visits, impressions: Impressions, carts: Flags
+) -> Plan:
     every = np.arange(len(visits.user))
-    draw = chance.uniform("entry", *visits.keys)
+    draw = rng.uniform("entry", *visits.keys)
     searches = every[draw < 0.35 + 0.3 * visits.intent]
     pages = every[draw > 0.75]
-    visit, nothing = looks.visit, np.full(len(visits.user), -1)
-    keys = (visits.user[visit], visits.number[visit], looks.slot)
-    rank = 10.0 + looks.slot * 10
-    examined = looks.position.astype(float) ** -POSITION_BIAS
-    clicked = chance.uniform("click", *keys) < examined * (0.25 + 0.75 * looks.relevance)
-    clicked |= looks.is_target & carts[visit]
-    liked = clicked & (chance.uniform("like", *keys) < 0.02 + 0.12 * looks.relevance)
+    visit, nothing = impressions.visit, np.full(len(visits.user), -1)
+    keys = (visits.user[visit], visits.visit_number[visit], impressions.slot)
+    rank = 10.0 + impressions.slot * 10
+    examined = impressions.position.astype(float) ** -POSITION_BIAS_EXPONENT
+    clicked = rng.uniform("click", *keys) < examined * (0.25 + 0.75 * impressions.relevance)
+    clicked |= impressions.is_target & carts[visit]
+    liked = clicked & (rng.uniform("like", *keys) < 0.02 + 0.12 * impressions.relevance)
     plan: Plan = [
         (pages, np.zeros(len(pages)), PAGE, nothing[pages]),
-        (searches, np.full(len(searches), 1.0), SEARCH, np.flatnonzero(looks.is_target)[searches]),
+        (
+            searches,
+            np.full(len(searches), 1.0),
+            SEARCH,
+            np.flatnonzero(impressions.is_target)[searches],
+        ),
         (visit, rank, VIEW, np.arange(len(visit))),
     ]
     for after, action, which in ((1.0, CLICK, clicked), (2.0, FAVOURITE, liked)):
         rows = np.flatnonzero(which)
         plan.append((visit[rows], rank[rows] + after, action, rows))
-    repeats = -np.log(1 - chance.uniform("repeats", *keys)) * (0.2 + 1.8 * visits.intent[visit])
+    repeats = -np.log(1 - rng.uniform("repeats", *keys)) * (0.2 + 1.8 * visits.intent[visit])
     for n in range(1, 5):  # who wants it looks at it again
-        rows = np.flatnonzero(clicked & looks.is_target & (repeats >= n))
+        rows = np.flatnonzero(clicked & impressions.is_target & (repeats >= n))
         plan.append((visit[rows], rank[rows] + 2 + n, CLICK, rows))
-    rows = np.flatnonzero(looks.is_target)[carts]
+    rows = np.flatnonzero(impressions.is_target)[carts]
     plan.append((visit[rows], rank[rows] + 7, CART, rows))
     return plan
 
 
-def _till(
-    visits: Visits, looks: Looks, target: Longs, chance: Chance, checks: Flags, buys: Flags
+def _plan_checkout(
+    visits: Visits,
+    impressions: Impressions,
+    target: Longs,
+    rng: KeyedRandom,
+    checks: Flags,
+    buys: Flags,
 ) -> Plan:
     """The end of the visit; now and then a second item comes along, or is taken out again."""
-    first = np.flatnonzero(looks.slot == 0)
-    adds = checks & (first != target) & (chance.uniform("adds", *visits.keys) < 0.3)
-    drops = adds & (chance.uniform("drops", *visits.keys) < 0.25)
+    first = np.flatnonzero(impressions.slot == 0)
+    adds = checks & (first != target) & (rng.uniform("adds", *visits.keys) < 0.3)
+    drops = adds & (rng.uniform("drops", *visits.keys) < 0.25)
     steps = (
         (200.0, CART, adds, first),
         (201.0, UNCART, drops, first),
@@ -120,9 +137,9 @@ def _till(
     ]
 
 
-def _return(chance: Chance, visits: Visits, target: Longs, returns: Flags) -> Plan:
+def _plan_return_visit(rng: KeyedRandom, visits: Visits, target: Longs, returns: Flags) -> Plan:
     """The next day: back to what was left in the cart."""
-    buys = returns & (chance.uniform("buys later", *visits.keys) < 0.45 + 0.5 * visits.intent)
+    buys = returns & (rng.uniform("buys later", *visits.keys) < 0.45 + 0.5 * visits.intent)
     steps = ((1.0, CLICK, returns), (2.0, CHECKOUT, buys), (3.0, PURCHASE, buys))
     return [
         (
@@ -135,8 +152,13 @@ def _return(chance: Chance, visits: Visits, target: Longs, returns: Flags) -> Pl
     ]
 
 
-def _timed(
-    chance: Chance, visits: Visits, looks: Looks, plan: Plan, start: Floats, number: int
+def _schedule_steps(
+    rng: KeyedRandom,
+    visits: Visits,
+    impressions: Impressions,
+    plan: Plan,
+    start: Floats,
+    visit_offset: int,
 ) -> Steps:
     """The plan in order, each step as long after the one before as that one took."""
     visit = np.concatenate([p[0] for p in plan])
@@ -147,37 +169,37 @@ def _timed(
     visit, rank, action, look = visit[order], rank[order], action[order], look[order]
     begins = np.searchsorted(visit, visit)
     step = np.arange(len(visit)) - begins
-    numbers = visits.number[visit] + number
+    numbers = visits.visit_number[visit] + visit_offset
     keys = (visits.user[visit], numbers, step)
-    relevance = np.where(look >= 0, looks.relevance[look], 0.3)
+    relevance = np.where(look >= 0, impressions.relevance[look], 0.3)
     reads = (action == CLICK) | (action == PAGE)
-    dwell = np.where(reads, np.exp(2.4 + 1.4 * relevance + 0.7 * chance.normal("dwell", *keys)), 0)
-    dwell = np.round(np.minimum(dwell, LONGEST_WAIT / 2), 1)
+    dwell = np.where(reads, np.exp(2.4 + 1.4 * relevance + 0.7 * rng.normal("dwell", *keys)), 0)
+    dwell = np.round(np.minimum(dwell, MAX_WAIT_SECONDS / 2), 1)
     slow = np.where(np.isin(action, (CART, CHECKOUT)), 1.8, 0.0)
-    wait = dwell + np.minimum(np.exp(1.5 + slow + chance.normal("wait", *keys)), LONGEST_WAIT / 2)
-    wait = np.where(visits.is_bot[visit], BOT_WAIT, wait)
+    wait = dwell + np.minimum(np.exp(1.5 + slow + rng.normal("wait", *keys)), MAX_WAIT_SECONDS / 2)
+    wait = np.where(visits.is_bot[visit], BOT_WAIT_SECONDS, wait)
     waits = np.rint(1000 * wait).astype(np.int64)  # whole, so that a sum is exact in any batch
     elapsed = np.cumsum(waits) - waits
-    listed = np.isin(action, (VIEW, CLICK)) & (number == 0)
+    listed = np.isin(action, (VIEW, CLICK)) & (visit_offset == 0)
     return Steps(
         visit=visit,
-        number=numbers,
+        visit_number=numbers,
         step=step,
         action=action,
-        item=np.where(look >= 0, looks.item[look], -1),
-        position=np.where(listed, looks.position[look], 0),
+        item=np.where(look >= 0, impressions.item[look], -1),
+        position=np.where(listed, impressions.position[look], 0),
         time=np.rint(1000 * start[visit]).astype(np.int64) + elapsed - elapsed[begins],
         dwell=np.where(reads, dwell, np.nan),
     )
 
 
-def _reviews(chance: Chance, visits: Visits, bought: Steps) -> Steps:
+def _make_reviews(rng: KeyedRandom, visits: Visits, bought: Steps) -> Steps:
     """Half of what is bought is reviewed, two to ten days later."""
-    keys = (visits.user[bought.visit], bought.number, bought.step)
-    after = 1000 * DAY * (2 + 8 * chance.uniform("review after", *keys))
+    keys = (visits.user[bought.visit], bought.visit_number, bought.step)
+    after = 1000 * DAY_SECONDS * (2 + 8 * rng.uniform("review after", *keys))
     reviews = Steps(
         visit=bought.visit,
-        number=bought.number + REVIEW_VISIT,
+        visit_number=bought.visit_number + REVIEW_VISIT_OFFSET,
         step=bought.step,
         action=np.full(len(after), REVIEW),
         item=bought.item,
@@ -185,4 +207,4 @@ def _reviews(chance: Chance, visits: Visits, bought: Steps) -> Steps:
         time=bought.time + np.rint(after).astype(np.int64),
         dwell=np.full(len(after), np.nan),
     )
-    return reviews.where(chance.uniform("reviews", *keys) < 0.5)
+    return reviews.select(rng.uniform("reviews", *keys) < 0.5)
