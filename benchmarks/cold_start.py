@@ -23,12 +23,12 @@ from pyspark.sql import functions as F
 
 from jobs.known_shop import ShopData
 from jobs.profiling import load_served_model
+from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
 from profile_lib.config import load_settings, with_values
 from profile_lib.recommend.asking import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUEST_COLUMNS
 from profile_lib.recommend.candidates import Candidates, interacted_before, propose_candidates
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.wanted import RelevantItems
-from profile_lib.segments import Floats, index_within_group, slice_batches
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 

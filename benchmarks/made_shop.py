@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from profile_lib.arrays.groups import Floats, rows_to_list_array
 from profile_lib.config import Settings
 from profile_lib.recommend.asking import PROFILE_NUMBERS, ProfileReader, QueryTexts
 from profile_lib.recommend.catalogue import Catalog
@@ -16,7 +17,6 @@ from profile_lib.recommend.histories import build_histories, number_items
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.reasons import ReasonTexts
 from profile_lib.recommend.sources import Source
-from profile_lib.segments import Floats, rows_to_list_array
 from profile_lib.spark import cached
 
 CATEGORIES, REGIONS = 100, 20

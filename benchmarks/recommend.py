@@ -32,6 +32,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from jobs.fit_recommender import build_ranker_settings
+from profile_lib.arrays.groups import slice_batches
 from profile_lib.config import Settings, load_settings
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
@@ -46,7 +47,6 @@ from profile_lib.recommend.protocols import requests_from_histories
 from profile_lib.recommend.recommender import Eligibility, ListRules
 from profile_lib.recommend.serving import RecommendationServer, profiles_to_batch
 from profile_lib.recommend.top import best
-from profile_lib.segments import slice_batches
 from profile_lib.spark import cached, start_spark
 
 TARGETS = {"p99_ms": 10, "requests_per_second": 1000}

@@ -32,6 +32,7 @@ from jobs.known_shop import ShopData
 from jobs.pasts import CUTOFF_KEY, write_ranker_examples
 from jobs.profiling import load_served_model
 from profile_lib import ranks
+from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config import Settings, load_settings, with_values
 from profile_lib.model.checkpoint import load_model
 from profile_lib.recommend.asking import REQUEST_COLUMNS
@@ -39,7 +40,6 @@ from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.listing import ListBuilder
 from profile_lib.recommend.recommender import Eligibility, ListRules
 from profile_lib.recommend.search import rerank_results
-from profile_lib.segments import index_within_group, slice_batches
 from profile_lib.spark import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import IDENTITY

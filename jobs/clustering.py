@@ -8,6 +8,7 @@ import numpy as np
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.build import (
     build_segments,
@@ -24,7 +25,6 @@ from profile_lib.segmentation.vectors import (
     sample_vectors,
     summarise_vectors,
 )
-from profile_lib.segments import Floats
 from profile_lib.spark import cached
 from profile_lib.store import Store
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS

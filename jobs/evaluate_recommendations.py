@@ -15,6 +15,7 @@ from jobs.known_shop import ShopData
 from jobs.profiling import load_served_model
 from jobs.ways import Methods, Split, mean_measures
 from profile_lib import ranks_spark
+from profile_lib.arrays.groups import Floats
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.recommend.histories import STEP_COLUMNS, build_histories, number_items
@@ -27,7 +28,6 @@ from profile_lib.recommend.protocols import (
     measure,
     split_at_cutoff,
 )
-from profile_lib.segments import Floats
 from profile_lib.spark import cached
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS

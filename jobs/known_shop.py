@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.profiling import ServedModel
+from profile_lib.arrays.groups import Floats, rows_to_list_array, single_chunk
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
 from profile_lib.inference.vectors import add_text_vectors
@@ -20,7 +21,6 @@ from profile_lib.recommend.interest import fit_interest_map
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.popular import compute_demand
 from profile_lib.recommend.reasons import ReasonTexts
-from profile_lib.segments import Floats, rows_to_list_array, single_chunk
 from profile_lib.spark import cached
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from pyspark.sql import DataFrame
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.recommend.fitting import SourceData, fit_source
 from profile_lib.recommend.fusion import choose_weights, draw_weights, fuse_sources
 from profile_lib.recommend.popularity import fit_popularity
@@ -24,7 +25,6 @@ from profile_lib.sections.evaluating import (
     PopularitySettings,
     SasrecSettings,
 )
-from profile_lib.segments import Floats
 
 SHAPE_FIELDS = ("max_steps", "width", "layers", "heads", "dropout")
 SEEDED_KINDS = ("factors", "sasrec", "fused")  # kinds that draw

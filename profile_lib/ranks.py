@@ -8,8 +8,8 @@ same on Spark: `ranks_spark.py`.
 import numpy as np
 from numpy.typing import NDArray
 
+from profile_lib.arrays.groups import index_within_group
 from profile_lib.metrics import Floats, Labels, bootstrap_weights, percentile_interval
-from profile_lib.segments import index_within_group
 
 RANKING_METRICS = ("precision", "recall", "f1", "hit_rate", "ndcg", "mrr", "map")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.draws import uniform_from_bits
+from profile_lib.arrays.hash_sampling import uniform_from_bits
 from profile_lib.metrics import Floats, percentile_interval
 
 SUMS_SCHEMA = "total array<double>, n array<double>"

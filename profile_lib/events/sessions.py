@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.segments import (
+from profile_lib.arrays.groups import (
     Flags,
     GroupedRows,
     Longs,

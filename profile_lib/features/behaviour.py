@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from profile_lib.arrays.groups import complete_groups
 from profile_lib.features.counts import aggregate_events
 from profile_lib.features.habits import aggregate_contexts
 from profile_lib.features.interests import rank_interests
@@ -19,7 +20,6 @@ from profile_lib.features.log import build_event_log
 from profile_lib.features.recent import select_recent_events
 from profile_lib.features.seen import aggregate_items, find_interacted_items
 from profile_lib.features.told import project_events
-from profile_lib.segments import complete_groups
 from profile_lib.tables import BEHAVIOUR
 from profile_lib.workers import freeze_loaded_modules
 

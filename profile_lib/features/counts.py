@@ -6,8 +6,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.features.log import DAY_MICROS, TIMESTAMP_TYPE, EventLog
-from profile_lib.segments import (
+from profile_lib.arrays.groups import (
     Flags,
     Floats,
     Longs,
@@ -15,6 +14,7 @@ from profile_lib.segments import (
     dictionary_codes,
     differs_from_previous,
 )
+from profile_lib.features.log import DAY_MICROS, TIMESTAMP_TYPE, EventLog
 from profile_lib.tables import EVENT_TYPES, FUNNEL_STEPS, STEPS, WINDOWS
 
 Column: TypeAlias = Numbers | pa.Array

@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from profile_lib.features.seen import InteractedItems
-from profile_lib.segments import (
+from profile_lib.arrays.groups import (
     Floats,
     GroupedRows,
     Longs,
@@ -16,6 +15,7 @@ from profile_lib.segments import (
     sort_ranks,
     to_list_array,
 )
+from profile_lib.features.seen import InteractedItems
 from profile_lib.tables import EVENT_TYPES
 
 

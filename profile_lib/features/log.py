@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from profile_lib.segments import (
+from profile_lib.arrays.groups import (
     Flags,
     GroupedRows,
     Longs,

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.features.log import DAY_MICROS, EventLog
-from profile_lib.segments import (
+from profile_lib.arrays.groups import (
     Flags,
     Floats,
     GroupedRows,
@@ -17,6 +16,7 @@ from profile_lib.segments import (
     is_not_null,
     sort_ranks,
 )
+from profile_lib.features.log import DAY_MICROS, EventLog
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from profile_lib.arrays.groups import Floats, Longs, sort_ranks
 from profile_lib.recommend.histories import PURCHASE, Histories, merge_repeated_steps
 from profile_lib.recommend.sources import MISSING, Requests
-from profile_lib.segments import Floats, Longs, sort_ranks
 
 # What a ranker reads of a profile as it is.
 PROFILE_NUMBERS = (

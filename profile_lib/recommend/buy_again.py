@@ -7,10 +7,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.histories import DAY
 from profile_lib.recommend.sources import Requests
 from profile_lib.recommend.top import top_k
-from profile_lib.segments import Floats, Longs
 
 
 def estimate_repeats(purchases: DataFrame, prior_share: float, prior_count: float) -> DataFrame:

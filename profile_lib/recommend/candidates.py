@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs, index_within_group
 from profile_lib.recommend.sources import MISSING, Requests, Source
-from profile_lib.segments import Floats, Longs, index_within_group
 
 NOT_PROPOSED = (np.nan, 0.0, np.nan)  # score, strength and place of what a source does not name
 

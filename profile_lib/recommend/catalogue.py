@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from profile_lib.arrays.groups import Floats, Longs, dictionary_codes, single_chunk
 from profile_lib.recommend.asking import lists_to_matrix
-from profile_lib.segments import Floats, Longs, dictionary_codes, single_chunk
 
 CATALOG_FILE = "items.parquet"
 

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.errors import InputError
 from profile_lib.recommend.interest import normalise_rows
 from profile_lib.recommend.nearest import build_index, load_index, serialise_index
-from profile_lib.segments import Floats
 
 NEIGHBOUR_SCHEMA = "item int, neighbour int, weight float"
 

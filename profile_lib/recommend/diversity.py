@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from profile_lib.segments import Floats, Longs
+from profile_lib.arrays.groups import Floats, Longs
 
 
 def diversify(scores: Floats, vectors: Floats, k: int, relevance_weight: float) -> Longs:

@@ -6,9 +6,9 @@ import numpy as np
 from pyspark.sql import DataFrame
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, GroupedRows, Longs
 from profile_lib.recommend.gram import nearest_by_inverse
 from profile_lib.recommend.histories import Histories
-from profile_lib.segments import Floats, GroupedRows, Longs
 
 MIN_DECAYED_WEIGHT = 0.01  # a share of a step below which its decayed past and future are left out
 

@@ -11,10 +11,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.nearest import search_nearest
 from profile_lib.recommend.sources import Requests, top_contributing_item
-from profile_lib.segments import Floats, Longs
 
 USER_BUCKETS = (
     1024  # of users, each of which counts its own: numbers that fit 32 bits, in no one place

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.recommend.asking import find_positions
 from profile_lib.recommend.buy_again import BuyAgain, estimate_repeats
 from profile_lib.recommend.content import find_text_neighbours
@@ -33,7 +34,6 @@ from profile_lib.recommend.popular import (
 from profile_lib.recommend.sources import Source
 from profile_lib.recommend.top import top_k
 from profile_lib.recommend.user_to_user import UserToUser
-from profile_lib.segments import Floats
 
 SEPARATOR = "\0"  # a context and its value
 

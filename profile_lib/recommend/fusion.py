@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from profile_lib import ranks
+from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
 from profile_lib.recommend.candidates import (
     Candidates,
     CandidateScorer,
@@ -24,7 +25,6 @@ from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.protocols import ScoreAllItems, requests_from_histories
 from profile_lib.recommend.sources import Requests, Source
 from profile_lib.recommend.wanted import RelevantItems
-from profile_lib.segments import Floats, index_within_group, slice_batches
 
 MAX_USERS_PER_BATCH = 256
 

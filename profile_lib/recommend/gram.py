@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 from scipy import sparse
 from scipy.linalg import lapack
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.errors import InputError
 from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.top import top_k_dense
-from profile_lib.segments import Floats
 
 SUMS_SCHEMA = "item int, other int, gram float, cross float"
 NEIGHBOUR_SCHEMA = "item int, neighbour int, weight float"

@@ -13,7 +13,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from profile_lib.segments import Floats, GroupedRows, Longs, differs_from_previous, to_list_array
+from profile_lib.arrays.groups import (
+    Floats,
+    GroupedRows,
+    Longs,
+    differs_from_previous,
+    to_list_array,
+)
 
 STEPS = "items array<int>, weights array<float>, seconds array<long>, is_bought array<boolean>"
 STEP_COLUMNS = ("items", "weights", "seconds", "is_bought")

@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.errors import InputError
 from profile_lib.recommend.histories import number_items
-from profile_lib.segments import Floats
 
 
 def read_interactions(spark: SparkSession, path: str) -> tuple[DataFrame, pa.Array]:

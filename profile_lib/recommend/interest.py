@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.recommend.asking import lists_to_matrix
-from profile_lib.segments import Floats
 
 SUMS_SCHEMA = "squares array<double>, products array<double>"
 

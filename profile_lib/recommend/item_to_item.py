@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.sources import Requests, most_similar_item
 from profile_lib.recommend.top import top_k
-from profile_lib.segments import Floats, Longs
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from profile_lib.arrays.groups import Floats, rows_to_list_array, single_chunk
 from profile_lib.recommend.asking import ProfileReader, QueryTexts, lists_to_matrix
 from profile_lib.recommend.catalogue import Catalog
 from profile_lib.recommend.pairs import feature_names, n_vector_features
 from profile_lib.recommend.reasons import ReasonTexts
 from profile_lib.recommend.sources import Source
 from profile_lib.recommend.stored import load_sources, save_sources
-from profile_lib.segments import Floats, rows_to_list_array, single_chunk
 
 DESCRIPTION_FILE, INTEREST_MAP_FILE, QUERY_TEXTS_FILE = (
     "recommender.json",

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import torch
 from pyspark.sql import DataFrame
 
+from profile_lib.arrays.groups import Longs, slice_batches, to_list_array
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.recommend.asking import REQUEST_COLUMNS
@@ -17,7 +18,6 @@ from profile_lib.recommend.learned import RetrievalModel, load_cached_retrieval
 from profile_lib.recommend.recommender import Eligibility, ListRules, RecommendedLists, Recommender
 from profile_lib.recommend.scoring import RankerScorer
 from profile_lib.recommend.sources import MISSING, Requests
-from profile_lib.segments import Longs, slice_batches, to_list_array
 from profile_lib.workers import freeze_loaded_modules, task_threads
 
 RETRIEVAL_FOLDER = "retrieval"  # the folder in a recommender's beside its ranker

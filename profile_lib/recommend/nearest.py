@@ -6,11 +6,11 @@ import faiss
 import numpy as np
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.errors import InputError
 from profile_lib.recommend.interest import map_interests
 from profile_lib.recommend.sources import MISSING, Requests
 from profile_lib.recommend.top import build_sparse_rows
-from profile_lib.segments import Floats, Longs
 
 HNSW_NEIGHBOURS, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH = (
     32,

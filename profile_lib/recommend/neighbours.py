@@ -7,8 +7,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from profile_lib.arrays.groups import Floats, Numbers
 from profile_lib.recommend.histories import Histories
-from profile_lib.segments import Floats, Numbers
 
 COOCCURRENCES = "item int, neighbour int, cooccurrence double"
 

@@ -8,10 +8,10 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.candidates import Candidates
 from profile_lib.recommend.histories import PURCHASE
 from profile_lib.recommend.wanted import BOUGHT, INTERACTED, RelevantItems
-from profile_lib.segments import Floats, Longs
 
 
 def find_later_interactions(

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.asking import PROFILE_NUMBERS
 from profile_lib.recommend.candidates import Candidates
 from profile_lib.recommend.catalogue import Catalog
 from profile_lib.recommend.histories import DAY
 from profile_lib.recommend.sources import Requests
-from profile_lib.segments import Floats, Longs
 
 PAIR_FEATURES = (
     "n_sources", "demand", "price_level", "price", "price_level_gap", "category_share",

@@ -8,10 +8,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
+from profile_lib.arrays.groups import Longs
 from profile_lib.recommend.histories import DAY
 from profile_lib.recommend.sources import MISSING, Requests
 from profile_lib.recommend.top import build_sparse_rows, top_k
-from profile_lib.segments import Longs
 
 EVERYWHERE = "everywhere"
 

@@ -13,12 +13,12 @@ from pyspark.sql import functions as F
 from scipy import sparse
 
 from profile_lib import ranks
+from profile_lib.arrays.groups import Floats, slice_batches
 from profile_lib.recommend.asking import PROFILE_NUMBERS
 from profile_lib.recommend.histories import STEP_COLUMNS, STEPS, Histories
 from profile_lib.recommend.sources import Requests
 from profile_lib.recommend.top import top_k_dense
 from profile_lib.recommend.wanted import RELEVANT_SCHEMA, RelevantItems
-from profile_lib.segments import Floats, slice_batches
 
 SPLIT_SCHEMA = f"user_id string, {STEPS}, {RELEVANT_SCHEMA}"
 MEASURES_SCHEMA = ", ".join(

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from profile_lib.draws import uniform
+from profile_lib.arrays.groups import Floats, rows_to_list_array, slice_batches
+from profile_lib.arrays.hash_sampling import uniform
 from profile_lib.recommend.candidates import Candidates, propose_candidates, score_pairs
 from profile_lib.recommend.interest import map_interests
 from profile_lib.recommend.learned import RetrievalModel, load_cached_retrieval
@@ -15,7 +16,6 @@ from profile_lib.recommend.outcomes import CandidateLabels, label_candidates
 from profile_lib.recommend.pairs import compute_features
 from profile_lib.recommend.sources import Requests
 from profile_lib.recommend.wanted import RelevantItems
-from profile_lib.segments import Floats, rows_to_list_array, slice_batches
 
 REQUEST_KEY = ("user_id", "cutoff_ts")  # what a row is a part of
 ROW_SCHEMA = (

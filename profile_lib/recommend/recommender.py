@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from profile_lib.arrays.groups import Floats, Longs, index_within_group
 from profile_lib.recommend.candidates import (
     Candidates,
     CandidateScorer,
@@ -19,7 +20,6 @@ from profile_lib.recommend.catalogue import Catalog
 from profile_lib.recommend.diversity import diversify
 from profile_lib.recommend.sources import Requests, Source
 from profile_lib.recommend.top import top_k
-from profile_lib.segments import Floats, Longs, index_within_group
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.histories import Histories
 from profile_lib.recommend.sources import MISSING, Requests
 from profile_lib.recommend.top import top_k_dense
-from profile_lib.segments import Floats, Longs
 
 INIT_STD = 0.02  # of the weights at first
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.recommend.candidates import Candidates
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.ranker_rows import compute_ranker_features
 from profile_lib.recommend.sources import Requests
-from profile_lib.segments import Floats
 
 MAX_PAIRS_PER_BATCH = 1024  # pairs: what a model makes of them stays near the processor
 

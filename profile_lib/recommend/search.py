@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from profile_lib.arrays.groups import Floats, Longs, index_within_group
 from profile_lib.recommend.candidates import score_pairs
 from profile_lib.recommend.listing import ListBuilder
 from profile_lib.recommend.sources import MISSING, Requests
-from profile_lib.segments import Floats, Longs, index_within_group
 
 
 def rerank_results(

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.histories import Histories
-from profile_lib.segments import Floats, Longs
 
 MISSING = -1  # in place of an item or a context: there is none
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from profile_lib.segments import Floats, Longs, index_within_group
+from profile_lib.arrays.groups import Floats, Longs, index_within_group
 
 PARTITION_FROM = 4  # times as long as what is kept
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.recommend.sources import Requests, most_similar_item
 from profile_lib.recommend.top import build_sparse_rows, top_k
-from profile_lib.segments import Floats, Longs
 
 MIN_WEIGHT = 1e-30  # of a weight: 0 would be no step
 

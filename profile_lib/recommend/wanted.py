@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.segments import Floats, Longs
+from profile_lib.arrays.groups import Floats, Longs
 
 RELEVANT_SCHEMA = "relevant array<int>, relevance array<float>"  # columns: items by their numbers, and their gains
 INTERACTED, BOUGHT = 1.0, 2.0  # gains

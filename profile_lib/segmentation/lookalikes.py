@@ -8,10 +8,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sklearn.linear_model import LogisticRegression
 
+from profile_lib.arrays.groups import Floats
 from profile_lib.errors import InputError
 from profile_lib.metrics import roc_auc
 from profile_lib.segmentation.vectors import sample_vectors, score_users
-from profile_lib.segments import Floats
 
 FOLDS = 5
 MAX_ITERATIONS = 1_000  # of the solver, at most

@@ -13,8 +13,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.arrays.groups import Flags, Floats, Longs
 from profile_lib.errors import InputError
-from profile_lib.segments import Flags, Floats, Longs
 from profile_lib.workers import freeze_loaded_modules
 
 VECTOR_COLUMN = "interest_vector"

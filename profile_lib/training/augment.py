@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from profile_lib.draws import uniform
-from profile_lib.segments import index_within_group
+from profile_lib.arrays.groups import index_within_group
+from profile_lib.arrays.hash_sampling import uniform
 from profile_lib.training.batches import Batch, trim_batch
 from profile_lib.training.plan import Augmentation
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from profile_lib.draws import uniform
+from profile_lib.arrays.hash_sampling import uniform
 
 # Of B rows, T the longest text among them: token_ids (B, T) int64, where the text is read;
 # n_tokens (B,) int64; numeric (B, F) float32; labels (B, L) float32, NaN where unknown;

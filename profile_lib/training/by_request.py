@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from profile_lib import metrics, ranks
-from profile_lib.segments import index_within_group
+from profile_lib.arrays.groups import index_within_group
 from profile_lib.training.snapshot import REQUEST_HASH
 
 TOP_K = 10  # places of a list that are looked at

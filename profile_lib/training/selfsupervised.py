@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertForMaskedLM
 
-from profile_lib.draws import uniform
+from profile_lib.arrays.hash_sampling import uniform
 from profile_lib.training.augment import POSITION_HASH_STEP, Augmenter
 from profile_lib.training.batches import Batch
 from profile_lib.training.objectives import TensorBatch

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profile_lib.segments import (
+from profile_lib.arrays.groups import (
     GroupedRows,
     complete_groups,
     dictionary_codes,
