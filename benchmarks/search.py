@@ -31,9 +31,9 @@ from jobs.fit_recommender import PAST_RETRIEVAL_FOLDER
 from jobs.known_shop import ShopData
 from jobs.pasts import CUTOFF_KEY, write_ranker_examples
 from jobs.profiling import load_served_model
-from profile_lib import ranks
 from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.metrics import ranking as ranks
 from profile_lib.model.checkpoint import load_model
 from profile_lib.recommend.asking import REQUEST_COLUMNS
 from profile_lib.recommend.learned import RetrievalModel

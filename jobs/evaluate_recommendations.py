@@ -14,10 +14,10 @@ from jobs.command import main
 from jobs.known_shop import ShopData
 from jobs.profiling import load_served_model
 from jobs.ways import Methods, Split, mean_measures
-from profile_lib import ranks_spark
 from profile_lib.arrays.groups import Floats
 from profile_lib.config import Settings
 from profile_lib.errors import InputError
+from profile_lib.metrics import ranking_spark as ranks_spark
 from profile_lib.recommend.histories import STEP_COLUMNS, build_histories, number_items
 from profile_lib.recommend.interactions import read_attribute_vectors, read_interactions
 from profile_lib.recommend.protocols import (

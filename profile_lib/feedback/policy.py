@@ -12,7 +12,7 @@ import numpy as np
 
 from profile_lib.errors import InputError
 from profile_lib.feedback.moments import estimate_ratio, sum_moments
-from profile_lib.metrics import Floats, Labels
+from profile_lib.metrics.classification import Floats, Labels
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from profile_lib.errors import InputError
-from profile_lib.metrics import Floats, Labels
+from profile_lib.metrics.classification import Floats, Labels
 
 BOUGHT, CARTED, CLICKED = 3, 2, 1  # labels; shown alone is 0
 MAX_ITERATIONS, TOLERANCE = 10_000, 1e-6  # of the fit, and what moves less is there

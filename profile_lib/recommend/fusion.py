@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from profile_lib import ranks
 from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
+from profile_lib.metrics import ranking as ranks
 from profile_lib.recommend.candidates import (
     Candidates,
     CandidateScorer,

@@ -12,8 +12,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from profile_lib import ranks
 from profile_lib.arrays.groups import Floats, slice_batches
+from profile_lib.metrics import ranking as ranks
 from profile_lib.recommend.asking import PROFILE_NUMBERS
 from profile_lib.recommend.histories import STEP_COLUMNS, STEPS, Histories
 from profile_lib.recommend.sources import Requests

@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 from torch import Tensor
 from torch.nn import functional
 
-from profile_lib import ranks
 from profile_lib.errors import InputError
+from profile_lib.metrics import ranking as ranks
 from profile_lib.recommend.histories import STEP_COLUMNS, Histories
 from profile_lib.recommend.protocols import relevant_ranks
 from profile_lib.recommend.sasrec import SASRec, SasrecShape, last_steps

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from profile_lib import metrics, ranks
 from profile_lib.arrays.groups import index_within_group
+from profile_lib.metrics import classification as metrics
+from profile_lib.metrics import ranking as ranks
 from profile_lib.training.snapshot import REQUEST_HASH
 
 TOP_K = 10  # places of a list that are looked at

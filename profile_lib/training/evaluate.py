@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from profile_lib import metrics
+from profile_lib.metrics import classification as metrics
 from profile_lib.model.tasks import TaskKind, TaskSpec, slice_label_columns
 from profile_lib.training.baselines import BaselineRows, fit_baselines
 from profile_lib.training.by_request import compute_request_metrics, format_request_metrics

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import classification_report
 
-from profile_lib import metrics
+from profile_lib.metrics import classification as metrics
 from profile_lib.model.tasks import TaskKind
 
 N_CALIBRATION_BINS = 10

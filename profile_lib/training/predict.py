@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from profile_lib.metrics import log_loss, rmse
+from profile_lib.metrics.classification import log_loss, rmse
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.tasks import TaskSpec, slice_label_columns
 from profile_lib.training.feed import PetastormLoader

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from profile_lib import ranks
+from profile_lib.metrics import ranking as ranks
 from profile_lib.recommend import protocols
 from profile_lib.recommend.popularity import fit_popularity
 from profile_lib.recommend.protocols import (

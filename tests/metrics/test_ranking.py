@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from profile_lib import ranks, ranks_spark
+from profile_lib.metrics import ranking as ranks
+from profile_lib.metrics import ranking_spark as ranks_spark
 
 K = 3
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from profile_lib import metrics
+from profile_lib.metrics import classification as metrics
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 1), st.floats(0, 1) | st.sampled_from([0.0, 0.2, 0.5, 1.0])),

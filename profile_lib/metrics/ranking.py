@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profile_lib.arrays.groups import index_within_group
-from profile_lib.metrics import Floats, Labels, bootstrap_weights, percentile_interval
+from profile_lib.metrics.classification import (
+    Floats,
+    Labels,
+    bootstrap_weights,
+    percentile_interval,
+)
 
 RANKING_METRICS = ("precision", "recall", "f1", "hit_rate", "ndcg", "mrr", "map")
 

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.arrays.hash_sampling import uniform_from_bits
-from profile_lib.metrics import Floats, percentile_interval
+from profile_lib.metrics.classification import Floats, percentile_interval
 
 SUMS_SCHEMA = "total array<double>, n array<double>"
 # How likely a Poisson number of mean 1 is at most 0, 1, ...; more is less likely than 1e-12.
