@@ -30,7 +30,7 @@ from benchmarks.trial_of_profiles import Profiles
 from benchmarks.trial_of_textbook import Textbook
 from benchmarks.trials import CONF, Kill, Stuck, Trial
 from profile_lib.config import load_settings
-from profile_lib.spark import start_spark
+from profile_lib.spark.session import start_spark
 
 # Seconds after its first sign within which a phase is struck; as long as they last here.
 PHASE_SECONDS = {

@@ -29,7 +29,7 @@ from profile_lib.recommend.asking import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUE
 from profile_lib.recommend.candidates import Candidates, interacted_before, propose_candidates
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.wanted import RelevantItems
-from profile_lib.spark import start_spark
+from profile_lib.spark.session import start_spark
 from profile_lib.store import Store
 
 HELD_OUT_SHARE, K, CANDIDATES_PER_SOURCE = 0.1, 20, 100

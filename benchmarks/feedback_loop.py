@@ -33,10 +33,10 @@ from jobs import (
     train_model,
 )
 from profile_lib.config import Settings, load_settings, with_values
-from profile_lib.spark import start_spark
+from profile_lib.spark.session import start_spark
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, IMPRESSIONS, ITEMS, RECOMMENDATIONS, USERS
-from profile_lib.timeline import midnight
 
 FIRST_DAYS, ROUND_DAYS, ROUNDS = 30, 6, 3
 SLOTS, EXPLORED_SHARE = 10, 0.2

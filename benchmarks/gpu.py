@@ -34,8 +34,8 @@ from profile_lib.model.about import read_manifest
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.positions import append_category_codes
-from profile_lib.spark import start_spark
+from profile_lib.spark.category_codes import append_category_codes
+from profile_lib.spark.session import start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, USER_PROFILES
 from profile_lib.training.batches import Batch

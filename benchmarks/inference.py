@@ -28,7 +28,7 @@ from profile_lib.config import Settings, load_settings
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
-from profile_lib.spark import cached, start_spark
+from profile_lib.spark.session import cached, start_spark
 from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 

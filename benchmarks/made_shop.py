@@ -17,7 +17,7 @@ from profile_lib.recommend.histories import build_histories, number_items
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.reasons import ReasonTexts
 from profile_lib.recommend.sources import Source
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
 
 CATEGORIES, REGIONS = 100, 20
 OWN_CATEGORY_SHARE = 0.7  # of the steps are in the user's own category

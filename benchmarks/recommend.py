@@ -47,7 +47,7 @@ from profile_lib.recommend.protocols import requests_from_histories
 from profile_lib.recommend.recommender import Eligibility, ListRules
 from profile_lib.recommend.serving import RecommendationServer, profiles_to_batch
 from profile_lib.recommend.top import best
-from profile_lib.spark import cached, start_spark
+from profile_lib.spark.session import cached, start_spark
 
 TARGETS = {"p99_ms": 10, "requests_per_second": 1000}
 WARM_UP_REQUESTS, REQUESTS, SECONDS = 200, 3000, 20

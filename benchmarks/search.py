@@ -40,10 +40,10 @@ from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.listing import ListBuilder
 from profile_lib.recommend.recommender import Eligibility, ListRules
 from profile_lib.recommend.search import rerank_results
-from profile_lib.spark import start_spark
+from profile_lib.spark.session import start_spark
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import IDENTITY
-from profile_lib.timeline import midnight
 
 PERSONALISATION = (0.0, 0.25, 0.5, 0.75, 1.0)
 RESULTS, K, RESAMPLES = 20, 10, 1000

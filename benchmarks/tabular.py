@@ -23,7 +23,7 @@ from jobs.fitting import SHAPE, fit
 from profile_lib.config import load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model
-from profile_lib.spark import start_spark
+from profile_lib.spark.session import start_spark
 from profile_lib.training.answers import LabelledTask
 from profile_lib.training.rank import INITIAL_MODEL
 from profile_lib.training.snapshot import write_snapshot

@@ -16,7 +16,7 @@ from profile_lib.events.recut import (
     widen_spans,
 )
 from profile_lib.events.sessions import build_sessions
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, SESSIONS
 

@@ -25,7 +25,7 @@ from profile_lib.segmentation.vectors import (
     sample_vectors,
     summarise_vectors,
 )
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
 from profile_lib.store import Store
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
 

@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 
 from profile_lib.config import load_settings
 from profile_lib.errors import InputError
-from profile_lib.spark import start_spark, worker_input_error
+from profile_lib.spark.session import start_spark, worker_input_error
 from profile_lib.store import Store
 
 JobFunction = Callable[..., object]  # (store, settings, day), and each flag by its name

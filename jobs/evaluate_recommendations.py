@@ -28,10 +28,10 @@ from profile_lib.recommend.protocols import (
     measure,
     split_at_cutoff,
 )
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
-from profile_lib.timeline import midnight
 
 REPORT = "recommendations.json"
 PRINTED_MEASURES = ("ndcg", "hit_rate", "mrr", "coverage", "novelty", "gini")

@@ -38,8 +38,8 @@ from profile_lib.recommend.ranker_rows import (
     count_found_by_source,
 )
 from profile_lib.sections.recommending import RecommendSettings
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
-from profile_lib.timeline import midnight
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import format_report
 from profile_lib.training.folders import explain_full_disk

@@ -40,10 +40,10 @@ from profile_lib.features.catalogue import derive_items, merge_items
 from profile_lib.features.changed import find_changed_keys
 from profile_lib.merge import IS_DELETED
 from profile_lib.sections.data import IngestSettings
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
-from profile_lib.timeline import midnight
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:

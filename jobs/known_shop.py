@@ -21,10 +21,10 @@ from profile_lib.recommend.interest import fit_interest_map
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.popular import compute_demand
 from profile_lib.recommend.reasons import ReasonTexts
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
+from profile_lib.spark.time_columns import latest_event_time
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
-from profile_lib.timeline import latest_event_time
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")
 

@@ -15,10 +15,10 @@ from profile_lib.inference.udf import InferenceCounters
 from profile_lib.recommend.asking import REQUEST_COLUMNS
 from profile_lib.recommend.outcomes import find_later_interactions
 from profile_lib.sections.recommending import RecommendSettings
-from profile_lib.spark import cached, hash_uniform
+from profile_lib.spark.session import cached, hash_uniform
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, USERS
-from profile_lib.timeline import midnight
 
 CUTOFF_KEY = ["user_id", "cutoff_ts"]
 EXAMPLES_FOLDER = "ranker_examples"  # the folder they are kept in

@@ -27,7 +27,7 @@ from profile_lib.profiles.standing import (
 from profile_lib.recommend.learned import load_reader
 from profile_lib.recommend.listing import RETRIEVAL_FOLDER, list_items
 from profile_lib.recommend.recommender import ListRules
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
 from profile_lib.store import Store
 from profile_lib.tables import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS, USER_PROFILES
 

@@ -17,6 +17,7 @@ from profile_lib.feedback.measures import measure_arms, measure_feedback
 from profile_lib.feedback.moments import Moments
 from profile_lib.feedback.outcomes import build_feedback, check_impressions, days_within_window
 from profile_lib.sections.uses import ExperimentSettings, FeedbackSettings
+from profile_lib.spark.time_columns import latest_event_time
 from profile_lib.store import Store
 from profile_lib.tables import (
     EVENTS,
@@ -25,7 +26,6 @@ from profile_lib.tables import (
     FEEDBACK_MEASURES,
     IMPRESSIONS,
 )
-from profile_lib.timeline import latest_event_time
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:

@@ -27,7 +27,7 @@ from profile_lib.profiles.standing import (
     group_outdated_buckets,
     merge_refresh_states,
 )
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
 from profile_lib.store import Store
 from profile_lib.tables import (
     EVENTS,

@@ -18,9 +18,9 @@ from profile_lib.feedback.ranking import (
     label_impressions,
 )
 from profile_lib.recommend.ranker_rows import IMPRESSION_LISTS
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, FEEDBACK
-from profile_lib.timeline import midnight
 
 
 def write_impression_examples(

@@ -30,7 +30,7 @@ from profile_lib.merge import IS_DELETED, deletion_rows
 from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.refresh import STREAM_GUARD
 from profile_lib.progress import StreamProgress
-from profile_lib.spark import cached, session_conf
+from profile_lib.spark.session import cached, session_conf
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, PREDICTED_COLUMNS, USER_PROFILES, USERS, user_bucket
 

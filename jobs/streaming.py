@@ -10,7 +10,7 @@ from pyspark.sql.streaming import StreamingQuery
 from profile_lib.errors import InputError
 from profile_lib.progress import StreamProgress
 from profile_lib.sections.running import StreamSettings
-from profile_lib.spark import session_conf
+from profile_lib.spark.session import session_conf
 from profile_lib.store import Store
 
 POLL_SECONDS = 1  # between two looks at the queries

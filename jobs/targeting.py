@@ -7,7 +7,6 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.rules import check_rule, describe_rule_errors
 from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.audience import select_members
 from profile_lib.segmentation.export import write_pseudonyms
@@ -17,7 +16,8 @@ from profile_lib.segmentation.lookalikes import (
     read_seeds,
     select_seeds_with_profile,
 )
-from profile_lib.spark import cached
+from profile_lib.spark.session import cached
+from profile_lib.spark.sql_rules import check_rule, describe_rule_errors
 from profile_lib.store import Store
 from profile_lib.tables import AUDIENCES, USER_PROFILES, USER_SEGMENTS
 

@@ -13,7 +13,7 @@ from profile_lib.commits import commit_with_retries
 from profile_lib.errors import ConcurrentWriteError, InputError
 from profile_lib.merge import IS_DELETED, merge_condition, with_merge_clauses
 from profile_lib.migration import prepare_table, select_declared_columns
-from profile_lib.spark import cached, session_conf
+from profile_lib.spark.session import cached, session_conf
 from profile_lib.tables import Table
 
 VACUUM = {

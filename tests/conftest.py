@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.config import load_settings
-from profile_lib.spark import start_spark
+from profile_lib.spark.session import start_spark
 from profile_lib.store import Store
 
 CONF = Path(__file__).parents[1] / "conf"

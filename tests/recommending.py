@@ -9,9 +9,9 @@ from jobs import recommend_items, record_feedback
 from profile_lib.config import Settings, with_values
 from profile_lib.recommend.recommender import ListRules
 from profile_lib.recommend.serving import RecommendationServer
+from profile_lib.spark.time_columns import midnight
 from profile_lib.store import Store
 from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS, RECOMMENDATIONS, USER_PROFILES
-from profile_lib.timeline import midnight
 
 
 def log_impressions_of_views(store: Store, settings: Settings) -> int:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.timeline import is_session_start, seconds_since_previous
+from profile_lib.spark.time_columns import is_session_start, seconds_since_previous
 
 ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
 

@@ -20,8 +20,8 @@ from profile_lib.features.log import build_event_log
 from profile_lib.features.recent import select_recent_events
 from profile_lib.features.seen import aggregate_items, find_interacted_items
 from profile_lib.features.told import project_events
+from profile_lib.spark.workers import freeze_loaded_modules
 from profile_lib.tables import BEHAVIOUR
-from profile_lib.workers import freeze_loaded_modules
 
 BATCH_ROWS = (
     2**15

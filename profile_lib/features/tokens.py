@@ -12,7 +12,7 @@ from pyspark.sql import types as T
 from tokenizers import Tokenizer
 
 from profile_lib.errors import InputError
-from profile_lib.workers import freeze_loaded_modules
+from profile_lib.spark.workers import freeze_loaded_modules
 
 TOKENS = T.StructType(
     [

@@ -15,9 +15,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.inference.choice import RuntimeName
-from profile_lib.positions import append_category_codes
-from profile_lib.prefetch import Prefetcher
-from profile_lib.workers import freeze_loaded_modules, task_threads
+from profile_lib.spark.category_codes import append_category_codes
+from profile_lib.spark.prefetch import Prefetcher
+from profile_lib.spark.workers import freeze_loaded_modules, task_threads
 
 if TYPE_CHECKING:  # torch is for the workers: a driver starts sooner without it
     import torch

@@ -14,7 +14,7 @@ from profile_lib.inference.udf import (
     task_device,
     to_row_arrays,
 )
-from profile_lib.workers import freeze_loaded_modules, task_threads
+from profile_lib.spark.workers import freeze_loaded_modules, task_threads
 
 
 def add_text_vectors(

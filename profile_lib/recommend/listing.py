@@ -18,7 +18,7 @@ from profile_lib.recommend.learned import RetrievalModel, load_cached_retrieval
 from profile_lib.recommend.recommender import Eligibility, ListRules, RecommendedLists, Recommender
 from profile_lib.recommend.scoring import RankerScorer
 from profile_lib.recommend.sources import MISSING, Requests
-from profile_lib.workers import freeze_loaded_modules, task_threads
+from profile_lib.spark.workers import freeze_loaded_modules, task_threads
 
 RETRIEVAL_FOLDER = "retrieval"  # the folder in a recommender's beside its ranker
 LISTING_COLUMNS = ("user_id", "user_bucket", *REQUEST_COLUMNS)

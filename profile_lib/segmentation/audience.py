@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
-from profile_lib.rules import describe_rule_errors
+from profile_lib.spark.sql_rules import describe_rule_errors
 
 
 def select_members(frame: DataFrame, rule: str, setting: str) -> DataFrame:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import Flags, Floats, Longs
 from profile_lib.errors import InputError
-from profile_lib.workers import freeze_loaded_modules
+from profile_lib.spark.workers import freeze_loaded_modules
 
 VECTOR_COLUMN = "interest_vector"
 REFRESH_HINT = "run python jobs/refresh_profiles.py --config FILE, which computes all by one model"

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.model.tasks import CategorySpec, TaskKind, TaskSpec
-from profile_lib.positions import category_code
+from profile_lib.spark.category_codes import category_code
 
 
 @dataclass(frozen=True)

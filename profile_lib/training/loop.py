@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from profile_lib.errors import DivergedError, InputError
-from profile_lib.prefetch import Prefetcher
+from profile_lib.spark.prefetch import Prefetcher
 from profile_lib.training.adapters import (
     adalora_importance,
     orthogonality_penalty,

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.model.tasks import CategorySpec, TaskSpec
-from profile_lib.positions import append_category_codes, category_code
+from profile_lib.spark.category_codes import append_category_codes, category_code
 from profile_lib.training.answers import (
     LabelledTask,
     encode_labels,

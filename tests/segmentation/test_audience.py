@@ -3,8 +3,8 @@
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.rules import check_rule, describe_rule_errors
 from profile_lib.segmentation.audience import select_members
+from profile_lib.spark.sql_rules import check_rule, describe_rule_errors
 from profile_lib.tables import USER_PROFILES, USER_SEGMENTS
 
 COLUMNS = USER_PROFILES.column_names() + USER_SEGMENTS.column_names()

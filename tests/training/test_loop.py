@@ -12,7 +12,7 @@ from torch.optim import AdamW
 
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.prefetch import Prefetcher
+from profile_lib.spark.prefetch import Prefetcher
 from profile_lib.training.adapters import apply_tuning
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.loop import TrainingLoop

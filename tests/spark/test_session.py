@@ -6,7 +6,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.spark import worker_input_error
+from profile_lib.spark.session import worker_input_error
 
 
 def test_what_a_worker_refused_is_found_in_sparks_error_and_nothing_else_is(spark):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from profile_lib.prefetch import Prefetcher
+from profile_lib.spark.prefetch import Prefetcher
 
 
 def test_it_can_be_walked_through_and_its_thread_ends_with_the_walk():

@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import gc, importlib, os, sys, zipfile
-from profile_lib.workers import freeze_loaded_modules
+from profile_lib.spark.workers import freeze_loaded_modules
 
 def add(name):
     path = f"{os.getcwd()}/{name}.zip"
