@@ -18,7 +18,7 @@ from jobs.command import main
 from jobs.profiling import load_served_model
 from jobs.refresh_profiles import ProfileRefresher
 from profile_lib.config import Settings
-from profile_lib.store import Store
+from profile_lib.delta.store import Store
 
 
 def write_sign(folder: Path, phase: str) -> None:

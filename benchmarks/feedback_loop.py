@@ -33,9 +33,9 @@ from jobs import (
     train_model,
 )
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
 from profile_lib.spark.time_columns import midnight
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, IMPRESSIONS, ITEMS, RECOMMENDATIONS, USERS
 
 FIRST_DAYS, ROUND_DAYS, ROUNDS = 30, 6, 3

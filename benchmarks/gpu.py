@@ -27,6 +27,7 @@ from transformers import BertConfig
 
 from jobs import train_model
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.inference.choice import RuntimeName
 from profile_lib.inference.predictor import Predictions, Predictor
 from profile_lib.inference.udf import to_row_arrays
@@ -36,7 +37,6 @@ from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark.category_codes import append_category_codes
 from profile_lib.spark.session import start_spark
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, USER_PROFILES
 from profile_lib.training.batches import Batch
 from profile_lib.training.launch import LauncherName

@@ -25,11 +25,11 @@ from pyspark.sql import types as T
 from transformers import AutoModel, AutoTokenizer
 
 from profile_lib.config import Settings, load_settings
+from profile_lib.delta.store import Store
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
 from profile_lib.spark.session import cached, start_spark
-from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 
 REPEATS = 5

@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 
 from jobs import pretrain_encoder, train_model
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
-from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 
 ROWS = {"train": 12_000, "validation": 2_000, "test": 8_000}

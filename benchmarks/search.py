@@ -33,6 +33,7 @@ from jobs.pasts import CUTOFF_KEY, write_ranker_examples
 from jobs.profiling import load_served_model
 from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.metrics import ranking as ranks
 from profile_lib.model.checkpoint import load_model
 from profile_lib.recommend.asking import REQUEST_COLUMNS
@@ -42,7 +43,6 @@ from profile_lib.recommend.recommender import Eligibility, ListRules
 from profile_lib.recommend.search import rerank_results
 from profile_lib.spark.session import start_spark
 from profile_lib.spark.time_columns import midnight
-from profile_lib.store import Store
 from profile_lib.tables import IDENTITY
 
 PERSONALISATION = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -32,8 +32,8 @@ from refresh import scratch_store
 
 from jobs import stream_profiles
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
 
 KINDS = {"view": 0.8, "cart": 0.15, "purchase": 0.05}

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from benchmarks.kills import Sign, Victim
 from profile_lib.config import load_settings
-from profile_lib.store import Store
+from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS
 from tests.worlds import CONF
 

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.command import main
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.events.recut import (
     diff_sessions,
     find_affected_sessions,
@@ -17,7 +18,6 @@ from profile_lib.events.recut import (
 )
 from profile_lib.events.sessions import build_sessions
 from profile_lib.spark.session import cached
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, SESSIONS
 
 

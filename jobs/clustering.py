@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import Floats
+from profile_lib.delta.store import Store
 from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.build import (
     build_segments,
@@ -26,7 +27,6 @@ from profile_lib.segmentation.vectors import (
     summarise_vectors,
 )
 from profile_lib.spark.session import cached
-from profile_lib.store import Store
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
 
 AUDIENCE_SETTINGS = {

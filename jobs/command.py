@@ -12,9 +12,9 @@ from datetime import date
 from pyspark.errors import PySparkException
 
 from profile_lib.config import load_settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.spark.session import start_spark, worker_input_error
-from profile_lib.store import Store
 
 JobFunction = Callable[..., object]  # (store, settings, day), and each flag by its name
 

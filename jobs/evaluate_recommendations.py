@@ -16,6 +16,7 @@ from jobs.profiling import load_served_model
 from jobs.ways import Methods, Split, mean_measures
 from profile_lib.arrays.groups import Floats
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.metrics import ranking_spark as ranks_spark
 from profile_lib.recommend.histories import STEP_COLUMNS, build_histories, number_items
@@ -30,7 +31,6 @@ from profile_lib.recommend.protocols import (
 )
 from profile_lib.spark.session import cached
 from profile_lib.spark.time_columns import midnight
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
 
 REPORT = "recommendations.json"

@@ -27,6 +27,7 @@ from jobs.profiling import load_served_model
 from jobs.saving import save_trained_model
 from jobs.shown import write_impression_examples
 from profile_lib.config import Settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.recommend.learned import RetrievalModel, folder_version
@@ -39,7 +40,6 @@ from profile_lib.recommend.ranker_rows import (
 )
 from profile_lib.sections.recommending import RecommendSettings
 from profile_lib.spark.time_columns import midnight
-from profile_lib.store import Store
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import format_report
 from profile_lib.training.folders import explain_full_disk

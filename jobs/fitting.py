@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.store import Store
 from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
 from profile_lib.tracking import flatten
 from profile_lib.training.answers import LabelledTask

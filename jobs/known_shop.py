@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from jobs.profiling import ServedModel
 from profile_lib.arrays.groups import Floats, rows_to_list_array, single_chunk
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.inference.vectors import add_text_vectors
 from profile_lib.recommend.asking import ProfileReader, QueryTexts, find_positions, lists_to_matrix
@@ -23,7 +24,6 @@ from profile_lib.recommend.popular import compute_demand
 from profile_lib.recommend.reasons import ReasonTexts
 from profile_lib.spark.session import cached
 from profile_lib.spark.time_columns import latest_event_time
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")

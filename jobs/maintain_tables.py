@@ -5,8 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from jobs.command import main
 from jobs.record_history import record_history
 from profile_lib.config import Settings
-from profile_lib.errors import InputError
-from profile_lib.maintenance import (
+from profile_lib.delta.compaction import (
     MIB,
     MaintenanceResult,
     combine_layouts,
@@ -16,8 +15,9 @@ from profile_lib.maintenance import (
     partition_layouts,
     summarise_maintenance,
 )
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
 from profile_lib.sections.running import MaintainSettings
-from profile_lib.store import Store
 from profile_lib.tables import TABLES, USER_PROFILES, Table
 
 FORCE_HELP = (

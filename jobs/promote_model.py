@@ -12,13 +12,13 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from jobs.fitting import NUMERIC_FEATURE_NAMES
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.about import read_manifest
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark.session import hash_uniform
-from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
 from profile_lib.training.answers import LabelledTask

@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from jobs.offering import apply_eligibility
 from profile_lib.config import Settings
+from profile_lib.delta.merge import IS_DELETED, deletion_rows
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.merge import IS_DELETED, deletion_rows
 from profile_lib.model.about import check_model
 from profile_lib.profiles.refresh import select_users_in_buckets
 from profile_lib.profiles.standing import (
@@ -28,7 +29,6 @@ from profile_lib.recommend.learned import load_reader
 from profile_lib.recommend.listing import RETRIEVAL_FOLDER, list_items
 from profile_lib.recommend.recommender import ListRules
 from profile_lib.spark.session import cached
-from profile_lib.store import Store
 from profile_lib.tables import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS, USER_PROFILES
 
 KEYS = ["user_id", "user_bucket", "rank"]

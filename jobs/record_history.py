@@ -7,14 +7,14 @@ from pyspark.sql import functions as F
 
 from jobs.command import main
 from profile_lib.config import Settings
+from profile_lib.delta.merge import IS_DELETED
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.merge import IS_DELETED
 from profile_lib.profiles.history import (
     build_history_from_changes,
     build_history_from_snapshot,
     select_expired_rows,
 )
-from profile_lib.store import Store
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
 

@@ -10,6 +10,7 @@ from jobs.command import main
 from jobs.profiling import ServedModel, build_facts, load_served_model, predict_profiles
 from jobs.record_history import record_history
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.changed import find_users_of_changed_items
@@ -28,7 +29,6 @@ from profile_lib.profiles.standing import (
     merge_refresh_states,
 )
 from profile_lib.spark.session import cached
-from profile_lib.store import Store
 from profile_lib.tables import (
     EVENTS,
     ITEMS,

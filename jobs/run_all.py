@@ -21,9 +21,9 @@ from jobs import (
 )
 from jobs.command import JobFunction, main
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.profiles.card import format_profile_card
-from profile_lib.store import Store
 from profile_lib.tables import (
     BEHAVIOUR,
     EVENTS,

@@ -9,6 +9,7 @@ from jobs.known_shop import ShopData
 from jobs.pasts import CUTOFF_KEY, build_profiles_at, write_and_reload
 from jobs.profiling import ServedModel
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.known import join_events_as_of
 from profile_lib.feedback.ranking import (
@@ -19,7 +20,6 @@ from profile_lib.feedback.ranking import (
 )
 from profile_lib.recommend.ranker_rows import IMPRESSION_LISTS
 from profile_lib.spark.time_columns import midnight
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, FEEDBACK
 
 

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from jobs.command import main
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.events.shop.dirt import BAD_STARS, BOT, CLEAN, DIRT_KINDS
 from profile_lib.events.shop.rows import Shop
@@ -17,7 +18,6 @@ from profile_lib.events.simulate import (
     simulate_events,
     simulate_users,
 )
-from profile_lib.store import Store
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:

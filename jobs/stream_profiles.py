@@ -20,18 +20,18 @@ from jobs.profiling import (
 from jobs.refresh_profiles import ProfileRefresher
 from jobs.streaming import RunningQuery, start_query, watch_queries
 from profile_lib.config import Settings
+from profile_lib.delta.compaction import MIB
+from profile_lib.delta.merge import IS_DELETED, deletion_rows
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.histories import collect_user_changes, select_current_events
 from profile_lib.features.known import add_latest_cutoff
 from profile_lib.inference.udf import InferenceCounters
-from profile_lib.maintenance import MIB
-from profile_lib.merge import IS_DELETED, deletion_rows
 from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.refresh import STREAM_GUARD
 from profile_lib.progress import StreamProgress
 from profile_lib.spark.session import cached, session_conf
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, ITEMS, PREDICTED_COLUMNS, USER_PROFILES, USERS, user_bucket
 
 ONCE_HELP = "bring what is there into the profiles, and end"

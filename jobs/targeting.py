@@ -7,6 +7,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.delta.store import Store
 from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.audience import select_members
 from profile_lib.segmentation.export import write_pseudonyms
@@ -18,7 +19,6 @@ from profile_lib.segmentation.lookalikes import (
 )
 from profile_lib.spark.session import cached
 from profile_lib.spark.sql_rules import check_rule, describe_rule_errors
-from profile_lib.store import Store
 from profile_lib.tables import AUDIENCES, USER_PROFILES, USER_SEGMENTS
 
 SEGMENT_COLUMNS = [

@@ -26,7 +26,7 @@ from jobs import (
 from profile_lib.config import load_settings
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark.session import start_spark
-from profile_lib.store import Store
+from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER_PROFILES
 from profile_lib.training.evaluate import format_report
 

@@ -21,7 +21,7 @@ from profile_lib.profiles.card import format_profile_card
 from profile_lib.recommend.recommender import ListRules
 from profile_lib.recommend.serving import RecommendationServer
 from profile_lib.spark.session import start_spark
-from profile_lib.store import Store
+from profile_lib.delta.store import Store
 from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, USER_SEGMENTS
 
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))

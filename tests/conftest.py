@@ -7,8 +7,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.config import load_settings
+from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
-from profile_lib.store import Store
 
 CONF = Path(__file__).parents[1] / "conf"
 Rows = Callable[..., DataFrame]

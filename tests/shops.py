@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from profile_lib.merge import IS_DELETED
-from profile_lib.store import Store
+from profile_lib.delta.merge import IS_DELETED
+from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USERS, Table
 
 START = datetime(2026, 1, 10)

@@ -27,8 +27,8 @@ from jobs import (
 )
 from jobs.run_all import RunState, run_stages, summarise
 from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.store import Store
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, SESSIONS, USER_PROFILES, Table
 from tests.agreement import agree
 from tests.recommending import (

@@ -8,7 +8,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.merge import deletion_rows
+from profile_lib.delta.merge import deletion_rows
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
 UPSERT, DELETE = "upsert", "delete"  # what a commit did to a profile

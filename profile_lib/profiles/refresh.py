@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.merge import IS_DELETED
+from profile_lib.delta.merge import IS_DELETED
 from profile_lib.tables import user_bucket
 
 KEY_COLUMNS = ["user_id", "user_bucket"]

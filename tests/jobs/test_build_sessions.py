@@ -7,7 +7,7 @@ import pytest
 
 from jobs.build_sessions import run
 from profile_lib.config import load_settings
-from profile_lib.store import Store
+from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, SESSIONS
 
 SETTINGS = load_settings("conf/dev.yaml")

@@ -7,9 +7,9 @@ import pytest
 
 from jobs.maintain_tables import maintain, run
 from profile_lib.config import load_settings
+from profile_lib.delta.compaction import FileLayout, group_layouts
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.maintenance import FileLayout, group_layouts
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, IDENTITY, USER_PROFILES, USER_PROFILES_HISTORY
 from tests.worlds import NOTES, profile_row
 

@@ -10,8 +10,8 @@ from jobs import refresh_profiles
 from jobs.profiling import load_served_model
 from jobs.refresh_profiles import ProfileRefresher
 from profile_lib.config import Settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.store import Store
 from profile_lib.tables import EVENTS, PROFILE_REFRESH_STATE, TABLES, USER_PROFILES
 from tests.agreement import agree
 from tests.shops import generate_batches, write_batch

@@ -15,11 +15,11 @@ from jobs import train_model
 from jobs.fitting import fit, print_progress
 from jobs.quantizing import retained_shares
 from profile_lib.config import Settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.quantized import read_int8_manifest
-from profile_lib.store import Store
 from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.training.loop import ReportProgress
 from profile_lib.training.rank import INITIAL_MODEL, TrainingResult

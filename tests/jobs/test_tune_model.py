@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from jobs import tune_model
 from jobs.fitting import TrainedModel
 from profile_lib.config import Settings, with_values
+from profile_lib.delta.store import Store
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
-from profile_lib.store import Store
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
 from profile_lib.training.snapshot import Snapshot
 from tests.worlds import dev_settings, example_rows, examples_store

@@ -6,8 +6,8 @@ import pytest
 
 from jobs.offering import apply_eligibility
 from profile_lib.config import load_settings
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.store import Store
 from profile_lib.tables import ITEMS
 from tests.worlds import CONF
 

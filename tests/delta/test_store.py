@@ -5,8 +5,8 @@ from datetime import datetime
 import pytest
 from pyspark.sql import DataFrame
 
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.store import Store
 from profile_lib.tables import IDENTITY, REJECTED_EVENTS, USER_PROFILES, USERS, Table
 from tests.worlds import NOTES
 

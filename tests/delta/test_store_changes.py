@@ -13,9 +13,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.delta.merge import bloom_filter
+from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.merge import bloom_filter
-from profile_lib.store import Store
 from profile_lib.tables import Table
 from tests.worlds import NOTES
 

@@ -8,11 +8,16 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.change_feed import CHANGE_COLUMNS, commits_since, empty_change_feed, read_changes
-from profile_lib.commits import commit_with_retries
+from profile_lib.delta.change_feed import (
+    CHANGE_COLUMNS,
+    commits_since,
+    empty_change_feed,
+    read_changes,
+)
+from profile_lib.delta.merge import IS_DELETED, merge_condition, with_merge_clauses
+from profile_lib.delta.retry import commit_with_retries
+from profile_lib.delta.schema_evolution import prepare_table, select_declared_columns
 from profile_lib.errors import ConcurrentWriteError, InputError
-from profile_lib.merge import IS_DELETED, merge_condition, with_merge_clauses
-from profile_lib.migration import prepare_table, select_declared_columns
 from profile_lib.spark.session import cached, session_conf
 from profile_lib.tables import Table
 
