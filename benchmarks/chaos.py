@@ -29,7 +29,7 @@ from benchmarks.measure import save_result, summarise_repeats
 from benchmarks.trial_of_profiles import Profiles
 from benchmarks.trial_of_textbook import Textbook
 from benchmarks.trials import CONF, Kill, Stuck, Trial
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.spark.session import start_spark
 
 # Seconds after its first sign within which a phase is struck; as long as they last here.

@@ -17,7 +17,7 @@ from jobs import stream_profiles
 from jobs.command import main
 from jobs.profiling import load_served_model
 from jobs.refresh_profiles import ProfileRefresher
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 
 

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from jobs.known_shop import ShopData
 from jobs.profiling import load_served_model
 from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
-from profile_lib.config import load_settings, with_values
+from profile_lib.config.settings import load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.recommend.asking import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUEST_COLUMNS
 from profile_lib.recommend.candidates import Candidates, interacted_before, propose_candidates

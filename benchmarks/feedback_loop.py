@@ -32,7 +32,7 @@ from jobs import (
     simulate_events,
     train_model,
 )
-from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
 from profile_lib.spark.time_columns import midnight

@@ -26,7 +26,7 @@ from training import FULL_TUNING, PreparedTraining
 from transformers import BertConfig
 
 from jobs import train_model
-from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.inference.choice import RuntimeName
 from profile_lib.inference.predictor import Predictions, Predictor

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from transformers import AutoModel, AutoTokenizer
 
-from profile_lib.config import Settings, load_settings
+from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.about import check_model

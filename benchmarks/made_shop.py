@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import Floats, rows_to_list_array
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.recommend.asking import PROFILE_NUMBERS, ProfileReader, QueryTexts
 from profile_lib.recommend.catalogue import Catalog
 from profile_lib.recommend.fitting import SourceData, fit_source

@@ -23,7 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs import build_sessions, ingest_events, simulate_events
-from profile_lib.config import Settings, load_settings
+from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.events.sessions import build_sessions as cut_sessions
 from profile_lib.features.behaviour import build_behaviour

@@ -25,7 +25,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import USER_PROFILES, user_bucket

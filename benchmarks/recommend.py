@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits
 
 from jobs.fit_recommender import build_ranker_settings
 from profile_lib.arrays.groups import slice_batches
-from profile_lib.config import Settings, load_settings
+from profile_lib.config.settings import Settings, load_settings
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec

@@ -32,7 +32,7 @@ from jobs.known_shop import ShopData
 from jobs.pasts import CUTOFF_KEY, write_ranker_examples
 from jobs.profiling import load_served_model
 from profile_lib.arrays.groups import index_within_group, slice_batches
-from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.metrics import ranking as ranks
 from profile_lib.model.checkpoint import load_model

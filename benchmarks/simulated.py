@@ -7,7 +7,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.events.shop.chance import KeyedRandom
 from profile_lib.events.shop.rows import Shop
 

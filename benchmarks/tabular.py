@@ -20,7 +20,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs.fitting import SHAPE, fit
-from profile_lib.config import load_settings, with_values
+from profile_lib.config.settings import load_settings, with_values
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model
 from profile_lib.spark.session import start_spark

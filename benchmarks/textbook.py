@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS
 

@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 from torch.optim import AdamW
 
 from jobs.fitting import hadoop_conf, make_plan, prepare_initial_model, prepare_snapshot
-from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 
 from jobs.ingest_events import ingest_batch
 from jobs.streaming import RunningQuery, start_query
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.identity import read_pseudonym_key
 from profile_lib.events.source import check_paths, map_events, read_mapping, stream_input

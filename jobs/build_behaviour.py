@@ -5,7 +5,7 @@ from datetime import date
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.behaviour import build_behaviour

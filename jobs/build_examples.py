@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.examples.labels import label_cutoffs

@@ -11,7 +11,7 @@ from datetime import date
 
 from pyspark.errors import PySparkException
 
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.spark.session import start_spark, worker_input_error

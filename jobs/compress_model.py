@@ -32,7 +32,7 @@ from jobs.fitting import (
 )
 from jobs.quantizing import build_int8_encoder, check_quantization
 from jobs.saving import save_trained_model
-from profile_lib.config import Settings, with_values
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.about import Manifest, read_manifest

@@ -15,7 +15,7 @@ from jobs.known_shop import ShopData
 from jobs.profiling import load_served_model
 from jobs.ways import Methods, Split, mean_measures
 from profile_lib.arrays.groups import Floats
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.metrics import ranking_spark as ranks_spark

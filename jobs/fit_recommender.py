@@ -26,7 +26,8 @@ from jobs.pasts import BEFORE_RANKER, write_and_reload, write_ranker_examples
 from jobs.profiling import load_served_model
 from jobs.saving import save_trained_model
 from jobs.shown import write_impression_examples
-from profile_lib.config import Settings, with_values
+from profile_lib.config.recommend import RecommendSettings
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
@@ -38,7 +39,6 @@ from profile_lib.recommend.ranker_rows import (
     build_impression_rows,
     count_found_by_source,
 )
-from profile_lib.sections.recommending import RecommendSettings
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import format_report

@@ -7,7 +7,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.command import main
-from profile_lib.config import Settings
+from profile_lib.config.data import IngestSettings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -40,7 +41,6 @@ from profile_lib.events.source import (
 from profile_lib.events.users import summarise_seen_users, update_users
 from profile_lib.features.catalogue import derive_items, merge_items
 from profile_lib.features.changed import find_changed_keys
-from profile_lib.sections.data import IngestSettings
 from profile_lib.spark.session import cached
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.profiling import ServedModel
 from profile_lib.arrays.groups import Floats, rows_to_list_array, single_chunk
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.inference.vectors import add_text_vectors

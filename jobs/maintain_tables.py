@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from jobs.command import main
 from jobs.record_history import record_history
-from profile_lib.config import Settings
+from profile_lib.config.running import MaintainSettings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.compaction import (
     MIB,
     MaintenanceResult,
@@ -17,7 +18,6 @@ from profile_lib.delta.compaction import (
 )
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.sections.running import MaintainSettings
 from profile_lib.tables import TABLES, USER_PROFILES, Table
 
 FORCE_HELP = (

@@ -8,14 +8,14 @@ from pyspark.sql import functions as F
 
 from jobs.known_shop import ShopData
 from jobs.profiling import ServedModel, build_facts, predict_profiles
-from profile_lib.config import Settings, with_values
+from profile_lib.config.recommend import RecommendSettings
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.examples.split import split_by_time
 from profile_lib.inference.udf import InferenceCounters
 from profile_lib.recommend.asking import REQUEST_COLUMNS
 from profile_lib.recommend.outcomes import find_later_interactions
-from profile_lib.sections.recommending import RecommendSettings
 from profile_lib.spark.session import cached, hash_uniform
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, USERS

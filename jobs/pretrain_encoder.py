@@ -20,7 +20,7 @@ from jobs.fitting import (
     run_on_processes,
     shared_job_arguments,
 )
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.inputs import add_pending_input
 from profile_lib.features.tokens import build_tokenize_udf

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.command import main
 from jobs.fitting import NUMERIC_FEATURE_NAMES
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens

@@ -8,7 +8,7 @@ import torch
 from pyspark.sql import SparkSession
 
 from jobs.fitting import TrainedModel, make_plan, shared_job_arguments
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.inference.runtimes import bind_runtime
 from profile_lib.model.about import WEIGHTS_FILE, hash_file

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from jobs.command import main
 from jobs.offering import apply_eligibility
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError

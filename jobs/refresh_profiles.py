@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from jobs.profiling import ServedModel, build_facts, load_served_model, predict_profiles
 from jobs.record_history import record_history
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.behaviour import build_behaviour

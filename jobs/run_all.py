@@ -20,7 +20,7 @@ from jobs import (
     train_model,
 )
 from jobs.command import JobFunction, main
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.profiles.card import format_profile_card

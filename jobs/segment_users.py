@@ -5,7 +5,7 @@ from datetime import date
 from jobs.clustering import ClusterRun
 from jobs.command import main
 from jobs.targeting import Audiences
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.tables import USER_PROFILES

@@ -19,7 +19,7 @@ from jobs.profiling import (
 )
 from jobs.refresh_profiles import ProfileRefresher
 from jobs.streaming import RunningQuery, start_query, watch_queries
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.compaction import MIB
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store

@@ -7,10 +7,10 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 
+from profile_lib.config.running import StreamSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.progress import StreamProgress
-from profile_lib.sections.running import StreamSettings
 from profile_lib.spark.session import session_conf
 
 POLL_SECONDS = 1  # between two looks at the queries

@@ -7,8 +7,8 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.config.uses import SegmentSettings
 from profile_lib.delta.store import Store
-from profile_lib.sections.uses import SegmentSettings
 from profile_lib.segmentation.audience import select_members
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import (

@@ -7,6 +7,12 @@ import torch
 from pyspark.sql import DataFrame
 
 from profile_lib.arrays.groups import Floats
+from profile_lib.config.evaluation import (
+    FusionSettings,
+    MethodSettings,
+    PopularitySettings,
+    SasrecSettings,
+)
 from profile_lib.recommend.fitting import SourceData, fit_source
 from profile_lib.recommend.fusion import choose_weights, draw_weights, fuse_sources
 from profile_lib.recommend.popularity import fit_popularity
@@ -19,12 +25,6 @@ from profile_lib.recommend.sasrec_training import (
     write_histories,
 )
 from profile_lib.recommend.sources import Requests, Source
-from profile_lib.sections.evaluating import (
-    FusionSettings,
-    MethodSettings,
-    PopularitySettings,
-    SasrecSettings,
-)
 
 SHAPE_FIELDS = ("max_steps", "width", "layers", "heads", "dropout")
 SEEDED_KINDS = ("factors", "sasrec", "fused")  # kinds that draw

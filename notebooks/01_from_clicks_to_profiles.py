@@ -23,7 +23,7 @@ from jobs import (
     simulate_events,
     train_model,
 )
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark.session import start_spark
 from profile_lib.delta.store import Store

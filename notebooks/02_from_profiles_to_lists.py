@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 from pyspark.sql import functions as F
 
 from jobs import fit_recommender, recommend_items, segment_users
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.recommend.recommender import ListRules
 from profile_lib.recommend.serving import RecommendationServer

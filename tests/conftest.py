@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
 

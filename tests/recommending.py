@@ -6,7 +6,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from jobs import recommend_items, record_feedback
-from profile_lib.config import Settings, with_values
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.recommend.recommender import ListRules
 from profile_lib.recommend.serving import RecommendationServer

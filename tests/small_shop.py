@@ -7,7 +7,7 @@ import torch
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder

@@ -26,7 +26,7 @@ from jobs import (
     train_model,
 )
 from jobs.run_all import RunState, run_stages, summarise
-from profile_lib.config import Settings, load_settings, with_values
+from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, SESSIONS, USER_PROFILES, Table

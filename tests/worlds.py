@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
-from profile_lib.config import Settings, load_settings
+from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.model.spec import ModelSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs import refresh_profiles, train_model
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from tests.small_shop import event, new_shop, shop_settings, write
 from tests.worlds import colour_encoder, colour_rows, dev_settings, examples_store

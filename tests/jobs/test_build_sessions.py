@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from jobs.build_sessions import run
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, SESSIONS
 

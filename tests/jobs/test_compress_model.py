@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs import compress_model
-from profile_lib.config import Settings, load_settings
+from profile_lib.config.settings import Settings, load_settings
 from profile_lib.errors import InputError
 from profile_lib.model.about import read_manifest
 from profile_lib.model.checkpoint import load_model

@@ -11,7 +11,7 @@ import yaml
 from pyspark.sql import DataFrame
 
 from jobs.ingest_events import run
-from profile_lib.config import Settings, load_settings
+from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.events.batch import find_impossible_rates

@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pytest
 
 from jobs.maintain_tables import maintain, run
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.delta.compaction import FileLayout, group_layouts
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError

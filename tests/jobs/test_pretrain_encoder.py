@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer
 
 from jobs import pretrain_encoder
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError

@@ -14,7 +14,7 @@ import torch
 from jobs import promote_model, train_model
 from jobs.profiling import find_served_version, load_served_model
 from profile_lib import tracking
-from profile_lib.config import Settings, with_values
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.about import read_manifest

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jobs import refresh_profiles
 from jobs.profiling import load_served_model
 from jobs.refresh_profiles import ProfileRefresher
-from profile_lib.config import Settings, with_values
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.tables import EVENTS, PROFILE_REFRESH_STATE, TABLES, USER_PROFILES

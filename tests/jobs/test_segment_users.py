@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jobs import segment_users
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.tables import AUDIENCES, CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from jobs.simulate_events import run
-from profile_lib.config import load_settings
+from profile_lib.config.settings import load_settings
 from profile_lib.errors import InputError
 
 

@@ -16,7 +16,7 @@ from jobs.profiling import load_served_model
 from jobs.refresh_profiles import ProfileRefresher
 from jobs.stream_profiles import ProfileStream
 from jobs.streaming import RunningQuery, watch_queries
-from profile_lib.config import Settings, with_values
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.progress import StreamProgress

@@ -14,7 +14,7 @@ import pytest
 from jobs import train_model
 from jobs.fitting import fit, print_progress
 from jobs.quantizing import retained_shares
-from profile_lib.config import Settings
+from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.about import check_model

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs import tune_model
 from jobs.fitting import TrainedModel
-from profile_lib.config import Settings, with_values
+from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows

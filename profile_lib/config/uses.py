@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from profile_lib.sections.base import Section
+from profile_lib.config.section import Section
 
 
 class ExperimentSettings(Section):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from profile_lib.sections.base import Section
+from profile_lib.config.section import Section
 
 
 class Task(Section):

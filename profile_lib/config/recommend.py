@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from profile_lib.sections.base import Section
-from profile_lib.sections.uses import FolderName
+from profile_lib.config.section import Section
+from profile_lib.config.uses import FolderName
 
 Similarity = Literal["cosine", "jaccard", "pearson"]
 Decay = Annotated[float, Field(gt=0, le=1)]  # what a step leaves of the weight of the one before

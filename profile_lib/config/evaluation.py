@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from profile_lib.sections.base import Section
-from profile_lib.sections.recommending import (
+from profile_lib.config.recommend import (
     Amount,
     Count,
     EaseSettings,
@@ -17,7 +16,8 @@ from profile_lib.sections.recommending import (
     TextNeighboursSettings,
     UserNeighboursSettings,
 )
-from profile_lib.sections.uses import FolderName
+from profile_lib.config.section import Section
+from profile_lib.config.uses import FolderName
 
 
 class PopularitySettings(Section):

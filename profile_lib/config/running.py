@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from profile_lib.sections.base import Section
+from profile_lib.config.section import Section
 
 
 class SparkSettings(Section):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from profile_lib.config import load_settings, with_values
+from profile_lib.config.settings import load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.training.launch import check_batch_division
 

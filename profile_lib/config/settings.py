@@ -11,17 +11,15 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from profile_lib.errors import InputError, describe_invalid_keys
-from profile_lib.sections.base import Section
-from profile_lib.sections.data import (
+from profile_lib.config.data import (
     BehaviourSettings,
     ExampleSettings,
     IngestSettings,
     SessionSettings,
     SimulateSettings,
 )
-from profile_lib.sections.evaluating import EvaluateSettings
-from profile_lib.sections.models import (
+from profile_lib.config.evaluation import EvaluateSettings
+from profile_lib.config.models import (
     CompressSettings,
     ModelSettings,
     PretrainSettings,
@@ -30,8 +28,8 @@ from profile_lib.sections.models import (
     TrainingSettings,
     TuneSettings,
 )
-from profile_lib.sections.recommending import RecommendSettings
-from profile_lib.sections.running import (
+from profile_lib.config.recommend import RecommendSettings
+from profile_lib.config.running import (
     HistorySettings,
     MaintainSettings,
     PathSettings,
@@ -41,10 +39,12 @@ from profile_lib.sections.running import (
     StreamSettings,
     TrackingSettings,
 )
-from profile_lib.sections.uses import (
+from profile_lib.config.section import Section
+from profile_lib.config.uses import (
     FeedbackSettings,
     SegmentSettings,
 )
+from profile_lib.errors import InputError, describe_invalid_keys
 
 SPARK_CONF = "spark.conf."  # what follows is one name, and its value a text
 
