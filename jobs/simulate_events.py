@@ -9,15 +9,15 @@ from jobs.command import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.events.shop.dirt import BAD_STARS, BOT, CLEAN, DIRT_KINDS
-from profile_lib.events.shop.rows import Shop
-from profile_lib.events.shop.words import CATEGORIES
-from profile_lib.events.simulate import (
+from profile_lib.simulation.dirt import BAD_STARS, BOT, CLEAN, DIRT_KINDS
+from profile_lib.simulation.rows import Shop
+from profile_lib.simulation.simulate import (
     build_item_truth,
     build_user_truth,
     simulate_events,
     simulate_users,
 )
+from profile_lib.simulation.words import CATEGORIES
 
 
 def run(store: Store, settings: Settings, day: date | None) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from profile_lib.events.shop.catalogue import Catalog, pick_items
-from profile_lib.events.shop.chance import Floats, KeyedRandom, Longs
-from profile_lib.events.shop.people import CHANNEL_SHARES, People
-from profile_lib.events.shop.words import REGIONS
+from profile_lib.simulation.catalog import Catalog, pick_items
+from profile_lib.simulation.chance import Floats, KeyedRandom, Longs
+from profile_lib.simulation.people import CHANNEL_SHARES, People
+from profile_lib.simulation.words import REGIONS
 
 Flags = NDArray[np.bool_]
 DAY_SECONDS = 86_400.0

@@ -7,18 +7,18 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from profile_lib.events.shop.rows import Shop, make_row_batches
-from profile_lib.events.shop.words import (
-    AGE_BANDS,
-    CATEGORIES,
-    CHINESE_REVIEW_PHRASES,
-    REVIEW_PHRASES,
-)
-from profile_lib.events.simulate import (
+from profile_lib.simulation.rows import Shop, make_row_batches
+from profile_lib.simulation.simulate import (
     build_item_truth,
     build_user_truth,
     simulate_events,
     simulate_users,
+)
+from profile_lib.simulation.words import (
+    AGE_BANDS,
+    CATEGORIES,
+    CHINESE_REVIEW_PHRASES,
+    REVIEW_PHRASES,
 )
 
 SHOP = Shop(
@@ -176,7 +176,7 @@ def test_dirt_has_the_named_kinds_and_the_configured_share(raw):
 def test_the_same_raw_rows_come_out_of_any_number_of_partitions(
     spark, small_shop, raw, monkeypatch
 ):
-    monkeypatch.setattr("profile_lib.events.simulate.USERS_PER_PARTITION", 60)
+    monkeypatch.setattr("profile_lib.simulation.simulate.USERS_PER_PARTITION", 60)
     again = simulate_events(spark, small_shop, date(2026, 1, 1), dirt_share=0.2)
     assert again.rdd.getNumPartitions() == 5
     columns = ["event_id", "dirt"]

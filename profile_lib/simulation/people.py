@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from profile_lib.events.shop.chance import Floats, KeyedRandom, Longs
-from profile_lib.events.shop.words import (
+from profile_lib.simulation.chance import Floats, KeyedRandom, Longs
+from profile_lib.simulation.words import (
     AGE_TASTES,
     CATEGORIES,
     FEMALE_TASTES,

@@ -13,9 +13,9 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.events.shop.dirt import add_dirt
-from profile_lib.events.shop.rows import BRANDS, ROW_SCHEMA, Shop, make_row_batches
-from profile_lib.events.shop.words import AGE_BANDS, CATEGORIES, GENDERS, REGIONS
+from profile_lib.simulation.dirt import add_dirt
+from profile_lib.simulation.rows import BRANDS, ROW_SCHEMA, Shop, make_row_batches
+from profile_lib.simulation.words import AGE_BANDS, CATEGORIES, GENDERS, REGIONS
 
 RAW_COLUMNS = (
     "event_id", "uid", "time", "received", "action", "item", "title", "category", "brand", "price",

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
-from profile_lib.events.shop.catalogue import Catalog, make_catalog
-from profile_lib.events.shop.chance import KeyedRandom, Longs
-from profile_lib.events.shop.people import People, make_people
-from profile_lib.events.shop.steps import ACTIONS, PAGE, PURCHASE, REVIEW, SEARCH, Steps, make_steps
-from profile_lib.events.shop.visits import Flags, Visits, make_impressions, make_visits
-from profile_lib.events.shop.words import (
+from profile_lib.simulation.catalog import Catalog, make_catalog
+from profile_lib.simulation.chance import KeyedRandom, Longs
+from profile_lib.simulation.people import People, make_people
+from profile_lib.simulation.steps import ACTIONS, PAGE, PURCHASE, REVIEW, SEARCH, Steps, make_steps
+from profile_lib.simulation.visits import Flags, Visits, make_impressions, make_visits
+from profile_lib.simulation.words import (
     ASSORTMENTS,
     CATEGORIES,
     CHANNELS,
