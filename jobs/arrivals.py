@@ -9,7 +9,7 @@ from jobs.streaming import RunningQuery, start_query
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.identity import read_pseudonym_key
-from profile_lib.events.source import check_paths, map_events, read_mapping, stream_input
+from profile_lib.events.mapping import check_paths, map_events, read_mapping, stream_input
 
 
 def start_arrivals(store: Store, settings: Settings, once: bool) -> RunningQuery:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
-from profile_lib.events.recut import (
+from profile_lib.events.session_changes import (
     diff_sessions,
     find_affected_sessions,
     find_affected_spans,

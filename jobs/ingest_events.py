@@ -12,7 +12,22 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.events.batch import (
+from profile_lib.events.cleaning import clean_events
+from profile_lib.events.declared_dimensions import (
+    count_item_descriptions,
+    read_declared_items,
+    read_declared_users,
+)
+from profile_lib.events.identity import build_event_id, pseudonymise, read_pseudonym_key
+from profile_lib.events.mapping import (
+    SourceMapping,
+    check_paths,
+    explain_read_errors,
+    read_events,
+    read_mapping,
+)
+from profile_lib.events.user_dimension import summarise_seen_users, update_users
+from profile_lib.events.validation import (
     RATE_COLUMNS,
     BatchSummary,
     add_rate_reasons,
@@ -24,21 +39,6 @@ from profile_lib.events.batch import (
     select_retracted_events,
     summarise_batch,
 )
-from profile_lib.events.clean import clean_events
-from profile_lib.events.declared import (
-    count_item_descriptions,
-    read_declared_items,
-    read_declared_users,
-)
-from profile_lib.events.identity import build_event_id, pseudonymise, read_pseudonym_key
-from profile_lib.events.source import (
-    SourceMapping,
-    check_paths,
-    explain_read_errors,
-    read_events,
-    read_mapping,
-)
-from profile_lib.events.users import summarise_seen_users, update_users
 from profile_lib.features.catalogue import derive_items, merge_items
 from profile_lib.features.changed import find_changed_keys
 from profile_lib.spark.session import cached

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from profile_lib.events.clean import clean_events
-from profile_lib.events.source import read_events, read_mapping
+from profile_lib.events.cleaning import clean_events
+from profile_lib.events.mapping import read_events, read_mapping
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import CONTEXT_COLUMNS
 

@@ -14,7 +14,7 @@ from jobs.ingest_events import run
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.events.batch import find_impossible_rates
+from profile_lib.events.validation import find_impossible_rates
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 
 MAPPING = {

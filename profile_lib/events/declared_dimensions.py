@@ -3,9 +3,9 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.events.clean import normalise_text
+from profile_lib.events.cleaning import normalise_text
 from profile_lib.events.identity import pseudonymise
-from profile_lib.events.source import SourceMapping, read_input, select_columns
+from profile_lib.events.mapping import SourceMapping, read_input, select_columns
 
 DEMOGRAPHIC_COLUMNS = ("age_band", "gender", "region")
 ITEM_TEXT_COLUMNS = ("title", "category", "brand")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import functions as F
 
-from profile_lib.events.clean import clean_events, normalise_text
+from profile_lib.events.cleaning import clean_events, normalise_text
 
 EVENT_TYPE_MAPPING = {"view": "view", "buy": "purchase", "heartbeat": None}
 ROW = {

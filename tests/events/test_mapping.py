@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from profile_lib.errors import InputError
-from profile_lib.events.source import check_paths, explain_read_errors, read_events, read_mapping
+from profile_lib.events.mapping import check_paths, explain_read_errors, read_events, read_mapping
 
 LINES = "who,when,what\nann,2026-01-02 03:04:05,look\nbob,2026-01-02 03:05:00,buy\n"
 COLUMNS = {"user_id": "who", "event_ts": "when", "event_type": "upper(what)"}
