@@ -26,8 +26,8 @@ from jobs import build_sessions, ingest_events, simulate_events
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.events.sessions import build_sessions as cut_sessions
+from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import add_latest_cutoff
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import (
     BEHAVIOUR,

@@ -8,8 +8,8 @@ from jobs.command import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.examples.cutoffs import choose_cutoffs
+from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import join_events_as_of
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 

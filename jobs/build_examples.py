@@ -10,7 +10,7 @@ from profile_lib.delta.store import Store
 from profile_lib.encoders import encoder_folder
 from profile_lib.examples.labels import label_cutoffs
 from profile_lib.examples.split import sample_negatives, split_by_time
-from profile_lib.features.inputs import select_model_inputs
+from profile_lib.features.model_inputs import select_model_inputs
 from profile_lib.features.tokens import add_tokens
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS

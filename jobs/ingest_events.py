@@ -39,8 +39,8 @@ from profile_lib.events.validation import (
     select_retracted_events,
     summarise_batch,
 )
-from profile_lib.features.catalogue import derive_items, merge_items
-from profile_lib.features.changed import find_changed_keys
+from profile_lib.features.catalog import derive_items, merge_items
+from profile_lib.features.changed_items import find_changed_keys
 from profile_lib.spark.session import cached
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS

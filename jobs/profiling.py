@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
-from profile_lib.features.inputs import add_pending_input
+from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.features.tokens import build_tokenize_udf
 from profile_lib.inference.choice import check_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions

@@ -12,9 +12,9 @@ from jobs.record_history import record_history
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.changed import find_users_of_changed_items
-from profile_lib.features.known import add_latest_cutoff
+from profile_lib.features.changed_items import find_users_of_changed_items
 from profile_lib.inference.udf import InferenceCounters
 from profile_lib.profiles.refresh import (
     REFRESH_GUARD,

@@ -10,8 +10,8 @@ from jobs.pasts import CUTOFF_KEY, build_profiles_at, write_and_reload
 from jobs.profiling import ServedModel
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
+from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import join_events_as_of
 from profile_lib.feedback.ranking import (
     BOUGHT,
     count_clicks_per_slot,

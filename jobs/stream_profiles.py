@@ -24,9 +24,9 @@ from profile_lib.delta.compaction import MIB
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.histories import collect_user_changes, select_current_events
-from profile_lib.features.known import add_latest_cutoff
+from profile_lib.features.event_histories import collect_user_changes, select_current_events
 from profile_lib.inference.udf import InferenceCounters
 from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.refresh import STREAM_GUARD

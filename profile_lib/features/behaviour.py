@@ -13,13 +13,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from profile_lib.arrays.groups import complete_groups
-from profile_lib.features.counts import aggregate_events
-from profile_lib.features.habits import aggregate_contexts
+from profile_lib.features.context_aggregates import aggregate_contexts
+from profile_lib.features.event_aggregates import aggregate_events
+from profile_lib.features.event_log import build_event_log
+from profile_lib.features.event_projection import project_events
 from profile_lib.features.interests import rank_interests
-from profile_lib.features.log import build_event_log
-from profile_lib.features.recent import select_recent_events
-from profile_lib.features.seen import aggregate_items, find_interacted_items
-from profile_lib.features.told import project_events
+from profile_lib.features.item_aggregates import aggregate_items, find_interacted_items
+from profile_lib.features.recent_events import select_recent_events
 from profile_lib.spark.workers import freeze_loaded_modules
 from profile_lib.tables import BEHAVIOUR
 

@@ -15,7 +15,7 @@ from profile_lib.arrays.groups import (
     sort_ranks,
     to_list_array,
 )
-from profile_lib.features.seen import InteractedItems
+from profile_lib.features.item_aggregates import InteractedItems
 from profile_lib.tables import EVENT_TYPES
 
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.features.known import join_events_as_of
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "page": 0}

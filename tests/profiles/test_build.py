@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.features.inputs import add_pending_input
+from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.inference.udf import PREDICTION
 from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
 from profile_lib.profiles.card import format_profile_card

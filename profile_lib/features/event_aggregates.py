@@ -14,7 +14,7 @@ from profile_lib.arrays.groups import (
     dictionary_codes,
     differs_from_previous,
 )
-from profile_lib.features.log import DAY_MICROS, TIMESTAMP_TYPE, EventLog
+from profile_lib.features.event_log import DAY_MICROS, TIMESTAMP_TYPE, EventLog
 from profile_lib.tables import EVENT_TYPES, FUNNEL_STEPS, STEPS, WINDOWS
 
 Column: TypeAlias = Numbers | pa.Array

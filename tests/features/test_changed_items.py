@@ -2,7 +2,7 @@
 
 import pytest
 
-from profile_lib.features.changed import find_changed_keys, find_users_of_changed_items
+from profile_lib.features.changed_items import find_changed_keys, find_users_of_changed_items
 from profile_lib.tables import ITEMS
 
 MUG = ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"])

@@ -6,7 +6,7 @@ Spark keeps each user's changes as the state of a stream; nothing reads the tabl
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.known import EVENT_COLUMNS
+from profile_lib.features.as_of import EVENT_COLUMNS
 
 CHANGE_COLUMNS = (
     "_commit_version",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from profile_lib.features.catalogue import derive_items, merge_items
-from profile_lib.features.words import split_words
+from profile_lib.features.catalog import derive_items, merge_items
+from profile_lib.features.keywords import split_words
 from profile_lib.tables import ITEMS
 
 ITEM_SCHEMA = "item_id string, title string, category string, brand string, price double"

@@ -16,7 +16,7 @@ from profile_lib.arrays.groups import (
     is_not_null,
     sort_ranks,
 )
-from profile_lib.features.log import DAY_MICROS, EventLog
+from profile_lib.features.event_log import DAY_MICROS, EventLog
 
 
 @dataclass(frozen=True)

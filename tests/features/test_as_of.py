@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pyspark.sql import functions as F
 
-from profile_lib.features.histories import collect_user_changes, select_current_events
-from profile_lib.features.known import add_latest_cutoff
+from profile_lib.features.as_of import add_latest_cutoff
+from profile_lib.features.event_histories import collect_user_changes, select_current_events
 from profile_lib.tables import EVENTS
 
 

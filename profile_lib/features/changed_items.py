@@ -3,8 +3,8 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.told import project_items, weigh_query_words
-from profile_lib.features.words import extract_keywords
+from profile_lib.features.event_projection import project_items, weigh_query_words
+from profile_lib.features.keywords import extract_keywords
 
 
 def find_users_of_changed_items(events: DataFrame, before: DataFrame, now: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ One row an event, with what the catalogue says of its item, and one row a counte
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.features.words import extract_keywords
+from profile_lib.features.keywords import extract_keywords
 from profile_lib.tables import CONTEXT_COLUMNS, EVENT_TYPES, STEPS
 
 ColumnOrName = Column | str

@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.features.words import extract_keywords
+from profile_lib.features.keywords import extract_keywords
 from profile_lib.tables import ITEMS
 
 CATALOG_COLUMNS = ("title", "category", "brand")

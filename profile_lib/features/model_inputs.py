@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.habits import ORIGIN_BY_COUNT_COLUMN
+from profile_lib.features.context_aggregates import ORIGIN_BY_COUNT_COLUMN
 from profile_lib.features.text import build_behaviour_text
 from profile_lib.tables import NUMERIC_FEATURES
 
