@@ -31,8 +31,8 @@ from profile_lib.delta.store import Store
 from profile_lib.inference.choice import RuntimeName
 from profile_lib.inference.predictor import Predictions, Predictor
 from profile_lib.inference.udf import to_row_arrays
-from profile_lib.model.about import read_manifest
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.manifest import read_manifest
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark.category_codes import append_category_codes

@@ -27,8 +27,8 @@ from transformers import AutoModel, AutoTokenizer
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.inference.udf import InferenceCounters, add_predictions
-from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
+from profile_lib.model.manifest import check_model
 from profile_lib.spark.session import cached, start_spark
 from profile_lib.tables import EXAMPLES
 

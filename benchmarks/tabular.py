@@ -21,8 +21,8 @@ from pyspark.sql import functions as F
 
 from jobs.fitting import SHAPE, fit
 from profile_lib.config.settings import load_settings, with_values
-from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.spark.session import start_spark
 from profile_lib.training.answers import LabelledTask
 from profile_lib.training.rank import INITIAL_MODEL

@@ -7,11 +7,11 @@ from pyspark.sql import functions as F
 from jobs.command import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
 from profile_lib.examples.labels import label_cutoffs
 from profile_lib.examples.split import sample_negatives, split_by_time
 from profile_lib.features.model_inputs import select_model_inputs
 from profile_lib.features.tokens import add_tokens
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
 

@@ -35,11 +35,11 @@ from jobs.saving import save_trained_model
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.model.about import Manifest, read_manifest
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.manifest import Manifest, read_manifest
 from profile_lib.model.pruning import count_pruned_heads, select_important_heads
-from profile_lib.model.smaller import build_student, choose_spaced_layers, prune_heads
+from profile_lib.model.shrinking import build_student, choose_spaced_layers, prune_heads
 from profile_lib.model.spec import HeadIndices
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import Tracker

@@ -29,8 +29,8 @@ from jobs.shown import write_impression_examples
 from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.recommend.learned import RetrievalModel, folder_version
 from profile_lib.recommend.listing import RETRIEVAL_FOLDER
 from profile_lib.recommend.ranker_rows import (

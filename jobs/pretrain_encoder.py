@@ -22,9 +22,9 @@ from jobs.fitting import (
 )
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.training.folders import explain_full_disk
 from profile_lib.training.lock import lock_training_name
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning

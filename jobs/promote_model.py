@@ -16,7 +16,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
 from profile_lib.inference.udf import InferenceCounters, add_predictions
-from profile_lib.model.about import read_manifest
+from profile_lib.model.manifest import read_manifest
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark.session import hash_uniform
 from profile_lib.tables import EXAMPLES

@@ -11,8 +11,8 @@ from jobs.fitting import TrainedModel, make_plan, shared_job_arguments
 from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.inference.runtimes import bind_runtime
-from profile_lib.model.about import WEIGHTS_FILE, hash_file
-from profile_lib.model.quantized import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
+from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
+from profile_lib.model.manifest import WEIGHTS_FILE, hash_file
 from profile_lib.training.evaluate import Report, evaluate_without_baselines
 from profile_lib.training.fit import FITTED, FitJob
 from profile_lib.training.predict import predict

@@ -16,7 +16,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.model.about import check_model
+from profile_lib.model.manifest import check_model
 from profile_lib.profiles.refresh import select_users_in_buckets
 from profile_lib.profiles.standing import (
     RefreshState,

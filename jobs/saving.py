@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.fitting import TrainedModel
-from profile_lib.model.about import Manifest, read_manifest
 from profile_lib.model.checkpoint import save_model
+from profile_lib.model.manifest import Manifest, read_manifest
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import Report
 from profile_lib.training.folders import explain_full_disk

@@ -23,7 +23,7 @@ from jobs.quantizing import build_int8_encoder, check_quantization
 from jobs.saving import extract_model_metrics, save_trained_model
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.tables import EXAMPLES
 from profile_lib.tracking import Tracker
 from profile_lib.training.evaluate import Report, format_report

@@ -21,9 +21,9 @@ from jobs.fitting import (
 from profile_lib.config.models import SearchRange
 from profile_lib.config.settings import Settings, put_value, with_values
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.training.folders import explain_full_disk
 from profile_lib.training.lock import lock_training_name
 from profile_lib.training.rank import INITIAL_MODEL

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.tables import EVENTS, ITEMS, NUMERIC_FEATURES, USER_PROFILES, USERS

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.tables import (

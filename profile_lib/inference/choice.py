@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from profile_lib.errors import InputError
-from profile_lib.model.quantized import read_int8_manifest
+from profile_lib.model.int8_manifest import read_int8_manifest
 
 RuntimeName = Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]
 

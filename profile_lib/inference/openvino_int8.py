@@ -8,7 +8,7 @@ import openvino
 import torch
 from torch import Tensor
 
-from profile_lib.model.quantized import INT8_FOLDER, INT8_GRAPH
+from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_GRAPH
 
 # oneDNN compiles for each number of tokens that a pass has, 6 MB a number, and keeps a thousand of
 # what it made, some four a number. Of a tenth of that the lengths of one batch push each other out.

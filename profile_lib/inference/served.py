@@ -12,7 +12,7 @@ import torch
 from mlflow.pyfunc import PythonModel
 
 from profile_lib.inference.predictor import Predictor
-from profile_lib.model.about import check_model
+from profile_lib.model.manifest import check_model
 
 BATCH_TOKENS, MAX_EVENTS = 8192, 1  # no reasons are served, so events need no telling apart
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from profile_lib.model.about import (
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.manifest import (
     MANIFEST_FILE,
     WEIGHTS_FILE,
     Manifest,
@@ -17,7 +18,6 @@ from profile_lib.model.about import (
     hash_model,
     read_manifest,
 )
-from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 
 ENCODER_PREFIX = "bert."  # its weights' names begin so

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from profile_lib.errors import InputError
 from profile_lib.model.heads import Heads
-from profile_lib.model.numbers import NumericEncoder
+from profile_lib.model.numeric_encoder import NumericEncoder
 from profile_lib.model.pruning import drop_heads
 from profile_lib.model.spec import ModelSpec
 

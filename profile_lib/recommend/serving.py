@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
+from profile_lib.model.manifest import check_model
 from profile_lib.recommend.asking import CONTEXT_COLUMNS, REQUEST_SCHEMA
 from profile_lib.recommend.learned import RetrievalModel
 from profile_lib.recommend.listing import RETRIEVAL_FOLDER, ListBuilder

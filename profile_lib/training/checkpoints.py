@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import hash_file
+from profile_lib.model.manifest import hash_file
 from profile_lib.training.folders import Folder, explain_full_disk, open_folder
 
 MAX_CHECKPOINTS = 2  # the last one, and one more for whoever finds it broken

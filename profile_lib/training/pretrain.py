@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedT
 from transformers.utils import logging
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import hash_file
+from profile_lib.model.manifest import hash_file
 from profile_lib.training.feed import PetastormLoader
 from profile_lib.training.folders import explain_full_disk
 from profile_lib.training.loop import ReportProgress, TrainingLoop

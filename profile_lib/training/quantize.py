@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.quantized import INT8_GRAPH
+from profile_lib.model.int8_manifest import INT8_GRAPH
 
 
 class _Encoder(nn.Module):

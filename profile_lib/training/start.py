@@ -6,7 +6,7 @@ import torch
 from transformers import AutoTokenizer
 
 from profile_lib.model.encoder import ProfileModel, load_encoder
-from profile_lib.model.numbers import NumericStatistics
+from profile_lib.model.numeric_encoder import NumericStatistics
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec
 from profile_lib.training.snapshot import Snapshot

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from profile_lib.model.numbers import NumericStatistics
+from profile_lib.model.numeric_encoder import NumericStatistics
 
 HEAVY_TAIL_RATIO = (
     10.0  # heavy-tailed: the largest size is beyond so many times the median of those not 0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pyspark.sql import functions as F
 
-from profile_lib.encoders import encoder_folder
 from profile_lib.features.text import build_behaviour_text
 from profile_lib.features.tokens import add_tokens
+from profile_lib.model.encoder_source import encoder_folder
 
 RECENT = (
     "recent array<struct<event_ts timestamp, event_type string, item_id string, title string, "

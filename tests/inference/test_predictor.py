@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
-from profile_lib.encoders import encoder_folder
 from profile_lib.inference.predictor import EncodingStats, Predictor
 from profile_lib.inference.runtimes import TorchRuntime
 from profile_lib.inference.udf import (
@@ -21,7 +20,8 @@ from profile_lib.inference.udf import (
 )
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.smaller import build_student, prune_heads
+from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.model.shrinking import build_student, prune_heads
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.inference.runtimes import bind_runtime, choose_runtime, load_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions
-from profile_lib.model.about import Manifest, check_model
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.quantized import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
+from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
+from profile_lib.model.manifest import Manifest, check_model
 from profile_lib.training.quantize import quantize_encoder
 from tests.worlds import tiny_spec
 

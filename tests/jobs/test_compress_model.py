@@ -10,10 +10,10 @@ import pytest
 from jobs import compress_model
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.errors import InputError
-from profile_lib.model.about import read_manifest
 from profile_lib.model.checkpoint import load_model
+from profile_lib.model.int8_manifest import INT8_FOLDER
+from profile_lib.model.manifest import read_manifest
 from profile_lib.model.pruning import count_heads
-from profile_lib.model.quantized import INT8_FOLDER
 from tests.small_shop import save_plain_model
 from tests.worlds import CONF, read_loss_curve
 

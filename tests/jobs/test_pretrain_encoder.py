@@ -12,11 +12,11 @@ from transformers import AutoTokenizer
 from jobs import pretrain_encoder
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
-from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.model.encoder import load_encoder
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.selfsupervised import view_loss_sum
 from tests.worlds import dev_settings, example_rows, examples_store

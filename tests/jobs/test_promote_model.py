@@ -17,8 +17,8 @@ from profile_lib import tracking
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.model.about import read_manifest
 from profile_lib.model.checkpoint import load_model
+from profile_lib.model.manifest import read_manifest
 from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
 from tests.worlds import dev_settings, example_rows, examples_store

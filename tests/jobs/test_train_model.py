@@ -17,9 +17,9 @@ from jobs.quantizing import retained_shares
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.model.about import check_model
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.quantized import read_int8_manifest
+from profile_lib.model.int8_manifest import read_int8_manifest
+from profile_lib.model.manifest import check_model
 from profile_lib.tables import NUMERIC_FEATURES
 from profile_lib.training.loop import ReportProgress
 from profile_lib.training.rank import INITIAL_MODEL, TrainingResult

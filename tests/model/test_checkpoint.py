@@ -8,9 +8,9 @@ import torch
 from transformers import AutoTokenizer
 
 from profile_lib.errors import InputError
-from profile_lib.model.about import check_model, read_manifest
 from profile_lib.model.checkpoint import load_model, save_model
-from profile_lib.model.numbers import NumericStatistics
+from profile_lib.model.manifest import check_model, read_manifest
+from profile_lib.model.numeric_encoder import NumericStatistics
 
 IDS, N_TOKENS = torch.tensor([[2, 5, 3]]), torch.tensor([3])
 NUMERIC = torch.tensor([[1.0, float("nan")]])

@@ -9,7 +9,7 @@ from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.pruning import count_heads, mask_heads, select_important_heads
-from profile_lib.model.smaller import build_student, prune_heads
+from profile_lib.model.shrinking import build_student, prune_heads
 from profile_lib.model.spec import ModelSpec
 from tests.worlds import tiny_spec
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import torch
 from scipy import sparse
 
-from profile_lib.encoders import encoder_folder
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.recommend.asking import ProfileReader, QueryTexts

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.smaller import build_student, prune_heads
+from profile_lib.model.shrinking import build_student, prune_heads
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.compression import (
     MeasuredModel,

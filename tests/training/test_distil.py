@@ -8,7 +8,7 @@ import torch
 
 from profile_lib.errors import InputError
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.model.smaller import build_student
+from profile_lib.model.shrinking import build_student
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 from profile_lib.training.batches import Batch, split_batch
 from profile_lib.training.distil import (

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profile_lib.model.numbers import MAX_Z_SCORE, NumericEncoder, NumericStatistics
+from profile_lib.model.numeric_encoder import MAX_Z_SCORE, NumericEncoder, NumericStatistics
 
 
 def numbers(*statistics: NumericStatistics, bins: int = 2) -> NumericEncoder:

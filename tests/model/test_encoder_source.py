@@ -2,8 +2,8 @@
 
 import pytest
 
-from profile_lib.encoders import encoder_folder
 from profile_lib.errors import InputError
+from profile_lib.model.encoder_source import encoder_folder
 from tests.worlds import tiny_encoder
 
 
