@@ -38,12 +38,12 @@ from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark.category_codes import append_category_codes
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, USER_PROFILES
-from profile_lib.training.batches import Batch
-from profile_lib.training.launch import LauncherName
+from profile_lib.training.data.batches import Batch
+from profile_lib.training.distributed.launch import LauncherName
+from profile_lib.training.distributed.process_group import SingleProcess
 from profile_lib.training.loop import TrainingLoop
-from profile_lib.training.objectives import SupervisedObjective
+from profile_lib.training.objectives.supervised import SupervisedObjective
 from profile_lib.training.plan import TrainingPlan
-from profile_lib.training.ranks import SingleProcess
 
 REPEATS = 5
 DEVICE = torch.device("cuda:0")

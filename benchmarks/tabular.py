@@ -24,11 +24,11 @@ from profile_lib.config.settings import load_settings, with_values
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.spark.session import start_spark
-from profile_lib.training.answers import LabelledTask
-from profile_lib.training.rank import INITIAL_MODEL
-from profile_lib.training.snapshot import write_snapshot
-from profile_lib.training.start import build_initial_model
-from profile_lib.training.statistics import compute_numeric_statistics
+from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
+from profile_lib.training.data.snapshot import write_snapshot
+from profile_lib.training.data.task_labels import LabelledTask
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.initial_model import build_initial_model
 
 CATEGORIES = (
     "Month", "OperatingSystems", "Browser", "Region", "TrafficType", "VisitorType", "Weekend"

@@ -31,18 +31,18 @@ from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.distribute import HorovodOptions
-from profile_lib.training.feed import read_shard
-from profile_lib.training.fit import FitJob
-from profile_lib.training.launch import (
+from profile_lib.training.data.petastorm_loader import read_shard
+from profile_lib.training.distributed.horovod_launcher import HorovodOptions
+from profile_lib.training.distributed.launch import (
     LauncherName,
     check_batch_division,
     check_slots,
     make_launcher,
 )
-from profile_lib.training.objectives import SupervisedObjective
-from profile_lib.training.rank import INITIAL_MODEL
-from profile_lib.training.ranks import SingleProcess
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.fit import FitJob
+from profile_lib.training.objectives.supervised import SupervisedObjective
 
 REPEATS = 5
 ROWS = 1024  # trained on in one pass

@@ -42,8 +42,8 @@ from profile_lib.model.pruning import count_pruned_heads, select_important_heads
 from profile_lib.model.shrinking import build_student, choose_spaced_layers, prune_heads
 from profile_lib.model.spec import HeadIndices
 from profile_lib.tables import EXAMPLES
-from profile_lib.tracking import Tracker
-from profile_lib.training.compression import (
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.compression.comparison import (
     CompressionTable,
     MeasuredModel,
     build_compression_table,
@@ -53,17 +53,21 @@ from profile_lib.training.compression import (
     measure_throughput,
     read_text_rows,
 )
-from profile_lib.training.distil import DistilJob, DistillationOptions, use_teacher_tasks
-from profile_lib.training.evaluate import evaluate_without_baselines, read_test_users
+from profile_lib.training.compression.head_importance import head_importance
+from profile_lib.training.data.snapshot import Snapshot, load_snapshot
+from profile_lib.training.distributed.launch import check_batch_division
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult, select_device
+from profile_lib.training.evaluation.report import evaluate_without_baselines, read_test_users
 from profile_lib.training.fit import PredictJob, load_fitted
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.head_importance import head_importance
-from profile_lib.training.launch import check_batch_division
-from profile_lib.training.lock import lock_training_name
-from profile_lib.training.objectives import SupervisedObjective
-from profile_lib.training.rank import INITIAL_MODEL, TrainingResult, select_device
-from profile_lib.training.ranks import SingleProcess
-from profile_lib.training.snapshot import Snapshot, load_snapshot
+from profile_lib.training.objectives.distillation import (
+    DistilJob,
+    DistillationOptions,
+    use_teacher_tasks,
+)
+from profile_lib.training.objectives.supervised import SupervisedObjective
+from profile_lib.training.tracking import Tracker
+from profile_lib.training.training_lock import lock_training_name
 
 TEACHER, STUDENT, PRUNED = "teacher", "student", "pruned"
 DISTILLATION_OPTIONS = set(DistillationOptions.__dataclass_fields__)

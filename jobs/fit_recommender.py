@@ -40,13 +40,13 @@ from profile_lib.recommend.ranker_rows import (
     count_found_by_source,
 )
 from profile_lib.spark.time_columns import midnight
-from profile_lib.tracking import Tracker
-from profile_lib.training.evaluate import format_report
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.launch import check_batch_division
-from profile_lib.training.lock import lock_training_name
-from profile_lib.training.rank import INITIAL_MODEL
-from profile_lib.training.snapshot import load_snapshot
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.snapshot import load_snapshot
+from profile_lib.training.distributed.launch import check_batch_division
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.evaluation.report import format_report
+from profile_lib.training.tracking import Tracker
+from profile_lib.training.training_lock import lock_training_name
 
 PAST_RETRIEVAL_FOLDER = "past"  # the folder of what was learned before `ranker_from`
 ALL_ROWS = 2**31 - 1  # of validation and test: requests are drawn whole, beforehand

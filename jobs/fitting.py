@@ -17,25 +17,25 @@ from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
-from profile_lib.tracking import flatten
-from profile_lib.training.answers import LabelledTask
-from profile_lib.training.baselines import read_baseline_rows
 from profile_lib.training.checkpoints import Checkpoints
-from profile_lib.training.distribute import HorovodOptions
-from profile_lib.training.evaluate import (
+from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
+from profile_lib.training.data.snapshot import Snapshot, write_snapshot
+from profile_lib.training.data.task_labels import LabelledTask
+from profile_lib.training.distributed.horovod_launcher import HorovodOptions
+from profile_lib.training.distributed.launch import run_with_retries
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL, DistributedJob, TrainingResult
+from profile_lib.training.evaluation.baselines import read_baseline_rows
+from profile_lib.training.evaluation.report import (
     Report,
     evaluate,
     evaluate_without_baselines,
     read_test_users,
 )
 from profile_lib.training.fit import FitJob, load_fitted
-from profile_lib.training.launch import run_with_retries
+from profile_lib.training.initial_model import build_initial_model
 from profile_lib.training.loop import ReportProgress
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
-from profile_lib.training.rank import INITIAL_MODEL, DistributedJob, TrainingResult
-from profile_lib.training.snapshot import Snapshot, write_snapshot
-from profile_lib.training.start import build_initial_model
-from profile_lib.training.statistics import compute_numeric_statistics
+from profile_lib.training.tracking import flatten
 
 
 class RowSchema(NamedTuple):

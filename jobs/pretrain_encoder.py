@@ -25,8 +25,9 @@ from profile_lib.delta.store import Store
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.lock import lock_training_name
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
 from profile_lib.training.pretrain import (
     ENCODER,
@@ -34,8 +35,7 @@ from profile_lib.training.pretrain import (
     create_encoder,
     load_masked_language_model,
 )
-from profile_lib.training.rank import INITIAL_MODEL
-from profile_lib.training.snapshot import load_snapshot, write_snapshot
+from profile_lib.training.training_lock import lock_training_name
 
 ENCODER_SHAPE_FIELDS = {
     "hidden_size",

@@ -17,7 +17,7 @@ from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import Manifest, check_model, read_manifest
 from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
 from profile_lib.profiles.standing import hash_definition
-from profile_lib.tracking import Tracker
+from profile_lib.training.tracking import Tracker
 
 
 class ServedModel(NamedTuple):

@@ -20,9 +20,9 @@ from profile_lib.model.manifest import read_manifest
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.spark.session import hash_uniform
 from profile_lib.tables import EXAMPLES
-from profile_lib.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
-from profile_lib.training.answers import LabelledTask
-from profile_lib.training.evaluate import bootstrap_intervals
+from profile_lib.training.data.task_labels import LabelledTask
+from profile_lib.training.evaluation.report import bootstrap_intervals
+from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
 
 
 def run(store: Store, settings: Settings, day: date | None, rollback: bool = False) -> None:

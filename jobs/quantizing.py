@@ -13,12 +13,12 @@ from profile_lib.errors import InputError
 from profile_lib.inference.runtimes import bind_runtime
 from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
 from profile_lib.model.manifest import WEIGHTS_FILE, hash_file
-from profile_lib.training.evaluate import Report, evaluate_without_baselines
+from profile_lib.training.compression.quantization import quantize_encoder, read_calibration_texts
+from profile_lib.training.data.snapshot import Snapshot
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.evaluation.predictions import predict
+from profile_lib.training.evaluation.report import Report, evaluate_without_baselines
 from profile_lib.training.fit import FITTED, FitJob
-from profile_lib.training.predict import predict
-from profile_lib.training.quantize import quantize_encoder, read_calibration_texts
-from profile_lib.training.ranks import SingleProcess
-from profile_lib.training.snapshot import Snapshot
 
 HIGHER_IS_BETTER = ("roc_auc", "pr_auc", "accuracy", "mrr")  # more is better
 LOWER_IS_BETTER = ("rmse",)  # less is better

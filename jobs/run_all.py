@@ -33,7 +33,7 @@ from profile_lib.tables import (
     USER_PROFILES,
     Table,
 )
-from profile_lib.training.evaluate import format_report
+from profile_lib.training.evaluation.report import format_report
 
 STAGES: tuple[tuple[str, JobFunction, Table | None], ...] = (
     ("simulate_events", simulate_events.run, None),

@@ -7,10 +7,10 @@ from typing import Any
 from jobs.fitting import TrainedModel
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.manifest import Manifest, read_manifest
-from profile_lib.tracking import Tracker
-from profile_lib.training.evaluate import Report
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.report_page import render_report_page
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.evaluation.report import Report
+from profile_lib.training.evaluation.report_page import render_report_page
+from profile_lib.training.tracking import Tracker
 
 
 def save_trained_model(

@@ -25,13 +25,13 @@ from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.tables import EXAMPLES
-from profile_lib.tracking import Tracker
-from profile_lib.training.evaluate import Report, format_report
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.launch import check_batch_division
-from profile_lib.training.lock import lock_training_name
-from profile_lib.training.rank import INITIAL_MODEL
-from profile_lib.training.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
+from profile_lib.training.distributed.launch import check_batch_division
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.evaluation.report import Report, format_report
+from profile_lib.training.tracking import Tracker
+from profile_lib.training.training_lock import lock_training_name
 
 
 def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:

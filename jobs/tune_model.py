@@ -24,10 +24,10 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.lock import lock_training_name
-from profile_lib.training.rank import INITIAL_MODEL
-from profile_lib.training.snapshot import Snapshot
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.snapshot import Snapshot
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.training_lock import lock_training_name
 
 SEARCH_IDENTITY_FIELDS = {
     "windows",

@@ -28,7 +28,7 @@ from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark.session import start_spark
 from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER_PROFILES
-from profile_lib.training.evaluate import format_report
+from profile_lib.training.evaluation.report import format_report
 
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
 spark = start_spark(settings.spark, "from_clicks_to_profiles")

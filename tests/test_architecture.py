@@ -54,16 +54,16 @@ MAY_IMPORT = {
     "segmentation": {"errors", "metrics", "rules", "segments", "workers"},
 }
 ONE_FILE = {
-    "horovod": ("profile_lib/training/distribute.py",),
-    "petastorm": ("profile_lib/training/feed.py",),
-    "mlflow": ("profile_lib/tracking.py", "profile_lib/inference/served.py"),
-    "wandb": ("profile_lib/tracking.py",),
+    "horovod": ("profile_lib/training/distributed/horovod_launcher.py",),
+    "petastorm": ("profile_lib/training/data/petastorm_loader.py",),
+    "mlflow": ("profile_lib/training/tracking.py", "profile_lib/inference/served.py"),
+    "wandb": ("profile_lib/training/tracking.py",),
     "openvino": (
         "profile_lib/inference/openvino_int8.py",
         "profile_lib/inference/choice.py",
-        "profile_lib/training/quantize.py",
+        "profile_lib/training/compression/quantization.py",
     ),
-    "nncf": ("profile_lib/training/quantize.py",),
+    "nncf": ("profile_lib/training/compression/quantization.py",),
     "peft": ("profile_lib/training/adapters.py",),
 }
 

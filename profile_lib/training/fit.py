@@ -13,12 +13,11 @@ from profile_lib.model.manifest import WEIGHTS_FILE
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.adapters import apply_tuning, merge_adapters
-from profile_lib.training.augment import Augmenter
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.loop import ReportProgress, TrainingLoop
-from profile_lib.training.objectives import Objective, SupervisedObjective
-from profile_lib.training.predict import predict, validation_metrics
-from profile_lib.training.rank import (
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.augmentation import Augmenter
+from profile_lib.training.data.snapshot import SPLITS
+from profile_lib.training.distributed.process_group import ProcessGroup
+from profile_lib.training.distributed.rank_job import (
     INITIAL_MODEL,
     DistributedJob,
     TrainingResult,
@@ -26,8 +25,9 @@ from profile_lib.training.rank import (
     limit_torch_threads,
     select_device,
 )
-from profile_lib.training.ranks import ProcessGroup
-from profile_lib.training.snapshot import SPLITS
+from profile_lib.training.evaluation.predictions import predict, validation_metrics
+from profile_lib.training.loop import ReportProgress, TrainingLoop
+from profile_lib.training.objectives.supervised import Objective, SupervisedObjective
 
 FITTED, SPEC = "fitted", "spec.json"
 

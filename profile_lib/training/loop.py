@@ -20,11 +20,11 @@ from profile_lib.training.adapters import (
     reallocate_adalora_ranks,
     restore_adalora_importance,
 )
-from profile_lib.training.batches import Batch, Loader, split_batch
 from profile_lib.training.checkpoints import Checkpoints, TrainingState
-from profile_lib.training.objectives import Objective, TensorBatch
+from profile_lib.training.data.batches import Batch, Loader, split_batch
+from profile_lib.training.distributed.process_group import ProcessGroup
+from profile_lib.training.objectives.supervised import Objective, TensorBatch
 from profile_lib.training.plan import Stage, TrainingPlan, learning_rate_share
-from profile_lib.training.ranks import ProcessGroup
 
 ReportProgress = Callable[[dict[str, Any]], None]
 Validate = Callable[[bool], dict[str, Any]]  # with text or without → metrics, "loss" among them

@@ -11,10 +11,10 @@ from transformers.utils import logging
 
 from profile_lib.errors import InputError
 from profile_lib.model.manifest import hash_file
-from profile_lib.training.feed import PetastormLoader
-from profile_lib.training.folders import explain_full_disk
-from profile_lib.training.loop import ReportProgress, TrainingLoop
-from profile_lib.training.rank import (
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.petastorm_loader import PetastormLoader
+from profile_lib.training.distributed.process_group import ProcessGroup
+from profile_lib.training.distributed.rank_job import (
     INITIAL_MODEL,
     DistributedJob,
     TrainingResult,
@@ -22,8 +22,8 @@ from profile_lib.training.rank import (
     limit_torch_threads,
     select_device,
 )
-from profile_lib.training.ranks import ProcessGroup
-from profile_lib.training.selfsupervised import (
+from profile_lib.training.loop import ReportProgress, TrainingLoop
+from profile_lib.training.objectives.self_supervised import (
     Masking,
     SelfSupervisedObjective,
     masked_word_loss_sum,

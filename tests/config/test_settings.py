@@ -6,7 +6,7 @@ import pytest
 
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.errors import InputError
-from profile_lib.training.launch import check_batch_division
+from profile_lib.training.distributed.launch import check_batch_division
 
 CONF = Path(__file__).parents[1] / "conf"
 DEMO = str(CONF / "demo.yaml")

@@ -15,7 +15,7 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
 from profile_lib.model.manifest import Manifest, check_model
-from profile_lib.training.quantize import quantize_encoder
+from profile_lib.training.compression.quantization import quantize_encoder
 from tests.worlds import tiny_spec
 
 CPU = torch.device("cpu")

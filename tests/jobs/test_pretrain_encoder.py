@@ -18,7 +18,7 @@ from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.model.encoder import load_encoder
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.selfsupervised import view_loss_sum
+from profile_lib.training.objectives.self_supervised import view_loss_sum
 from tests.worlds import dev_settings, example_rows, examples_store
 
 KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing

@@ -13,14 +13,14 @@ import torch
 
 from jobs import promote_model, train_model
 from jobs.profiling import find_served_version, load_served_model
-from profile_lib import tracking
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.manifest import read_manifest
 from profile_lib.tables import NUMERIC_FEATURES
-from profile_lib.tracking import CHALLENGER, CHAMPION, Tracker
+from profile_lib.training import tracking
+from profile_lib.training.tracking import CHALLENGER, CHAMPION, Tracker
 from tests.worlds import dev_settings, example_rows, examples_store
 
 NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]

@@ -21,9 +21,9 @@ from profile_lib.model.checkpoint import load_model
 from profile_lib.model.int8_manifest import read_int8_manifest
 from profile_lib.model.manifest import check_model
 from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.training.data.snapshot import load_snapshot
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult
 from profile_lib.training.loop import ReportProgress
-from profile_lib.training.rank import INITIAL_MODEL, TrainingResult
-from profile_lib.training.snapshot import load_snapshot
 from tests.worlds import read_loss_curve
 
 NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]

@@ -16,7 +16,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
-from profile_lib.training.snapshot import Snapshot
+from profile_lib.training.data.snapshot import Snapshot
 from tests.worlds import dev_settings, example_rows, examples_store
 
 NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]

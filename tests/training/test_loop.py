@@ -15,10 +15,10 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.spark.prefetch import Prefetcher
 from profile_lib.training.adapters import apply_tuning
 from profile_lib.training.checkpoints import Checkpoints
+from profile_lib.training.distributed.process_group import SingleProcess
 from profile_lib.training.loop import TrainingLoop
-from profile_lib.training.objectives import SupervisedObjective
+from profile_lib.training.objectives.supervised import SupervisedObjective
 from profile_lib.training.plan import Stage, Tuning
-from profile_lib.training.ranks import SingleProcess
 from tests.worlds import tiny_plan, tiny_spec
 
 SPEC = tiny_spec()

@@ -1,0 +1,103 @@
+"""A rank's job in, its outcome out, on as many ranks as asked; a lost rank is made up for."""
+
+from dataclasses import replace
+from typing import Literal, Protocol
+
+from pyspark.sql import SparkSession
+
+from profile_lib.errors import InputError
+from profile_lib.training.distributed.horovod_launcher import HorovodLauncher, HorovodOptions
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.distributed.rank_job import DistributedJob, TrainingResult
+from profile_lib.training.distributed.torch_distributor import TorchLauncher
+from profile_lib.training.loop import ReportProgress
+
+LauncherName = Literal["horovod", "torch", "in_process"]
+
+
+class Launcher(Protocol):
+    """Starts ranks, and ends with what they return or with the error of one of them."""
+
+    def run(
+        self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
+    ) -> TrainingResult:
+        """Run `job` on so many ranks that it starts."""
+
+
+class InProcessLauncher:
+    """One rank, in this process."""
+
+    def run(
+        self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
+    ) -> TrainingResult:
+        """Run `job` here. Raises InputError where more than one rank is asked for."""
+        if n_processes > 1:
+            raise InputError(
+                f"training.n_processes: {n_processes}, but training.launcher in_process is one process; set "
+                "training.n_processes=1, or the launcher horovod or torch"
+            )
+        return job.run(SingleProcess(), report_progress)
+
+
+def make_launcher(name: LauncherName, spark: SparkSession, options: HorovodOptions) -> Launcher:
+    """The launcher of that name."""
+    if name == "torch":
+        return TorchLauncher(spark, options.stall_seconds)
+    return HorovodLauncher(options) if name == "horovod" else InProcessLauncher()
+
+
+def run_with_retries(
+    spark: SparkSession,
+    job: DistributedJob,
+    n_processes: int,
+    report_progress: ReportProgress,
+    *,
+    launcher: LauncherName,
+    options: HorovodOptions,
+    retries: int,
+) -> TrainingResult:
+    """Run `job` on `n_processes`; one rank always runs in this process.
+
+    Where a rank is lost, all are started again from the last checkpoint, `retries` times at most.
+    Raises InputError where batches do not divide among shards and ranks, Spark has too few slots,
+    the launcher cannot run, or a rank says what a user can mend.
+    """
+    check_batch_division(job.plan.batch_size, job.plan.numeric_batch_size, job.shards, n_processes)
+    if n_processes == 1:
+        return InProcessLauncher().run(job, 1, report_progress)
+    check_slots(spark, n_processes)
+    chosen = make_launcher(launcher, spark, options)
+    for attempt in range(1, retries + 1):
+        try:
+            return chosen.run(job, n_processes, report_progress)
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever ended it is told, the last is raised
+            lost = (str(error).splitlines() or [type(error).__name__])[0]
+            report_progress({"a rank was lost": lost, "attempt": attempt, "of": retries + 1})
+            job = replace(job, resume=True)
+    return chosen.run(job, n_processes, report_progress)
+
+
+def check_batch_division(
+    batch_size: int, numeric_batch_size: int, shards: int, n_processes: int
+) -> None:
+    """Raise InputError where a shard would get a part of a row, or a rank a part of a shard."""
+    for name, size in (("batch_size", batch_size), ("numeric_batch_size", numeric_batch_size)):
+        if size % shards:
+            raise InputError(f"training.{name}: {size} is no multiple of training.shards, {shards}")
+    if shards % n_processes:
+        raise InputError(
+            f"training.shards: {shards} is no multiple of training.n_processes, {n_processes}"
+        )
+
+
+def check_slots(spark: SparkSession, n_processes: int) -> None:
+    """Raise InputError where a local Spark has fewer slots than ranks."""
+    context = spark.sparkContext
+    slots = context.defaultParallelism
+    if (context.master or "").startswith("local") and slots < n_processes:
+        raise InputError(
+            f"training.n_processes: {n_processes}, but {context.master} runs {slots} tasks at once; "
+            f"set spark.master=local[{n_processes}] or lower training.n_processes"
+        )

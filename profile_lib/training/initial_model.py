@@ -1,0 +1,56 @@
+"""A pretrained encoder and the snapshot's statistics in, the model to start from out."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import AutoTokenizer
+
+from profile_lib.model.encoder import ProfileModel, load_encoder
+from profile_lib.model.numeric_encoder import NumericStatistics
+from profile_lib.model.spec import ModelSpec
+from profile_lib.model.tasks import CategorySpec
+from profile_lib.training.data.snapshot import Snapshot
+
+
+def build_initial_model(
+    encoder: str | None,
+    snapshot: Snapshot,
+    numbers: Sequence[NumericStatistics],
+    categories: Sequence[CategorySpec],
+    *,
+    n_vector_numbers: int = 0,
+    seed: int,
+    encoder_layers: int | None,
+    numeric_bins: int,
+    numeric_hidden: int,
+    joined_size: int,
+    dropout: float,
+    encoder_dropout: float | None,
+) -> ProfileModel:
+    """The encoder joined with parts drawn from `seed`.
+
+    The last `n_vector_numbers` numbers are parts of vectors. `encoder` is a folder or hub name; without one
+    the model reads the numbers alone. Raises InputError where it has too few layers or positions.
+    """
+    bert, separator_id = None, 0
+    if encoder is not None:
+        tokenizer = AutoTokenizer.from_pretrained(encoder)
+        separator_id = int(tokenizer.sep_token_id)
+        bert = load_encoder(encoder, encoder_layers, snapshot.max_tokens, encoder_dropout)
+    spec = ModelSpec(
+        tasks=snapshot.tasks,
+        numeric=tuple(of.name for of in numbers),
+        n_vector_numbers=n_vector_numbers,
+        categories=tuple(categories),
+        numeric_bins=numeric_bins,
+        numeric_hidden=numeric_hidden,
+        joined_size=joined_size,
+        dropout=dropout,
+        max_tokens=snapshot.max_tokens,
+        separator_id=separator_id,
+        bert=None if bert is None else bert.config.to_dict(),
+    )
+    torch.manual_seed(seed)
+    model = ProfileModel(spec, bert)
+    model.numbers.set_statistics(numbers)
+    return model

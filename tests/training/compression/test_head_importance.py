@@ -1,0 +1,89 @@
+"""Heads that say something matter, those that say nothing do not."""
+
+import numpy as np
+import pytest
+import torch
+
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.pruning import select_important_heads
+from profile_lib.training.compression.head_importance import head_importance
+from profile_lib.training.data.batches import Batch
+from profile_lib.training.objectives.supervised import SupervisedObjective
+from tests.training.test_loop import PLAN
+from tests.worlds import tiny_spec
+
+CPU = torch.device("cpu")
+
+
+def whole() -> ProfileModel:
+    torch.manual_seed(0)
+    model = ProfileModel(tiny_spec())
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p) * 0.5)
+    return model.eval()
+
+
+def batch(*rows: int) -> Batch:
+    rng = np.random.default_rng(1)
+    drawn = {
+        "token_ids": rng.integers(4, 10, (6, 5)),
+        "n_tokens": np.array([5, 4, 3, 2, 5, 4]),
+        "numeric": rng.normal(size=(6, 1)).astype(np.float32),
+        "labels": np.array([[0], [1], [0], [1], [np.nan], [1]], np.float32),
+        "weight": np.array([1, 1, 1, 2, 1, 3], np.float32),
+        "row_hash": np.arange(6),
+    }
+    return {name: column[list(rows)] for name, column in drawn.items()}
+
+
+def found(model: ProfileModel, *batches: Batch) -> list[torch.Tensor]:
+    objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
+    return head_importance(model, objective, batches, CPU)
+
+
+def test_the_one_head_that_says_anything_is_the_one_that_matters():
+    model = whole()
+    silent, speaking = (
+        layer.attention.output.dense.weight.data for layer in model.bert.encoder.layer
+    )
+    silent[:], speaking[:, :4] = 0.0, 0.0
+    importances = found(model, batch(0, 1, 2, 3))
+    assert importances[0].tolist() == [0.0, 0.0]
+    assert importances[1][0] == 0.0 < importances[1][1]
+    assert select_important_heads(importances, 0.25)[1] == (0, 1)
+    assert select_important_heads(importances, 0.5)[1] == (1,)
+
+
+@pytest.mark.parametrize(("layer", "head"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_it_is_how_much_a_rows_loss_changes_when_the_head_says_a_little_more(layer, head):
+    model = whole().double()
+    objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
+    one = {**batch(3), "numeric": batch(3)["numeric"].astype(np.float64)}
+
+    def loss(times: float) -> float:
+        columns = slice(4 * head, 4 * head + 4)
+        weight = model.bert.encoder.layer[layer].attention.output.dense.weight
+        before = weight.detach().clone()
+        with torch.no_grad():
+            weight[:, columns] *= times
+            given = {name: torch.from_numpy(x) for name, x in one.items()}
+            sums = objective.loss_sums(model, given, objective.stages[-1])
+            weight.copy_(before)
+        return float(sums[0] / objective.weight_sums(given)[0])
+
+    step = 1e-3
+    wanted = abs(loss(1 + step) - loss(1 - step)) / (2 * step)
+    importances = found(model, one)
+    assert float(importances[layer][head]) == pytest.approx(wanted, rel=1e-2, abs=1e-5)
+
+
+def test_rows_and_batches_add_up_whatever_their_signs_and_an_unknown_label_adds_nothing():
+    together = found(whole(), batch(0, 1), batch(1, 2))
+    parts = [found(whole(), batch(0, 1)), found(whole(), batch(1, 2))]
+    for layer, of in enumerate(together):
+        torch.testing.assert_close(of, parts[0][layer] + parts[1][layer])
+    alone = [found(whole(), batch(row)) for row in (0, 1)]
+    for layer, of in enumerate(found(whole(), batch(0, 1))):
+        torch.testing.assert_close(of, (alone[0][layer] + alone[1][layer]) / 2)
+    assert all(of.sum() == 0 for of in found(whole(), batch(4)))

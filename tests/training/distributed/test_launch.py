@@ -1,0 +1,148 @@
+"""What is refused before ranks are started, what a lost rank leads to, and how ranks are heard."""
+
+import sys
+
+import pytest
+import torch
+
+from profile_lib.errors import DivergedError, InputError
+from profile_lib.training.data.snapshot import Snapshot
+from profile_lib.training.distributed import launch
+from profile_lib.training.distributed.horovod_launcher import HorovodOptions
+from profile_lib.training.distributed.launch import check_batch_division, run_with_retries
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.distributed.rank_job import select_device
+from profile_lib.training.distributed.rank_messages import (
+    PROGRESS_FILE,
+    follow_progress,
+    read_process_error,
+    run_and_report,
+)
+from profile_lib.training.fit import FitJob
+from tests.worlds import tiny_plan
+
+PLAN = tiny_plan(batch_size=30, numeric_batch_size=30)
+OPTIONS = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=1.0, stall_seconds=60)
+
+
+def job(folder) -> FitJob:
+    snapshot = Snapshot(str(folder), {}, (), (), 8, 0, {})
+    return FitJob(str(folder), snapshot, PLAN, (1.0,), 6, 8, 1, str(folder))
+
+
+def trained(spark, folder, n_processes, launcher="horovod", report_progress=print):
+    return run_with_retries(
+        spark, job(folder), n_processes, report_progress, launcher=launcher, options=OPTIONS, retries=2
+    )  # fmt: skip
+
+
+def test_more_ranks_than_spark_has_slots_are_refused(spark, tmp_path):
+    with pytest.raises(
+        InputError, match=r"n_processes: 3, but local\[2\] runs 2 tasks at once; set"
+    ):
+        trained(spark, tmp_path, 3)
+
+
+def test_a_missing_horovod_is_told_with_the_way_to_get_it(spark, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "horovod.spark", None)
+    with pytest.raises(InputError, match=r"needs Horovod built with torch .*install.sh, which"):
+        trained(spark, tmp_path, 2)
+
+
+def test_one_process_cannot_be_two_ranks(spark, tmp_path):
+    with pytest.raises(InputError, match="n_processes: 2, but training.launcher in_process is one"):
+        trained(spark, tmp_path, 2, "in_process")
+
+
+def test_a_rank_without_a_gpu_of_its_own_is_refused_where_there_are_some(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    process_group = SingleProcess()
+    assert select_device(process_group) == torch.device("cuda:0")
+    process_group.size, process_group.local_rank = 2, 1
+    with pytest.raises(
+        InputError, match=r"training.n_processes: 2, .* it has 1 GPUs and each rank"
+    ):
+        select_device(process_group)
+
+
+class Losing:
+    """A launcher that loses a rank so many times before it ends well."""
+
+    def __init__(self, times: int):
+        self.times, self.resumed = times, []
+
+    def run(self, job, n_processes, report_progress):
+        self.resumed.append(job.resume)
+        if len(self.resumed) <= self.times:
+            raise RuntimeError("rank 1 was killed\nand more")
+        return "outcome"
+
+
+def test_a_lost_rank_is_made_up_for_from_the_last_checkpoint(spark, tmp_path, monkeypatch):
+    losing, told = Losing(2), []
+    monkeypatch.setattr(launch, "make_launcher", lambda *given: losing)
+    assert trained(spark, tmp_path, 2, report_progress=told.append) == "outcome"
+    assert losing.resumed == [False, True, True]
+    assert told == [
+        {"a rank was lost": "rank 1 was killed", "attempt": 1, "of": 3},
+        {"a rank was lost": "rank 1 was killed", "attempt": 2, "of": 3},
+    ]
+
+
+def test_what_goes_on_being_lost_is_raised_in_the_end(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "make_launcher", lambda *given: Losing(9))
+    with pytest.raises(RuntimeError, match="rank 1 was killed"):
+        trained(spark, tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ((30, 64, 4, 2), "batch_size: 30 is no multiple of training.shards, 4"),
+        ((32, 66, 4, 2), "numeric_batch_size: 66 is no multiple of training.shards, 4"),
+        ((32, 64, 4, 3), "shards: 4 is no multiple of training.n_processes, 3"),
+    ],
+)
+def test_batches_that_do_not_divide_are_refused(sizes, told):
+    with pytest.raises(InputError, match=told):
+        check_batch_division(*sizes)
+
+
+def test_progress_is_passed_on_whole_and_in_order(tmp_path):
+    told = []
+    (tmp_path / PROGRESS_FILE).write_text('{"step": 99}\n')  # of an earlier run
+    with (
+        follow_progress(tmp_path / PROGRESS_FILE, told.append),
+        (tmp_path / PROGRESS_FILE).open("a") as file,
+    ):
+        for text in ('{"step": 1}\n{"st', 'ep": 2}\n', '{"step": 3}\n'):
+            file.write(text)
+            file.flush()
+    assert told == [{"step": 1}, {"step": 2}, {"step": 3}]
+
+
+def test_what_a_rank_says_of_bad_input_is_what_the_driver_says(tmp_path):
+    assert read_process_error(tmp_path) is None
+    for kind in (InputError, DivergedError):
+
+        class Failing:
+            folder = str(tmp_path)
+
+            def run(self, process_group, report_progress, kind=kind):
+                raise kind("training: the loss is nan")
+
+        with pytest.raises(kind):
+            run_and_report(Failing(), SingleProcess())
+        assert type(read_process_error(tmp_path)) is kind
+        assert str(read_process_error(tmp_path)) == "training: the loss is nan"
+
+
+def test_horovod_is_told_what_the_settings_say():
+    given = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=5.0, stall_seconds=300)
+    assert given.environment() == {
+        "HOROVOD_FUSION_THRESHOLD": "67108864",
+        "HOROVOD_CYCLE_TIME": "5.0",
+        "HOROVOD_STALL_CHECK_TIME_SECONDS": "150",
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": "300",
+    }

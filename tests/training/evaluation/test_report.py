@@ -1,0 +1,133 @@
+"""The report of a model whose right answers are known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.training.evaluation.baselines import BaselineRows, fit_baselines
+from profile_lib.training.evaluation.report import (
+    bootstrap_intervals,
+    compute_curves,
+    evaluate,
+    format_report,
+)
+
+BUYS = TaskSpec(name="buys", kind="binary")
+NEXT = TaskSpec(name="next", kind="multiclass", classes=("red", "green", "blue", "grey"))
+NAN = math.nan
+
+
+def numbers(n: int, seed: int) -> BaselineRows:
+    """Buys where the first number is large and the second is not: no line parts the two."""
+    rng = np.random.default_rng(seed)
+    numeric = rng.normal(size=(n, 3)).astype(np.float32)
+    numeric[:, 2] = np.nan
+    buys = ((numeric[:, 0] > 0) != (numeric[:, 1] > 0)).astype(np.float32)
+    labels = np.stack([buys, np.zeros(n)], axis=1)
+    return BaselineRows(numeric, labels, np.zeros(n, int), np.ones(n), np.arange(n))
+
+
+def users(n: int, **segments) -> pd.DataFrame:
+    return pd.DataFrame({"user_hash": np.arange(n), **segments}, index=np.arange(n))
+
+
+def test_the_baselines_are_fitted_to_the_numbers():
+    train, test = numbers(2000, 0), numbers(500, 1)
+    found = fit_baselines(train, test, 0, 0, seed=1)
+    auc = {name: roc_auc_score(test.labels[:, 0], p) for name, p in found.items()}
+    assert auc["gradient_boosting"] > 0.99
+    assert 0.4 < auc["logistic_regression"] < 0.6
+
+
+def test_a_report_holds_the_measures_of_every_way_of_answering():
+    train, test = numbers(300, 0), numbers(4, 1)
+    test = test._replace(
+        labels=np.array([[0, 0], [1, 1], [1, 3], [NAN, NAN]]), top_class=np.array([1, 1, 3, 0])
+    )
+    predictions = {
+        "buys": {"row_hash": np.array([2, 0, 1]), "label": np.array([1, 0, 1]),
+                 "probability": np.array([0.9, 0.2, 0.1])},
+        "next": {"row_hash": np.array([0, 1, 2]), "label": np.array([0, 1, 3]),
+                 "predicted": np.array([0, 0, 0]), "rank": np.array([1, 2, 4]),
+                 "probability": np.array([0.5, 0.2, 0.1])},
+    }  # fmt: skip
+    asked = users(4, device=["phone", "desk", "desk", None])
+    report = evaluate((BUYS, NEXT), "next", predictions, train, test, asked, 0, 1, 20)
+    buys, following = report["buys"], report["next"]
+    label, probability = predictions["buys"]["label"], predictions["buys"]["probability"]
+    assert (buys["n"], buys["positives"]) == (3, 2)
+    assert buys["model"]["roc_auc"] == roc_auc_score(label, probability)
+    assert buys["model"]["pr_auc"] == pytest.approx(average_precision_score(label, probability))
+    assert buys["classification_report"]["1"]["precision"] == 0.5  # two are called, one is right
+    boosting = fit_baselines(train, test, 0, 0, seed=1)["gradient_boosting"]  # of rows 0, 1, 2
+    assert buys["gradient_boosting"]["brier"] == pytest.approx(
+        np.mean((boosting[[2, 0, 1]] - label) ** 2)
+    )
+    assert buys["segments"]["device"]["desk"]["n"] == 2
+    assert buys["segments"]["device"]["phone"]["model"]["roc_auc"] is None
+    assert following["model"] == {"accuracy": 1 / 3, "mrr": pytest.approx(7 / 12), "top_3": 2 / 3}
+    assert following["most_seen_category"]["accuracy"] == pytest.approx(2 / 3)
+    assert following["commonest_class"]["accuracy"] == pytest.approx(1 / 3)
+    low, high = following["intervals"]["lead"]["accuracy"]  # over the most seen category
+    assert low < 1 / 3 - 2 / 3 < high
+    assert following["segments"]["device"]["phone"]["intervals"]["mrr"] == [1.0, 1.0]
+    lines = format_report(report)
+    assert lines[0] == "buys (3 test rows, 2 positive)"
+    assert [line.split()[0] for line in lines[2:5]] == [
+        "model", "logistic_regression", "gradient_boosting"
+    ]  # fmt: skip
+    assert lines[-1].split() == ["most_seen_category", "0.6667", "0.6667", "0.6667"]
+
+
+def test_several_labels_and_values_stand_beside_what_train_says_of_all():
+    likes = TaskSpec(name="likes", kind="multilabel", classes=("cap", "mug"))
+    spend = TaskSpec(name="spend", kind="regression", center=2.0, scale=1.0)
+    labels = np.array([[1, 0, 3.0], [0, 1, 1.0]], np.float32)
+    rows = BaselineRows(np.zeros((2, 1)), labels, np.zeros(2), np.ones(2), np.arange(2))
+    predictions = {
+        "likes": {"row_hash": np.arange(2), "label": labels[:, :2].astype(int),
+                  "probability": np.array([[0.9, 0.2], [0.1, 0.8]])},
+        "spend": {"row_hash": np.arange(2), "label": labels[:, 2], "value": np.array([3.0, 2.0])},
+    }  # fmt: skip
+    report = evaluate((likes, spend), None, predictions, rows, rows, users(2), 0, 1, 5)
+    assert report["likes"]["model"]["roc_auc"] == 1.0
+    assert report["likes"]["rate_in_train"]["roc_auc"] == 0.5
+    assert report["spend"]["model"] == {"rmse": pytest.approx(math.sqrt(0.5)), "mae": 0.5}
+    assert report["spend"]["mean_of_train"] == {"rmse": 1.0, "mae": 1.0}
+    assert report["spend"]["intervals"]["mean_of_train"]["mae"] == [1.0, 1.0]
+    assert report["likes"]["intervals"]["model"]["roc_auc"][1] == 1.0
+
+
+def test_a_task_that_no_test_row_answers_is_told_without_measures():
+    empty = {"row_hash": np.zeros(0, int), "label": np.zeros(0, int), "probability": np.zeros(0)}
+    test = numbers(2, 1)._replace(labels=np.full((2, 1), NAN))
+    report = evaluate((BUYS,), None, {"buys": empty}, numbers(50, 0), test, users(2), 0, 1, 5)
+    assert report == {"buys": {"kind": "binary", "n": 0}}
+    assert format_report(report)[0] == "buys (0 test rows)"
+
+
+def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 4000)
+    said = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
+    worse = rng.random(4000)
+    ways = {"model": said, "gradient_boosting": worse}
+    each = bootstrap_intervals("binary", labels, ways, np.arange(4000), 1, 100)
+    shared = bootstrap_intervals(
+        "binary", np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
+        np.repeat(np.arange(40), 100), 1, 100,
+    )  # fmt: skip
+    low, high = each["model"]["roc_auc"]
+    assert low < roc_auc_score(labels, said) < high
+    assert each["lead"]["roc_auc"][0] > 0
+    assert high - low < np.diff(shared["model"]["roc_auc"])[0] / 3
+
+
+def test_curves_end_where_every_row_is_called():
+    found = compute_curves(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.4]))
+    assert found["roc"] == [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
+    assert found["precision_recall"] == [[0.5, 1.0], [1.0, pytest.approx(0.66667)], [1.0, 0.5]]

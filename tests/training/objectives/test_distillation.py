@@ -1,0 +1,198 @@
+"""What a student is told by its teacher, against numpy; and that the teacher stays as it is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from profile_lib.errors import InputError
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.shrinking import build_student
+from profile_lib.model.tasks import CategorySpec, TaskSpec
+from profile_lib.training.data.batches import Batch, split_batch
+from profile_lib.training.data.snapshot import Snapshot
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.loop import TrainingLoop
+from profile_lib.training.objectives.distillation import (
+    DistillationObjective,
+    DistillationOptions,
+    soft_target_loss_sums,
+    use_teacher_tasks,
+)
+from tests.worlds import tiny_plan, tiny_spec
+
+TASKS = (
+    TaskSpec(name="buys", kind="binary"),
+    TaskSpec(name="next", kind="multiclass", classes=("red", "green", "blue")),
+    TaskSpec(name="seeks", kind="multilabel", classes=("red", "green")),
+    TaskSpec(name="spend", kind="regression", center=10.0, scale=5.0),
+)
+PLAN = tiny_plan(epochs=3, numeric_epochs=2, encoder_lr=1e-2, numbers_lr=1e-2)
+NAN = float("nan")
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def cross_entropy(said: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    p, q = sigmoid(said), sigmoid(wanted)
+    return -(q * np.log(p) + (1 - q) * np.log(1 - p))
+
+
+def test_soft_targets_are_softened_by_the_temperature_and_count_rows_by_their_weight():
+    rng = np.random.default_rng(0)
+    shapes = {"buys": (3,), "next": (3, 3), "seeks": (3, 2), "spend": (3,)}
+    said, taught = (
+        {name: rng.normal(size=shape) for name, shape in shapes.items()} for _ in range(2)
+    )
+    weight, t = np.array([1.0, 4.0, 0.0]), 2.0
+    found = soft_target_loss_sums(
+        TASKS,
+        {n: torch.tensor(x) for n, x in said.items()},
+        {n: torch.tensor(x) for n, x in taught.items()},
+        torch.tensor(weight),
+        t,
+    )
+    p, q = softmax(said["next"] / t), softmax(taught["next"] / t)
+    wanted = [
+        t**2 * cross_entropy(said["buys"] / t, taught["buys"] / t),
+        t**2 * (q * np.log(q / p)).sum(axis=1),
+        t**2 * cross_entropy(said["seeks"] / t, taught["seeks"] / t).sum(axis=1),
+        (said["spend"] - taught["spend"]) ** 2,
+    ]
+    np.testing.assert_allclose(found.numpy(), [(x * weight).sum() for x in wanted], rtol=1e-5)
+
+
+def world(seed: int = 0, **changes) -> tuple[ProfileModel, DistillationObjective]:
+    """A teacher drawn at random, and what its students minimise."""
+    torch.manual_seed(seed)
+    teacher = ProfileModel(tiny_spec(tasks=TASKS, dropout=0.0))
+    with torch.no_grad():
+        for p in teacher.parameters():
+            p.add_(torch.randn_like(p) * 0.2)
+    teaching = replace(DistillationOptions(0.5, 2.0, 3.0, 2.0), **changes)
+    weights = (1.0, 0.5, 0.2, 0.1)
+    return teacher, DistillationObjective(TASKS, weights, PLAN, None, teacher, teaching)
+
+
+def a_batch() -> Batch:
+    rng = np.random.default_rng(5)
+    labels = [[1, 2, 1, 0, 15.0], [0, NAN, NAN, NAN, NAN], [NAN, 0, 0, 1, 5.0], [0, 1, 1, 1, NAN]]
+    return {
+        "token_ids": rng.integers(4, 10, (4, 5)),
+        "n_tokens": np.array([5, 4, 3, 2]),
+        "numeric": rng.normal(size=(4, 1)).astype(np.float32),
+        "labels": np.array(labels, np.float32),
+        "weight": np.array([1, 2, 3, 4], np.float32),
+        "row_hash": np.arange(4),
+    }
+
+
+def given() -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(column) for name, column in a_batch().items()}
+
+
+def test_labels_teacher_and_distance_are_parts_of_their_own_over_the_rows_that_have_them():
+    _, objective = world()
+    wanted = [0.5, 0.25, 0.1, 0.05, 2.0, 1.0, 0.4, 0.2, 3.0]
+    assert objective.weights == pytest.approx(wanted)
+    of_labels, of_teacher = [7.0, 8.0, 16.0, 4.0], [10.0, 10.0, 20.0, 10.0]
+    assert objective.weight_sums(given()).tolist() == [*of_labels, *of_teacher, 10.0]
+    assert [(s.name, s.with_text, s.epochs) for s in objective.stages] == [("distil", True, 3)]
+
+
+def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
+    teacher, objective = world()
+    student, (stage,) = build_student(teacher, 1), objective.stages
+    parts = [
+        {name: torch.from_numpy(column) for name, column in part.items()}
+        for part in split_batch(a_batch(), 2)
+    ]
+    whole, halves = (
+        sum(objective.loss_sums(student, of, stage) for of in each) for each in ([given()], parts)
+    )
+    torch.testing.assert_close(halves, whole)
+    assert (
+        sum(objective.weight_sums(of) for of in parts).tolist()
+        == objective.weight_sums(given()).tolist()
+    )
+
+
+def test_a_copy_of_the_teacher_has_nothing_left_to_learn_from_it_but_a_student_has():
+    teacher, objective = world(labels_weight=0.0)
+    for model, is_copy in ((teacher, True), (build_student(teacher, 1), False)):
+        model.requires_grad_(True)
+        (stage,) = objective.stages
+        sums = objective.loss_sums(model.eval(), given(), stage)
+        assert (sums[5].item() < 1e-6, sums[8].item() < 1e-5) == (is_copy, is_copy)
+        (torch.tensor(objective.weights) * sums).sum().backward()
+        slopes = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
+        assert (max(slopes) < 1e-4) == is_copy
+        objective.teacher.requires_grad_(False)
+
+
+class Memory:
+    """The batch of four rows, twice a pass."""
+
+    folder, rows, rows_read = "memory", 8, 8
+
+    def expected_rows(self, negative_downsampling_rate: float) -> int:
+        return self.rows
+
+    def batches(self, size, seed, *, with_text, negative_downsampling_rate=1.0):
+        yield from (a_batch(), a_batch())
+
+
+def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was():
+    teacher, objective = world()
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    told, states = [], []
+    loop = TrainingLoop(
+        build_student(teacher, 1).requires_grad_(True), objective, PLAN, SingleProcess(),
+        torch.device("cpu"), told.append,
+    )  # fmt: skip
+
+    def validate(with_text: bool) -> dict[str, float]:
+        states.append({k: v.clone() for k, v in loop.model.state_dict().items()})
+        return {"loss": -float(loop.state.epoch)}
+
+    loop.fit(Memory(), validate)
+    assert loop.curve[-1] < 0.9 * loop.curve[0]
+    assert all(torch.equal(before[name], x) for name, x in teacher.state_dict().items())
+    assert not teacher.training
+    moved = [name for name in states[0] if not torch.equal(states[0][name], states[-1][name])]
+    assert any(name.startswith("bert.embeddings") for name in moved)
+    assert any(name.startswith("heads.tasks.spend") for name in moved)
+
+
+def snapshot(**changes) -> Snapshot:
+    told = {"tasks": TASKS, "categories": (), "max_tokens": 8} | changes
+    return Snapshot(folder="there", rows={}, positives=0, files={}, **told)
+
+
+def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
+    scaled = (*TASKS[:3], TaskSpec(name="spend", kind="regression", center=9.0, scale=4.0))
+    taught = use_teacher_tasks(snapshot(tasks=scaled), tiny_spec(tasks=TASKS), ["n"])
+    assert taught.tasks == TASKS
+
+
+@pytest.mark.parametrize(
+    ("changes", "numeric", "told"),
+    [
+        ({"tasks": TASKS[:2]}, ["n"], "examples: tasks are not those that the teacher was"),
+        ({}, ["n", "m"], "numbers are not"),
+        ({"categories": (CategorySpec(name="device", values=("app",)),)}, ["n"], "categories are"),
+        ({"max_tokens": 9}, ["n"], r"lengths \(9 tokens, not 8\) are not"),
+    ],
+)
+def test_other_examples_than_the_teacher_was_trained_on_are_refused(changes, numeric, told):
+    known = (CategorySpec(name="device", values=("app", "desktop")),)
+    teacher = tiny_spec(tasks=TASKS, categories=known if "categories" in changes else ())
+    with pytest.raises(InputError, match=told):
+        use_teacher_tasks(snapshot(**changes), teacher, numeric)
