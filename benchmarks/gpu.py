@@ -28,8 +28,8 @@ from transformers import BertConfig
 from jobs import train_model
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.inference.choice import RuntimeName
 from profile_lib.inference.predictor import Predictions, Predictor
+from profile_lib.inference.runtime_choice import RuntimeName
 from profile_lib.inference.udf import to_row_arrays
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import read_manifest

@@ -12,7 +12,7 @@ from profile_lib.arrays.groups import Floats, rows_to_list_array, single_chunk
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.inference.vectors import add_text_vectors
+from profile_lib.inference.text_vectors import add_text_vectors
 from profile_lib.recommend.asking import ProfileReader, QueryTexts, find_positions, lists_to_matrix
 from profile_lib.recommend.catalogue import Catalog
 from profile_lib.recommend.content import TextProjection

@@ -12,11 +12,11 @@ from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.features.tokens import build_tokenize_udf
-from profile_lib.inference.choice import check_runtime
+from profile_lib.inference.runtime_choice import check_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import Manifest, check_model, read_manifest
 from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
-from profile_lib.profiles.standing import hash_definition
+from profile_lib.profiles.refresh_state import hash_definition
 from profile_lib.training.tracking import Tracker
 
 

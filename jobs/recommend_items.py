@@ -17,8 +17,8 @@ from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.manifest import check_model
-from profile_lib.profiles.refresh import select_users_in_buckets
-from profile_lib.profiles.standing import (
+from profile_lib.profiles.changed_users import select_users_in_buckets
+from profile_lib.profiles.refresh_state import (
     RefreshState,
     find_buckets_to_rebuild,
     group_outdated_buckets,

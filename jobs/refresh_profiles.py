@@ -16,12 +16,12 @@ from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.changed_items import find_users_of_changed_items
 from profile_lib.inference.udf import InferenceCounters
-from profile_lib.profiles.refresh import (
+from profile_lib.profiles.changed_users import (
     REFRESH_GUARD,
     add_deleted_profiles,
     select_users_in_buckets,
 )
-from profile_lib.profiles.standing import (
+from profile_lib.profiles.refresh_state import (
     RefreshState,
     SourceVersions,
     find_buckets_to_rebuild,

@@ -29,8 +29,8 @@ from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.event_histories import collect_user_changes, select_current_events
 from profile_lib.inference.udf import InferenceCounters
 from profile_lib.profiles.build import FACT_COLUMNS
-from profile_lib.profiles.refresh import STREAM_GUARD
-from profile_lib.progress import StreamProgress
+from profile_lib.profiles.changed_users import STREAM_GUARD
+from profile_lib.profiles.stream_progress import StreamProgress
 from profile_lib.spark.session import cached, session_conf
 from profile_lib.tables import EVENTS, ITEMS, PREDICTED_COLUMNS, USER_PROFILES, USERS, user_bucket
 

@@ -10,7 +10,7 @@ from pyspark.sql.streaming import StreamingQuery
 from profile_lib.config.running import StreamSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.progress import StreamProgress
+from profile_lib.profiles.stream_progress import StreamProgress
 from profile_lib.spark.session import session_conf
 
 POLL_SECONDS = 1  # between two looks at the queries

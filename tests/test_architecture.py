@@ -56,11 +56,11 @@ MAY_IMPORT = {
 ONE_FILE = {
     "horovod": ("profile_lib/training/distributed/horovod_launcher.py",),
     "petastorm": ("profile_lib/training/data/petastorm_loader.py",),
-    "mlflow": ("profile_lib/training/tracking.py", "profile_lib/inference/served.py"),
+    "mlflow": ("profile_lib/training/tracking.py", "profile_lib/inference/mlflow_model.py"),
     "wandb": ("profile_lib/training/tracking.py",),
     "openvino": (
         "profile_lib/inference/openvino_int8.py",
-        "profile_lib/inference/choice.py",
+        "profile_lib/inference/runtime_choice.py",
         "profile_lib/training/compression/quantization.py",
     ),
     "nncf": ("profile_lib/training/compression/quantization.py",),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from profile_lib.errors import InputError
-from profile_lib.inference.choice import RuntimeName
+from profile_lib.inference.runtime_choice import RuntimeName
 from profile_lib.inference.runtimes import Runtime, choose_runtime, load_runtime
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from profile_lib.errors import InputError
-from profile_lib.inference.choice import RuntimeName, check_runtime, find_int8_obstacle
+from profile_lib.inference.runtime_choice import RuntimeName, check_runtime, find_int8_obstacle
 from profile_lib.model.encoder import ProfileModel
 
 

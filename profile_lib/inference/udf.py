@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.inference.choice import RuntimeName
+from profile_lib.inference.runtime_choice import RuntimeName
 from profile_lib.spark.category_codes import append_category_codes
 from profile_lib.spark.prefetch import Prefetcher
 from profile_lib.spark.workers import freeze_loaded_modules, task_threads

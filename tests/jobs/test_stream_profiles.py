@@ -19,7 +19,7 @@ from jobs.streaming import RunningQuery, watch_queries
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.progress import StreamProgress
+from profile_lib.profiles.stream_progress import StreamProgress
 from profile_lib.tables import (
     EVENTS,
     ITEMS,

@@ -6,7 +6,7 @@ from urllib.request import urlopen
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.progress import StreamProgress
+from profile_lib.profiles.stream_progress import StreamProgress
 
 
 def test_a_report_comes_once_its_time_has_passed_and_tells_what_was_since_the_last():

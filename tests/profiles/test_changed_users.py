@@ -1,6 +1,6 @@
 """Whose profile is computed."""
 
-from profile_lib.profiles.refresh import select_users_in_buckets
+from profile_lib.profiles.changed_users import select_users_in_buckets
 
 
 def test_every_user_is_in_one_bucket_and_named_once(rows):

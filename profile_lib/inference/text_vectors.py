@@ -6,7 +6,7 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.inference.choice import RuntimeName
+from profile_lib.inference.runtime_choice import RuntimeName
 from profile_lib.inference.udf import (
     FLOATS,
     TASKS_PER_CORE,
