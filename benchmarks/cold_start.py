@@ -26,10 +26,14 @@ from jobs.profiling import load_served_model
 from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.recommend.asking import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUEST_COLUMNS
-from profile_lib.recommend.candidates import Candidates, interacted_before, propose_candidates
-from profile_lib.recommend.learned import RetrievalModel
-from profile_lib.recommend.wanted import RelevantItems
+from profile_lib.recommend.candidates.candidate_set import (
+    Candidates,
+    interacted_before,
+    propose_candidates,
+)
+from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.evaluation.relevant_items import RelevantItems
+from profile_lib.recommend.serving.requests import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUEST_COLUMNS
 from profile_lib.spark.session import start_spark
 
 HELD_OUT_SHARE, K, CANDIDATES_PER_SOURCE = 0.1, 20, 100

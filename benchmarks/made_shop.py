@@ -10,13 +10,13 @@ from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import Floats, rows_to_list_array
 from profile_lib.config.settings import Settings
-from profile_lib.recommend.asking import PROFILE_NUMBERS, ProfileReader, QueryTexts
-from profile_lib.recommend.catalogue import Catalog
-from profile_lib.recommend.fitting import SourceData, fit_source
-from profile_lib.recommend.histories import build_histories, number_items
-from profile_lib.recommend.learned import RetrievalModel
-from profile_lib.recommend.reasons import ReasonTexts
-from profile_lib.recommend.sources import Source
+from profile_lib.recommend.candidates.fitting import SourceData, fit_source
+from profile_lib.recommend.candidates.source import Source
+from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.data.catalog import Catalog
+from profile_lib.recommend.data.histories import build_histories, number_items
+from profile_lib.recommend.serving.reasons import ReasonTexts
+from profile_lib.recommend.serving.requests import PROFILE_NUMBERS, ProfileReader, QueryTexts
 from profile_lib.spark.session import cached
 
 CATEGORIES, REGIONS = 100, 20

@@ -37,16 +37,16 @@ from profile_lib.config.settings import Settings, load_settings
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.recommend.asking import CONTEXT_COLUMNS
-from profile_lib.recommend.candidates import propose_candidates
-from profile_lib.recommend.fitting import fit_source
-from profile_lib.recommend.histories import Histories, build_histories
-from profile_lib.recommend.learned import RetrievalModel
-from profile_lib.recommend.listing import RETRIEVAL_FOLDER, ListBuilder
-from profile_lib.recommend.protocols import requests_from_histories
-from profile_lib.recommend.recommender import Eligibility, ListRules
-from profile_lib.recommend.serving import RecommendationServer, profiles_to_batch
-from profile_lib.recommend.top import best
+from profile_lib.recommend.candidates.candidate_set import propose_candidates
+from profile_lib.recommend.candidates.fitting import fit_source
+from profile_lib.recommend.candidates.top_k import best
+from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.data.histories import Histories, build_histories
+from profile_lib.recommend.evaluation.protocols import requests_from_histories
+from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, ListBuilder
+from profile_lib.recommend.serving.recommender import Eligibility, ListRules
+from profile_lib.recommend.serving.requests import CONTEXT_COLUMNS
+from profile_lib.recommend.serving.server import RecommendationServer, profiles_to_batch
 from profile_lib.spark.session import cached, start_spark
 
 TARGETS = {"p99_ms": 10, "requests_per_second": 1000}

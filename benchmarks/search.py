@@ -36,11 +36,11 @@ from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.metrics import ranking as ranks
 from profile_lib.model.checkpoint import load_model
-from profile_lib.recommend.asking import REQUEST_COLUMNS
-from profile_lib.recommend.learned import RetrievalModel
-from profile_lib.recommend.listing import ListBuilder
-from profile_lib.recommend.recommender import Eligibility, ListRules
-from profile_lib.recommend.search import rerank_results
+from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.serving.listing import ListBuilder
+from profile_lib.recommend.serving.recommender import Eligibility, ListRules
+from profile_lib.recommend.serving.requests import REQUEST_COLUMNS
+from profile_lib.recommend.serving.search import rerank_results
 from profile_lib.spark.session import start_spark
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import IDENTITY

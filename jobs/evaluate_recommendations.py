@@ -19,9 +19,9 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.metrics import ranking_spark as ranks_spark
-from profile_lib.recommend.histories import STEP_COLUMNS, build_histories, number_items
-from profile_lib.recommend.interactions import read_attribute_vectors, read_interactions
-from profile_lib.recommend.protocols import (
+from profile_lib.recommend.data.histories import STEP_COLUMNS, build_histories, number_items
+from profile_lib.recommend.data.interactions import read_attribute_vectors, read_interactions
+from profile_lib.recommend.evaluation.protocols import (
     ScoreAllItems,
     histories_before,
     leave_one_out,

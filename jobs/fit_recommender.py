@@ -31,14 +31,14 @@ from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.recommend.learned import RetrievalModel, folder_version
-from profile_lib.recommend.listing import RETRIEVAL_FOLDER
-from profile_lib.recommend.ranker_rows import (
+from profile_lib.recommend.data.artifacts import RetrievalModel, folder_version
+from profile_lib.recommend.ranking.examples import (
     REQUEST_KEY,
     build_candidate_rows,
     build_impression_rows,
     count_found_by_source,
 )
+from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER
 from profile_lib.spark.time_columns import midnight
 from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.data.snapshot import load_snapshot

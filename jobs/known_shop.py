@@ -13,15 +13,20 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.inference.text_vectors import add_text_vectors
-from profile_lib.recommend.asking import ProfileReader, QueryTexts, find_positions, lists_to_matrix
-from profile_lib.recommend.catalogue import Catalog
-from profile_lib.recommend.content import TextProjection
-from profile_lib.recommend.fitting import SourceData, fit_source
-from profile_lib.recommend.histories import build_histories, number_items
-from profile_lib.recommend.interest import fit_interest_map
-from profile_lib.recommend.learned import RetrievalModel
-from profile_lib.recommend.popular import compute_demand
-from profile_lib.recommend.reasons import ReasonTexts
+from profile_lib.recommend.candidates.fitting import SourceData, fit_source
+from profile_lib.recommend.candidates.interest_mapping import fit_interest_map
+from profile_lib.recommend.candidates.popular_by_context import compute_demand
+from profile_lib.recommend.candidates.text_neighbours import TextProjection
+from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.data.catalog import Catalog
+from profile_lib.recommend.data.histories import build_histories, number_items
+from profile_lib.recommend.serving.reasons import ReasonTexts
+from profile_lib.recommend.serving.requests import (
+    ProfileReader,
+    QueryTexts,
+    find_positions,
+    lists_to_matrix,
+)
 from profile_lib.spark.session import cached
 from profile_lib.spark.time_columns import latest_event_time
 from profile_lib.tables import EVENTS, ITEMS

@@ -14,8 +14,8 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.examples.split import split_by_time
 from profile_lib.inference.udf import InferenceCounters
-from profile_lib.recommend.asking import REQUEST_COLUMNS
-from profile_lib.recommend.outcomes import find_later_interactions
+from profile_lib.recommend.ranking.labels import find_later_interactions
+from profile_lib.recommend.serving.requests import REQUEST_COLUMNS
 from profile_lib.spark.session import cached, hash_uniform
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, USERS

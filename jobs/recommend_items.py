@@ -25,9 +25,9 @@ from profile_lib.profiles.refresh_state import (
     hash_definition,
     merge_refresh_states,
 )
-from profile_lib.recommend.learned import load_reader
-from profile_lib.recommend.listing import RETRIEVAL_FOLDER, list_items
-from profile_lib.recommend.recommender import ListRules
+from profile_lib.recommend.data.artifacts import load_reader
+from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, list_items
+from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.spark.session import cached
 from profile_lib.tables import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS, USER_PROFILES
 

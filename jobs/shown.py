@@ -18,7 +18,7 @@ from profile_lib.feedback.ranking import (
     fit_examination,
     label_impressions,
 )
-from profile_lib.recommend.ranker_rows import IMPRESSION_LISTS
+from profile_lib.recommend.ranking.examples import IMPRESSION_LISTS
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import EVENTS, FEEDBACK
 

@@ -13,18 +13,18 @@ from profile_lib.config.evaluation import (
     PopularitySettings,
     SasrecSettings,
 )
-from profile_lib.recommend.fitting import SourceData, fit_source
-from profile_lib.recommend.fusion import choose_weights, draw_weights, fuse_sources
-from profile_lib.recommend.popularity import fit_popularity
-from profile_lib.recommend.protocols import ScoreAllItems
-from profile_lib.recommend.sasrec import SASRec, SasrecShape
-from profile_lib.recommend.sasrec_training import (
+from profile_lib.recommend.candidates.fitting import SourceData, fit_source
+from profile_lib.recommend.candidates.fusion import choose_weights, draw_weights, fuse_sources
+from profile_lib.recommend.candidates.popularity import fit_popularity
+from profile_lib.recommend.candidates.sasrec import SASRec, SasrecShape
+from profile_lib.recommend.candidates.sasrec_training import (
     SasrecPlan,
     fit_sasrec,
     read_histories,
     write_histories,
 )
-from profile_lib.recommend.sources import Requests, Source
+from profile_lib.recommend.candidates.source import Requests, Source
+from profile_lib.recommend.evaluation.protocols import ScoreAllItems
 
 SHAPE_FIELDS = ("max_steps", "width", "layers", "heads", "dropout")
 SEEDED_KINDS = ("factors", "sasrec", "fused")  # kinds that draw

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from jobs import fit_recommender, recommend_items, segment_users
 from profile_lib.config.settings import load_settings
 from profile_lib.profiles.card import format_profile_card
-from profile_lib.recommend.recommender import ListRules
-from profile_lib.recommend.serving import RecommendationServer
+from profile_lib.recommend.serving.recommender import ListRules
+from profile_lib.recommend.serving.server import RecommendationServer
 from profile_lib.spark.session import start_spark
 from profile_lib.delta.store import Store
 from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, USER_SEGMENTS

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from profile_lib.recommend.asking import PROFILE_NUMBERS, REQUEST_SCHEMA
-from profile_lib.recommend.histories import Histories
-from profile_lib.recommend.serving import USER_FIELDS
-from profile_lib.recommend.sources import MISSING, Requests
-from profile_lib.recommend.top import top_k
+from profile_lib.recommend.candidates.source import MISSING, Requests
+from profile_lib.recommend.candidates.top_k import top_k
+from profile_lib.recommend.data.histories import Histories
+from profile_lib.recommend.serving.requests import PROFILE_NUMBERS, REQUEST_SCHEMA
+from profile_lib.recommend.serving.server import USER_FIELDS
 
 DAY = 86400
 

@@ -12,14 +12,14 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.recommend.asking import ProfileReader, QueryTexts
-from profile_lib.recommend.item_to_item import ItemToItem
-from profile_lib.recommend.learned import RetrievalModel
-from profile_lib.recommend.listing import RETRIEVAL_FOLDER, ListBuilder
-from profile_lib.recommend.popular import ContextPopularity
-from profile_lib.recommend.reasons import ReasonTexts
-from profile_lib.recommend.recommender import Eligibility, ListRules, Recommender
-from tests.recommend.test_recommender import catalog
+from profile_lib.recommend.candidates.item_to_item import ItemToItem
+from profile_lib.recommend.candidates.popular_by_context import ContextPopularity
+from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, ListBuilder
+from profile_lib.recommend.serving.reasons import ReasonTexts
+from profile_lib.recommend.serving.recommender import Eligibility, ListRules, Recommender
+from profile_lib.recommend.serving.requests import ProfileReader, QueryTexts
+from tests.recommend.serving.test_recommender import catalog
 
 RULES = ListRules(
     k=3, candidates_per_source=5, max_ranked=5, hide_interacted=True, hide_bought=True, repeatable_sources=(), relevance_weight=1.0,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from profile_lib.recommend.histories import STEPS, Histories
-from profile_lib.recommend.protocols import requests_from_histories
-from profile_lib.recommend.sources import Requests
+from profile_lib.recommend.candidates.source import Requests
+from profile_lib.recommend.data.histories import STEPS, Histories
+from profile_lib.recommend.evaluation.protocols import requests_from_histories
 
 Walks = Sequence[Sequence[int]]
 TYPES = {
