@@ -19,13 +19,13 @@ from profile_lib.segmentation.build import (
 )
 from profile_lib.segmentation.clusters import Clustering, find_clusters
 from profile_lib.segmentation.describe import find_distinctive_terms
-from profile_lib.segmentation.stability import ClusterMatching, count_shared_users, match_clusters
-from profile_lib.segmentation.vectors import (
+from profile_lib.segmentation.interest_vectors import (
     VectorSummary,
     assign_clusters,
     sample_vectors,
     summarise_vectors,
 )
+from profile_lib.segmentation.stability import ClusterMatching, count_shared_users, match_clusters
 from profile_lib.spark.session import cached
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
 

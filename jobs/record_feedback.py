@@ -14,10 +14,10 @@ from profile_lib.config.settings import Settings
 from profile_lib.config.uses import ExperimentSettings, FeedbackSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.feedback.experiment import Readout, compare_arms
-from profile_lib.feedback.measures import measure_arms, measure_feedback
-from profile_lib.feedback.moments import Moments
-from profile_lib.feedback.outcomes import build_feedback, check_impressions, days_within_window
+from profile_lib.feedback.attribution import build_feedback, check_impressions, days_within_window
+from profile_lib.feedback.experiments import Readout, compare_arms
+from profile_lib.feedback.kpis import measure_arms, measure_feedback
+from profile_lib.feedback.ratio_moments import Moments
 from profile_lib.spark.time_columns import latest_event_time
 from profile_lib.tables import (
     EVENTS,

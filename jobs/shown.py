@@ -12,7 +12,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.feedback.ranking import (
+from profile_lib.feedback.click_debiasing import (
     BOUGHT,
     count_clicks_per_slot,
     fit_examination,

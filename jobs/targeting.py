@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.uses import SegmentSettings
 from profile_lib.delta.store import Store
-from profile_lib.segmentation.audience import select_members
+from profile_lib.segmentation.audiences import select_members
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import (
     find_lookalikes,

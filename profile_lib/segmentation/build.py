@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 
 from profile_lib.segmentation.clusters import Clustering
 from profile_lib.segmentation.describe import TERM_KINDS, describe_cluster
+from profile_lib.segmentation.interest_vectors import VectorSummary
 from profile_lib.segmentation.rfm import find_quintile_cuts, score_rfm
 from profile_lib.segmentation.stability import ClusterMatching
-from profile_lib.segmentation.vectors import VectorSummary
 
 TableRow = dict[str, Any]  # a row of a table
 

@@ -9,8 +9,8 @@ from sklearn.metrics import silhouette_score
 
 from profile_lib.arrays.groups import Floats, Longs
 from profile_lib.errors import InputError
+from profile_lib.segmentation.interest_vectors import nearest_centroid
 from profile_lib.segmentation.stability import adjusted_rand, contingency_table
-from profile_lib.segmentation.vectors import nearest_centroid
 
 N_STARTS = 4  # of k-means, of which the best is taken
 

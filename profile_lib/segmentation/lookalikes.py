@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from profile_lib.arrays.groups import Floats
 from profile_lib.errors import InputError
 from profile_lib.metrics.classification import roc_auc
-from profile_lib.segmentation.vectors import sample_vectors, score_users
+from profile_lib.segmentation.interest_vectors import sample_vectors, score_users
 
 FOLDS = 5
 MAX_ITERATIONS = 1_000  # of the solver, at most

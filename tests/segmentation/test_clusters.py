@@ -6,7 +6,7 @@ from sklearn.metrics import silhouette_samples
 
 from profile_lib.errors import InputError
 from profile_lib.segmentation.clusters import find_clusters
-from profile_lib.segmentation.vectors import nearest_centroid, scale_to_unit_length
+from profile_lib.segmentation.interest_vectors import nearest_centroid, scale_to_unit_length
 
 RULES = {"seed": 1, "silhouette_users": 200}
 

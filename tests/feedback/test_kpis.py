@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.measures import measure_arms, measure_feedback
-from profile_lib.feedback.moments import Moments, estimate_ratio, sum_moments
+from profile_lib.feedback.kpis import measure_arms, measure_feedback
+from profile_lib.feedback.ratio_moments import Moments, estimate_ratio, sum_moments
 from profile_lib.tables import FEEDBACK, FEEDBACK_MEASURES
 from tests.impressions import feedback_row
 

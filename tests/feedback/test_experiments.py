@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.experiment import (
+from profile_lib.feedback.experiments import (
     always_valid_p_value,
     compare_arms,
     confidence_half_width,
     mismatch_p_value,
 )
-from profile_lib.feedback.moments import estimate_ratio, sum_moments
+from profile_lib.feedback.ratio_moments import estimate_ratio, sum_moments
 
 ALPHA, DAYS, A_DAY, SIMULATIONS = 0.05, 10, 25, 400
 CTR_EFFECT, REVENUE_EFFECT = 0.02, 5.0

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.moments import estimate_ratio, sum_moments
+from profile_lib.feedback.ratio_moments import estimate_ratio, sum_moments
 from profile_lib.metrics.classification import Floats, Labels
 
 

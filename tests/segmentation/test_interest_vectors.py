@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.segmentation.vectors import (
+from profile_lib.segmentation.interest_vectors import (
     assign_clusters,
     sample_vectors,
     score_users,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.moments import Moments, estimate_ratio
+from profile_lib.feedback.ratio_moments import Moments, estimate_ratio
 
 Arm = Mapping[str, Moments]  # measure → its moments over the arm's users
 

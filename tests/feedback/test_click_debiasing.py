@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.ranking import count_clicks_per_slot, fit_examination, label_impressions
+from profile_lib.feedback.click_debiasing import (
+    count_clicks_per_slot,
+    fit_examination,
+    label_impressions,
+)
 from profile_lib.tables import FEEDBACK
 from tests.impressions import feedback_row
 

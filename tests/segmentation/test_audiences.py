@@ -3,7 +3,7 @@
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.segmentation.audience import select_members
+from profile_lib.segmentation.audiences import select_members
 from profile_lib.spark.sql_rules import check_rule, describe_rule_errors
 from profile_lib.tables import USER_PROFILES, USER_SEGMENTS
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.policy import (
+from profile_lib.feedback.off_policy import (
     RewardPredictions,
     Rounds,
     effective_sample_size,

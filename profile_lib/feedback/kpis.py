@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.moments import interval_columns, moments_column
+from profile_lib.feedback.ratio_moments import interval_columns, moments_column
 
 UNKNOWN, ALL = "unknown", "all"
 

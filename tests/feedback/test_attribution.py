@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profile_lib.errors import InputError
-from profile_lib.feedback.outcomes import build_feedback, check_impressions, days_within_window
+from profile_lib.feedback.attribution import build_feedback, check_impressions, days_within_window
 from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS
 from tests.impressions import START, event_row, impression_row
 
