@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame
 
-from jobs import stream_profiles
-from jobs.command import main
-from jobs.profiling import load_served_model
-from jobs.refresh_profiles import ProfileRefresher
+from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
+from profile_lib.pipelines import stream_profiles
+from profile_lib.pipelines.refresh_profiles import ProfileRefresher
+from profile_lib.pipelines.serving_model import load_served_model
 
 
 def write_sign(folder: Path, phase: str) -> None:

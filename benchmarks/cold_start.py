@@ -21,11 +21,11 @@ from measure import save_result
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.known_shop import ShopData
-from jobs.profiling import load_served_model
 from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.pipelines.recommender_inputs import ShopData
+from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.recommend.candidates.candidate_set import (
     Candidates,
     interacted_before,

@@ -21,7 +21,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from simulated import add_appeal, simulated_shop
 
-from jobs import (
+from profile_lib.config.settings import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
+from profile_lib.pipelines import (
     build_behaviour,
     build_examples,
     fit_recommender,
@@ -32,8 +34,6 @@ from jobs import (
     simulate_events,
     train_model,
 )
-from profile_lib.config.settings import Settings, load_settings, with_values
-from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
 from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import EVENTS, IDENTITY, IMPRESSIONS, ITEMS, RECOMMENDATIONS, USERS

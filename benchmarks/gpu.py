@@ -25,7 +25,6 @@ from refresh import scratch_store, time_refresh
 from training import FULL_TUNING, PreparedTraining
 from transformers import BertConfig
 
-from jobs import train_model
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.inference.predictor import Predictions, Predictor
@@ -35,6 +34,7 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import read_manifest
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
+from profile_lib.pipelines import train_model
 from profile_lib.spark.category_codes import append_category_codes
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, USER_PROFILES

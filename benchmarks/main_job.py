@@ -22,12 +22,12 @@ from measure import run_measured, save_result, summarise_repeats
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs import build_sessions, ingest_events, simulate_events
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.events.sessions import build_sessions as cut_sessions
 from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.pipelines import build_sessions, ingest_events, simulate_events
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import (
     BEHAVIOUR,

@@ -18,9 +18,9 @@ from measure import save_result, summarise_repeats
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs import pretrain_encoder, train_model
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.pipelines import pretrain_encoder, train_model
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EXAMPLES
 

@@ -31,12 +31,12 @@ from pyspark.sql import functions as F
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from jobs.fit_recommender import build_ranker_settings
 from profile_lib.arrays.groups import slice_batches
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
+from profile_lib.pipelines.fit_recommender import build_ranker_settings
 from profile_lib.recommend.candidates.candidate_set import propose_candidates
 from profile_lib.recommend.candidates.fitting import fit_source
 from profile_lib.recommend.candidates.top_k import best

@@ -23,8 +23,8 @@ import psutil
 from measure import save_result, summarise_repeats
 from training import PreparedTraining
 
-from jobs.fitting import fit
 from profile_lib.config.settings import load_settings, with_values
+from profile_lib.pipelines.model_training import fit
 
 ROWS = 512  # of each kind of split: seconds in each stage, far longer with the text
 CHECKPOINT_STEPS = 5  # steps between two checkpoints

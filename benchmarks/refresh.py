@@ -25,9 +25,9 @@ from measure import save_result, summarise_repeats
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs import refresh_profiles
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.pipelines import refresh_profiles
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 

@@ -27,15 +27,15 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from simulated import add_appeal, simulated_shop
 
-from jobs.fit_recommender import PAST_RETRIEVAL_FOLDER
-from jobs.known_shop import ShopData
-from jobs.pasts import CUTOFF_KEY, write_ranker_examples
-from jobs.profiling import load_served_model
 from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.metrics import ranking as ranks
 from profile_lib.model.checkpoint import load_model
+from profile_lib.pipelines.fit_recommender import PAST_RETRIEVAL_FOLDER
+from profile_lib.pipelines.ranker_examples import CUTOFF_KEY, write_ranker_examples
+from profile_lib.pipelines.recommender_inputs import ShopData
+from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.recommend.data.artifacts import RetrievalModel
 from profile_lib.recommend.serving.listing import ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility, ListRules

@@ -18,9 +18,9 @@ from measure import save_result
 from pyspark.sql import functions as F
 from refresh import scratch_store, time_refresh
 
-from jobs import segment_users
 from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
+from profile_lib.pipelines import segment_users
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, EVENTS
 

@@ -30,9 +30,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 from refresh import scratch_store
 
-from jobs import stream_profiles
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.pipelines import stream_profiles
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
 

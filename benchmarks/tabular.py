@@ -19,10 +19,10 @@ from measure import save_result
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs.fitting import SHAPE, fit
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.pipelines.model_training import SHAPE, fit
 from profile_lib.spark.session import start_spark
 from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
 from profile_lib.training.data.snapshot import write_snapshot

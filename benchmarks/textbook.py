@@ -11,7 +11,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.command import main
+from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS

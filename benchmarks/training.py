@@ -23,12 +23,17 @@ from measure import save_result, summarise_repeats
 from pyspark.sql import functions as F
 from torch.optim import AdamW
 
-from jobs.fitting import hadoop_conf, make_plan, prepare_initial_model, prepare_snapshot
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.pipelines.model_training import (
+    hadoop_conf,
+    make_plan,
+    prepare_initial_model,
+    prepare_snapshot,
+)
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.data.petastorm_loader import read_shard

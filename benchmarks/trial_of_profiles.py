@@ -6,9 +6,9 @@ from typing import Any
 
 from benchmarks.kills import PARTS, Sign
 from benchmarks.trials import BEFORE_COMMIT, PHASES, Kill, Trial
-from jobs.profiling import load_served_model
-from jobs.refresh_profiles import ProfileRefresher
 from profile_lib.delta.store import Store
+from profile_lib.pipelines.refresh_profiles import ProfileRefresher
+from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 from tests.agreement import agree
 from tests.shops import Batch, generate_batches, write_batch

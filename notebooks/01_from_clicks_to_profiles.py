@@ -14,15 +14,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from pyspark.sql import functions as F
 
-from jobs import (
-    build_behaviour,
-    build_examples,
-    build_sessions,
-    ingest_events,
-    refresh_profiles,
-    simulate_events,
-    train_model,
-)
+from profile_lib.pipelines import build_behaviour
+from profile_lib.pipelines import build_examples
+from profile_lib.pipelines import build_sessions
+from profile_lib.pipelines import ingest_events
+from profile_lib.pipelines import refresh_profiles
+from profile_lib.pipelines import simulate_events
+from profile_lib.pipelines import train_model
 from profile_lib.config.settings import load_settings
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark.session import start_spark

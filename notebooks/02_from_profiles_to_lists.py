@@ -15,7 +15,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from pyspark.sql import functions as F
 
-from jobs import fit_recommender, recommend_items, segment_users
+from profile_lib.pipelines import fit_recommender
+from profile_lib.pipelines import recommend_items
+from profile_lib.pipelines import segment_users
 from profile_lib.config.settings import load_settings
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.recommend.serving.recommender import ListRules

@@ -5,9 +5,9 @@ from datetime import timedelta
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from jobs import recommend_items, record_feedback
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.pipelines import recommend_items, record_feedback
 from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.recommend.serving.server import RecommendationServer
 from profile_lib.spark.time_columns import midnight

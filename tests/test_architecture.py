@@ -114,7 +114,7 @@ def test_each_heavy_engine_has_its_own_files(engine, homes):
 
 
 def test_a_driver_that_does_not_train_starts_without_what_takes_seconds_to_import():
-    jobs = "jobs.build_examples, jobs.refresh_profiles, jobs.stream_profiles"
+    jobs = "profile_lib.pipelines.build_examples, profile_lib.pipelines.refresh_profiles, profile_lib.pipelines.stream_profiles"
     code = f"import sys, {jobs}; print(*{{'torch', 'transformers', 'sklearn'}} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -17,7 +17,10 @@ import pyspark
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import (
+from profile_lib.config.settings import Settings, load_settings, with_values
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
+from profile_lib.pipelines import (
     build_behaviour,
     build_examples,
     evaluate_recommendations,
@@ -25,10 +28,7 @@ from jobs import (
     recommend_items,
     train_model,
 )
-from jobs.run_all import RunState, run_stages, summarise
-from profile_lib.config.settings import Settings, load_settings, with_values
-from profile_lib.delta.store import Store
-from profile_lib.errors import InputError
+from profile_lib.pipelines.run_all import RunState, run_stages, summarise
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, SESSIONS, USER_PROFILES, Table
 from tests.agreement import agree
 from tests.recommending import (

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from jobs.offering import apply_eligibility
 from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.pipelines.eligibility import apply_eligibility
 from profile_lib.tables import ITEMS
 from tests.worlds import CONF
 

@@ -1,0 +1,46 @@
+"""behaviour, events, items, users → examples: what a model sees at a cutoff and what came after."""
+
+from datetime import date, timedelta
+
+from pyspark.sql import functions as F
+
+from profile_lib.cli import main
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.examples.labels import label_cutoffs
+from profile_lib.examples.split import sample_negatives, split_by_time
+from profile_lib.features.model_inputs import select_model_inputs
+from profile_lib.features.tokens import add_tokens
+from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.spark.time_columns import midnight
+from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
+
+
+def run(store: Store, settings: Settings, day: date | None) -> None:
+    """Build the examples of all cutoffs in `behaviour`, or of those on `day`."""
+    given = settings.examples
+    horizon = timedelta(hours=given.horizon_hours)
+    encoder = encoder_folder(settings.model.encoder)
+    behaviour = store.read(BEHAVIOUR)
+    if day is not None:
+        behaviour = behaviour.where(F.to_date("cutoff_ts") == F.lit(day))
+    cutoffs = split_by_time(
+        behaviour.select("user_id", "cutoff_ts"),
+        midnight(given.validation_from),
+        midnight(given.test_from),
+        horizon,
+    )
+    labelled = label_cutoffs(
+        cutoffs, store.read(EVENTS), store.read(ITEMS), store.read(USERS), horizon
+    )
+    sampled = sample_negatives(labelled, given.negative_downsampling_rate, given.seed)
+    inputs = add_tokens(
+        select_model_inputs(behaviour, given.max_text_events), encoder, given.max_tokens
+    )
+    examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
+    where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
+    store.replace(EXAMPLES, examples, where=where)
+
+
+if __name__ == "__main__":
+    main("build_examples", run, __doc__)

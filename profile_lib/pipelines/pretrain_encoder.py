@@ -1,0 +1,129 @@
+"""examples → an encoder that knows the shop's own words: masked words and views of users."""
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+from transformers import AutoTokenizer
+
+from profile_lib.cli import main
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.features.tokens import add_tokens
+from profile_lib.features.vocabulary import train_wordpiece
+from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.pipelines.model_training import (
+    NUMERIC_FEATURE_NAMES,
+    make_plan,
+    print_progress,
+    read_examples_until,
+    remove_training,
+    run_on_processes,
+    shared_job_arguments,
+)
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
+from profile_lib.training.pretrain import (
+    ENCODER,
+    PretrainJob,
+    create_encoder,
+    load_masked_language_model,
+)
+from profile_lib.training.training_lock import lock_training_name
+
+ENCODER_SHAPE_FIELDS = {
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+}
+
+
+def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+    """Pretrain on the train split's texts, or on those with a cutoff up to the end of `day`.
+
+    The encoder's folder, `paths.models`/`pretrain.name`, is what `model.encoder` may name. One
+    that was trained from scratch has words of its own: build the examples again with it.
+    """
+    pretrain = settings.pretrain
+    models, work = settings.paths.models, settings.paths.work
+    folder = Path(work) / f"train_{pretrain.name}"
+    with lock_training_name(pretrain.name, models, work), explain_full_disk(work):
+        if not resume:
+            remove_training(store.spark, settings, folder)
+            prepare(read_examples_until(store, day), settings, folder)
+        snapshot = load_snapshot(str(folder / "snapshot"))
+        shared = shared_job_arguments(store.spark, settings, folder, snapshot, resume)
+        weights = (pretrain.words_weight, pretrain.views_weight)
+        job = PretrainJob(
+            plan=make_pretrain_plan(settings),
+            mask_share=pretrain.mask_share,
+            **shared | {"weights": weights},
+        )
+        outcome = run_on_processes(store.spark, settings, job, print_progress)
+        target = Path(models) / pretrain.name
+        with explain_full_disk(str(target)):
+            told = {"epochs": outcome.epochs, "curve": outcome.curve}
+            (folder / ENCODER / "training.json").write_text(json.dumps(told), encoding="utf-8")
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(folder / ENCODER, target)
+    before, after = (outcome.epochs[i]["validation"]["perplexity"] for i in (0, -1))
+    print(f"{target}: perplexity of masked words {before:,.1f} before, {after:,.1f} after")
+
+
+def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
+    """Write the texts as ranks read them, and the encoder they start from, to `folder`."""
+    pretrain, given = settings.pretrain, settings.training
+    start = str(folder / INITIAL_MODEL)
+    model: Any
+    if pretrain.from_scratch:
+        texts = examples.where("split = 'train'").select("text")
+        tokenizer = train_wordpiece(texts, pretrain.vocabulary, pretrain.vocabulary_texts)
+        model = create_encoder(
+            tokenizer, pretrain.model_dump(include=ENCODER_SHAPE_FIELDS), given.seed
+        )
+    else:
+        encoder = encoder_folder(settings.model.encoder)
+        tokenizer, model = (
+            AutoTokenizer.from_pretrained(encoder),
+            load_masked_language_model(encoder),
+        )
+    model.save_pretrained(start)
+    tokenizer.save_pretrained(start)
+    (folder / "snapshot").mkdir()
+    if pretrain.from_scratch:
+        untold = examples.drop("token_ids", "n_tokens")
+        examples = add_tokens(untold, start, settings.examples.max_tokens)
+    write_snapshot(
+        examples,
+        str(folder / "snapshot"),
+        [],
+        n_numeric=len(NUMERIC_FEATURE_NAMES),
+        shards=given.shards,
+        rows_per_group=given.rows_per_group,
+        evaluation_rows=given.evaluation_rows,
+    )
+
+
+def make_pretrain_plan(settings: Settings) -> TrainingPlan:
+    """The training's plan with what is the pretraining's own."""
+    own = settings.pretrain
+    return replace(
+        make_plan(settings),
+        epochs=own.epochs,
+        batch_size=own.batch_size,
+        encoder_lr=own.lr,
+        head_lr=own.lr,
+        tuning=Tuning("all"),
+        augmentation=Augmentation(**own.augmentation.model_dump()),
+    )
+
+
+if __name__ == "__main__":
+    main("pretrain_encoder", run, __doc__, {"resume": "go on from the last checkpoint"})

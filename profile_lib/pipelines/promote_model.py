@@ -1,0 +1,156 @@
+"""examples, challenger and champion → the champion: the better one on the test slice serves."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.cli import main
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
+from profile_lib.features.tokens import add_tokens
+from profile_lib.inference.udf import InferenceCounters, add_predictions
+from profile_lib.model.manifest import read_manifest
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.pipelines.model_training import NUMERIC_FEATURE_NAMES
+from profile_lib.spark.session import hash_uniform
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.data.task_labels import LabelledTask
+from profile_lib.training.evaluation.report import bootstrap_intervals
+from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
+
+
+def run(store: Store, settings: Settings, day: date | None, rollback: bool = False) -> None:
+    """Make the challenger the champion where it leads beyond the bootstrap interval.
+
+    Both answer the same test examples, at most about training.evaluation_rows of them; the first
+    model becomes the champion unasked. `rollback` brings back the champion before. Raises
+    InputError where there is no store, no challenger or nothing to go back to, and where the
+    models do not read these examples.
+    """
+    if day is not None:
+        raise InputError("--date: promote_model compares on all test examples; leave it out")
+    tracker, name = Tracker.from_settings(settings.tracking.model_dump()), settings.training.name
+    if rollback:
+        _roll_back(tracker, name)
+        return
+    champion, challenger = (tracker.find_version(name, alias) for alias in (CHAMPION, CHALLENGER))
+    if challenger is None:
+        raise InputError(f"{tracker.uri}: {name} has no challenger; run train_model first")
+    if champion is None:
+        tracker.set_alias(name, CHAMPION, challenger)
+        print(f"{name}: version {challenger} is the first champion")
+        return
+    if champion == challenger:
+        print(f"{name}: version {champion} is the champion already")
+        return
+    low, high = _lead_interval(
+        store, settings, tracker, {CHAMPION: champion, CHALLENGER: challenger}
+    )
+    told = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.metric}"
+    if low <= 0:
+        print(f"{name}: version {challenger} {told}: not beyond chance, it stays the challenger")
+        return
+    tracker.set_alias(name, PREVIOUS_CHAMPION, champion)
+    tracker.set_alias(name, CHAMPION, challenger)
+    print(f"{name}: version {challenger} {told}: it is the champion now")
+
+
+def _roll_back(tracker: Tracker, name: str) -> None:
+    before = tracker.find_version(name, PREVIOUS_CHAMPION)
+    if before is None:
+        raise InputError(f"{tracker.uri}: {name} has had no champion before this one")
+    tracker.set_alias(name, CHAMPION, before)
+    tracker.set_alias(name, PREVIOUS_CHAMPION, None)
+    print(f"{name}: version {before} is the champion again")
+
+
+def _lead_interval(
+    store: Store, settings: Settings, tracker: Tracker, versions: Mapping[str, str]
+) -> tuple[float, float]:
+    """The challenger's lead on the test examples: its 95 % interval by bootstrap over users."""
+    given, task = settings.training, _task(settings)
+    examples = store.read(EXAMPLES).where("split = 'test'").where(task.masked_label.isNotNull())
+    n = examples.count()
+    share = min(1.0, given.evaluation_rows / max(n, 1))
+    sample = examples.where(hash_uniform("user_id", "cutoff_ts") < share)
+    with TemporaryDirectory(dir=settings.paths.work) as scratch:
+        methods = {}
+        for alias, version in versions.items():
+            folder = Path(scratch) / alias
+            folder.mkdir()
+            fetched = tracker.download_model(settings.training.name, version, str(folder))
+            methods[alias] = _predict_labels(sample, fetched, task, settings)
+    (users, labels, champion), (_, _, challenger) = methods[CHAMPION], methods[CHALLENGER]
+    compared = {"model": challenger, CHAMPION: champion}
+    found = bootstrap_intervals(
+        "binary", labels, compared, users, given.seed, given.bootstrap_resamples
+    )
+    bounds = found.get("lead", {}).get(settings.promote.metric)
+    if bounds is None:
+        raise InputError(
+            f"examples: {n:,} test rows with a known {task.name}; wanted both answers among them, "
+            f"to compare {settings.promote.metric} by: give more days"
+        )
+    return bounds[0], bounds[1]
+
+
+def _task(settings: Settings) -> LabelledTask:
+    for task in settings.model.tasks:
+        if task.name == settings.promote.task:
+            return LabelledTask(**task.model_dump())
+    raise InputError(
+        f"promote.task: {settings.promote.task}; model.tasks has only "
+        f"{', '.join(task.name for task in settings.model.tasks)}"
+    )
+
+
+def _predict_labels(
+    sample: DataFrame, folder: str, task: LabelledTask, settings: Settings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Users, labels and what the model says of them, in order of user and cutoff."""
+    manifest = read_manifest(folder)
+    if manifest.spec.numeric != NUMERIC_FEATURE_NAMES:
+        raise InputError(
+            f"{folder}: reads {len(manifest.spec.numeric)} numbers, the examples hold {len(NUMERIC_FEATURE_NAMES)}; "
+            "a model of another version of the tables cannot be compared: train it again"
+        )
+    place = _prediction_index(manifest.spec.tasks, task.name, folder)
+    predicted = add_predictions(
+        add_tokens(sample.drop("token_ids", "n_tokens"), folder, manifest.spec.max_tokens),
+        folder,
+        categories=[(c.name, c.values) for c in manifest.spec.categories],
+        model_version=manifest.model_version,
+        runtime=settings.refresh.runtime,
+        batch_tokens=settings.refresh.batch_tokens,
+        max_events=settings.examples.max_text_events,
+        n_reasons=0,
+        counters=InferenceCounters.create(sample.sparkSession.sparkContext),
+    )
+    answer = F.get("prediction.outputs", F.lit(place)).cast("double")
+    columns = [F.xxhash64("user_id").alias("user"), task.masked_label.cast("int").alias("label")]
+    rows = predicted.select("user_id", "cutoff_ts", *columns, answer.alias("p"))
+    found = rows.orderBy("user_id", "cutoff_ts").select("user", "label", "p").toPandas()
+    return found["user"].to_numpy(), found["label"].to_numpy(int), found["p"].to_numpy()
+
+
+def _prediction_index(tasks: tuple[TaskSpec, ...], name: str, folder: str) -> int:
+    """Where the task's probability stands among all answers of a row."""
+    start = 0
+    for task in tasks:
+        if task.name == name and task.kind == "binary":
+            return start
+        start += task.n_outputs
+    raise InputError(
+        f"promote.task: {name}, but {folder} has no binary task of that name, only "
+        f"{', '.join(f'{t.name} ({t.kind})' for t in tasks)}"
+    )
+
+
+if __name__ == "__main__":
+    main("promote_model", run, __doc__, {"rollback": "bring back the champion before this one"})

@@ -1,0 +1,57 @@
+"""What the jobs that train leave: a model's folder with its report, and a record of how it came."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from profile_lib.model.checkpoint import save_model
+from profile_lib.model.manifest import Manifest, read_manifest
+from profile_lib.pipelines.model_training import TrainedModel
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.evaluation.report import Report
+from profile_lib.training.evaluation.report_page import render_report_page
+from profile_lib.training.tracking import Tracker
+
+
+def save_trained_model(
+    models: str,
+    tracker: Tracker,
+    name: str,
+    fitted: TrainedModel,
+    initial_model: Path,
+    *,
+    recorded_settings: dict[str, Any],
+    sections: dict[str, Any],
+    files: dict[str, Any],
+    folders: dict[str, Path],
+) -> Manifest:
+    """Write the folder `name` in `models` and record it; `initial_model` holds the model it began as.
+
+    The settings `recorded_settings` go into the record, `sections` into the report beside its tasks, `files`
+    and copies of `folders` into the folder. Raises InputError where the disk is full.
+    """
+    versions = read_manifest(str(initial_model)).table_versions
+    report = {"tasks": fitted.report, "data": {"tables": versions}, **sections}
+    epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
+    folder = f"{models}/{name}"
+    held = {
+        "report.json": report,
+        "report.html": render_report_page(name, report, curve, epochs),
+        "numbers.json": json.loads((initial_model / "numbers.json").read_text(encoding="utf-8")),
+        "training.json": {"epochs": epochs, "curve": curve},
+        **files,
+    }
+    with explain_full_disk(models):
+        measures = extract_model_metrics(fitted.report)
+        manifest = save_model(
+            folder, fitted.model, str(initial_model), measures, versions, held, folders
+        )
+    version = tracker.record(name, recorded_settings, epochs, curve, report, folder)
+    if version is not None:
+        print(f"{name} version {version} is the challenger at {tracker.uri}")
+    return manifest
+
+
+def extract_model_metrics(report: Report) -> Report:
+    """task → the model's measures."""
+    return {task: entry["model"] for task, entry in report.items() if "model" in entry}

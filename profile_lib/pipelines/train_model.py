@@ -1,0 +1,107 @@
+"""examples → a model: fitted on as many ranks as asked, tested beside its baselines."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from profile_lib.cli import main
+from profile_lib.config.settings import Settings, with_values
+from profile_lib.delta.store import Store
+from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.pipelines.model_training import (
+    TrainedModel,
+    check_fixed_settings,
+    fit,
+    fixed_settings,
+    prepare_initial_model,
+    prepare_snapshot,
+    print_progress,
+    read_examples_until,
+    remove_checkpoints,
+    remove_training,
+)
+from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
+from profile_lib.pipelines.save_model import extract_model_metrics, save_trained_model
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.training.data.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
+from profile_lib.training.distributed.launch import check_batch_division
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL
+from profile_lib.training.evaluation.report import Report, format_report
+from profile_lib.training.tracking import Tracker
+from profile_lib.training.training_lock import lock_training_name
+
+
+def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+    """Train on all examples, or on those with a cutoff up to the end of `day`.
+
+    `resume` goes on from the last checkpoint of a training of this name, on its data.
+    """
+    given = settings.training
+    check_batch_division(
+        given.batch_size, given.numeric_batch_size, given.shards, given.n_processes
+    )
+    encoder = encoder_folder(settings.model.encoder)
+    models, work = settings.paths.models, settings.paths.work
+    folder = Path(work) / f"train_{given.name}"
+    tracker = Tracker.from_settings(settings.tracking.model_dump())
+    check_quantization(settings)
+    with lock_training_name(given.name, models, work), explain_full_disk(work):
+        if resume:
+            snapshot = load_snapshot(str(folder / "snapshot"))
+            check_fixed_settings(fixed_settings(settings), folder)
+        else:
+            remove_training(store.spark, settings, folder)
+            examples = read_examples_until(store, day)
+            versions = {EXAMPLES.name: store.version(EXAMPLES)}
+            snapshot = prepare_snapshot(examples, settings, folder)
+            prepare_initial_model(store.spark, snapshot, settings, folder, encoder, versions)
+        fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
+        sections = {}
+        if given.ablations:
+            sections["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
+        told = settings.model_dump(include={"examples", "model", "training"})
+        int8 = build_int8_encoder(store.spark, settings, folder, snapshot, fitted)
+        manifest = save_trained_model(
+            models, tracker, given.name, fitted, folder / INITIAL_MODEL,
+            recorded_settings=told, sections=sections, files={}, folders=int8,
+        )  # fmt: skip
+    print(f"{manifest.model_version}: on the test examples")
+    print("\n".join(format_report(fitted.report)))
+
+
+def can_resume(settings: Settings) -> bool:
+    """Whether there is a training of this name that may be resumed."""
+    folder = Path(settings.paths.work) / f"train_{settings.training.name}"
+    return (folder / "snapshot" / MANIFEST_FILE).is_file() and (
+        folder / INITIAL_MODEL / "model.json"
+    ).is_file()
+
+
+def ablate(
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    full_model: TrainedModel,
+) -> dict[str, Report]:
+    """variant → task → the model's measures; each ablation is trained on the same rows."""
+    measured = {"as configured": extract_model_metrics(full_model.report)}
+    for name, changes in settings.training.ablations.items():
+        print(f"  ablation: {name}", flush=True)
+        variant = with_values(settings, changes)
+        own = folder / "ablations" / re.sub(r"[^a-z0-9]+", "_", name.lower())
+        own.mkdir(parents=True, exist_ok=True)
+        remove_checkpoints(spark, variant, own)  # of a run that was broken off
+        encoder = encoder_folder(variant.model.encoder)
+        prepare_initial_model(spark, snapshot, variant, own, encoder, {})
+        measured[name] = extract_model_metrics(
+            fit(spark, variant, own, snapshot, print_progress, skip_baselines=True).report
+        )
+    return measured
+
+
+if __name__ == "__main__":
+    main("train_model", run, __doc__, {"resume": "go on from the last checkpoint"})

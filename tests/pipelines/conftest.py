@@ -1,0 +1,75 @@
+"""What many tests go on from: a small shop whose profiles are made, and a model that is trained."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.pipelines import refresh_profiles, train_model
+from tests.small_shop import event, new_shop, shop_settings, write
+from tests.worlds import colour_encoder, colour_rows, dev_settings, examples_store
+
+KNOWN = ["ann", "bob", *(f"u{n}" for n in range(10))]  # some in each of two buckets
+
+
+@pytest.fixture(scope="session")
+def made(spark, tmp_path_factory) -> Path:
+    """The folder of a shop in which each user viewed the tee, a minute after another, refreshed."""
+    folder = tmp_path_factory.mktemp("refreshed")
+    store, given = new_shop(spark, folder)
+    viewed = [event(100 + n, user, n, "view", "tee", 0) for n, user in enumerate(KNOWN)]
+    write(store, viewed)
+    refresh_profiles.run(store, given, None)
+    return folder
+
+
+@pytest.fixture
+def refreshed(spark, made, tmp_path) -> tuple[Store, Settings]:
+    """A copy of that shop."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return Store(spark, str(tmp_path / "tables")), shop_settings(tmp_path)
+
+
+TASKS = [
+    {"name": "buys", "label": "buys", "kind": "binary", "weight": 1.0},
+    {"name": "colour", "label": "next_category", "kind": "multiclass", "weight": 0.5},
+    {"name": "colours", "label": "next_categories", "kind": "multilabel", "weight": 0.2},
+    {"name": "spend", "label": "spend", "kind": "regression", "weight": 0.1, "mask": "buys = 1"},
+]
+
+
+@pytest.fixture(scope="session")
+def colours(spark, tmp_path_factory) -> Store:
+    """Examples whose texts are colours, and where to read who buys."""
+    return examples_store(spark, tmp_path_factory.mktemp("colours"), colour_rows(1500))
+
+
+@pytest.fixture(scope="session")
+def colour_settings(tmp_path_factory) -> Callable[..., Settings]:
+    """Makes the settings of trainings on them: a task of every kind, one process."""
+    folder = tmp_path_factory.mktemp("work")
+    encoder = colour_encoder(folder / "encoder")
+
+    def make(*changes: str) -> Settings:
+        return dev_settings(
+            folder,
+            f"model.encoder={encoder}", f"model.tasks={TASKS}", "model.dropout=0.0",
+            "training.name=trained_model", "training.n_processes=1", "training.epochs=2",
+            "training.encoder_lr=0.003", "training.numeric_epochs=3",
+            "training.numeric_batch_size=64", "training.shuffle_rows=256", *changes,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained_model(colours, colour_settings) -> Path:
+    """The folder of a model that one process has trained."""
+    more = ("quantization.enabled=true", "quantization.min_quality_ratio=0.9")
+    more += ("training.baseline_rows=5000", "training.bootstrap_resamples=50")
+    given = colour_settings(*more)
+    train_model.run(colours, given, None)
+    return Path(given.paths.models) / "trained_model"

@@ -1,0 +1,109 @@
+"""Sessions day by day, in any order of days, are those that are built all at once."""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from profile_lib.config.settings import load_settings
+from profile_lib.delta.store import Store
+from profile_lib.pipelines.build_sessions import run
+from profile_lib.tables import EVENTS, SESSIONS
+
+SETTINGS = load_settings("conf/dev.yaml")
+DAY = date(2026, 1, 1)
+# user, minutes since the first midnight, days after it that the event arrived
+LOG = (
+    ("ann", 600, 0),
+    ("ann", 620, 1),  # late, within the session
+    ("ann", 640, 0),
+    ("ann", 700, 0),
+    ("ann", 670, 2),  # late, joins two sessions of the first day
+    ("ann", 1430, 0),
+    ("ann", 1445, 1),  # across midnight
+    ("ann", 1470, 1),
+    ("bob", 1439, 1),  # late, before a session that began after midnight
+    ("bob", 1441, 1),
+    ("bob", 100, 2),  # late by two days, a session of its own
+    ("cat", 1500, 1),
+    ("cat", 1495, 2),  # late: the session begins earlier, so its name changes
+    ("cat", 1500, 2),
+    ("dan", 2890, 2),
+)
+CHANCE = random.Random(5)
+CROWD = tuple(
+    (f"user {CHANCE.randrange(40)}", CHANCE.randrange(0, 2880, 10), CHANCE.randrange(3))
+    for _ in range(1_500)
+)
+
+
+def event(number, user, minutes, arrived):
+    ts = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    came = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=arrived)
+    given = {
+        "event_id": f"e{number}",
+        "user_id": user,
+        "event_ts": ts,
+        "event_date": ts.date(),
+        "event_type": ("view", "click")[number % 2],
+        "position": number,
+        "source": "test",
+        "ingest_ts": max(ts, came),
+    }
+    return tuple(given.get(name) for name in EVENTS.column_names())
+
+
+def read_sessions(store):
+    rows = store.read(SESSIONS).orderBy("user_id", "start_ts").collect()
+    return [row.asDict() for row in rows]
+
+
+@pytest.fixture(scope="module")
+def events(spark):
+    return spark.createDataFrame(
+        [event(number, *told) for number, told in enumerate(LOG + CROWD)], EVENTS.schema
+    )
+
+
+@pytest.fixture(scope="module")
+def full_build(spark, events, tmp_path_factory) -> Store:
+    store = Store(spark, str(tmp_path_factory.mktemp("once")))
+    store.replace(EVENTS, events)
+    run(store, SETTINGS, None)
+    return store
+
+
+def test_sessions_built_all_at_once(full_build):
+    found = [
+        (
+            row["user_id"],
+            f"{row['start_ts']:%d %H:%M}",
+            f"{row['end_ts']:%d %H:%M}",
+            row["n_events"],
+        )
+        for row in read_sessions(full_build)
+        if not row["user_id"].startswith("user")
+    ]
+    assert found == [
+        ("ann", "01 10:00", "01 11:40", 5),
+        ("ann", "01 23:50", "02 00:30", 3),
+        ("bob", "01 01:40", "01 01:40", 1),
+        ("bob", "01 23:59", "02 00:01", 2),
+        ("cat", "02 00:55", "02 01:00", 3),
+        ("dan", "03 00:10", "03 00:10", 1),
+    ]
+
+
+def test_days_in_another_order_end_in_the_same_sessions(store, events, full_build):
+    for days in (2, 0, 1):
+        day = DAY + timedelta(days=days)
+        store.append(EVENTS, events.where(f"to_date(ingest_ts) = DATE '{day}'"))
+        run(store, SETTINGS, day)
+    assert read_sessions(store) == read_sessions(full_build)
+
+
+def test_a_day_run_again_and_a_day_without_events_change_nothing(full_build):
+    before = read_sessions(full_build)
+    run(full_build, SETTINGS, DAY + timedelta(days=1))
+    run(full_build, SETTINGS, DAY + timedelta(days=300))
+    assert read_sessions(full_build) == before

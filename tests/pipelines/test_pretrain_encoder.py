@@ -1,0 +1,123 @@
+"""Pretraining from the examples table to an encoder's folder, on texts that explain themselves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
+from profile_lib.features.tokens import add_tokens
+from profile_lib.features.vocabulary import train_wordpiece
+from profile_lib.model.encoder import load_encoder
+from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.pipelines import pretrain_encoder
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.objectives.self_supervised import view_loss_sum
+from tests.worlds import dev_settings, example_rows, examples_store
+
+KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing
+
+
+def world(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    colours = rng.choice(list(KINDS), (n, 2))
+    texts = [
+        f"likes {KINDS[a]} [SEP] view {a} {KINDS[a]} [SEP] cart {b} {KINDS[b]}" for a, b in colours
+    ]
+    return example_rows(n, text=texts)
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory) -> Store:
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), world(600))
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+
+    def make(*changes: str) -> Settings:
+        return dev_settings(
+            folder,
+            "pretrain.from_scratch=true", "pretrain.vocabulary=200", "pretrain.hidden_size=32",
+            "pretrain.num_hidden_layers=1", "pretrain.num_attention_heads=2",
+            "pretrain.max_position_embeddings=32", "pretrain.epochs=4", "pretrain.lr=0.01",
+            "examples.max_tokens=16", "training.n_processes=1", *changes,
+        )  # fmt: skip
+
+    return make
+
+
+def told(settings: Settings) -> dict:
+    folder = Path(settings.paths.models) / settings.pretrain.name
+    return json.loads((folder / "training.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def pretrained(store, settings) -> Settings:
+    given = settings("pretrain.name=pretrained", "pretrain.views_weight=0")
+    pretrain_encoder.run(store, given, None)
+    return given
+
+
+def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
+    perplexities = [epoch["validation"]["perplexity"] for epoch in told(pretrained)["epochs"]]
+    assert perplexities[0] > 15
+    assert perplexities[-1] < 5
+    folder = f"{pretrained.paths.models}/pretrained"
+    tokenizer = AutoTokenizer.from_pretrained(encoder_folder(folder))
+    assert tokenizer.tokenize("view 猫 玩具") == ["view", "猫", "玩", "具"]
+    assert load_encoder(folder, None, 16).config.vocab_size == len(tokenizer)
+
+
+def test_two_ranks_go_on_from_an_encoder_that_was_trained_before(store, settings, pretrained):
+    given = settings(
+        "pretrain.name=continued", "pretrain.from_scratch=false", "pretrain.views_weight=0",
+        f"model.encoder={pretrained.paths.models}/pretrained", "pretrain.epochs=1", "training.n_processes=2",
+    )  # fmt: skip
+    pretrain_encoder.run(spoken(store, given), given, None)
+    before, _ = told(given)["epochs"]
+    assert before["validation"]["perplexity"] < 5
+
+
+def spoken(store: Store, settings: Settings) -> Store:
+    """The examples in the encoder's own words."""
+    folder = Path(settings.paths.work) / settings.pretrain.name
+    rows = store.read(EXAMPLES).drop("token_ids", "n_tokens")
+    again = Store(store.spark, str(folder))
+    again.replace(EXAMPLES, add_tokens(rows, settings.model.encoder, settings.examples.max_tokens))
+    return again
+
+
+def test_views_of_one_user_come_together(store, settings):
+    given = settings("pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1")
+    pretrain_encoder.run(store, given, None)
+    curve = told(given)["curve"]
+    assert np.mean(curve[-14:]) < 0.9 * np.mean(curve[:14])  # an epoch is 14 steps
+
+
+def test_a_vocabulary_holds_the_words_of_the_texts_and_needs_some(spark):
+    texts = spark.createDataFrame([("red cap [SEP]",), ("Red 猫",), ("red cap",)], "text string")
+    tokenizer = train_wordpiece(texts, 100, 10)
+    assert {"red", "cap", "[MASK]"} <= set(tokenizer.get_vocab())
+    assert tokenizer("red")["input_ids"][0] == tokenizer.cls_token_id
+    with pytest.raises(InputError, match="no words in text, which a vocabulary could be trained"):
+        train_wordpiece(texts.where("text IS NULL"), 100, 10)
+
+
+def test_a_size_that_its_heads_do_not_divide_is_refused(store, settings):
+    given = settings("pretrain.name=odd", "pretrain.num_attention_heads=3")
+    with pytest.raises(InputError, match="hidden_size: 32 is no multiple of pretrain.num_att"):
+        pretrain_encoder.run(store, given, None)
+
+
+def test_a_view_is_told_apart_where_it_is_nearest_to_its_own():
+    one = torch.eye(4)
+    assert float(view_loss_sum(one, one)) < 0.01
+    assert float(view_loss_sum(one, one.roll(1, 0))) > 30

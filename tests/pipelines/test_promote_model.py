@@ -1,0 +1,198 @@
+"""Trainings recorded in a real MLflow store, and the better of two models in service."""
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from profile_lib.config.settings import Settings, with_values
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
+from profile_lib.model.checkpoint import load_model
+from profile_lib.model.manifest import read_manifest
+from profile_lib.pipelines import promote_model, train_model
+from profile_lib.pipelines.serving_model import find_served_version, load_served_model
+from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.training import tracking
+from profile_lib.training.tracking import CHALLENGER, CHAMPION, Tracker
+from tests.worlds import dev_settings, example_rows, examples_store
+
+NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory) -> Store:
+    """Who has much in the cart buys."""
+    rng = np.random.default_rng(3)
+    numeric = rng.poisson(1.0, (1200, len(NUMERIC_FEATURE_NAMES))).astype(float)
+    buys = numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
+    spend = np.where(buys, numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")], 0.0)
+    rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int), spend=spend)
+    return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "work").mkdir()
+
+    def make(*changes: str) -> Settings:
+        return dev_settings(
+            folder,
+            "model.text=false",
+            "training.name=shop", "training.n_processes=1", "training.numeric_epochs=1",
+            "training.numeric_batch_size=64", f"tracking.uri=sqlite:///{folder}/ml/flow.db",
+            f"tracking.artifacts={folder}/ml", f"tracking.tensorboard={folder}/tensorboard",
+            "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]", *changes,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def tracked(store, settings) -> tuple[Settings, Tracker]:
+    """A model that has learned next to nothing, as the first champion."""
+    given = settings("training.head_lr=1e-6")
+    tracker = Tracker.from_settings(given.tracking.model_dump())
+    assert tracker.find_version("shop", CHAMPION) is None
+    train_model.run(store, given, None)
+    promote_model.run(store, given, None)
+    return given, tracker
+
+
+@pytest.fixture(scope="module")
+def first(tracked, tmp_path_factory) -> Path:
+    """A copy of that model's folder."""
+    folder = tmp_path_factory.mktemp("first") / "shop"
+    return Path(shutil.copytree(f"{tracked[0].paths.models}/shop", folder))
+
+
+def record(tracker: Tracker, model: Path) -> None:
+    """Tell of a model as its training does."""
+    report, training = (
+        json.loads((model / f"{name}.json").read_text()) for name in ("report", "training")
+    )
+    tracker.record("shop", {}, training["epochs"], training["curve"], report, str(model))
+
+
+def test_the_first_model_serves_unasked_and_promoting_it_again_changes_nothing(
+    store, tracked, capsys
+):
+    given, tracker = tracked
+    assert tracker.find_version("shop", CHAMPION) == tracker.find_version("shop", CHALLENGER) == "1"
+    promote_model.run(store, given, None)
+    assert "version 1 is the champion already" in capsys.readouterr().out
+
+
+def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
+    given, tracker = tracked
+    client = tracker.client()
+    (run,) = client.search_runs([client.get_experiment_by_name("profiles").experiment_id])
+    report = json.loads((Path(given.paths.models) / "shop" / "report.json").read_text())
+    assert run.data.params["training.head_lr"] == "1e-06"
+    measured = report["tasks"]["buys"]["model"]
+    assert run.data.metrics["test.buys.pr_auc"] == pytest.approx(measured["pr_auc"])
+    training = json.loads((Path(given.paths.models) / "shop" / "training.json").read_text())
+    losses = client.get_metric_history(run.info.run_id, "loss")
+    assert [m.value for m in sorted(losses, key=lambda m: m.step)] == training["curve"]
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"report.json", "report.html", "training.json"} <= files
+    assert any(Path(given.tracking.tensorboard).glob("shop-*/events.out.tfevents.*"))
+
+
+def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(tracked, tmp_path):
+    given, tracker = tracked
+    tracker.client()
+    served = mlflow.pyfunc.load_model("models:/shop/1")
+    folder = tracker.download_model("shop", "1", str(tmp_path))
+    model, spec, _ = load_model(folder)
+    numeric = np.random.default_rng(0).poisson(1.0, (3, len(NUMERIC_FEATURE_NAMES))).astype(float)
+    device = np.full((3, len(spec.categories)), np.nan)
+    place = [category.name for category in spec.categories].index("device")
+    device[:, place] = 1.0  # the second of the known devices; the other categories are unknown
+    numeric = np.hstack([numeric, device])
+    frame = pd.DataFrame(
+        {"token_ids": [np.zeros(1, np.int64)] * 3, "n_tokens": [1] * 3, "numeric": list(numeric)}
+    )
+    assert [column.name for column in served.metadata.signature.outputs] == ["buys"]
+    assert not list(tmp_path.rglob("*.pkl"))
+    predictor_says = served.predict(frame)["buys"].to_numpy()
+    logits = model.predict_without_text(torch.tensor(numeric).float())["buys"]
+    np.testing.assert_allclose(predictor_says, logits.sigmoid().detach().numpy(), atol=1e-6)
+
+
+def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_undone(
+    store, settings, tracked, first, capsys
+):
+    _, tracker = tracked
+    better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
+    train_model.run(store, better, None)
+    promote_model.run(store, better, None)
+    assert tracker.find_version("shop", CHAMPION) == "2"
+    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
+    served = settings("refresh.alias=champion")
+    model = load_served_model(served)
+    assert model.version == find_served_version(served) == "2"
+    assert (
+        model.manifest.model_version == read_manifest(f"{served.paths.models}/shop").model_version
+    )
+
+    record(tracker, first)  # the one that has learned next to nothing
+    promote_model.run(store, better, None)
+    assert tracker.find_version("shop", CHALLENGER) == "3"
+    assert tracker.find_version("shop", CHAMPION) == "2"
+    assert "not beyond chance, it stays the challenger" in capsys.readouterr().out
+
+    promote_model.run(store, better, None, rollback=True)
+    assert tracker.find_version("shop", CHAMPION) == find_served_version(served) == "1"
+    with pytest.raises(InputError, match="shop has had no champion before this one"):
+        promote_model.run(store, better, None, rollback=True)
+
+
+def test_what_cannot_be_compared_is_told(store, settings):
+    with pytest.raises(InputError, match="--date: promote_model compares on all test examples"):
+        promote_model.run(store, settings(), date(2026, 1, 1))
+    with pytest.raises(InputError, match="tracking.uri: null; wanted MLflow's store"):
+        promote_model.run(store, settings("tracking.uri=null"), None)
+    with pytest.raises(InputError, match="never has no challenger; run train_model first"):
+        promote_model.run(store, settings("training.name=never"), None)
+    with pytest.raises(InputError, match="no version of never is its champion"):
+        load_served_model(settings("training.name=never", "refresh.alias=champion"))
+
+
+def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, capsys):
+    task = {"name": "big", "label": "int(spend > 2)", "mask": "device = 'mobile'",
+            "kind": "binary", "weight": 1.0}  # fmt: skip
+    worse, better = (
+        settings("training.name=big", f"model.tasks=[{task}]", "promote.task=big",
+                 f"training.head_lr={rate}", "training.numeric_epochs=4")
+        for rate in ("1e-6", "1e-2")
+    )  # fmt: skip
+    train_model.run(store, worse, None)
+    promote_model.run(store, worse, None)
+    train_model.run(store, better, None)
+    unknown = with_values(better, {"promote.task": "small"})
+    with pytest.raises(InputError, match="promote.task: small; model.tasks has only big"):
+        promote_model.run(store, unknown, None)
+    promote_model.run(store, better, None)
+    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
+
+
+def test_weights_and_biases_are_written_without_a_network_where_asked(
+    store, settings, first, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    given = settings("tracking.uri=null", "tracking.wandb_project=shop")
+    record(Tracker.from_settings(given.tracking.model_dump()), first)
+    assert list(tmp_path.rglob("run-*.wandb"))
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="wandb_project: needs the package wandb; pip install"):
+        train_model.run(store, given, None)

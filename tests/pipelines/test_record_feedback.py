@@ -1,0 +1,114 @@
+"""Feedback in the tables: the same run again, what comes late, and experiments."""
+
+from datetime import timedelta
+
+import pytest
+
+from profile_lib.errors import InputError
+from profile_lib.pipelines import record_feedback
+from profile_lib.tables import (
+    EVENTS,
+    EXPERIMENT_READOUTS,
+    FEEDBACK,
+    FEEDBACK_MEASURES,
+    IMPRESSIONS,
+)
+from tests.impressions import START, event_row, feedback_row, impression_row
+from tests.worlds import dev_settings
+
+DAY = 24 * 60
+
+
+def experiment(name):
+    """Settings of an experiment of two halves."""
+    shares = "shares: {a: 0.5, b: 0.5}, ctr_effect: 0.1, revenue_effect: 1.0"
+    return f"feedback.experiments={{{name}: {{control: a, {shares}}}}}"
+
+
+def put(store, table, *rows):
+    store.append(table, store.spark.createDataFrame(list(rows), table.schema))
+
+
+def everything(store):
+    return [
+        sorted(map(tuple, store.read(table).collect()), key=str)
+        for table in (FEEDBACK, FEEDBACK_MEASURES)
+    ]
+
+
+def bought(store):
+    rows = store.read(FEEDBACK).where("is_bought").select("impression_id").collect()
+    return {row["impression_id"] for row in rows}
+
+
+def test_what_comes_late_changes_what_it_must_and_all_ends_as_if_it_had_come_in_time(
+    store, tmp_path
+):
+    given = dev_settings(tmp_path)
+    put(
+        store,
+        IMPRESSIONS,
+        impression_row("a", "ann", 0),
+        impression_row("b", "ann", DAY),
+        impression_row("c", "bob", DAY),
+        impression_row("d", "bob", 5 * DAY),
+    )
+    put(
+        store,
+        EVENTS,
+        event_row("ann", DAY + 5, "click"),
+        event_row("bob", 5 * DAY + 1, "view", "pen"),
+    )
+    record_feedback.run(store, given, None)
+    complete = store.read(FEEDBACK).where("is_complete").select("impression_id").collect()
+    assert {row[0] for row in complete} == {"a", "b", "c"}
+
+    late = START + timedelta(days=8)
+    put(store, EVENTS, event_row("ann", DAY + 9, "purchase", ingest_ts=late))
+    put(store, IMPRESSIONS, impression_row("e", "ann", DAY + 7, ingest_ts=late))
+    assert bought(store) == set()
+    record_feedback.run(store, given, late.date())
+    assert bought(store) == {"b"}
+    merge = store._delta(FEEDBACK).history(1).select("operationMetrics").collect()[0][0]
+    changed = merge["numTargetRowsUpdated"], merge["numTargetRowsInserted"]
+    assert changed == ("2", "1")  # b is bought, d complete, e is new
+
+    as_it_came = everything(store)
+    record_feedback.run(store, given, None)
+    assert everything(store) == as_it_came
+
+
+def test_an_experiments_arms_are_read_out_and_wrong_ones_refused(store, tmp_path):
+    users = ("a1", "a2", "a3", "b1", "b2", "b3")
+    rows = [
+        {"experiment": "ranker", "user_id": user, "variant": user[0], "is_clicked": clicked}
+        for user in users
+        for clicked in (user in ("a1", "b1"), False)
+    ]
+    rows += [{"experiment": "mixed", "user_id": "a1", "variant": arm} for arm in ("a", "b")]
+    numbered = [feedback_row(impression_id=f"i{n}", **row) for n, row in enumerate(rows)]
+    put(store, FEEDBACK, *(tuple(row.values()) for row in numbered))
+    given, mixed, other = (
+        dev_settings(tmp_path, "feedback.min_users=2", experiment(name)).feedback
+        for name in ("ranker", "mixed", "other")
+    )
+    record_feedback.record_experiment_readouts(store, given, START.date())
+    found = {r["measure"]: r for r in store.read(EXPERIMENT_READOUTS).collect()}
+    assert set(found) == {"ctr", "revenue"}
+    row = found["ctr"]
+    assert (row["experiment"], row["variant"], row["as_of_date"]) == ("ranker", "b", START.date())
+    assert (row["n_users"], row["n_control"], row["verdict"]) == (3, 3, "open")
+    assert (row["value"], row["difference"]) == (pytest.approx(1 / 6), pytest.approx(0.0))
+    assert (found["revenue"]["verdict"], found["revenue"]["low"]) == ("early", None)
+    with pytest.raises(InputError, match="mixed: 1 users were in more than one arm, wanted one a"):
+        record_feedback.record_experiment_readouts(store, mixed, START.date())
+    with pytest.raises(InputError, match=r"other: users in arms \[\], wanted in \['a', 'b'\]"):
+        record_feedback.record_experiment_readouts(store, other, START.date())
+
+
+def test_a_shop_that_logs_nothing_is_told(spark, store, tmp_path):
+    with pytest.raises(InputError, match="events: no table at"):
+        record_feedback.run(store, dev_settings(tmp_path), None)
+    store.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
+    with pytest.raises(InputError, match="events: there are none; run python jobs/ingest_events"):
+        record_feedback.run(store, dev_settings(tmp_path), None)

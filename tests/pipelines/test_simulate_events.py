@@ -1,0 +1,55 @@
+"""The job writes raw events and users as a source would, and the truth beside them."""
+
+from datetime import date
+
+import pytest
+
+from profile_lib.config.settings import load_settings
+from profile_lib.errors import InputError
+from profile_lib.pipelines.simulate_events import run
+
+
+def settings(folder, *more):
+    return load_settings(
+        "conf/dev.yaml",
+        [
+            f"simulate.events_path={folder}/raw/events",
+            f"simulate.truth_path={folder}/raw/truth",
+            "simulate.n_users=60",
+            "simulate.dirt_share=0.2",
+            "simulate.bots_share=0.05",
+            *more,
+        ],
+    )
+
+
+def test_the_truth_counts_what_lies_in_the_raw_files(spark, store, tmp_path):
+    run(store, settings(tmp_path), None)
+    files = sorted(path.name for path in (tmp_path / "raw" / "events").glob("part-*"))
+    assert files
+    assert all(name.endswith(".json.gz") for name in files)
+    events = spark.read.json(f"{tmp_path}/raw/events").toPandas()
+    truth = spark.read.parquet(f"{tmp_path}/raw/truth/dirt").toPandas()
+    counts = dict(zip(truth.kind, truth.n_rows, strict=True))
+    assert sum(counts.values()) == len(events)
+    assert counts["null_user"] == events.uid.isna().sum() > 0
+    assert counts["word_for_price"] == (events.price == "on request").sum() > 0
+    assert counts["duplicate"] == 2 * events.event_id.duplicated().sum() > 0
+    users = spark.read.json(f"{tmp_path}/raw/users")
+    assert 15 < users.count() < 45
+    assert sorted(users.columns) == ["age_band", "gender", "region", "uid"]
+
+
+def test_parquet_holds_the_same_columns_as_json(spark, store, tmp_path):
+    run(store, settings(tmp_path, "simulate.format=parquet", "simulate.n_users=5"), None)
+    events = spark.read.parquet(f"{tmp_path}/raw/events")
+    assert {kind for _, kind in events.dtypes} == {"string"}
+    assert {"event_id", "uid", "time", "received", "action", "item"} <= set(events.columns)
+
+
+def test_a_shop_with_fewer_items_than_categories_and_a_day_are_refused(store, tmp_path):
+    with pytest.raises(InputError, match="--date: a simulated shop is written whole"):
+        run(store, settings(tmp_path), date(2026, 1, 1))
+    with pytest.raises(InputError, match=r"simulate\.n_items: 11; wanted 12 or more"):
+        run(store, settings(tmp_path, "simulate.n_items=11"), None)
+    assert not (tmp_path / "raw").exists()

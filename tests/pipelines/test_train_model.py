@@ -1,0 +1,227 @@
+"""Training from the examples table to a model's folder, on real ranks and in one process."""
+
+import json
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
+from profile_lib.model.checkpoint import load_model
+from profile_lib.model.int8_manifest import read_int8_manifest
+from profile_lib.model.manifest import check_model
+from profile_lib.pipelines import train_model
+from profile_lib.pipelines.model_training import fit, print_progress
+from profile_lib.pipelines.quantization import retained_shares
+from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.training.data.snapshot import load_snapshot
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult
+from profile_lib.training.loop import ReportProgress
+from tests.worlds import read_loss_curve
+
+NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
+
+
+def fitted(
+    store: Store, given: Settings, report_progress: ReportProgress = print_progress
+) -> TrainingResult:
+    """What comes of a training by these settings, from the examples and the start of `trained_model`."""
+    source, own = (
+        Path(given.paths.work) / f"train_{n}" for n in ("trained_model", given.training.name)
+    )
+    shutil.copytree(source / INITIAL_MODEL, own / INITIAL_MODEL)
+    snapshot = load_snapshot(str(source / "snapshot"))
+    return fit(store.spark, given, own, snapshot, report_progress, skip_baselines=True).outcome
+
+
+# Horovod's own thread ends with an error when the ranks do.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
+    colours, colour_settings, trained_model
+):
+    """The victim is one of the processes that Horovod started, killed at a drawn step; each rank's
+    half of a batch passes in two parts, which changes nothing either."""
+    given = colour_settings(
+        "training.name=killed", "training.n_processes=2", "training.accumulation=2",
+        "training.checkpoint_steps=20", "training.progress_steps=1",
+    )  # fmt: skip
+    step, told, killed_at = int(np.random.default_rng(5).integers(25, 60)), [], []
+    killer = threading.Thread(target=kill_a_rank, args=(given, step, killed_at), daemon=True)
+    killer.start()
+    killed = fitted(colours, given, lambda entry: told.append((time.monotonic(), entry)))
+    killer.join(1)
+    assert not killer.is_alive()
+    assert len(killed.curve) > 100
+    np.testing.assert_allclose(killed.curve, read_loss_curve(trained_model), atol=1e-4)
+    lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
+    resumed_at = next(e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e)
+    assert step - 20 <= resumed_at
+    next_step = next(at for at, entry in told[lost:] if "step" in entry)
+    assert next_step - killed_at[0] < 60  # seconds
+
+
+def kill_a_rank(given: Settings, step: int, killed_at: list[float]) -> None:
+    """Wait until the checkpoints pass `step`, then kill the youngest rank."""
+    folder = Path(given.paths.work) / "train_killed" / "checkpoints"
+    while not any(int(p.name[5:]) >= step - 20 for p in folder.glob("step-" + 9 * "[0-9]")):
+        time.sleep(0.02)
+    own = {p.pid for p in psutil.Process().children(recursive=True)}
+    ranks = [
+        p
+        for p in psutil.process_iter(["cmdline", "create_time"])
+        if p.pid in own
+        and "horovod.spark.task.gloo_exec_fn" in " ".join(p.info["cmdline"] or ())
+        and p.info["cmdline"][0].endswith("python")
+    ]
+    killed_at.append(time.monotonic())
+    max(ranks, key=lambda p: p.info["create_time"]).kill()
+
+
+def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
+    colours, colour_settings, trained_model
+):
+    def broken(*changes: str) -> Settings:
+        name = "training.name=broken"
+        return colour_settings(name, "training.checkpoint_steps=10", *changes)
+
+    with pytest.raises(ZeroDivisionError), patch_progress(fails_at=50):
+        train_model.run(colours, broken(), None)
+    model = Path(broken().paths.models) / "broken"
+    assert not model.exists()
+    other = broken("training.encoder_lr=0.1")
+    with pytest.raises(InputError, match="of another run: encoder_lr was 0.003, is 0.1. Train wi"):
+        train_model.run(colours, other, None, resume=True)
+    other = broken("model.dropout=0.5")
+    with pytest.raises(InputError, match="begun with other settings: model.dropout was 0.0, is 0"):
+        train_model.run(colours, other, None, resume=True)
+    other = broken("training.shuffle_rows=128")
+    with pytest.raises(InputError, match="of another run: window was 256, is 128. Train without"):
+        train_model.run(colours, other, None, resume=True)
+    train_model.run(colours, broken(), None, resume=True)
+    assert read_loss_curve(model) == read_loss_curve(trained_model)
+
+
+@contextmanager
+def patch_progress(fails_at: int):
+    """Progress that breaks the run at a step, as a full log disk or a pulled plug would."""
+
+    def fail(entry):
+        return 1 / 0 if entry.get("step") == fails_at else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_model, "print_progress", fail)
+        yield
+
+
+def test_an_ablation_says_what_text_and_numbers_are_worth(colours, colour_settings):
+    variants = (
+        "training.ablations={numbers only: {model.text: false}, text only: {model.numbers: false, "
+        "training.numeric_epochs: 0, training.epochs: 6}}"
+    )
+    changed = ("training.augmentation.deletions=0.2", "training.augmentation.synonyms=0.1")
+    given = colour_settings("training.name=ablated", variants, *changed)
+    train_model.run(colours, given, None)
+    model = Path(given.paths.models) / "ablated"
+    report = json.loads((model / "report.json").read_text())
+    found = report["ablation"]
+    assert list(found) == ["as configured", "numbers only", "text only"]
+    accuracy = {name: tasks["colour"]["accuracy"] for name, tasks in found.items()}
+    assert accuracy["numbers only"] < 0.6 < 0.95 < accuracy["text only"]
+    auc = {name: tasks["buys"]["roc_auc"] for name, tasks in found.items()}
+    assert auc["text only"] > auc["numbers only"] + 0.1
+    assert found["as configured"]["buys"] == report["tasks"]["buys"]["model"]
+    assert "text only" in (model / "report.html").read_text()
+
+
+def test_torch_ranks_too_give_that_curve_with_checkpoints_on_a_hadoop_file_system(
+    colours, colour_settings, trained_model, tmp_path
+):
+    given = colour_settings(
+        "training.name=remote", "training.launcher=torch", "training.n_processes=2",
+        "training.accumulation=2", "training.checkpoint_steps=50",
+        f"training.checkpoint_path={(tmp_path / 'remote').as_uri()}",
+    )  # fmt: skip
+    found = fitted(colours, given).curve
+    np.testing.assert_allclose(found, read_loss_curve(trained_model), atol=1e-4)
+    kept = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
+    assert f"step-{len(found):09d}" in kept
+    assert len(kept) == 2
+
+
+def test_nothing_is_resumed_where_nothing_was_begun(colours, colour_settings):
+    with pytest.raises(InputError, match=r"no snapshot.json, so there is nothing to resume"):
+        train_model.run(colours, colour_settings("training.name=never"), None, resume=True)
+
+
+def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_model):
+    report = json.loads((trained_model / "report.json").read_text())["tasks"]
+    buys, colour, colours, spend = (report[n] for n in ("buys", "colour", "colours", "spend"))
+    assert buys["model"]["roc_auc"] > 0.88 > buys["gradient_boosting"]["roc_auc"] + 0.05
+    assert colour["model"]["accuracy"] > 0.95
+    assert 0.4 < colour["most_seen_category"]["accuracy"] < 0.6
+    assert colour["model"]["mrr"] > colour["most_seen_category"]["mrr"]
+    assert colours["model"]["roc_auc"] > 0.98 > colours["rate_in_train"]["roc_auc"]
+    assert spend["n"] == buys["positives"]
+    assert spend["model"]["mae"] < 0.7 * spend["mean_of_train"]["mae"]
+
+
+def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settings, trained_model):
+    """Of those who do not buy, four in ten are passed over in each epoch with the text."""
+    given = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
+    bins = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]["calibration"]
+    kept = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
+    dropped = fitted(colours, given).predictions["buys"]["probability"].mean()
+    assert 0.1 < kept < 0.2
+    assert dropped == pytest.approx(kept, abs=0.03)  # uncorrected it would be 0.07 more
+
+
+def test_the_saved_model_is_whole(trained_model):
+    model, spec, manifest = load_model(str(trained_model))
+    assert spec.numeric == tuple(NUMERIC_FEATURE_NAMES)
+    assert [(t.name, len(t.classes)) for t in spec.tasks] == [
+        ("buys", 0), ("colour", 3), ("colours", 3), ("spend", 0)
+    ]  # fmt: skip
+    assert manifest.table_versions == {"examples": 1}
+    assert manifest.model_version.startswith("trained_model-")
+    numbers = {of["name"]: of for of in json.loads((trained_model / "numbers.json").read_text())}
+    assert numbers["n_in_cart"]["edges"][:3] == [0.0, 1.0, 2.0]
+    assert numbers["cart_value"]["edges"] == []
+
+
+def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(trained_model):
+    told = read_int8_manifest(str(trained_model))
+    assert told.is_accepted
+    assert told.weights == check_model(str(trained_model)).files["model.safetensors"]
+    assert set(told.quality_ratios) == {
+        "buys roc_auc", "buys pr_auc", "colour accuracy", "colour mrr", "colours roc_auc",
+        "colours pr_auc", "spend rmse",
+    }  # fmt: skip
+    assert 0.9 <= min(told.quality_ratios.values()) <= 1
+    assert max(told.quality_ratios.values()) < 1.1
+
+
+def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round():
+    before = {"buys": {"model": {"roc_auc": 0.9, "log_loss": 0.3}}, "spend": {"model": {"rmse": 2}}}
+    after = {"buys": {"model": {"roc_auc": 0.81, "log_loss": 0.4}}, "spend": {"model": {"rmse": 4}}}
+    assert retained_shares(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
+
+
+def test_shards_that_no_rank_count_divides_are_refused(colours, colour_settings):
+    odd = ("training.n_processes=2", "training.shards=3", "training.batch_size=33")
+    with pytest.raises(
+        InputError, match=r"training.shards: 3 is no multiple of training.n_processes"
+    ):
+        train_model.run(colours, colour_settings(*odd, "training.numeric_batch_size=66"), None)
+
+
+def test_an_encoder_folder_without_weights_is_refused(colours, colour_settings, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"holds config.json; wanted .*safetensors"):
+        train_model.run(colours, colour_settings(f"model.encoder={tmp_path}"), None)
