@@ -8,7 +8,6 @@ import os
 import threading
 import time
 import traceback
-from datetime import date
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -52,11 +51,11 @@ def refresh_on_request(store: Store, settings: Settings) -> None:
         os._exit(1)
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """The job, and the refreshes in a session of their own."""
     other = store.for_stream_batches(store.spark.newSession())
     threading.Thread(target=refresh_on_request, args=(other, settings), daemon=True).start()
-    stream_profiles.run(store, settings, day)
+    stream_profiles.run(store, settings)
 
 
 if __name__ == "__main__":

@@ -121,8 +121,8 @@ def with_all_columns(frame: DataFrame, table: Any) -> DataFrame:
 
 def fit_and_list(store: Store, settings: Settings) -> DataFrame:
     """The lists of a recommender that is fitted now, as they stand."""
-    fit_recommender.run(store, settings, None)
-    recommend_items.run(store, settings, None)
+    fit_recommender.run(store, settings)
+    recommend_items.run(store, settings)
     return store.read(RECOMMENDATIONS).localCheckpoint()
 
 
@@ -148,7 +148,7 @@ def main() -> None:
     spark = start_spark(settings.spark, "benchmark")
     whole, store = Store(spark, f"{folder}/all"), Store(spark, f"{folder}/tables")
     for job in (simulate_events, ingest_events):
-        job.run(whole, settings, None)
+        job.run(whole, settings)
     for table in (ITEMS, USERS, IDENTITY):
         store.append(table, whole.read(table))
     shop, first = simulated_shop(settings), date.fromisoformat(settings.simulate.first_day)
@@ -158,13 +158,13 @@ def main() -> None:
         new = (ts >= F.lit(midnight(str(before)))) & (ts < F.lit(midnight(str(day))))
         store.append(EVENTS, whole.read(EVENTS).where(new))
         now = with_split_dates(settings, day)
-        build_behaviour.run(store, now, None)
+        build_behaviour.run(store, now)
         if number:
-            record_feedback.run(store, now, None)
+            record_feedback.run(store, now)
         else:
-            build_examples.run(store, now, None)
-            train_model.run(store, now, None)
-        refresh_profiles.run(store, now, None)
+            build_examples.run(store, now)
+            train_model.run(store, now)
+        refresh_profiles.run(store, now)
         ctr = {}
         for way, least in (("without_feedback", UNREACHABLE_MIN_CLICKS), ("with_feedback", None)):
             chosen = with_values(now, {"recommend.min_clicks": least} if least else {})

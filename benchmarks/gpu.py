@@ -158,7 +158,7 @@ def train(settings: Settings, folder: Path) -> dict[str, Any]:
     """A whole train_model, and how good the model is."""
     store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
     began = time.monotonic()
-    train_model.run(store, settings, None)
+    train_model.run(store, settings)
     seconds = round(time.monotonic() - began, 1)
     return {"seconds": seconds, "metrics": read_manifest(model_folder(settings)).metrics}
 

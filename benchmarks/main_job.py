@@ -29,15 +29,8 @@ from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.pipelines import build_sessions, ingest_events, simulate_events
 from profile_lib.spark.session import start_spark
-from profile_lib.tables import (
-    BEHAVIOUR,
-    EVENT_TYPES,
-    EVENTS,
-    IDENTITY,
-    ITEMS,
-    SESSIONS,
-    USER_PROFILES,
-)
+from profile_lib.tables import BEHAVIOUR, EVENTS, IDENTITY, ITEMS, SESSIONS, USER_PROFILES
+from profile_lib.tables.events import EVENT_TYPES
 
 EVENTS_PER_USER = 42  # raw rows the simulator makes of a user, about
 REPEATS = 3
@@ -179,7 +172,7 @@ def simulate_shop(folder: str, n_events: int) -> tuple[Store, Settings]:
     users = f"simulate.n_users={n_events // EVENTS_PER_USER}"
     settings, _ = settings_in_folder(folder, "benchmarks/scale.yaml", users)
     store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
-    simulate_events.run(store, settings, None)
+    simulate_events.run(store, settings)
     return store, settings
 
 

@@ -28,7 +28,8 @@ from pyspark.sql import types as T
 from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
-from profile_lib.tables import USER_PROFILES, user_bucket
+from profile_lib.tables import USER_PROFILES
+from profile_lib.tables.table import user_bucket
 
 VECTOR = 128  # numbers in a profile's vector
 WITHOUT_DELETION_VECTORS = replace(USER_PROFILES, deletion_vectors=False)

@@ -42,7 +42,7 @@ def sample_examples(examples: DataFrame) -> DataFrame:
 def train_and_measure(store: Store, settings: Settings, name: str, changes: dict[str, Any]) -> Any:
     """What each task of a model fitted under `changes` measures on the test rows."""
     chosen = with_values(settings, {**changes, "training.name": name})
-    train_model.run(store, chosen, None)
+    train_model.run(store, chosen)
     report = json.loads(Path(chosen.paths.models, name, "report.json").read_text())
     return {task: entry["model"] for task, entry in report["tasks"].items()}
 
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
         store = Store(spark, settings.paths.tables)
         store.replace(EXAMPLES, sample_examples(examples))
         began = time.monotonic()
-        pretrain_encoder.run(store, settings, None)
+        pretrain_encoder.run(store, settings)
         seconds = time.monotonic() - began
         target = Path(settings.paths.models, settings.pretrain.name)
         epochs = json.loads((target / "training.json").read_text())["epochs"]

@@ -62,7 +62,7 @@ def scratch_store(source: Store, folder: Path, events: DataFrame) -> Iterator[St
 def time_refresh(store: Store, settings: Settings, rebuild: bool = False) -> float:
     """Seconds of a refresh."""
     began = time.monotonic()
-    refresh_profiles.run(store, settings, None, rebuild)
+    refresh_profiles.run(store, settings, rebuild=rebuild)
     return time.monotonic() - began
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     with scratch_store(source, folder, events.where(day < F.lit(until))) as store:
         while True:
             time_refresh(store, settings)
-            segment_users.run(store, settings, None)
+            segment_users.run(store, settings)
             if until > last:
                 break
             after = until + timedelta(weeks=1)

@@ -137,7 +137,7 @@ def run_stream(store: Store, settings: Settings, writer: Writer) -> dict[str, An
     """Run the job until the writer stops it; what each batch and commit took."""
     with PeakMemory(os.getpid()) as memory:
         writer.start()
-        stream_profiles.run(store, settings, None)
+        stream_profiles.run(store, settings)
         writer.join()
     if writer.error is not None:
         raise writer.error

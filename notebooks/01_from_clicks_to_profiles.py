@@ -40,8 +40,8 @@ store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 
 # COMMAND ----------
 
-simulate_events.run(store, settings, None)
-ingest_events.run(store, settings, None)
+simulate_events.run(store, settings)
+ingest_events.run(store, settings)
 
 by_kind = store.read(EVENTS).groupBy("event_type").count().orderBy(F.desc("count")).toPandas()
 reasons = (
@@ -72,7 +72,7 @@ plt.show()
 
 # COMMAND ----------
 
-build_sessions.run(store, settings, None)
+build_sessions.run(store, settings)
 
 sizes = store.read(SESSIONS).groupBy("n_events").count().orderBy("n_events").toPandas()
 
@@ -90,8 +90,8 @@ plt.show()
 
 # COMMAND ----------
 
-build_behaviour.run(store, settings, None)
-build_examples.run(store, settings, None)
+build_behaviour.run(store, settings)
+build_examples.run(store, settings)
 
 by_split = (
     store.read(EXAMPLES)
@@ -110,7 +110,7 @@ print(store.read(EXAMPLES).select("text").orderBy(F.desc("n_tokens")).first()["t
 
 # COMMAND ----------
 
-train_model.run(store, settings, None)
+train_model.run(store, settings)
 
 report = json.loads(
     (Path(settings.paths.models) / settings.training.name / "report.json").read_text()
@@ -124,7 +124,7 @@ print("\n".join(format_report(report["tasks"])))
 
 # COMMAND ----------
 
-refresh_profiles.run(store, settings, None)
+refresh_profiles.run(store, settings)
 
 profiles = store.read(USER_PROFILES)
 chance = F.floor(F.col("propensities")["buys"] * 40) / 40

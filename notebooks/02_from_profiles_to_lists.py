@@ -39,7 +39,7 @@ store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 
 # COMMAND ----------
 
-fit_recommender.run(store, settings, None)
+fit_recommender.run(store, settings)
 
 folder = Path(settings.paths.models) / settings.recommend.name
 found = json.loads((folder / "report.json").read_text())["candidates"]
@@ -59,7 +59,7 @@ plt.show()
 
 # COMMAND ----------
 
-recommend_items.run(store, settings, None)
+recommend_items.run(store, settings)
 
 lists, titles = store.read(RECOMMENDATIONS), store.read(ITEMS).select("item_id", "title")
 by_source = (
@@ -109,7 +109,7 @@ print(server.rerank(profile, "", results, personalisation=0.5))
 
 # COMMAND ----------
 
-segment_users.run(store, settings, None)
+segment_users.run(store, settings)
 
 by_name = store.read(USER_SEGMENTS).groupBy("rfm_segment").count().orderBy("count").toPandas()
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -12,6 +13,10 @@ from profile_lib.spark.session import start_spark
 
 CONF = Path(__file__).parents[1] / "conf"
 Rows = Callable[..., DataFrame]
+
+# A deadline fails tests on a busy machine, never because of what they check.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def log_impressions_of_views(store: Store, settings: Settings) -> int:
     nulls = {c.name: F.lit(None).cast(c.type) for c in IMPRESSIONS.columns}
     missing = {name: null for name, null in nulls.items() if name not in told.columns}
     store.append(IMPRESSIONS, told.withColumns(missing).select(*IMPRESSIONS.column_names()))
-    record_feedback.run(store, settings, None)
+    record_feedback.run(store, settings)
     return store.read(FEEDBACK).where("is_clicked").count()
 
 
@@ -73,13 +73,13 @@ def assert_every_user_has_a_valid_list(store: Store, settings: Settings) -> None
 def assert_only_changed_users_are_refreshed(store: Store, settings: Settings) -> None:
     """Where nothing changed nothing is written; where a profile did, that user's list alone is."""
     version = store.version(RECOMMENDATIONS)
-    recommend_items.run(store, settings, None)
+    recommend_items.run(store, settings)
     assert store.version(RECOMMENDATIONS) == version
     changed = store.read(USER_PROFILES).orderBy("user_id").limit(1)
     (user,) = [row["user_id"] for row in changed.collect()]
     more = changed.withColumn("n_sessions", F.col("n_sessions") + 5)
     store.upsert(USER_PROFILES, more.localCheckpoint())
-    recommend_items.run(store, settings, None)
+    recommend_items.run(store, settings)
     newest = store.read(RECOMMENDATIONS).where(
         F.col("profiles_version") == store.version(USER_PROFILES)
     )
@@ -92,7 +92,7 @@ def assert_ineligible_items_are_unlisted(store: Store, settings: Settings) -> No
         store.read(RECOMMENDATIONS).groupBy("item_id").count().orderBy(F.desc("count")).first()[:1]
     )
     given = with_values(settings, {"recommend.eligible": f"item_id != '{item}'"})
-    recommend_items.run(store, given, None)
+    recommend_items.run(store, given)
     assert store.read(RECOMMENDATIONS).where(F.col("item_id") == item).isEmpty()
 
 

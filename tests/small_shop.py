@@ -15,7 +15,8 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.tables import EVENTS, ITEMS, NUMERIC_FEATURES, USER_PROFILES, USERS
+from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.tables.features import NUMERIC_FEATURES
 from tests.shops import START
 from tests.worlds import dev_settings
 

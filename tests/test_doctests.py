@@ -6,14 +6,9 @@ import pkgutil
 
 import pytest
 
-import jobs
 import profile_lib
 
-MODULES = [
-    module.name
-    for package in (profile_lib, jobs)
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-]
+MODULES = [module.name for module in pkgutil.walk_packages(profile_lib.__path__, "profile_lib.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

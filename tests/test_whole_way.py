@@ -111,16 +111,16 @@ def test_without_a_catalogue_or_with_profiles_by_another_model_nothing_is_recomm
 ):
     settings = listing_shop[1]
     with pytest.raises(InputError, match="items: no items, so there is nothing to recommend"):
-        fit_recommender.run(empty_shop(store), settings, None)
+        fit_recommender.run(empty_shop(store), settings)
     unfitted = with_values(settings, {"recommend.name": "unfitted"})
     with pytest.raises(InputError, match="unfitted: no model.json; .* a recommender fit_recommend"):
-        recommend_items.run(store, unfitted, None)
+        recommend_items.run(store, unfitted)
     rows = store.spark.createDataFrame(
         [profile_row("ann", model_version="m")], USER_PROFILES.schema
     )
     store.replace(USER_PROFILES, rows)
     with pytest.raises(InputError, match="learned of profiles by .*, but user_profiles are by m,"):
-        recommend_items.run(store, settings, None)
+        recommend_items.run(store, settings)
 
 
 def test_ways_of_recommending_are_measured_beside_each_other(shop, tmp_path):
@@ -129,7 +129,7 @@ def test_ways_of_recommending_are_measured_beside_each_other(shop, tmp_path):
         "evaluate.report": str(tmp_path), "evaluate.methods.sasrec.epochs": 1,
         "evaluate.methods.als.rank": 4, "evaluate.methods.als.iterations": 2,
     }  # fmt: skip
-    evaluate_recommendations.run(store, with_values(settings, small), None)
+    evaluate_recommendations.run(store, with_values(settings, small))
     report = json.loads((tmp_path / "recommendations.json").read_text())
     assert set(report["methods"]) == set(settings.evaluate.chosen)
     assert report["methods"]["item_knn"]["1"]["ndcg"] > report["methods"]["popularity"]["1"]["ndcg"]

@@ -18,17 +18,9 @@ from profile_lib.delta.store import Store
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.tables import (
-    EXAMPLES,
-    INT,
-    LONG,
-    NUMERIC_FEATURES,
-    STRING,
-    USER_PROFILES,
-    Table,
-    optional,
-    required,
-)
+from profile_lib.tables import EXAMPLES, USER_PROFILES, Table
+from profile_lib.tables.features import NUMERIC_FEATURES
+from profile_lib.tables.table import INT, LONG, STRING, optional, required
 from profile_lib.training.plan import TrainingPlan
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
-from profile_lib.tables import Table, TableColumn, schema_differences
+from profile_lib.tables import Table
+from profile_lib.tables.table import TableColumn, schema_differences
 
 
 @contextmanager

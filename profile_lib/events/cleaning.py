@@ -6,7 +6,8 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.tables import CONTEXT_COLUMNS, EVENTS, STEPS
+from profile_lib.tables import EVENTS
+from profile_lib.tables.events import CONTEXT_COLUMNS, STEPS
 
 HALF_WIDTH = "".join(map(chr, range(0x21, 0x7F))) + " "
 FULL_WIDTH = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"

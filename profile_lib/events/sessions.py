@@ -26,7 +26,8 @@ from profile_lib.arrays.groups import (
     sort_by_group_and_time,
     to_list_array,
 )
-from profile_lib.tables import EVENT_TYPES, SESSIONS
+from profile_lib.tables import SESSIONS
+from profile_lib.tables.events import EVENT_TYPES
 
 FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # taken from the first event that has one
 EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())

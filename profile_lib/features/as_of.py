@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.tables import CONTEXT_COLUMNS
+from profile_lib.tables.events import CONTEXT_COLUMNS
 
 EVENT_COLUMNS = (
     "event_ts", "event_id", "event_type", "item_id", "query", "text", "rating", "price",

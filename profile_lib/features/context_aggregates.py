@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from profile_lib.arrays.groups import dictionary_codes, list_offsets, sort_ranks, to_list_array
 from profile_lib.features.event_log import DAY_MICROS, EventLog
-from profile_lib.tables import CONTEXT_COLUMNS
+from profile_lib.tables.events import CONTEXT_COLUMNS
 
 ORIGIN_BY_COUNT_COLUMN = {
     f"{origin}s": origin for origin in CONTEXT_COLUMNS

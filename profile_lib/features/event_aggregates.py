@@ -15,7 +15,8 @@ from profile_lib.arrays.groups import (
     differs_from_previous,
 )
 from profile_lib.features.event_log import DAY_MICROS, TIMESTAMP_TYPE, EventLog
-from profile_lib.tables import EVENT_TYPES, FUNNEL_STEPS, STEPS, WINDOWS
+from profile_lib.tables.events import EVENT_TYPES, FUNNEL_STEPS, STEPS
+from profile_lib.tables.features import WINDOWS
 
 Column: TypeAlias = Numbers | pa.Array
 Columns: TypeAlias = Iterator[tuple[str, Column]]

@@ -18,7 +18,8 @@ from profile_lib.arrays.groups import (
     is_session_start,
     sort_by_group_and_time,
 )
-from profile_lib.tables import EVENT_TYPES, WINDOWS
+from profile_lib.tables.events import EVENT_TYPES
+from profile_lib.tables.features import WINDOWS
 
 TIMESTAMP_TYPE = pa.timestamp("us", "UTC")
 DAY_MICROS = 86_400_000_000  # microseconds

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.features.keywords import extract_keywords
-from profile_lib.tables import CONTEXT_COLUMNS, EVENT_TYPES, STEPS
+from profile_lib.tables.events import CONTEXT_COLUMNS, EVENT_TYPES, STEPS
 
 ColumnOrName = Column | str
 IDF_STEP = 0.25

@@ -16,7 +16,7 @@ from profile_lib.arrays.groups import (
     to_list_array,
 )
 from profile_lib.features.item_aggregates import InteractedItems
-from profile_lib.tables import EVENT_TYPES
+from profile_lib.tables.events import EVENT_TYPES
 
 
 def rank_interests(

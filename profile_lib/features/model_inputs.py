@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.features.context_aggregates import ORIGIN_BY_COUNT_COLUMN
 from profile_lib.features.text import build_behaviour_text
-from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.tables.features import NUMERIC_FEATURES
 
 
 def select_model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:

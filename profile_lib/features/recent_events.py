@@ -5,7 +5,8 @@ import pyarrow as pa
 
 from profile_lib.arrays.groups import Longs, dictionary_codes, differs_from_previous, to_list_array
 from profile_lib.features.event_log import TIMESTAMP_TYPE, EventLog
-from profile_lib.tables import EVENT_TYPES, RECENT_EVENT
+from profile_lib.tables.events import EVENT_TYPES
+from profile_lib.tables.features import RECENT_EVENT
 
 EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 

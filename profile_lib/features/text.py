@@ -3,7 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from profile_lib.tables import FUNNEL_STEPS
+from profile_lib.tables.events import FUNNEL_STEPS
 
 SEPARATOR = " [SEP] "  # the encoder's own token: the n-th event is what follows n of them
 N_TOP_CATEGORIES = 3

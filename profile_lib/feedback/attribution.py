@@ -11,7 +11,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.tables import FEEDBACK, IMPRESSION_COLUMNS
+from profile_lib.tables import FEEDBACK
+from profile_lib.tables.feedback import IMPRESSION_COLUMNS
 
 IMPRESSION, CLICK, CART, PURCHASE = range(4)  # at the same moment in this order
 IMPRESSION_COLUMN_NAMES = [c.name for c in IMPRESSION_COLUMNS]

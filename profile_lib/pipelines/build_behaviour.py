@@ -4,7 +4,6 @@ from datetime import date
 
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.examples.cutoffs import choose_cutoffs
@@ -14,7 +13,7 @@ from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Build the behaviour at all chosen cutoffs, or at those on `day`.
 
     Without `examples.last_cutoff` the last cutoff is the last event less the horizon, so that
@@ -44,7 +43,3 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     known = join_events_as_of(events, cutoffs)
     behaviour = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
     store.replace(BEHAVIOUR, behaviour, where=where)
-
-
-if __name__ == "__main__":
-    main("build_behaviour", run, __doc__)

@@ -4,7 +4,6 @@ from datetime import date, timedelta
 
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.examples.labels import label_cutoffs
@@ -16,7 +15,7 @@ from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Build the examples of all cutoffs in `behaviour`, or of those on `day`."""
     given = settings.examples
     horizon = timedelta(hours=given.horizon_hours)
@@ -40,7 +39,3 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
     store.replace(EXAMPLES, examples, where=where)
-
-
-if __name__ == "__main__":
-    main("build_examples", run, __doc__)

@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.session_changes import (
@@ -21,7 +20,7 @@ from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, SESSIONS
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Cut all sessions anew, or those of the users whose events arrived on `day`, near these."""
     gap = settings.sessions.gap
     events = store.read(EVENTS)
@@ -75,7 +74,3 @@ def _find_time_bounds(spans: DataFrame) -> _TimeBounds | None:
         found["first_date"],
         found["last_date"],
     )
-
-
-if __name__ == "__main__":
-    main("build_sessions", run, __doc__)

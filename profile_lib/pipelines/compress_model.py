@@ -14,7 +14,6 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -79,7 +78,7 @@ FIXED_COMPRESS_FIELDS = {
 }
 
 
-def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
     """Make both of the model training.name, on all examples, or on those with a cutoff up to the
     end of `day`, and measure all three on the test split.
 
@@ -276,7 +275,3 @@ def measure_all(
             for kind, of in fitted.items()
         }
     )
-
-
-if __name__ == "__main__":
-    main("compress_model", run, __doc__, {"resume": "go on from the last checkpoint"})

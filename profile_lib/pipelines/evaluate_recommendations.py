@@ -2,7 +2,6 @@
 
 import json
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import Floats
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -37,15 +35,13 @@ REPORT = "recommendations.json"
 PRINTED_MEASURES = ("ndcg", "hit_rate", "mrr", "coverage", "novelty", "gini")
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """Measure the ways of `evaluate` on what users met last, or after a day; write the report.
 
     Weights and epochs are chosen on validation items alone, which lie before those of the test;
     then all but SASRec are fitted again, these items among what they know. Raises InputError where
     a day is given, nothing is to be found, or a file cannot be read.
     """
-    if day is not None:
-        raise InputError("--date: evaluate_recommendations takes all there is")
     given = settings.evaluate
     steps, vectors = _histories_and_vectors(store, settings)
     with ExitStack() as stack:
@@ -154,7 +150,3 @@ def _split(steps: DataFrame, day: str | None) -> Split:
 
 def _cache_split(stack: ExitStack, split: Split) -> Split:
     return Split(*(stack.enter_context(cached(frame)) for frame in split))
-
-
-if __name__ == "__main__":
-    main("evaluate_recommendations", run, __doc__)

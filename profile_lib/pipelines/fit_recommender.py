@@ -5,18 +5,15 @@ sources that serve know all.
 """
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.errors import InputError
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.pipelines.impression_examples import write_impression_examples
 from profile_lib.pipelines.model_training import (
@@ -56,14 +53,12 @@ PAST_RETRIEVAL_FOLDER = "past"  # the folder of what was learned before `ranker_
 ALL_ROWS = 2**31 - 1  # of validation and test: requests are drawn whole, beforehand
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """Fit a recommender and its report into `paths.models`, whole or not at all.
 
     Raises InputError where a day is given, the model reads no text, or a split has no cutoff after
     which an item was met.
     """
-    if day is not None:
-        raise InputError("--date: fit_recommender takes all there is")
     given, model = settings.recommend, load_served_model(settings, "fit_recommender")
     ranker = build_ranker_settings(settings)
     size = ranker.training
@@ -183,7 +178,3 @@ def format_candidate_recall(found: Mapping[str, Mapping[str, float]]) -> list[st
     ordered = sorted(found.items(), key=lambda pair: -pair[1]["recall"])
     lines = [f"  {name:<22}{of['recall']:>10.1%}{of['proposed']:>12,.0f}" for name, of in ordered]
     return [f"  {'items met later':<22}{'found':>10}{'candidates':>12}", *lines]
-
-
-if __name__ == "__main__":
-    main("fit_recommender", run, __doc__)

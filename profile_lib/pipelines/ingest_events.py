@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.data import IngestSettings
 from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
@@ -46,7 +45,7 @@ from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Ingest all that the inputs hold, or what arrived on `day`; a second time adds nothing.
 
     Nothing is written to `events` where more than `ingest.max_rejected_share` is rejected. A day
@@ -194,7 +193,3 @@ def write_events(
         gone = retracted.select(*EVENTS.column_names(), F.lit(True).alias(IS_DELETED))
         changes = changes.unionByName(gone)
     store.upsert(EVENTS, changes, update=False)
-
-
-if __name__ == "__main__":
-    main("ingest_events", run, __doc__)

@@ -1,8 +1,7 @@
 """All tables → the same in fewer files, old files removed; and the history of profiles."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from profile_lib.cli import main
 from profile_lib.config.running import MaintainSettings
 from profile_lib.config.settings import Settings
 from profile_lib.delta.compaction import (
@@ -20,22 +19,14 @@ from profile_lib.errors import InputError
 from profile_lib.pipelines.record_history import record_history
 from profile_lib.tables import TABLES, USER_PROFILES, Table
 
-FORCE_HELP = (
-    "remove files younger than maintain.min_retention_hours: streams and change feeds may need them"
-)
 
-
-def run(
-    store: Store, settings: Settings, day: date | None, force: bool = False
-) -> list[MaintenanceResult]:
+def run(store: Store, settings: Settings, force: bool = False) -> list[MaintenanceResult]:
     """Record the history of profiles and maintain every table that there is, one line each.
 
     May run beside other jobs: what loses against another's commit is tried again, here and there.
     Raises InputError where a day is given, and where less is kept than streams need.
     """
     given = settings.maintain
-    if day is not None:
-        raise InputError("--date: maintain_tables takes all tables as they are")
     if given.retention_hours < given.min_retention_hours and not force:
         raise InputError(
             f"maintain.retention_hours: found {given.retention_hours:g}, wanted maintain.min_retention_hours "
@@ -59,7 +50,3 @@ def maintain(store: Store, table: Table, given: MaintainSettings) -> Maintenance
     n_removed = store.vacuum(table, given.retention_hours)
     after = partition_layouts(table, store.files(table))
     return summarise_maintenance(table, combine_layouts(before), combine_layouts(after), n_removed)
-
-
-if __name__ == "__main__":
-    main("maintain_tables", run, __doc__, {"force": FORCE_HELP})

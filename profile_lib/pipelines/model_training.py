@@ -16,7 +16,8 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.tables import CATEGORICAL_FEATURES, EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tables import EXAMPLES
+from profile_lib.tables.features import CATEGORICAL_FEATURES, NUMERIC_FEATURES
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
 from profile_lib.training.data.snapshot import Snapshot, write_snapshot

@@ -10,7 +10,6 @@ from typing import Any
 from pyspark.sql import DataFrame
 from transformers import AutoTokenizer
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.features.tokens import add_tokens
@@ -45,7 +44,7 @@ ENCODER_SHAPE_FIELDS = {
 }
 
 
-def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
     """Pretrain on the train split's texts, or on those with a cutoff up to the end of `day`.
 
     The encoder's folder, `paths.models`/`pretrain.name`, is what `model.encoder` may name. One
@@ -123,7 +122,3 @@ def make_pretrain_plan(settings: Settings) -> TrainingPlan:
         tuning=Tuning("all"),
         augmentation=Augmentation(**own.augmentation.model_dump()),
     )
-
-
-if __name__ == "__main__":
-    main("pretrain_encoder", run, __doc__, {"resume": "go on from the last checkpoint"})

@@ -1,7 +1,6 @@
 """examples, challenger and champion → the champion: the better one on the test slice serves."""
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +8,6 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -25,7 +23,7 @@ from profile_lib.training.evaluation.report import bootstrap_intervals
 from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
 
 
-def run(store: Store, settings: Settings, day: date | None, rollback: bool = False) -> None:
+def run(store: Store, settings: Settings, rollback: bool = False) -> None:
     """Make the challenger the champion where it leads beyond the bootstrap interval.
 
     Both answer the same test examples, at most about training.evaluation_rows of them; the first
@@ -33,8 +31,6 @@ def run(store: Store, settings: Settings, day: date | None, rollback: bool = Fal
     InputError where there is no store, no challenger or nothing to go back to, and where the
     models do not read these examples.
     """
-    if day is not None:
-        raise InputError("--date: promote_model compares on all test examples; leave it out")
     tracker, name = Tracker.from_settings(settings.tracking.model_dump()), settings.training.name
     if rollback:
         _roll_back(tracker, name)
@@ -150,7 +146,3 @@ def _prediction_index(tasks: tuple[TaskSpec, ...], name: str, folder: str) -> in
         f"promote.task: {name}, but {folder} has no binary task of that name, only "
         f"{', '.join(f'{t.name} ({t.kind})' for t in tasks)}"
     )
-
-
-if __name__ == "__main__":
-    main("promote_model", run, __doc__, {"rollback": "bring back the champion before this one"})

@@ -3,14 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
@@ -35,7 +33,7 @@ KEYS = ["user_id", "user_bucket", "rank"]
 GUARD = "source.profiles_version >= target.profiles_version"  # lists that know more stay
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """Bring the lists to what the profiles say now.
 
     Listed are the users whose profile changed since the last run, and those who were listed what is
@@ -44,8 +42,6 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
     recommender is not whole or learned of another model than the profiles are by, and where a rule
     cannot be computed.
     """
-    if day is not None:
-        raise InputError("--date: recommend_items takes the profiles as they are now")
     listing = ListRefresh(store, settings)
     listing.catch_up()
     print(f"recommend_items: {listing.n_users:,} users listed")
@@ -170,7 +166,3 @@ class ListRefresh:
 def hash_checksums(files: Mapping[str, str]) -> str:
     """A hash of the checksums of files by their names."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
-
-
-if __name__ == "__main__":
-    main("recommend_items", run, __doc__)

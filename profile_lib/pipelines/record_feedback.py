@@ -9,7 +9,6 @@ from datetime import date, datetime
 
 from pyspark.sql import DataFrame
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.config.uses import ExperimentSettings, FeedbackSettings
 from profile_lib.delta.store import Store
@@ -19,16 +18,10 @@ from profile_lib.feedback.experiments import Readout, compare_arms
 from profile_lib.feedback.kpis import measure_arms, measure_feedback
 from profile_lib.feedback.ratio_moments import Moments
 from profile_lib.spark.time_columns import latest_event_time
-from profile_lib.tables import (
-    EVENTS,
-    EXPERIMENT_READOUTS,
-    FEEDBACK,
-    FEEDBACK_MEASURES,
-    IMPRESSIONS,
-)
+from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Tell what became of all that was shown, or what changes by what arrived on `day`.
 
     Raises InputError where impressions contradict each other, or where an experiment's arms are
@@ -122,7 +115,3 @@ def _compare_arms_of(
 def _date_condition(column: str, days: Iterable[date]) -> str:
     listed = ", ".join(f"DATE '{day}'" for day in sorted(days))
     return f"{column} IN ({listed})"
-
-
-if __name__ == "__main__":
-    main("record_feedback", run, __doc__)

@@ -1,11 +1,10 @@
 """user_profiles → user_profiles_history: what each profile was, and since when."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store
@@ -18,10 +17,8 @@ from profile_lib.profiles.history import (
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """Record what became of the profiles since the last time. Raises InputError where a day is."""
-    if day is not None:
-        raise InputError("--date: record_history takes all commits that are not recorded yet")
     record_history(store, timedelta(days=settings.history.retention_days), datetime.now(UTC))
 
 
@@ -54,7 +51,3 @@ def _rows(store: Store, history: DataFrame, recorded: int, version: int) -> Data
     return build_history_from_snapshot(
         profiles, history, version, store.commit_time(USER_PROFILES, version)
     )
-
-
-if __name__ == "__main__":
-    main("record_history", run, __doc__)

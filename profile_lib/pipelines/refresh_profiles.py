@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -34,19 +33,11 @@ from profile_lib.profiles.refresh_state import (
     merge_refresh_states,
 )
 from profile_lib.spark.session import cached
-from profile_lib.tables import (
-    EVENTS,
-    ITEMS,
-    PROFILE_REFRESH_STATE,
-    USER_PROFILES,
-    USERS,
-    user_bucket,
-)
-
-REBUILD_HELP = "compute all profiles and put them in the table's place, whatever it looks like"
+from profile_lib.tables import EVENTS, ITEMS, PROFILE_REFRESH_STATE, USER_PROFILES, USERS
+from profile_lib.tables.table import user_bucket
 
 
-def run(store: Store, settings: Settings, day: date | None, rebuild: bool = False) -> None:
+def run(store: Store, settings: Settings, day: date | None = None, rebuild: bool = False) -> None:
     """Bring the profiles to what the tables say now.
 
     Computed are the users of whom events came, changed or went since the last refresh, of whom
@@ -199,7 +190,3 @@ class ProfileRefresher:
 def parse_refresh_states(notes: Sequence[Row]) -> dict[int, RefreshState]:
     """bucket → what PROFILE_REFRESH_STATE says of it."""
     return {bucket: RefreshState(by, SourceVersions(*at)) for bucket, by, *at, _ in notes}
-
-
-if __name__ == "__main__":
-    main("refresh_profiles", run, __doc__, {"rebuild": REBUILD_HELP})

@@ -4,13 +4,12 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import JobFunction, main
+from profile_lib.cli import JobFunction
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -24,15 +23,7 @@ from profile_lib.pipelines import (
     train_model,
 )
 from profile_lib.profiles.card import format_profile_card
-from profile_lib.tables import (
-    BEHAVIOUR,
-    EVENTS,
-    EXAMPLES,
-    SESSIONS,
-    TABLES,
-    USER_PROFILES,
-    Table,
-)
+from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, SESSIONS, TABLES, USER_PROFILES, Table
 from profile_lib.training.evaluation.report import format_report
 
 STAGES: tuple[tuple[str, JobFunction, Table | None], ...] = (
@@ -109,7 +100,7 @@ def run_stages(
         print(f"{head} {'resumed' if is_resumed else ''}…", flush=True)
         began = time.monotonic()
         progress.begin(name)
-        run(store, settings, None, **({"resume": True} if is_resumed else {}))
+        run(store, settings, **({"resume": True} if is_resumed else {}))
         rows = f"{store.read(table).count():>12,} rows" if table else " " * 17
         print(f"{head} {time.monotonic() - began:7.1f} s {rows}", flush=True)
         progress.finish(name)
@@ -144,13 +135,11 @@ def stages_for(settings: Settings) -> list[tuple[str, JobFunction, Table | None]
     return [s for s in STAGES if is_simulated or s[0] != "simulate_events"]
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """Run what is left to run, then tell how it came out.
 
     Raises InputError where a day is given, and where a stage does.
     """
-    if day is not None:
-        raise InputError("--date: run_all takes all there is; for one day run the jobs themselves")
     mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
     try:
         run_stages(store, settings, RunState(settings.paths.work, mark), stages_for(settings))
@@ -158,7 +147,3 @@ def run(store: Store, settings: Settings, day: date | None) -> None:
         again = "run_all: mend it and run the same command: it goes on here"
         raise InputError(f"{error}\n{again}") from error
     summarise(store, settings)
-
-
-if __name__ == "__main__":
-    main("run_all", run, __doc__)

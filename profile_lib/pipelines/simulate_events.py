@@ -5,7 +5,6 @@ from datetime import date
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -20,10 +19,8 @@ from profile_lib.simulation.simulate import (
 from profile_lib.simulation.words import CATEGORIES
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings) -> None:
     """Write the whole shop anew. Raises InputError where a day is given."""
-    if day is not None:
-        raise InputError("--date: a simulated shop is written whole; leave it out")
     given = settings.simulate
     if given.n_items < len(CATEGORIES):
         raise InputError(
@@ -64,7 +61,3 @@ def write_raw(frame: DataFrame, path: str, format: str) -> None:
         writer.option("compression", "gzip").json(path)
     else:
         writer.parquet(path)
-
-
-if __name__ == "__main__":
-    main("simulate_events", run, __doc__)

@@ -2,13 +2,11 @@
 
 import time
 from contextlib import ExitStack
-from datetime import date
 from threading import Lock
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings
 from profile_lib.delta.compaction import MIB
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
@@ -32,9 +30,10 @@ from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.changed_users import STREAM_GUARD
 from profile_lib.profiles.stream_progress import StreamProgress
 from profile_lib.spark.session import cached, session_conf
-from profile_lib.tables import EVENTS, ITEMS, PREDICTED_COLUMNS, USER_PROFILES, USERS, user_bucket
+from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.tables.profiles import PREDICTED_COLUMNS
+from profile_lib.tables.table import user_bucket
 
-ONCE_HELP = "bring what is there into the profiles, and end"
 HAS_DELETIONS = (
     "bool_or(exists(changes, change -> NOT change.is_present))"  # some, maybe all events
 )
@@ -54,14 +53,12 @@ STATE_STORE_CONF = {
 }
 
 
-def run(store: Store, settings: Settings, day: date | None, once: bool = False) -> None:
+def run(store: Store, settings: Settings, once: bool = False) -> None:
     """Refresh the profiles, then bring each event into its user's profile as it comes.
 
     Where events come as files or by Kafka, they are ingested on the way. Ends with `once`, or where
     it is stopped; killed at any moment, it goes on where it was.
     """
-    if day is not None:
-        raise InputError("--date: a stream takes what comes; for a day, run refresh_profiles")
     given, running = settings.stream, list[RunningQuery]()
     progress = StreamProgress(given.report_seconds, given.max_lag_seconds)
     with ExitStack() as begun:
@@ -214,7 +211,3 @@ class ProfileStream:
         if self.n_commits_since_compaction >= self.settings.stream.compact_batches:
             store.compact(USER_PROFILES, self.settings.stream.compact_mib * MIB)
             self.n_commits_since_compaction = 0
-
-
-if __name__ == "__main__":
-    main("stream_profiles", run, __doc__, {"once": ONCE_HELP})

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from profile_lib.cli import main
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.model.encoder_source import encoder_folder
@@ -34,7 +33,7 @@ from profile_lib.training.tracking import Tracker
 from profile_lib.training.training_lock import lock_training_name
 
 
-def run(store: Store, settings: Settings, day: date | None, resume: bool = False) -> None:
+def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
     """Train on all examples, or on those with a cutoff up to the end of `day`.
 
     `resume` goes on from the last checkpoint of a training of this name, on its data.
@@ -101,7 +100,3 @@ def ablate(
             fit(spark, variant, own, snapshot, print_progress, skip_baselines=True).report
         )
     return measured
-
-
-if __name__ == "__main__":
-    main("train_model", run, __doc__, {"resume": "go on from the last checkpoint"})

@@ -10,7 +10,6 @@ import optuna
 import yaml
 from optuna.trial import Trial, TrialState
 
-from profile_lib.cli import main
 from profile_lib.config.models import SearchRange
 from profile_lib.config.settings import Settings, put_value, with_values
 from profile_lib.delta.store import Store
@@ -38,7 +37,7 @@ SEARCH_IDENTITY_FIELDS = {
 SMALLER_IS_BETTER = ("log_loss", "rmse")
 
 
-def run(store: Store, settings: Settings, day: date | None) -> None:
+def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Search until there are tune.trials in all; those of earlier runs count, so that a search
     that was broken off goes on where it stopped.
 
@@ -171,7 +170,3 @@ def _suggest_value(trial: Trial, name: str, of: SearchRange) -> Any:
 
 def _ignore_progress(entry: dict[str, Any]) -> None:
     """A trial's steps are not told, only what came of them."""
-
-
-if __name__ == "__main__":
-    main("tune_model", run, __doc__)

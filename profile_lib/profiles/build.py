@@ -7,7 +7,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from profile_lib.tables import PREDICTED_COLUMNS, REASON, USER_PROFILES, user_bucket
+from profile_lib.tables import USER_PROFILES
+from profile_lib.tables.profiles import PREDICTED_COLUMNS, REASON
+from profile_lib.tables.table import user_bucket
 
 PROFILE_VERSION = 3  # raise it with any change of what is computed here: all are refreshed then
 FACT_COLUMNS = [name for name in USER_PROFILES.column_names() if name not in PREDICTED_COLUMNS]

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.delta.merge import IS_DELETED
-from profile_lib.tables import user_bucket
+from profile_lib.tables.table import user_bucket
 
 KEY_COLUMNS = ["user_id", "user_bucket"]
 # A profile that knows more stays. Of two that know the same a refresh's takes the other's place, as

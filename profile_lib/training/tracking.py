@@ -15,7 +15,7 @@ from typing import Any
 from profile_lib.errors import InputError
 
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "before_champion"
-SERVED_MODEL_FILE = Path(__file__).parent / "inference" / "served.py"
+SERVED_MODEL_FILE = Path(__file__).parents[1] / "inference" / "mlflow_model.py"
 
 
 @dataclass(frozen=True)

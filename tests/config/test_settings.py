@@ -8,7 +8,7 @@ from profile_lib.config.settings import load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.training.distributed.launch import check_batch_division
 
-CONF = Path(__file__).parents[1] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 DEMO = str(CONF / "demo.yaml")
 
 

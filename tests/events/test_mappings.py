@@ -8,7 +8,7 @@ import pytest
 from profile_lib.events.cleaning import clean_events
 from profile_lib.events.mapping import read_events, read_mapping
 from profile_lib.spark.time_columns import midnight
-from profile_lib.tables import CONTEXT_COLUMNS
+from profile_lib.tables.events import CONTEXT_COLUMNS
 
 REES46 = """\
 event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from profile_lib.events.sessions import build_sessions, cut_session_batches, select_session_columns
-from profile_lib.tables import EVENT_TYPES, SESSIONS
+from profile_lib.tables import SESSIONS
+from profile_lib.tables.events import EVENT_TYPES
 
 GAP = timedelta(minutes=30)
 SCHEMA = (

@@ -17,7 +17,9 @@ from profile_lib.arrays.groups import complete_groups
 from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour, compute_behaviour
 from profile_lib.features.projected_rows import project_events
-from profile_lib.tables import EVENT_TYPES, EVENTS, ITEMS, WINDOWS
+from profile_lib.tables import EVENTS, ITEMS
+from profile_lib.tables.events import EVENT_TYPES
+from profile_lib.tables.features import WINDOWS
 
 TWIN = " again"
 CUTOFF = datetime(2026, 1, 20, 12)

@@ -22,7 +22,7 @@ def made(spark, tmp_path_factory) -> Path:
     store, given = new_shop(spark, folder)
     viewed = [event(100 + n, user, n, "view", "tee", 0) for n, user in enumerate(KNOWN)]
     write(store, viewed)
-    refresh_profiles.run(store, given, None)
+    refresh_profiles.run(store, given)
     return folder
 
 
@@ -71,5 +71,5 @@ def trained_model(colours, colour_settings) -> Path:
     more = ("quantization.enabled=true", "quantization.min_quality_ratio=0.9")
     more += ("training.baseline_rows=5000", "training.bootstrap_resamples=50")
     given = colour_settings(*more)
-    train_model.run(colours, given, None)
+    train_model.run(colours, given)
     return Path(given.paths.models) / "trained_model"

@@ -69,7 +69,7 @@ def events(spark):
 def full_build(spark, events, tmp_path_factory) -> Store:
     store = Store(spark, str(tmp_path_factory.mktemp("once")))
     store.replace(EVENTS, events)
-    run(store, SETTINGS, None)
+    run(store, SETTINGS)
     return store
 
 

@@ -34,7 +34,7 @@ def settings(colour_settings) -> Callable[..., Settings]:
 @pytest.fixture(scope="module")
 def compressed(colours, settings, trained_model) -> Path:
     """The folder of all three models."""
-    compress_model.run(colours, settings("compress.negative_downsampling_rate=0.8"), None)
+    compress_model.run(colours, settings("compress.negative_downsampling_rate=0.8"))
     return trained_model.parent
 
 
@@ -107,7 +107,7 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
     )  # fmt: skip
     given = settings(*changes)
     with pytest.raises(InputError, match="train_student_again/pruned: no training was begun here"):
-        compress_model.run(colours, given, None, resume=True)
+        compress_model.run(colours, given, resume=True)
     work = Path(given.paths.work)
     shutil.copytree(work / "train_student", work / "train_student_again")
     checkpoints = (work / "train_student_again" / "student" / "checkpoints").glob("step-*")
@@ -115,12 +115,12 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
     shutil.rmtree(last)
     other = settings(*changes, "compress.pruned_share=0.5")
     with pytest.raises(InputError, match="other settings: compress.pruned_share was 0.25, is 0.5"):
-        compress_model.run(colours, other, None, resume=True)
+        compress_model.run(colours, other, resume=True)
     other = settings(*changes, "compress.temperature=9")
     with pytest.raises(InputError, match="another run: teaching was .*'temperature': 2.0"):
-        compress_model.run(colours, other, None, resume=True)
+        compress_model.run(colours, other, resume=True)
     capsys.readouterr()
-    compress_model.run(colours, given, None, resume=True)
+    compress_model.run(colours, given, resume=True)
     assert f"resumed at step {int(before.name.removeprefix('step-'))}" in capsys.readouterr().out
     for kind in ("student", "pruned"):
         assert read_loss_curve(compressed / f"{kind}_again") == read_loss_curve(compressed / kind)
@@ -141,7 +141,7 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
 )
 def test_what_cannot_be_made_smaller_is_told(colours, settings, trained_model, changes, told):
     with pytest.raises(InputError, match=told):
-        compress_model.run(colours, settings("compress.student_name=none", *changes), None)
+        compress_model.run(colours, settings("compress.student_name=none", *changes))
     assert not (trained_model.parent / "none").exists()
 
 
@@ -149,7 +149,7 @@ def test_a_teacher_without_text_is_told(colours, settings):
     given = settings("training.name=numbers")
     save_plain_model(Path(given.paths.models) / "numbers")
     with pytest.raises(InputError, match="numbers-.*: reads no text, so it has no encoder to make"):
-        compress_model.run(colours, given, None)
+        compress_model.run(colours, given)
 
 
 def test_a_distillation_from_nothing_is_refused():

@@ -89,7 +89,7 @@ def ingested(spark, tmp_path_factory) -> tuple[Store, Settings]:
     """All clicks after one ingestion."""
     folder = tmp_path_factory.mktemp("at_once")
     store, settings = Store(spark, str(folder / "tables")), shop(folder, CLICKS)
-    run(store, settings, None)
+    run(store, settings)
     return store, settings
 
 
@@ -118,14 +118,14 @@ def test_the_raw_id_is_stored_only_in_the_identity_table(ingested):
 def test_the_same_file_twice_adds_nothing(ingested):
     store, settings = ingested
     before = tables(store)
-    run(store, settings, None)
+    run(store, settings)
     assert tables(store) == before
 
 
 def test_an_event_that_comes_again_as_of_another_day_stays_as_it_was(ingested, spark, tmp_path):
     store = Store(spark, shutil.copytree(ingested[0].root, tmp_path / "tables").as_posix())
     again = click(0, "ann", 1, event_ts="2026-01-02 00:00:03", ingest_ts="2026-01-03 12:00:00")
-    run(store, shop(tmp_path, [again, click(30, "ann", 3)]), None)
+    run(store, shop(tmp_path, [again, click(30, "ann", 3)]))
     events = store.read(EVENTS)
     assert events.count() == 14
     assert events.where("event_id = 'e0'").select("event_date").collect() == [(date(2026, 1, 1),)]
@@ -134,7 +134,7 @@ def test_an_event_that_comes_again_as_of_another_day_stays_as_it_was(ingested, s
 def test_any_order_and_duplication_of_rows_gives_the_same_tables(ingested, store, tmp_path):
     clicks = CLICKS + CLICKS[3:9]
     random.Random(1).shuffle(clicks)
-    run(store, shop(tmp_path, clicks), None)
+    run(store, shop(tmp_path, clicks))
     assert tables(store) == tables(ingested[0])
 
 
@@ -152,14 +152,14 @@ def test_a_day_without_events_writes_nothing_and_is_reported(store, tmp_path, ca
 
 
 def test_more_rejections_than_the_limit_stop_the_job_and_leave_events_unchanged(store, tmp_path):
-    run(store, shop(tmp_path, [click(1)]), None)
+    run(store, shop(tmp_path, [click(1)]))
     bad = [click(2), click(3, price="ten"), click(4, price="two"), click(5, event_type="x")]
     wanted = (
         r"75.0% of 4 rows rejected \(limit 50.0%\): 2 × price is not a number, "
         r"1 × event_type without a mapping; nothing was added to events"
     )
     with pytest.raises(InputError, match=wanted):
-        run(store, shop(tmp_path, bad), None)
+        run(store, shop(tmp_path, bad))
     assert store.read(EVENTS).count() == 1
     assert store.read(REJECTED_EVENTS).count() == 3
 
@@ -169,9 +169,9 @@ def test_a_user_faster_than_a_person_is_rejected_with_earlier_events(store, tmp_
         return [click(n, "bot", event_ts="2026-01-01 10:00:30") for n in range(first, last)]
 
     limits = {"max_events_per_minute": 10, "max_rejected_share": 1.0}
-    run(store, shop(tmp_path, [click(50), *fast(0, 8)], **limits), None)
+    run(store, shop(tmp_path, [click(50), *fast(0, 8)], **limits))
     assert store.read(EVENTS).count() == 9
-    run(store, shop(tmp_path, [click(51), *fast(8, 16)], **limits), None)
+    run(store, shop(tmp_path, [click(51), *fast(8, 16)], **limits))
     assert sorted(r["event_id"] for r in store.read(EVENTS).collect()) == ["e50", "e51"]
     reasons = {r["reasons"][0] for r in store.read(REJECTED_EVENTS).collect()}
     assert reasons == {"more events in a minute than a person makes: 16"}
@@ -180,7 +180,7 @@ def test_a_user_faster_than_a_person_is_rejected_with_earlier_events(store, tmp_
 def test_without_a_key_nothing_is_read(store, tmp_path, monkeypatch):
     monkeypatch.delenv("PROFILE_PSEUDONYM_KEY", raising=False)
     with pytest.raises(InputError, match="PROFILE_PSEUDONYM_KEY is not set"):
-        run(store, shop(tmp_path, CLICKS, pseudonym_key=None), None)
+        run(store, shop(tmp_path, CLICKS, pseudonym_key=None))
     assert not store.exists(EVENTS)
 
 

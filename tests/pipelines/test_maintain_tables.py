@@ -1,7 +1,7 @@
 """Maintenance leaves fewer files and the same rows, and loses nothing beside writers."""
 
 import threading
-from datetime import date, datetime
+from datetime import datetime
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_a_fragmented_table_has_fewer_files_and_the_same_rows(store, rows, tmp_p
     none_kept = GIVEN.model_copy(update={"retention_hours": 0})
     settings = SETTINGS.model_copy(update={"maintain": none_kept})
 
-    events, identity, profiles, history = run(store, settings, None, force=True)
+    events, identity, profiles, history = run(store, settings, force=True)
 
     assert sorted(map(tuple, store.read(EVENTS).collect()), key=str) == before
     assert (events.table, events.files_before, events.files_after) == ("events", 4, 2)
@@ -94,10 +94,8 @@ def test_less_than_streams_need_is_removed_only_when_asked(store):
     with pytest.raises(
         InputError, match=r"retention_hours: found 1, wanted maintain.min_retention_hours \(168"
     ):
-        run(store, settings, None)
-    with pytest.raises(InputError, match="--date"):
-        run(store, SETTINGS, date(2026, 1, 1))
-    assert run(store, settings, None, force=True) == []
+        run(store, settings)
+    assert run(store, settings, force=True) == []
 
 
 def test_partitions_are_written_together_up_to_a_size():

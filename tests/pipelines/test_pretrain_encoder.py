@@ -62,7 +62,7 @@ def told(settings: Settings) -> dict:
 @pytest.fixture(scope="module")
 def pretrained(store, settings) -> Settings:
     given = settings("pretrain.name=pretrained", "pretrain.views_weight=0")
-    pretrain_encoder.run(store, given, None)
+    pretrain_encoder.run(store, given)
     return given
 
 
@@ -81,7 +81,7 @@ def test_two_ranks_go_on_from_an_encoder_that_was_trained_before(store, settings
         "pretrain.name=continued", "pretrain.from_scratch=false", "pretrain.views_weight=0",
         f"model.encoder={pretrained.paths.models}/pretrained", "pretrain.epochs=1", "training.n_processes=2",
     )  # fmt: skip
-    pretrain_encoder.run(spoken(store, given), given, None)
+    pretrain_encoder.run(spoken(store, given), given)
     before, _ = told(given)["epochs"]
     assert before["validation"]["perplexity"] < 5
 
@@ -97,7 +97,7 @@ def spoken(store: Store, settings: Settings) -> Store:
 
 def test_views_of_one_user_come_together(store, settings):
     given = settings("pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1")
-    pretrain_encoder.run(store, given, None)
+    pretrain_encoder.run(store, given)
     curve = told(given)["curve"]
     assert np.mean(curve[-14:]) < 0.9 * np.mean(curve[:14])  # an epoch is 14 steps
 
@@ -114,7 +114,7 @@ def test_a_vocabulary_holds_the_words_of_the_texts_and_needs_some(spark):
 def test_a_size_that_its_heads_do_not_divide_is_refused(store, settings):
     given = settings("pretrain.name=odd", "pretrain.num_attention_heads=3")
     with pytest.raises(InputError, match="hidden_size: 32 is no multiple of pretrain.num_att"):
-        pretrain_encoder.run(store, given, None)
+        pretrain_encoder.run(store, given)
 
 
 def test_a_view_is_told_apart_where_it_is_nearest_to_its_own():

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from datetime import date
 from pathlib import Path
 
 import mlflow
@@ -18,7 +17,7 @@ from profile_lib.model.checkpoint import load_model
 from profile_lib.model.manifest import read_manifest
 from profile_lib.pipelines import promote_model, train_model
 from profile_lib.pipelines.serving_model import find_served_version, load_served_model
-from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training import tracking
 from profile_lib.training.tracking import CHALLENGER, CHAMPION, Tracker
 from tests.worlds import dev_settings, example_rows, examples_store
@@ -61,8 +60,8 @@ def tracked(store, settings) -> tuple[Settings, Tracker]:
     given = settings("training.head_lr=1e-6")
     tracker = Tracker.from_settings(given.tracking.model_dump())
     assert tracker.find_version("shop", CHAMPION) is None
-    train_model.run(store, given, None)
-    promote_model.run(store, given, None)
+    train_model.run(store, given)
+    promote_model.run(store, given)
     return given, tracker
 
 
@@ -86,7 +85,7 @@ def test_the_first_model_serves_unasked_and_promoting_it_again_changes_nothing(
 ):
     given, tracker = tracked
     assert tracker.find_version("shop", CHAMPION) == tracker.find_version("shop", CHALLENGER) == "1"
-    promote_model.run(store, given, None)
+    promote_model.run(store, given)
     assert "version 1 is the champion already" in capsys.readouterr().out
 
 
@@ -132,8 +131,8 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
 ):
     _, tracker = tracked
     better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
-    train_model.run(store, better, None)
-    promote_model.run(store, better, None)
+    train_model.run(store, better)
+    promote_model.run(store, better)
     assert tracker.find_version("shop", CHAMPION) == "2"
     assert "version 2 leads version 1 by +0." in capsys.readouterr().out
     served = settings("refresh.alias=champion")
@@ -144,24 +143,22 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     )
 
     record(tracker, first)  # the one that has learned next to nothing
-    promote_model.run(store, better, None)
+    promote_model.run(store, better)
     assert tracker.find_version("shop", CHALLENGER) == "3"
     assert tracker.find_version("shop", CHAMPION) == "2"
     assert "not beyond chance, it stays the challenger" in capsys.readouterr().out
 
-    promote_model.run(store, better, None, rollback=True)
+    promote_model.run(store, better, rollback=True)
     assert tracker.find_version("shop", CHAMPION) == find_served_version(served) == "1"
     with pytest.raises(InputError, match="shop has had no champion before this one"):
-        promote_model.run(store, better, None, rollback=True)
+        promote_model.run(store, better, rollback=True)
 
 
 def test_what_cannot_be_compared_is_told(store, settings):
-    with pytest.raises(InputError, match="--date: promote_model compares on all test examples"):
-        promote_model.run(store, settings(), date(2026, 1, 1))
     with pytest.raises(InputError, match="tracking.uri: null; wanted MLflow's store"):
-        promote_model.run(store, settings("tracking.uri=null"), None)
+        promote_model.run(store, settings("tracking.uri=null"))
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
-        promote_model.run(store, settings("training.name=never"), None)
+        promote_model.run(store, settings("training.name=never"))
     with pytest.raises(InputError, match="no version of never is its champion"):
         load_served_model(settings("training.name=never", "refresh.alias=champion"))
 
@@ -174,13 +171,13 @@ def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, setting
                  f"training.head_lr={rate}", "training.numeric_epochs=4")
         for rate in ("1e-6", "1e-2")
     )  # fmt: skip
-    train_model.run(store, worse, None)
-    promote_model.run(store, worse, None)
-    train_model.run(store, better, None)
+    train_model.run(store, worse)
+    promote_model.run(store, worse)
+    train_model.run(store, better)
     unknown = with_values(better, {"promote.task": "small"})
     with pytest.raises(InputError, match="promote.task: small; model.tasks has only big"):
-        promote_model.run(store, unknown, None)
-    promote_model.run(store, better, None)
+        promote_model.run(store, unknown)
+    promote_model.run(store, better)
     assert "version 2 leads version 1 by +0." in capsys.readouterr().out
 
 
@@ -195,4 +192,4 @@ def test_weights_and_biases_are_written_without_a_network_where_asked(
     assert list(tmp_path.rglob("run-*.wandb"))
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="wandb_project: needs the package wandb; pip install"):
-        train_model.run(store, given, None)
+        train_model.run(store, given)

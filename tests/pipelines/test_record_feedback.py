@@ -6,13 +6,7 @@ import pytest
 
 from profile_lib.errors import InputError
 from profile_lib.pipelines import record_feedback
-from profile_lib.tables import (
-    EVENTS,
-    EXPERIMENT_READOUTS,
-    FEEDBACK,
-    FEEDBACK_MEASURES,
-    IMPRESSIONS,
-)
+from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
 from tests.impressions import START, event_row, feedback_row, impression_row
 from tests.worlds import dev_settings
 
@@ -59,7 +53,7 @@ def test_what_comes_late_changes_what_it_must_and_all_ends_as_if_it_had_come_in_
         event_row("ann", DAY + 5, "click"),
         event_row("bob", 5 * DAY + 1, "view", "pen"),
     )
-    record_feedback.run(store, given, None)
+    record_feedback.run(store, given)
     complete = store.read(FEEDBACK).where("is_complete").select("impression_id").collect()
     assert {row[0] for row in complete} == {"a", "b", "c"}
 
@@ -74,7 +68,7 @@ def test_what_comes_late_changes_what_it_must_and_all_ends_as_if_it_had_come_in_
     assert changed == ("2", "1")  # b is bought, d complete, e is new
 
     as_it_came = everything(store)
-    record_feedback.run(store, given, None)
+    record_feedback.run(store, given)
     assert everything(store) == as_it_came
 
 
@@ -108,7 +102,7 @@ def test_an_experiments_arms_are_read_out_and_wrong_ones_refused(store, tmp_path
 
 def test_a_shop_that_logs_nothing_is_told(spark, store, tmp_path):
     with pytest.raises(InputError, match="events: no table at"):
-        record_feedback.run(store, dev_settings(tmp_path), None)
+        record_feedback.run(store, dev_settings(tmp_path))
     store.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
     with pytest.raises(InputError, match="events: there are none; run python jobs/ingest_events"):
-        record_feedback.run(store, dev_settings(tmp_path), None)
+        record_feedback.run(store, dev_settings(tmp_path))

@@ -55,10 +55,10 @@ def test_where_nothing_is_new_nothing_is_written(refreshed):
     store, given = refreshed
     tables = [table for table in TABLES if store.exists(table)]
     before = [store.version(table) for table in tables]
-    refresh_profiles.run(store, given, None)
+    refresh_profiles.run(store, given)
     assert [store.version(table) for table in tables] == before
     store.compact(EVENTS, 2**20)  # a commit that changes no row
-    refresh_profiles.run(store, given, None)
+    refresh_profiles.run(store, given)
     moved = {t.name for t, b in zip(tables, before, strict=True) if store.version(t) != b}
     assert moved == {EVENTS.name, PROFILE_REFRESH_STATE.name}
 
@@ -78,13 +78,13 @@ def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
 
     monkeypatch.setattr(refresh_profiles.ProfileRefresher, "_write_refresh_states", note_once)
     with pytest.raises(InputError, match="the power went"):
-        refresh_profiles.run(store, given, None)
+        refresh_profiles.run(store, given)
     monkeypatch.undo()
     half = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
     assert half[1] in old
     assert half[0] not in old
     capsys.readouterr()
-    refresh_profiles.run(store, given, None)
+    refresh_profiles.run(store, given)
     assert "1 of 1 buckets computed whole" in capsys.readouterr().out
     assert {r["model_version"] for r in store.read(USER_PROFILES).collect()} == {half[0]}
 
@@ -121,7 +121,7 @@ def test_tables_made_anew_are_told_and_a_rebuild_takes_them(refreshed):
     write(store, events)
     with pytest.raises(InputError, match="events, items or users were made anew .* --rebuild"):
         refresh(store, given)
-    refresh_profiles.run(store, given, None, rebuild=True)
+    refresh_profiles.run(store, given, rebuild=True)
     assert set(profiles(store)) == {"ann", "eve"}
     version = store.version(USER_PROFILES)
     refresh(store, given)
@@ -142,8 +142,8 @@ def test_a_table_of_an_older_shape_is_refused_with_the_command_and_rebuilt_by_it
     old = store.spark.createDataFrame([("ann", 0)], "user_id string, user_bucket int")
     old.write.format("delta").partitionBy("user_bucket").save(store.path(USER_PROFILES))
     with pytest.raises(InputError, match=r"has an older shape.*refresh_profiles.py.*--rebuild"):
-        refresh_profiles.run(store, given, None)
-    refresh_profiles.run(store, given, None, rebuild=True)
+        refresh_profiles.run(store, given)
+    refresh_profiles.run(store, given, rebuild=True)
     assert profiles(store)["ann"]["segment"] == "passer-by"
 
 

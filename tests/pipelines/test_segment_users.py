@@ -40,7 +40,7 @@ def put(store: Store, *groups) -> None:
 def segment(store: Store, **changes: str) -> None:
     given = {"min_clusters": 2, "max_clusters": 5, "prior_users": 1, **changes}
     told = [f"segments.{key}={value}" for key, value in given.items()]
-    segment_users.run(store, load_settings(str(CONF / "dev.yaml"), told), None)
+    segment_users.run(store, load_settings(str(CONF / "dev.yaml"), told))
 
 
 def state(store: Store):
@@ -193,5 +193,3 @@ def test_bad_rules_and_lists_are_told_before_anything_is_written(store, tmp_path
     assert not any(store.exists(table) for table in TABLES.values())
     with pytest.raises(InputError, match="audiences and lookalikes share"):
         segment(store, audiences="{alike: n_orders > 1}", lookalikes=empty)
-    with pytest.raises(InputError, match="--date"):
-        segment_users.run(store, load_settings(str(CONF / "dev.yaml")), DAYS[0].date())

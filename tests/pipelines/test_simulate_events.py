@@ -1,7 +1,5 @@
 """The job writes raw events and users as a source would, and the truth beside them."""
 
-from datetime import date
-
 import pytest
 
 from profile_lib.config.settings import load_settings
@@ -24,7 +22,7 @@ def settings(folder, *more):
 
 
 def test_the_truth_counts_what_lies_in_the_raw_files(spark, store, tmp_path):
-    run(store, settings(tmp_path), None)
+    run(store, settings(tmp_path))
     files = sorted(path.name for path in (tmp_path / "raw" / "events").glob("part-*"))
     assert files
     assert all(name.endswith(".json.gz") for name in files)
@@ -41,15 +39,13 @@ def test_the_truth_counts_what_lies_in_the_raw_files(spark, store, tmp_path):
 
 
 def test_parquet_holds_the_same_columns_as_json(spark, store, tmp_path):
-    run(store, settings(tmp_path, "simulate.format=parquet", "simulate.n_users=5"), None)
+    run(store, settings(tmp_path, "simulate.format=parquet", "simulate.n_users=5"))
     events = spark.read.parquet(f"{tmp_path}/raw/events")
     assert {kind for _, kind in events.dtypes} == {"string"}
     assert {"event_id", "uid", "time", "received", "action", "item"} <= set(events.columns)
 
 
-def test_a_shop_with_fewer_items_than_categories_and_a_day_are_refused(store, tmp_path):
-    with pytest.raises(InputError, match="--date: a simulated shop is written whole"):
-        run(store, settings(tmp_path), date(2026, 1, 1))
+def test_a_shop_with_fewer_items_than_categories_is_refused(store, tmp_path):
     with pytest.raises(InputError, match=r"simulate\.n_items: 11; wanted 12 or more"):
-        run(store, settings(tmp_path, "simulate.n_items=11"), None)
+        run(store, settings(tmp_path, "simulate.n_items=11"))
     assert not (tmp_path / "raw").exists()

@@ -3,7 +3,6 @@
 import json
 import shutil
 from contextlib import contextmanager
-from datetime import date
 from itertools import islice
 from pathlib import Path
 
@@ -20,15 +19,9 @@ from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.pipelines.stream_profiles import ProfileStream
 from profile_lib.pipelines.stream_queries import RunningQuery, watch_queries
 from profile_lib.profiles.stream_progress import StreamProgress
-from profile_lib.tables import (
-    EVENTS,
-    ITEMS,
-    NUMERIC_FEATURES,
-    PENDING_INPUT,
-    REJECTED_EVENTS,
-    USER_PROFILES,
-    USERS,
-)
+from profile_lib.tables import EVENTS, ITEMS, REJECTED_EVENTS, USER_PROFILES, USERS
+from profile_lib.tables.features import NUMERIC_FEATURES
+from profile_lib.tables.profiles import PENDING_INPUT
 from tests.agreement import agree
 from tests.shops import generate_batches, write_batch
 from tests.small_shop import (
@@ -39,7 +32,6 @@ from tests.small_shop import (
     save_plain_model,
     shop_settings,
 )
-from tests.worlds import dev_settings
 
 
 @pytest.fixture
@@ -271,17 +263,11 @@ def test_a_shop_begins_with_its_stream_where_a_poison_event_is_rejected_and_it_g
         )
 
     land("1.json", click(1, "view"), '{"id": "torn', "garbage", click(2, "teleport"))
-    stream_profiles.run(store, given, None, once=True)
+    stream_profiles.run(store, given, once=True)
     land("2.json", click(1, "view"), click(3, "cart"))
     given = with_values(given, {"stream.metrics_port": 0})
-    stream_profiles.run(store, given, None, once=True)
+    stream_profiles.run(store, given, once=True)
     (ann,) = profiles(store).values()
     assert [e["event_type"] for e in ann["recent"]] == ["cart", "view"]
     reasons = {reason for row in store.read(REJECTED_EVENTS).collect() for reason in row["reasons"]}
     assert {"user_id is null", "event_type without a mapping: teleport"} <= reasons
-
-
-def test_a_day_is_refused(store, tmp_path):
-    given = dev_settings(tmp_path)
-    with pytest.raises(InputError, match="--date: a stream takes what comes"):
-        stream_profiles.run(store, given, date(2026, 1, 10))

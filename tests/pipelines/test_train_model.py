@@ -20,7 +20,7 @@ from profile_lib.model.manifest import check_model
 from profile_lib.pipelines import train_model
 from profile_lib.pipelines.model_training import fit, print_progress
 from profile_lib.pipelines.quantization import retained_shares
-from profile_lib.tables import NUMERIC_FEATURES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.snapshot import load_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult
 from profile_lib.training.loop import ReportProgress
@@ -92,19 +92,19 @@ def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
         return colour_settings(name, "training.checkpoint_steps=10", *changes)
 
     with pytest.raises(ZeroDivisionError), patch_progress(fails_at=50):
-        train_model.run(colours, broken(), None)
+        train_model.run(colours, broken())
     model = Path(broken().paths.models) / "broken"
     assert not model.exists()
     other = broken("training.encoder_lr=0.1")
     with pytest.raises(InputError, match="of another run: encoder_lr was 0.003, is 0.1. Train wi"):
-        train_model.run(colours, other, None, resume=True)
+        train_model.run(colours, other, resume=True)
     other = broken("model.dropout=0.5")
     with pytest.raises(InputError, match="begun with other settings: model.dropout was 0.0, is 0"):
-        train_model.run(colours, other, None, resume=True)
+        train_model.run(colours, other, resume=True)
     other = broken("training.shuffle_rows=128")
     with pytest.raises(InputError, match="of another run: window was 256, is 128. Train without"):
-        train_model.run(colours, other, None, resume=True)
-    train_model.run(colours, broken(), None, resume=True)
+        train_model.run(colours, other, resume=True)
+    train_model.run(colours, broken(), resume=True)
     assert read_loss_curve(model) == read_loss_curve(trained_model)
 
 
@@ -127,7 +127,7 @@ def test_an_ablation_says_what_text_and_numbers_are_worth(colours, colour_settin
     )
     changed = ("training.augmentation.deletions=0.2", "training.augmentation.synonyms=0.1")
     given = colour_settings("training.name=ablated", variants, *changed)
-    train_model.run(colours, given, None)
+    train_model.run(colours, given)
     model = Path(given.paths.models) / "ablated"
     report = json.loads((model / "report.json").read_text())
     found = report["ablation"]
@@ -157,7 +157,7 @@ def test_torch_ranks_too_give_that_curve_with_checkpoints_on_a_hadoop_file_syste
 
 def test_nothing_is_resumed_where_nothing_was_begun(colours, colour_settings):
     with pytest.raises(InputError, match=r"no snapshot.json, so there is nothing to resume"):
-        train_model.run(colours, colour_settings("training.name=never"), None, resume=True)
+        train_model.run(colours, colour_settings("training.name=never"), resume=True)
 
 
 def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_model):
@@ -218,10 +218,10 @@ def test_shards_that_no_rank_count_divides_are_refused(colours, colour_settings)
     with pytest.raises(
         InputError, match=r"training.shards: 3 is no multiple of training.n_processes"
     ):
-        train_model.run(colours, colour_settings(*odd, "training.numeric_batch_size=66"), None)
+        train_model.run(colours, colour_settings(*odd, "training.numeric_batch_size=66"))
 
 
 def test_an_encoder_folder_without_weights_is_refused(colours, colour_settings, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match=r"holds config.json; wanted .*safetensors"):
-        train_model.run(colours, colour_settings(f"model.encoder={tmp_path}"), None)
+        train_model.run(colours, colour_settings(f"model.encoder={tmp_path}"))

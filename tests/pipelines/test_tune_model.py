@@ -15,7 +15,8 @@ from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.pipelines import tune_model
 from profile_lib.pipelines.model_training import TrainedModel
-from profile_lib.tables import EXAMPLES, NUMERIC_FEATURES
+from profile_lib.tables import EXAMPLES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.snapshot import Snapshot
 from tests.worlds import dev_settings, example_rows, examples_store
 
@@ -87,12 +88,12 @@ def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(
 ):
     kept = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
     first = settings(SPACE, "tune.trials=2", *kept)
-    tune_model.run(store, first, None)
+    tune_model.run(store, first)
     study = tune_model.open_study(first)
     broken = study.ask(  # as a crash in the middle of a trial leaves it
         {"training.head_lr": optuna.distributions.CategoricalDistribution([1.0e-6, 1.0e-2])}
     )
-    tune_model.run(store, settings(SPACE, "tune.trials=4", *kept), None)
+    tune_model.run(store, settings(SPACE, "tune.trials=4", *kept))
     found = trials(first)
     states = [t.state.name for t in found]
     assert states[broken.number] == "FAIL"
@@ -106,7 +107,7 @@ def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(
     checkpoints = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("step-*")}
     assert checkpoints == {"tune_search/window_0", "tune_search/window_1"}
     n = len(found)
-    tune_model.run(store, settings(SPACE, "tune.trials=4"), None)
+    tune_model.run(store, settings(SPACE, "tune.trials=4"))
     assert len(trials(first)) == n
 
 
@@ -115,7 +116,7 @@ def test_a_trial_worse_than_the_median_is_given_up(store, settings, untrained):
     study = tune_model.open_study(given)
     for rate in (1.0e-2, 1.0e-2, 1.0e-2, 1.0e-6):
         study.enqueue_trial({"training.head_lr": rate})
-    tune_model.run(store, given, None)
+    tune_model.run(store, given)
     pruned = [t for t in trials(given) if t.state.name == "PRUNED"]
     assert pruned
     assert {t.params["training.head_lr"] for t in pruned} == {1.0e-6}
@@ -151,9 +152,9 @@ def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(
 ):
     odd = settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
     with pytest.raises(InputError, match=r"training\.speed: training\.speed: no such key"):
-        tune_model.run(store, odd, None)
+        tune_model.run(store, odd)
     with pytest.raises(InputError, match="tune.metric: accuracy of buys is not among .*roc_auc"):
-        tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.metric=accuracy"), None)
+        tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.metric=accuracy"))
     with pytest.raises(InputError, match="wanted low and high, or choices"):
         settings("tune.space={training.head_lr: {low: 1}}")
 
@@ -166,7 +167,7 @@ def test_a_draw_whose_loss_is_no_number_is_given_up_and_the_search_goes_on(
     study = tune_model.open_study(given)
     for rate in (1.0e-2, 1.0e30, 1.0e-2):
         study.enqueue_trial({"training.head_lr": rate})
-    tune_model.run(store, given, None)
+    tune_model.run(store, given)
     assert [t.state.name for t in trials(given)] == ["COMPLETE", "PRUNED", "COMPLETE"]
     assert "trial 1 is given up: training: the " in capsys.readouterr().out
 
@@ -175,7 +176,7 @@ def test_a_search_that_goes_on_draws_anew_and_refuses_another_measure(store, set
     space = "tune.space={training.head_lr: {low: 1.0e-4, high: 1.0e-2}}"
     for trials_in_all in (2, 4):
         given = settings(space, "tune.name=again", f"tune.trials={trials_in_all}")
-        tune_model.run(store, given, None)
+        tune_model.run(store, given)
     assert len({t.params["training.head_lr"] for t in trials(given)}) == 4
     with pytest.raises(InputError, match="tune.metric was log_loss, is roc_auc. Give this one an"):
-        tune_model.run(store, settings(space, "tune.name=again", "tune.metric=roc_auc"), None)
+        tune_model.run(store, settings(space, "tune.name=again", "tune.metric=roc_auc"))

@@ -1,0 +1,7 @@
+"""Cut events into sessions."""
+
+from profile_lib.cli import main
+from profile_lib.pipelines.build_sessions import run
+
+if __name__ == "__main__":
+    main("build_sessions", run, __doc__, takes_date=True)

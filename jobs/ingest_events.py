@@ -1,0 +1,7 @@
+"""Ingest files of any source into clean events."""
+
+from profile_lib.cli import main
+from profile_lib.pipelines.ingest_events import run
+
+if __name__ == "__main__":
+    main("ingest_events", run, __doc__, takes_date=True)

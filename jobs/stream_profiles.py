@@ -1,0 +1,7 @@
+"""Update profiles from a stream of events."""
+
+from profile_lib.cli import main
+from profile_lib.pipelines.stream_profiles import run
+
+if __name__ == "__main__":
+    main("stream_profiles", run, __doc__, flags={"once": "process what is available, then stop"})

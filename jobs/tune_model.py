@@ -1,0 +1,7 @@
+"""Search training settings over rolling time windows."""
+
+from profile_lib.cli import main
+from profile_lib.pipelines.tune_model import run
+
+if __name__ == "__main__":
+    main("tune_model", run, __doc__, takes_date=True)

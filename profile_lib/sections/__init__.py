@@ -1,1 +1,0 @@
-"""The sections of the settings: typed and strict, a file a field."""

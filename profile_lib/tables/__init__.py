@@ -1,0 +1,50 @@
+"""The contract: every table is declared once, one module per stage."""
+
+from profile_lib.tables.catalog import ITEMS
+from profile_lib.tables.events import EVENTS, REJECTED_EVENTS, SESSIONS
+from profile_lib.tables.examples import EXAMPLES
+from profile_lib.tables.features import BEHAVIOUR
+from profile_lib.tables.feedback import (
+    EXPERIMENT_READOUTS,
+    FEEDBACK,
+    FEEDBACK_MEASURES,
+    IMPRESSIONS,
+)
+from profile_lib.tables.profiles import PROFILE_REFRESH_STATE, USER_PROFILES, USER_PROFILES_HISTORY
+from profile_lib.tables.recommendations import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS
+from profile_lib.tables.segments import AUDIENCES, CLUSTERINGS, CLUSTERS, USER_SEGMENTS
+from profile_lib.tables.table import Table
+from profile_lib.tables.users import IDENTITY, USERS
+
+TABLES = (
+    EVENTS, REJECTED_EVENTS, IDENTITY, USERS, ITEMS, SESSIONS, BEHAVIOUR, EXAMPLES, USER_PROFILES,
+    PROFILE_REFRESH_STATE, USER_PROFILES_HISTORY, IMPRESSIONS, FEEDBACK, FEEDBACK_MEASURES,
+    EXPERIMENT_READOUTS, USER_SEGMENTS, CLUSTERS, CLUSTERINGS, AUDIENCES, RECOMMENDATIONS,
+    RECOMMENDATION_REFRESH_STATE,
+)  # fmt: skip
+
+__all__ = [
+    "AUDIENCES",
+    "BEHAVIOUR",
+    "CLUSTERINGS",
+    "CLUSTERS",
+    "EVENTS",
+    "EXAMPLES",
+    "EXPERIMENT_READOUTS",
+    "FEEDBACK",
+    "FEEDBACK_MEASURES",
+    "IDENTITY",
+    "IMPRESSIONS",
+    "ITEMS",
+    "PROFILE_REFRESH_STATE",
+    "RECOMMENDATIONS",
+    "RECOMMENDATION_REFRESH_STATE",
+    "REJECTED_EVENTS",
+    "SESSIONS",
+    "TABLES",
+    "Table",
+    "USERS",
+    "USER_PROFILES",
+    "USER_PROFILES_HISTORY",
+    "USER_SEGMENTS",
+]
