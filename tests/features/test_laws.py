@@ -16,7 +16,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from profile_lib.arrays.groups import complete_groups
 from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour, compute_behaviour
-from profile_lib.features.projected_rows import project_events
+from profile_lib.features.event_projection import project_events
 from profile_lib.tables import EVENTS, ITEMS
 from profile_lib.tables.events import EVENT_TYPES
 from profile_lib.tables.features import WINDOWS
