@@ -1,31 +1,38 @@
-.PHONY: demo test check package lock environment
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check package lock environment
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 INSTALL := conf/environment/install.sh
 
-demo: $(STAMP)
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+environment: $(STAMP) ## install everything into .venv
+
+demo: $(STAMP) ## run the core jobs on a simulated shop and print three profiles
 	$(PYTHON) jobs/run_all.py --config conf/demo.yaml
 
-test: $(STAMP)
-	$(PYTHON) -m pytest
+test: $(STAMP) ## run the fast tests
+	$(PYTHON) -m pytest -m "not slow"
 
-check: $(STAMP)
+test-slow: $(STAMP) ## run the tests that start processes, clusters, notebooks or Spark sessions
+	$(PYTHON) -m pytest -m slow
+
+check: $(STAMP) ## check style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-
-environment: $(STAMP)
 
 $(STAMP): setup.py $(wildcard conf/environment/*)
 	$(INSTALL) .venv
 	touch $@
 
-package: $(STAMP) ## dist/: a wheel, and the zip that spark-submit --py-files ships to executors
+package: $(STAMP) ## build the wheel, and the zip that spark-submit --py-files ships to executors
 	rm -rf dist build
 	$(PYTHON) -m build --wheel --no-isolation --outdir dist .
 	cd dist && cp *.whl profile_lib.zip
 
-lock: $(STAMP) ## exact versions of everything setup.py asks for
+lock: $(STAMP) ## resolve the exact versions of everything that setup.py requires
 	.venv/bin/uv pip compile -q setup.py --extra petastorm --extra horovod --extra int8 --extra wandb \
 	    --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	    --generate-hashes --no-emit-index-url --no-header --upgrade \
