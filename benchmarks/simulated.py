@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
-from profile_lib.simulation.chance import KeyedRandom
+from profile_lib.simulation.keyed_random import KeyedRandom
 from profile_lib.simulation.rows import Shop
 
 BRANDS = 4  # of a category

@@ -8,17 +8,12 @@ are added one after the other, never pairwise.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-Longs = NDArray[np.int64]
-Floats = NDArray[np.floating]
-Flags = NDArray[np.bool_]
-Numbers = NDArray[Any]
+from profile_lib.arrays.types import Flags, Floats, Longs, Numbers
 
 
 def complete_groups(

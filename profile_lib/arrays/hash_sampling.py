@@ -15,6 +15,15 @@ def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
 
 def uniform_from_bits(x: np.ndarray) -> np.ndarray:
     """A number from [0, 1) for each of uint64 bits."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.float64) / 2.0**64
+    return mix_bits(x).astype(np.float64) / 2.0**64
+
+
+def mix_bits(bits: np.ndarray) -> np.ndarray:
+    """Scramble uint64 bits by the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+
+    >>> mix_bits(np.array([1, 2], dtype=np.uint64)).tolist()
+    [6238072747940578789, 15839785061582574730]
+    """
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))

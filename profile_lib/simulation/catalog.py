@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from profile_lib.simulation.chance import Floats, KeyedRandom, Longs
+from profile_lib.arrays.types import Flags, Floats, Longs, Strings
+from profile_lib.simulation.keyed_random import KeyedRandom
 from profile_lib.simulation.words import (
     ASSORTMENTS,
     CHINESE_COLOURS,
@@ -14,7 +14,6 @@ from profile_lib.simulation.words import (
     STYLES,
 )
 
-Strings = NDArray[np.object_]
 ZIPF_EXPONENT = 1.0
 
 
@@ -27,7 +26,7 @@ class Catalog:
     brand: Longs  # index into its category's brands
     title: Strings
     query: Strings  # what someone types who looks for it
-    is_chinese: NDArray[np.bool_]
+    is_chinese: Flags
     price: Floats
     quality: Floats  # standard normal; moves the stars
     price_level: Floats  # 0 to 1 within its category

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from profile_lib.simulation.chance import Floats, KeyedRandom, Longs
+from profile_lib.arrays.types import Flags, Floats, Longs
+from profile_lib.simulation.keyed_random import KeyedRandom
 from profile_lib.simulation.words import (
     AGE_TASTES,
     CATEGORIES,
@@ -29,12 +29,12 @@ class People:
     """One row a user; `interests[:, 0]` hold in the first half of the time, `[:, 1]` after it."""
 
     user: Longs
-    is_bot: NDArray[np.bool_]
+    is_bot: Flags
     age: Longs  # index into AGE_BANDS
     gender: Longs  # index into GENDERS
     region: Longs  # index into REGIONS
-    is_declared: NDArray[np.bool_]  # told the shop age and gender
-    drifts: NDArray[np.bool_]
+    is_declared: Flags  # told the shop age and gender
+    drifts: Flags
     interests: Floats  # (users, 2, categories), each summing to 1
     wealth: Floats  # 0 to 1: the price level they look for
     eagerness: Floats  # standard normal: how readily they buy
@@ -72,7 +72,7 @@ def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: f
     )
 
 
-def _interests(rng: KeyedRandom, user: Longs, taste: Floats, drifts: NDArray[np.bool_]) -> Floats:
+def _interests(rng: KeyedRandom, user: Longs, taste: Floats, drifts: Flags) -> Floats:
     """Fixed shares by the rank of a taste; who drifts leaves the two strongest behind."""
     category = np.arange(len(CATEGORIES))
     before = taste + TASTE_SPREAD * _gumbel(rng, "taste", user[:, None], category)

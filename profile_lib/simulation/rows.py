@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
+from profile_lib.arrays.types import Flags, Longs
 from profile_lib.simulation.catalog import Catalog, make_catalog
-from profile_lib.simulation.chance import KeyedRandom, Longs
+from profile_lib.simulation.keyed_random import KeyedRandom
 from profile_lib.simulation.people import People, make_people
 from profile_lib.simulation.steps import ACTIONS, PAGE, PURCHASE, REVIEW, SEARCH, Steps, make_steps
-from profile_lib.simulation.visits import Flags, Visits, make_impressions, make_visits
+from profile_lib.simulation.visits import Visits, make_impressions, make_visits
 from profile_lib.simulation.words import (
     ASSORTMENTS,
     CATEGORIES,

@@ -4,8 +4,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from profile_lib.simulation.chance import Floats, KeyedRandom, Longs
-from profile_lib.simulation.visits import DAY_SECONDS, Flags, Impressions, Visits
+from profile_lib.arrays.types import Flags, Floats, Longs
+from profile_lib.simulation.keyed_random import KeyedRandom
+from profile_lib.simulation.visits import DAY_SECONDS, Impressions, Visits
 
 ACTIONS = (
     "page", "search", "view", "click", "favourite", "add_to_cart", "remove_from_cart",

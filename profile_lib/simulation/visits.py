@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from profile_lib.arrays.types import Flags, Floats, Longs
 from profile_lib.simulation.catalog import Catalog, pick_items
-from profile_lib.simulation.chance import Floats, KeyedRandom, Longs
+from profile_lib.simulation.keyed_random import KeyedRandom
 from profile_lib.simulation.people import CHANNEL_SHARES, People
 from profile_lib.simulation.words import REGIONS
 
-Flags = NDArray[np.bool_]
 DAY_SECONDS = 86_400.0
 MAX_IMPRESSIONS_PER_VISIT = 8
 VISITS_PER_BOT, IMPRESSIONS_PER_BOT_VISIT = 2, 250

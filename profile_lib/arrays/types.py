@@ -1,0 +1,12 @@
+"""Name the array types that all modules share."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Longs = NDArray[np.int64]
+Floats = NDArray[np.floating]
+Flags = NDArray[np.bool_]
+Strings = NDArray[np.object_]
+Numbers = NDArray[Any]
