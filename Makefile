@@ -22,6 +22,7 @@ check: $(STAMP) ## check style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 $(STAMP): setup.py $(wildcard conf/environment/*)
 	$(INSTALL) .venv
@@ -34,6 +35,6 @@ package: $(STAMP) ## build the wheel, and the zip that spark-submit --py-files s
 
 lock: $(STAMP) ## resolve the exact versions of everything that setup.py requires
 	.venv/bin/uv pip compile -q setup.py --extra petastorm --extra horovod --extra int8 --extra wandb \
-	    --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	    --extra dev --extra docs --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	    --generate-hashes --no-emit-index-url --no-header --upgrade \
 	    -o conf/environment/requirements.lock

@@ -63,6 +63,7 @@ setup(
             "build",
             "duckdb>=1.1",
             "hypothesis>=6.100",
+            "import-linter>=2",
             "implicit>=0.7",  # benchmarks/recommend.py measures beside it
             "mypy>=1.11",
             "pytest>=8",
@@ -72,5 +73,6 @@ setup(
             "types-psutil",
             "types-PyYAML",
         ],
+        "docs": ["mkdocs>=1.6", "mkdocs-material>=9.5"],
     },
 )
