@@ -69,15 +69,6 @@ def sort_ranks(values: pa.Array) -> Longs:
     return rank
 
 
-def is_session_start(micros: Longs, is_new_user: Flags, limit: int) -> Flags:
-    """True where a user's first event is, or one more than `limit` after the one before it.
-
-    >>> is_session_start(np.array([0, 30, 61, 62]), np.array([True, False, False, True]), 30).tolist()
-    [True, False, True, True]
-    """
-    return is_new_user | (np.diff(micros, prepend=micros[:1]) > limit)
-
-
 def differs_from_previous(*columns: Numbers) -> Flags:
     """True for the first row, and for those that differ from the row before in any column.
 

@@ -22,10 +22,10 @@ from profile_lib.arrays.groups import (
     dictionary_codes,
     differs_from_previous,
     is_not_null,
-    is_session_start,
     sort_by_group_and_time,
     to_list_array,
 )
+from profile_lib.session_rule import session_starts, to_micros
 from profile_lib.tables import SESSIONS
 from profile_lib.tables.events import EVENT_TYPES
 
@@ -35,7 +35,7 @@ EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 
 def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
     """One row a session, as the table `sessions` declares it; one shuffle, by user."""
-    max_gap_micros = int(gap / timedelta(microseconds=1))
+    max_gap_micros = to_micros(gap)
 
     def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return cut_session_batches(batches, max_gap_micros)
@@ -78,7 +78,7 @@ def cut_sessions(events: pa.RecordBatch, max_gap_micros: int) -> pa.RecordBatch:
     user, _ = dictionary_codes(events["user_id"])
     micros = events["event_micros"].to_numpy()
     order = sort_by_group_and_time(user, micros, events["event_id"])
-    starts = is_session_start(micros[order], differs_from_previous(user[order]), max_gap_micros)
+    starts = session_starts(micros[order], differs_from_previous(user[order]), max_gap_micros)
     sessions = GroupedRows(np.cumsum(starts) - 1, int(starts.sum()))
     return _build_rows(pc.take(events, pa.array(order)), sessions)
 

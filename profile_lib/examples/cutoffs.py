@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.spark.time_columns import is_session_start, seconds_since_previous
+from profile_lib.session_rule import session_start_column
 
 ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
 
@@ -49,7 +49,7 @@ def _inside_sessions(
     in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
     session = Window.partitionBy("user_id", "session_number")
     drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
-    starts = is_session_start(seconds_since_previous(in_time), gap)
+    starts = session_start_column(in_time, gap)
     return (
         events.select("user_id", "event_ts", "event_id")
         .withColumn("starts", starts.cast("int"))

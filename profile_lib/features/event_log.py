@@ -15,9 +15,9 @@ from profile_lib.arrays.groups import (
     dictionary_codes,
     differs_from_previous,
     is_not_null,
-    is_session_start,
     sort_by_group_and_time,
 )
+from profile_lib.session_rule import session_starts
 from profile_lib.tables.events import EVENT_TYPES
 from profile_lib.tables.features import WINDOWS
 
@@ -87,7 +87,7 @@ class EventLog:
     @cached_property
     def session_starts(self) -> Flags:
         """True for events that begin a session."""
-        return is_session_start(self.micros, differs_from_previous(self.pairs.group_ids), self.gap)
+        return session_starts(self.micros, differs_from_previous(self.pairs.group_ids), self.gap)
 
     @cached_property
     def session_start_micros(self) -> Longs:

@@ -8,13 +8,14 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from profile_lib.files import atomic_folder
+from profile_lib.fingerprint import hash_file
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import (
     MANIFEST_FILE,
     WEIGHTS_FILE,
     Manifest,
     check_file,
-    hash_file,
     hash_model,
     read_manifest,
 )
@@ -40,28 +41,24 @@ def save_model(
     from transformers import AutoTokenizer  # heavy, and who loads a model needs none
 
     spec, target = model.spec, Path(folder)
-    fresh = target.with_name(target.name + ".writing")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    AutoTokenizer.from_pretrained(tokenizer_folder).save_pretrained(fresh)
-    save_file(
-        {k: v.cpu().contiguous() for k, v in model.state_dict().items()}, fresh / WEIGHTS_FILE
-    )
-    for name, content in (files or {}).items():
-        text = content if isinstance(content, str) else json.dumps(content, indent=1)
-        (fresh / name).write_text(text, encoding="utf-8")
-    for name, source in (folders or {}).items():
-        shutil.copytree(source, fresh / name)
-    written = _checksums(fresh)
-    manifest = Manifest(
-        model_version=f"{target.name}-{hash_model(written[WEIGHTS_FILE], spec)}",
-        files=written,
-        spec=spec,
-        metrics=dict(metrics),
-        table_versions=dict(table_versions),
-    )
-    (fresh / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    _replace_folder(fresh, target)
+    with atomic_folder(target) as fresh:
+        AutoTokenizer.from_pretrained(tokenizer_folder).save_pretrained(fresh)
+        weights = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
+        save_file(weights, fresh / WEIGHTS_FILE)
+        for name, content in (files or {}).items():
+            text = content if isinstance(content, str) else json.dumps(content, indent=1)
+            (fresh / name).write_text(text, encoding="utf-8")
+        for name, source in (folders or {}).items():
+            shutil.copytree(source, fresh / name)
+        written = _checksums(fresh)
+        manifest = Manifest(
+            model_version=f"{target.name}-{hash_model(written[WEIGHTS_FILE], spec)}",
+            files=written,
+            spec=spec,
+            metrics=dict(metrics),
+            table_versions=dict(table_versions),
+        )
+        (fresh / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return manifest
 
 
@@ -88,13 +85,3 @@ def load_model(
 def _checksums(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
-
-
-def _replace_folder(fresh: Path, target: Path) -> None:
-    """`fresh` in the place of `target`, which is removed only once it is out of the way."""
-    old = target.with_name(target.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,12 +1,12 @@
 """What a model's folder says of itself, and whether it is as it was saved; needs no torch."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from profile_lib.errors import InputError, describe_invalid_keys
+from profile_lib.fingerprint import hash_file, hash_text
 from profile_lib.model.spec import ModelSpec
 
 WEIGHTS_FILE, MANIFEST_FILE = "model.safetensors", "model.json"
@@ -75,10 +75,4 @@ def check_file(folder: str, name: str, manifest: Manifest) -> None:
 def hash_model(weights: str, spec: ModelSpec) -> str:
     """A hash of the weights' checksum and the spec."""
     told = spec.model_dump_json(exclude_defaults=True)  # a later version may know more fields
-    return hashlib.sha256((weights + told).encode()).hexdigest()[:12]
-
-
-def hash_file(path: Path) -> str:
-    """The checksum of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_text(weights + told, 12)

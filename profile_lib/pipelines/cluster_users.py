@@ -1,6 +1,5 @@
 """Profiles of a version → clusters whose ids live on, and of each user where they stand."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from pyspark.sql import functions as F
 from profile_lib.arrays.groups import Floats
 from profile_lib.config.uses import SegmentSettings
 from profile_lib.delta.store import Store
+from profile_lib.fingerprint import hash_text
 from profile_lib.segmentation.build import (
     build_segments,
     cluster_rows,
@@ -89,7 +89,7 @@ class ClusterRun:
         self.version = self.previous.version + 1
         settings = config.model_dump_json(exclude=AUDIENCE_SETTINGS)
         told = f"{store.table_id(USER_PROFILES)} {profiles_version} {settings}"
-        self.fingerprint = hashlib.sha256(told.encode()).hexdigest()
+        self.fingerprint = hash_text(told)
 
     def catch_up(self) -> None:
         """Write `clusters`, `clusterings` and `user_segments`, unless they are of these profiles.

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.files import explain_full_disk
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import Manifest, read_manifest
@@ -41,7 +42,6 @@ from profile_lib.pipelines.model_training import (
 from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
 from profile_lib.pipelines.save_model import save_trained_model
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.compression.comparison import (
     CompressionTable,
     MeasuredModel,

@@ -13,6 +13,7 @@ from profile_lib.arrays.groups import Floats
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.files import write_text_atomically
 from profile_lib.metrics import ranking_spark as ranks_spark
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.recommender_methods import Methods, Split, mean_measures
@@ -27,8 +28,8 @@ from profile_lib.recommend.evaluation.protocols import (
     measure,
     split_at_cutoff,
 )
+from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
-from profile_lib.spark.time_columns import midnight
 from profile_lib.tables import EVENTS, ITEMS
 
 REPORT = "recommendations.json"
@@ -58,11 +59,10 @@ def run(store: Store, settings: Settings) -> None:
             work=Path(settings.paths.work) / "evaluate_recommendations",
         )  # fmt: skip
         report = _measure_methods(stack, settings, methods)
-    folder = Path(given.report)
-    folder.mkdir(parents=True, exist_ok=True)
+    report_file = Path(given.report) / REPORT
     told = {"users": n, "items": len(vectors), "k": given.k, "methods": report}
-    (folder / REPORT).write_text(json.dumps(told, indent=1), encoding="utf-8")
-    print(f"  {folder / REPORT}")
+    write_text_atomically(report_file, json.dumps(told, indent=1))
+    print(f"  {report_file}")
 
 
 def _measure_methods(stack: ExitStack, settings: Settings, methods: Methods) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pyspark.sql import functions as F
 from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.files import explain_full_disk
+from profile_lib.fingerprint import hash_folder
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.pipelines.impression_examples import write_impression_examples
 from profile_lib.pipelines.model_training import (
@@ -32,7 +34,7 @@ from profile_lib.pipelines.ranker_examples import (
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.save_model import save_trained_model
 from profile_lib.pipelines.serving_model import load_served_model
-from profile_lib.recommend.data.artifacts import RetrievalModel, folder_version
+from profile_lib.recommend.data.artifacts import RetrievalModel
 from profile_lib.recommend.ranking.examples import (
     REQUEST_KEY,
     build_candidate_rows,
@@ -40,8 +42,7 @@ from profile_lib.recommend.ranking.examples import (
     count_found_by_source,
 )
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER
-from profile_lib.spark.time_columns import midnight
-from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.spark.moments import midnight
 from profile_lib.training.data.snapshot import load_snapshot
 from profile_lib.training.distributed.launch import check_batch_division
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
@@ -127,7 +128,7 @@ def prepare_ranker(
     """
     given, at = ranker.recommend, folder / PAST_RETRIEVAL_FOLDER
     asked = ranker_examples.where(F.col("split") != BEFORE_RANKER)
-    version, candidates_per_source = folder_version(at), given.lists.candidates_per_source
+    version, candidates_per_source = hash_folder(at, 12), given.lists.candidates_per_source
     rows = build_candidate_rows(
         asked,
         str(at),
@@ -161,7 +162,7 @@ def measure_candidate_recall(
     at = folder / PAST_RETRIEVAL_FOLDER
     test = ranker_examples.where("split = 'test'")
     parts = count_found_by_source(
-        test, str(at), folder_version(at), candidates_per_source=given.lists.candidates_per_source
+        test, str(at), hash_folder(at, 12), candidates_per_source=given.lists.candidates_per_source
     )
     sums = parts.groupBy("source").agg(
         *[F.sum(n).alias(n) for n in ("found", "relevant", "proposed")]

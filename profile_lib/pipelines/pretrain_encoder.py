@@ -14,6 +14,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
+from profile_lib.files import atomic_folder, explain_full_disk
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.pipelines.model_training import (
     NUMERIC_FEATURE_NAMES,
@@ -24,7 +25,6 @@ from profile_lib.pipelines.model_training import (
     run_on_processes,
     shared_job_arguments,
 )
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
@@ -70,8 +70,8 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
         with explain_full_disk(str(target)):
             told = {"epochs": outcome.epochs, "curve": outcome.curve}
             (folder / ENCODER / "training.json").write_text(json.dumps(told), encoding="utf-8")
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(folder / ENCODER, target)
+            with atomic_folder(target) as fresh:
+                shutil.copytree(folder / ENCODER, fresh, dirs_exist_ok=True)
     before, after = (outcome.epochs[i]["validation"]["perplexity"] for i in (0, -1))
     print(f"{target}: perplexity of masked words {before:,.1f} before, {after:,.1f} after")
 

@@ -9,9 +9,10 @@ from pyspark.sql import SparkSession
 
 from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
+from profile_lib.fingerprint import hash_file
 from profile_lib.inference.runtimes import bind_runtime
 from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
-from profile_lib.model.manifest import WEIGHTS_FILE, hash_file
+from profile_lib.model.manifest import WEIGHTS_FILE
 from profile_lib.pipelines.model_training import TrainedModel, make_plan, shared_job_arguments
 from profile_lib.training.compression.quantization import quantize_encoder, read_calibration_texts
 from profile_lib.training.data.snapshot import Snapshot

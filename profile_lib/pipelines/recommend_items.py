@@ -1,8 +1,6 @@
 """user_profiles and a recommender → recommendations: of whom something changed, or of all."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +11,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.fingerprint import hash_json
 from profile_lib.model.manifest import check_model
 from profile_lib.pipelines.eligibility import apply_eligibility
 from profile_lib.profiles.changed_users import select_users_in_buckets
@@ -54,7 +53,7 @@ class ListRefresh:
         self.store, self.settings, given = store, settings, settings.recommend
         self.folder = f"{settings.paths.models}/{given.name}"
         manifest = check_model(self.folder)
-        self.recommender = f"{given.name}-{hash_checksums(manifest.files)}"
+        self.recommender = f"{given.name}-{hash_json(manifest.files, 12)}"
         reader = load_reader(Path(self.folder) / RETRIEVAL_FOLDER)
         self.model_version, self.item_ids = reader.model_version, reader.items
         self.version = store.version(USER_PROFILES)
@@ -161,8 +160,3 @@ class ListRefresh:
         rows = [(bucket, by, *at) for bucket, (by, at) in sorted(self.refresh_states.items())]
         frame = self.store.spark.createDataFrame(rows, RECOMMENDATION_REFRESH_STATE.schema)
         self.store.replace(RECOMMENDATION_REFRESH_STATE, frame.coalesce(1))
-
-
-def hash_checksums(files: Mapping[str, str]) -> str:
-    """A hash of the checksums of files by their names."""
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]

@@ -27,8 +27,8 @@ from profile_lib.recommend.serving.requests import (
     find_positions,
     lists_to_matrix,
 )
+from profile_lib.spark.moments import latest_event_time
 from profile_lib.spark.session import cached
-from profile_lib.spark.time_columns import latest_event_time
 from profile_lib.tables import EVENTS, ITEMS
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")

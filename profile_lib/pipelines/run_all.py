@@ -1,6 +1,5 @@
 """All jobs in order: progress, resumption after a failure, a summary and three profile cards."""
 
-import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from profile_lib.cli import JobFunction
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.files import write_text_atomically
+from profile_lib.fingerprint import hash_text
 from profile_lib.pipelines import (
     build_behaviour,
     build_examples,
@@ -66,16 +67,12 @@ class RunState:
         self._write()
 
     def _write(self) -> None:
-        """The file is written whole or not at all."""
         told = {
             "fingerprint": self.fingerprint,
             "done": self.done,
             "running_stage": self.running_stage,
         }
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.file.with_suffix(".partial")
-        partial.write_text(json.dumps(told), encoding="utf-8")
-        partial.replace(self.file)
+        write_text_atomically(self.file, json.dumps(told))
 
     def clear(self) -> None:
         """The run is complete: the next one starts anew."""
@@ -140,7 +137,7 @@ def run(store: Store, settings: Settings) -> None:
 
     Raises InputError where a day is given, and where a stage does.
     """
-    mark = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+    mark = hash_text(settings.model_dump_json())
     try:
         run_stages(store, settings, RunState(settings.paths.work, mark), stages_for(settings))
     except InputError as error:

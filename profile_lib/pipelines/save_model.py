@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from profile_lib.files import explain_full_disk
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.manifest import Manifest, read_manifest
 from profile_lib.pipelines.model_training import TrainedModel
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.evaluation.report import Report
 from profile_lib.training.evaluation.report_page import render_report_page
 from profile_lib.training.tracking import Tracker

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
+from profile_lib.files import explain_full_disk
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.pipelines.model_training import (
     TrainedModel,
@@ -24,7 +25,6 @@ from profile_lib.pipelines.model_training import (
 from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
 from profile_lib.pipelines.save_model import extract_model_metrics, save_trained_model
 from profile_lib.tables import EXAMPLES
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.data.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
 from profile_lib.training.distributed.launch import check_batch_division
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL

@@ -15,6 +15,7 @@ from profile_lib.config.settings import Settings, put_value, with_values
 from profile_lib.delta.store import Store
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
+from profile_lib.files import explain_full_disk, write_text_atomically
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.pipelines.model_training import (
     fit,
@@ -23,7 +24,6 @@ from profile_lib.pipelines.model_training import (
     read_examples_until,
     remove_checkpoints,
 )
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.training_lock import lock_training_name
@@ -62,7 +62,7 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
         if not study.get_trials(states=[TrialState.COMPLETE]):
             raise InputError(f"{given.storage}: no trial of {given.name} was carried to its end")
         best = Path(models) / f"{given.name}.yaml"
-        best.write_text(yaml.safe_dump(nest_keys(study.best_params)), encoding="utf-8")
+        write_text_atomically(best, yaml.safe_dump(nest_keys(study.best_params)))
     told = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                      for name, value in study.best_params.items())  # fmt: skip
     print(f"{given.name}: {given.metric} {study.best_value:.4f} of {given.task} with {told}")

@@ -1,10 +1,9 @@
 """How far each bucket of a table has been refreshed in, what is to be done for it out."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from profile_lib.fingerprint import hash_json
 from profile_lib.profiles.build import PROFILE_VERSION
 
 
@@ -30,8 +29,7 @@ def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
     >>> hash_definition("m-1", {"half_life": 14}) == hash_definition("m-1", {"half_life": 7})
     False
     """
-    told = json.dumps([PROFILE_VERSION, model_version, rules], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return hash_json([PROFILE_VERSION, model_version, rules], 16)
 
 
 def find_buckets_to_rebuild(

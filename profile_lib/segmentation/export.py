@@ -2,6 +2,8 @@
 
 from pyspark.sql import DataFrame
 
+from profile_lib.files import UNFINISHED_SUFFIX
+
 
 def write_pseudonyms(users: DataFrame, file: str) -> None:
     """Write the column `user_id` of a frame, and no other, as a CSV file with a header.
@@ -13,7 +15,7 @@ def write_pseudonyms(users: DataFrame, file: str) -> None:
     assert context._gateway is not None
     hadoop = context._gateway.jvm.org.apache.hadoop.fs
     conf = context._jsc.hadoopConfiguration()
-    beside = f"{file}.writing"
+    beside = file + UNFINISHED_SUFFIX
     rows = users.select("user_id").coalesce(1)
     rows.write.mode("overwrite").option("header", True).csv(beside)
     system = hadoop.Path(beside).getFileSystem(conf)

@@ -1,6 +1,5 @@
-"""Folders that appear whole or not at all, on a local disk or any Hadoop file system."""
+"""Read and write folders atomically on a local disk or a Hadoop file system."""
 
-import errno
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,35 +8,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from py4j.protocol import Py4JJavaError
-from safetensors import SafetensorError
-
-from profile_lib.errors import InputError
-
-DISK_FULL_MESSAGE = "No space left on device"
-UNFINISHED_SUFFIX = ".writing"
+from profile_lib.files import UNFINISHED_SUFFIX, atomic_folder
 
 
 class Folder(Protocol):
     """A folder of folders."""
 
     def list_names(self) -> list[str]:
-        """What it holds, half-written ones among it."""
+        """Return the names of what it holds, unfinished folders included."""
 
     def open_for_writing(self, name: str) -> AbstractContextManager[Path]:
-        """A local folder to fill, which appears as `name` where the body ends without an error."""
+        """Yield a local folder to fill; it appears as `name` if the body ends without an error."""
 
     def open_for_reading(self, name: str) -> AbstractContextManager[Path]:
-        """A local folder that holds what `name` holds."""
+        """Yield a local folder with the contents of `name`."""
 
     def remove(self, name: str) -> None:
-        """Remove it with all it holds."""
+        """Remove `name` with all it holds."""
 
 
 def open_folder(path: str, hadoop: Mapping[str, str]) -> Folder:
-    """The folder at a path: one with a scheme, such as hdfs: or s3a:, by Hadoop's own client.
+    """Open a folder: with Hadoop's client if the path has a scheme, such as hdfs: or s3a:.
 
-    `hadoop` are the properties it needs beyond those of HADOOP_CONF_DIR.
+    `hadoop` holds the client's properties beyond those of HADOOP_CONF_DIR.
     """
     if "://" in path or path.startswith("file:"):
         return HadoopFolder(path, tuple(sorted(hadoop.items())))
@@ -45,41 +38,31 @@ def open_folder(path: str, hadoop: Mapping[str, str]) -> Folder:
 
 
 class LocalFolder:
-    """On a disk of this machine, or one that is mounted."""
+    """A folder on a disk of this machine, or on a mounted one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def list_names(self) -> list[str]:
-        """What it holds."""
+        """Return the names of what it holds; none if it does not exist."""
         return [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
 
-    @contextmanager
-    def open_for_writing(self, name: str) -> Iterator[Path]:
-        """A sibling, which is renamed at the end."""
-        fresh = self.path / (name + UNFINISHED_SUFFIX)
-        shutil.rmtree(fresh, ignore_errors=True)  # what an interrupted write left
-        fresh.mkdir(parents=True)
-        try:
-            yield fresh
-        except BaseException:
-            shutil.rmtree(fresh)
-            raise
-        shutil.rmtree(self.path / name, ignore_errors=True)
-        fresh.rename(self.path / name)
+    def open_for_writing(self, name: str) -> AbstractContextManager[Path]:
+        """Yield a sibling of `name`, which is renamed at the end."""
+        return atomic_folder(self.path / name)
 
     @contextmanager
     def open_for_reading(self, name: str) -> Iterator[Path]:
-        """It lies there already."""
+        """Yield the folder itself."""
         yield self.path / name
 
     def remove(self, name: str) -> None:
-        """Remove it."""
+        """Remove `name` with all it holds."""
         shutil.rmtree(self.path / name)
 
 
 class HadoopFolder:
-    """On whatever Hadoop's client reaches; the client runs in the JVM that Spark brings.
+    """A folder on a file system that Hadoop's client reaches, run in the JVM that Spark brings.
 
     On object stores a rename is no single act: the folder appears file by file, in the order in
     which the files were written.
@@ -92,37 +75,35 @@ class HadoopFolder:
         self._system = self._root.getFileSystem(self._conf)
 
     def list_names(self) -> list[str]:
-        """What it holds."""
+        """Return the names of what it holds; none if it does not exist."""
         if not self._system.exists(self._root):
             return []
         return [status.getPath().getName() for status in self._system.listStatus(self._root)]
 
     @contextmanager
     def open_for_writing(self, name: str) -> Iterator[Path]:
-        """A local folder, which is copied, then renamed."""
-        there, fresh = (
-            self._path(f"{self.uri}/{name}"),
-            self._path(f"{self.uri}/{name}{UNFINISHED_SUFFIX}"),
-        )
+        """Yield a local folder, which is copied next to `name` and then renamed."""
+        target = self._path(f"{self.uri}/{name}")
+        unfinished = self._path(f"{self.uri}/{name}{UNFINISHED_SUFFIX}")
         with TemporaryDirectory() as scratch:
             yield Path(scratch)
-            for stale in (fresh, there):
+            for stale in (unfinished, target):
                 self._system.delete(stale, True)
-            self._system.mkdirs(fresh)
+            self._system.mkdirs(unfinished)
             for file in sorted(Path(scratch).iterdir(), key=lambda f: f.stat().st_mtime_ns):
-                self._system.copyFromLocalFile(self._path(file.as_uri()), fresh)
-        self._system.rename(fresh, there)
+                self._system.copyFromLocalFile(self._path(file.as_uri()), unfinished)
+        self._system.rename(unfinished, target)
 
     @contextmanager
     def open_for_reading(self, name: str) -> Iterator[Path]:
-        """A copy of it."""
+        """Yield a local copy."""
         with TemporaryDirectory() as scratch:
             target, source = Path(scratch) / name, self._path(f"{self.uri}/{name}")
             self._system.copyToLocalFile(False, source, self._path(target.as_uri()), True)
             yield target
 
     def remove(self, name: str) -> None:
-        """Remove it."""
+        """Remove `name` with all it holds."""
         self._system.delete(self._path(f"{self.uri}/{name}"), True)
 
     def _path(self, uri: str) -> Any:
@@ -131,7 +112,7 @@ class HadoopFolder:
 
 @lru_cache(maxsize=1)
 def _client(properties: tuple[tuple[str, str], ...]) -> tuple[Any, Any]:
-    """The JVM of this process's Spark, or one of its own (a rank has no Spark)."""
+    """Return the JVM of this process's Spark, or start one: a training process has no Spark."""
     from pyspark import SparkContext
     from pyspark.java_gateway import launch_gateway
 
@@ -140,25 +121,3 @@ def _client(properties: tuple[tuple[str, str], ...]) -> tuple[Any, Any]:
     for key, value in properties:
         conf.set(key, value)
     return gateway.jvm, conf
-
-
-@contextmanager
-def explain_full_disk(path: str) -> Iterator[None]:
-    """Raise InputError where the disk is full."""
-    try:
-        yield
-    except (OSError, SafetensorError, Py4JJavaError) as error:
-        if getattr(error, "errno", None) != errno.ENOSPC and not _is_disk_full(error):
-            raise
-        raise InputError(
-            f"{path}: {DISK_FULL_MESSAGE}; free some, or name a larger place in paths.work, paths.models "
-            "or training.checkpoint_path, and start again; --resume goes on from the last "
-            "checkpoint, where there is one"
-        ) from error
-
-
-def _is_disk_full(error: BaseException) -> bool:
-    told = str(error)
-    return DISK_FULL_MESSAGE in told or (
-        isinstance(error, SafetensorError) and "StorageFull" in told
-    )

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from profile_lib.errors import InputError
-from profile_lib.model.manifest import hash_file
-from profile_lib.training.atomic_folders import Folder, explain_full_disk, open_folder
+from profile_lib.files import explain_full_disk
+from profile_lib.fingerprint import hash_file
+from profile_lib.training.atomic_folders import Folder, open_folder
 
 MAX_CHECKPOINTS = 2  # the last one, and one more for whoever finds it broken
 TENSORS, STATE_FILE = "tensors.safetensors", "state.json"

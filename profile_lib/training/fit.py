@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from profile_lib.files import explain_full_disk
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import WEIGHTS_FILE
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.adapters import apply_tuning, merge_adapters
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.data.augmentation import Augmenter
 from profile_lib.training.data.snapshot import SPLITS
 from profile_lib.training.distributed.process_group import ProcessGroup

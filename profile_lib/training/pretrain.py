@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedT
 from transformers.utils import logging
 
 from profile_lib.errors import InputError
-from profile_lib.model.manifest import hash_file
-from profile_lib.training.atomic_folders import explain_full_disk
+from profile_lib.files import explain_full_disk
+from profile_lib.fingerprint import hash_file
 from profile_lib.training.data.petastorm_loader import PetastormLoader
 from profile_lib.training.distributed.process_group import ProcessGroup
 from profile_lib.training.distributed.rank_job import (

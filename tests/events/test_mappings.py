@@ -7,7 +7,7 @@ import pytest
 
 from profile_lib.events.cleaning import clean_events
 from profile_lib.events.mapping import read_events, read_mapping
-from profile_lib.spark.time_columns import midnight
+from profile_lib.spark.moments import midnight
 from profile_lib.tables.events import CONTEXT_COLUMNS
 
 REES46 = """\

@@ -1,6 +1,5 @@
 """All that a recommender has learned but its ranking, to and from a folder."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -93,16 +92,6 @@ class RetrievalModel:
 def load_reader(folder: Path) -> ProfileReader:
     """What reads profiles alone: the items and the model's version without the sources."""
     return _reader(folder, _told(folder), Catalog.load(folder))
-
-
-def folder_version(folder: Path) -> str:
-    """A hash of all that lies in a folder."""
-    told = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        told.update(file.name.encode())
-        with file.open("rb") as opened:
-            told.update(hashlib.file_digest(opened, "sha256").digest())
-    return told.hexdigest()[:12]
 
 
 @lru_cache(maxsize=2)

@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
+from profile_lib.files import explain_full_disk, write_text_atomically
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 from profile_lib.spark.category_codes import append_category_codes, category_code
-from profile_lib.training.atomic_folders import explain_full_disk
 from profile_lib.training.data.task_labels import (
     LabelledTask,
     encode_labels,
@@ -48,7 +48,7 @@ class Snapshot:
             "tasks": [task.model_dump() for task in self.tasks],
             "categories": [category.model_dump() for category in self.categories],
         }
-        (Path(self.folder) / MANIFEST_FILE).write_text(json.dumps(told), encoding="utf-8")
+        write_text_atomically(Path(self.folder) / MANIFEST_FILE, json.dumps(told))
 
 
 def load_snapshot(folder: str) -> Snapshot:

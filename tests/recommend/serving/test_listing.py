@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from profile_lib.errors import InputError
-from profile_lib.recommend.data.artifacts import RetrievalModel, folder_version
+from profile_lib.fingerprint import hash_folder
+from profile_lib.recommend.data.artifacts import RetrievalModel
 from profile_lib.recommend.serving.recommender import Eligibility
 from profile_lib.recommend.serving.server import RecommendationServer
 from tests.recommend.asked import at, profiles, recent_event
@@ -85,10 +86,10 @@ def test_what_was_learned_comes_back_from_its_folder(tmp_path):
     ):
         if isinstance(one, np.ndarray):
             np.testing.assert_array_equal(one, other)
-    assert folder_version(tmp_path / "learned") == folder_version(tmp_path / "learned")
+    assert hash_folder(tmp_path / "learned") == hash_folder(tmp_path / "learned")
     known.save(tmp_path / "other" / "learned")
     (tmp_path / "other" / "learned" / "recommender.json").write_text("{}")
-    assert folder_version(tmp_path / "learned") != folder_version(tmp_path / "other" / "learned")
+    assert hash_folder(tmp_path / "learned") != hash_folder(tmp_path / "other" / "learned")
 
 
 def test_a_user_is_served_as_a_batch_is(tmp_path):

@@ -1,0 +1,29 @@
+"""Turn days and events into moments in UTC."""
+
+from datetime import UTC, date, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from profile_lib.errors import InputError
+
+
+def midnight(day: str) -> datetime:
+    """Return the first moment of a day, UTC.
+
+    >>> midnight("2016-09-01")
+    datetime.datetime(2016, 9, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
+
+
+def latest_event_time(events: DataFrame) -> datetime:
+    """Return the last moment at which an event happened or arrived.
+
+    Raises InputError if there is no event.
+    """
+    latest = F.unix_micros(F.max(F.greatest("event_ts", "ingest_ts")))
+    micros = events.agg(latest).collect()[0][0]
+    if micros is None:
+        raise InputError("events: there are none; run python jobs/ingest_events.py first")
+    return datetime.fromtimestamp(micros / 1e6, UTC)
