@@ -18,7 +18,7 @@ test: $(STAMP) ## run the fast tests
 test-slow: $(STAMP) ## run the tests that start processes, clusters, notebooks or Spark sessions
 	$(PYTHON) -m pytest -m slow
 
-check: $(STAMP) ## check style and types
+check: $(STAMP) ## check style, types and import rules
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
