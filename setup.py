@@ -10,6 +10,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+CONF_PACKAGES = {  # conf/ stands at the top level of a checkout, and inside the package of a wheel
+    "profile_lib.conf": "conf",
+    "profile_lib.conf.base": "conf/base",
+    "profile_lib.conf.sources": "conf/sources",
+}
 
 setup(
     name="clickstream-profiles",
@@ -19,7 +24,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
-    packages=find_packages(include=["profile_lib", "profile_lib.*", "jobs", "jobs.*"]),
+    packages=[
+        *find_packages(include=["profile_lib", "profile_lib.*", "jobs", "jobs.*"]),
+        *CONF_PACKAGES,
+    ],
+    package_dir=CONF_PACKAGES,
+    package_data={package: ["*.yaml", "*.properties"] for package in CONF_PACKAGES},
     install_requires=[
         "pyspark>=3.5,<4.1",
         "delta-spark>=3.2,<4.1",

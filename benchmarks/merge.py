@@ -146,7 +146,7 @@ def measure_merge(base: Store, updates: DataFrame, folder: Path, name: str) -> d
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Every way as often as asked, in turns; the first turn only warms up."""
     folder = Path(arguments.folder) / "merge_benchmark"
-    settings = load_settings("conf/base.yaml")
+    settings = load_settings("base")
     spark = start_spark(settings.spark, "benchmark")
     n, buckets = arguments.profiles, arguments.buckets
     try:

@@ -2,7 +2,7 @@
 
     python benchmarks/recommend.py serve growth
 
-`serve`: a drawn shop of 100,000 items with all sources of conf/base.yaml and a ranker of their
+`serve`: a drawn shop of 100,000 items with all sources of conf/base and a ranker of their
 shape: milliseconds of a list for one user on one core, and how many requests a second two processes
 answer where only candidates are looked for. `growth`: seconds to fit and to list the first ten
 items of all users, and memory, at 1, 4 and 16 times users and items, beside the library `implicit`
@@ -261,7 +261,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS)
-    parser.add_argument("--config", default="conf/base.yaml")
+    parser.add_argument("--config", default="base")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--items", type=int, default=100_000, help="for `serve`")
     parser.add_argument("--serve-users", type=int, default=100_000, help="for `serve`")

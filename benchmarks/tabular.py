@@ -40,7 +40,7 @@ def shoppers(arguments: argparse.Namespace) -> dict[str, Any]:
     """Whether a visit ends in a purchase: one row a visit, no text, no user, no time."""
     (file,) = Path(arguments.data, "online_shoppers_intention").glob("*.csv*")
     settings = with_values(
-        load_settings("conf/base.yaml"),
+        load_settings("base"),
         {"model.text": False, "training.n_processes": 1, "training.numeric_epochs": 20,
          "model.tasks": [{"name": "buys", "label": "buys", "kind": "binary", "weight": 1.0}]},
     )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Config."""
+"""Declare and load the settings."""

@@ -1,9 +1,17 @@
-"""What all sections of the settings are."""
+"""Declare what all sections of the settings share."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Decay = Annotated[float, Field(gt=0, le=1)]  # weight of a step, as a share of the next later one's
+FolderName = Annotated[str, Field(pattern="^[a-z0-9_]+$")]  # also the name of a file
 
 
 class Section(BaseModel):
-    """A part of the settings: every key is wanted, no other is taken."""
+    """Require every key of a section, and refuse all others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,6 +1,7 @@
-"""Typed, strict settings, read from conf/: unknown and missing keys are errors that name the key.
+"""Load typed, strict settings.
 
-A file may name a `base` file whose values it changes; `--set a.b=c` changes both.
+A settings file changes the values of its `base`; `--set a.b=c` changes the result. Unknown and
+missing keys are errors that name the key. The defaults, each with its meaning, are in conf/base.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,52 +9,40 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from profile_lib.config.data import (
-    BehaviourSettings,
-    ExampleSettings,
-    IngestSettings,
-    SessionSettings,
-    SimulateSettings,
-)
+from profile_lib.config.compression import CompressSettings, QuantizationSettings
 from profile_lib.config.evaluation import EvaluateSettings
-from profile_lib.config.models import (
-    CompressSettings,
-    ModelSettings,
-    PretrainSettings,
-    PromoteSettings,
-    QuantizationSettings,
-    TrainingSettings,
-    TuneSettings,
-)
+from profile_lib.config.events import IngestSettings, SessionSettings
+from profile_lib.config.examples import ExampleSettings
+from profile_lib.config.features import BehaviourSettings
+from profile_lib.config.feedback import FeedbackSettings
+from profile_lib.config.files import files_with_sections, read_settings_file, resolve_mapping
+from profile_lib.config.logging import LoggingSettings
+from profile_lib.config.model import ModelSettings
+from profile_lib.config.overrides import apply_override, put_value
+from profile_lib.config.paths import PathSettings
+from profile_lib.config.pretraining import PretrainSettings
+from profile_lib.config.profiles import HistorySettings, RefreshSettings
 from profile_lib.config.recommend import RecommendSettings
-from profile_lib.config.running import (
-    HistorySettings,
-    MaintainSettings,
-    PathSettings,
-    RefreshSettings,
-    SparkSettings,
-    StoreSettings,
-    StreamSettings,
-    TrackingSettings,
-)
 from profile_lib.config.section import Section
-from profile_lib.config.uses import (
-    FeedbackSettings,
-    SegmentSettings,
-)
+from profile_lib.config.segmentation import SegmentSettings
+from profile_lib.config.simulation import SimulateSettings
+from profile_lib.config.spark import SparkSettings
+from profile_lib.config.stream import StreamSettings
+from profile_lib.config.tables import MaintainSettings, StoreSettings
+from profile_lib.config.tracking import PromoteSettings, TrackingSettings
+from profile_lib.config.training import TrainingSettings
+from profile_lib.config.tuning import TuneSettings
 from profile_lib.errors import InputError, describe_invalid_keys
-
-SPARK_CONF = "spark.conf."  # what follows is one name, and its value a text
 
 
 class Settings(Section):
-    """All settings of a run."""
+    """Hold all settings of a run."""
 
     spark: SparkSettings
     paths: PathSettings
+    logging: LoggingSettings
     store: StoreSettings
     simulate: SimulateSettings
     ingest: IngestSettings
@@ -78,32 +67,36 @@ class Settings(Section):
     stream: StreamSettings
 
     def behaviour_rules(self) -> dict[str, Any]:
-        """What behaviour is computed by: the same at training and at refresh."""
+        """Return the parameters of behaviour, which training and refresh must share."""
         rules = self.behaviour.model_dump(exclude={"half_life_days"})
         half_life = timedelta(days=self.behaviour.half_life_days)
         return {"gap": self.sessions.gap, "half_life": half_life, **rules}
 
 
-def load_settings(path: str, overrides: Sequence[str] = ()) -> Settings:
-    """The settings in `path`, over its base, under `overrides` such as `training.epochs=3`.
+def load_settings(name: str, overrides: Sequence[str] = ()) -> Settings:
+    """Load a settings file and apply overrides such as `training.epochs=3`.
 
-    Raises InputError that names every unknown, missing or ill-typed key.
+    `name` is a path such as conf/demo.yaml, or the name of a file in conf/, such as demo. Raises
+    InputError that names every unknown, missing or invalid key.
     """
-    values = _read(Path(path))
+    path, values = read_settings_file(name)
     for override in overrides:
-        _set(values, override)
+        apply_override(values, override)
+    resolve_mapping(values, Path())
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
+        sections = {str(wrong["loc"][0]) for wrong in error.errors() if wrong["loc"]}
+        sources = " and ".join(files_with_sections(sections)) or "conf/base"
         raise InputError(
-            f"{path}: {describe_invalid_keys(error)}; conf/base.yaml holds every key"
+            f"{path}: {describe_invalid_keys(error)}; see {sources} for every key"
         ) from error
 
 
 def with_values(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """The settings with other values at keys such as `training.epochs`.
+    """Return the settings with other values at keys such as `training.epochs`.
 
-    Raises InputError that names every key that there is not and every value of the wrong type.
+    Raises InputError that names every unknown key and every invalid value.
     """
     values = settings.model_dump()
     for key, value in changes.items():
@@ -112,45 +105,3 @@ def with_values(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{', '.join(changes)}: {describe_invalid_keys(error)}") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such settings file; see conf/ for those that come along")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: wanted sections of keys, found {type(values).__name__}")
-    base = values.pop("base", None)
-    return _merge(_read(path.parent / base), values) if base else values
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _merge(below[key], value) if both else value
-    return merged
-
-
-def _set(values: dict[str, Any], override: str) -> None:
-    key, is_set, text = override.partition("=")
-    if not is_set or not key.rpartition(".")[2]:
-        raise InputError(f"--set {override}: wanted section.key=value")
-    value = text if key.startswith(SPARK_CONF) else yaml.safe_load(text)
-    put_value(values, key, value, f"--set {override}")
-
-
-def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
-    """Set `section.key` in nested `values`. Raises InputError at `where` if a section is none."""
-    if key.startswith(SPARK_CONF):
-        sections, last = SPARK_CONF.split(".")[:-1], key.removeprefix(SPARK_CONF)
-    else:
-        *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise InputError(f"{where}: {section} holds a value, not keys")
-    values[last] = value

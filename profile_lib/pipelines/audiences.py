@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config.uses import SegmentSettings
+from profile_lib.config.segmentation import SegmentSettings
 from profile_lib.delta.store import Store
 from profile_lib.segmentation.audiences import select_members
 from profile_lib.segmentation.export import write_pseudonyms

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import Floats
-from profile_lib.config.uses import SegmentSettings
+from profile_lib.config.segmentation import SegmentSettings
 from profile_lib.delta.store import Store
 from profile_lib.fingerprint import hash_text
 from profile_lib.segmentation.build import (

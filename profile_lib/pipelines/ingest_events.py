@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config.data import IngestSettings
+from profile_lib.config.events import IngestSettings
 from profile_lib.config.settings import Settings
 from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store

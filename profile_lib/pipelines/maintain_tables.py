@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from profile_lib.config.running import MaintainSettings
 from profile_lib.config.settings import Settings
+from profile_lib.config.tables import MaintainSettings
 from profile_lib.delta.compaction import (
     MIB,
     MaintenanceResult,

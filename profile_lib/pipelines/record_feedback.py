@@ -9,8 +9,8 @@ from datetime import date, datetime
 
 from pyspark.sql import DataFrame
 
+from profile_lib.config.feedback import ExperimentSettings, FeedbackSettings
 from profile_lib.config.settings import Settings
-from profile_lib.config.uses import ExperimentSettings, FeedbackSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.feedback.attribution import build_feedback, check_impressions, days_within_window

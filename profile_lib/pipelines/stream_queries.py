@@ -7,7 +7,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming import StreamingQuery
 
-from profile_lib.config.running import StreamSettings
+from profile_lib.config.stream import StreamSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.profiles.stream_progress import StreamProgress

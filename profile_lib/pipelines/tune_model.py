@@ -10,8 +10,8 @@ import optuna
 import yaml
 from optuna.trial import Trial, TrialState
 
-from profile_lib.config.models import SearchRange
 from profile_lib.config.settings import Settings, put_value, with_values
+from profile_lib.config.tuning import SearchRange
 from profile_lib.delta.store import Store
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows

@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.config.running import SparkSettings
+from profile_lib.config.spark import SparkSettings
 from profile_lib.errors import InputError
 
 HASH_LEVELS = 1_000_000  # values that a draw may have

@@ -1,46 +1,43 @@
-"""Settings are strict, and say which key is wrong."""
-
-from pathlib import Path
+"""Settings are strict, and an error names the wrong key."""
 
 import pytest
 
+from profile_lib.config.files import shipped_conf
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.errors import InputError
 from profile_lib.training.distributed.launch import check_batch_division
 
-CONF = Path(__file__).parents[2] / "conf"
-DEMO = str(CONF / "demo.yaml")
 
-
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
-def test_every_settings_file_that_comes_along_is_whole(path):
+@pytest.mark.parametrize("path", sorted(shipped_conf().glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_settings_file_is_complete(path):
     settings = load_settings(str(path))
     assert settings.sessions.gap_minutes == 30
-    given = settings.training
+    training = settings.training
     check_batch_division(
-        given.batch_size, given.numeric_batch_size, given.shards, given.n_processes
+        training.batch_size, training.numeric_batch_size, training.shards, training.n_processes
     )
 
 
-def test_a_file_changes_its_base_and_set_changes_both():
-    settings = load_settings(DEMO, ["sessions.gap_minutes=20", "training.epochs=5"])
+def test_a_file_changes_its_base_and_an_override_changes_both():
+    settings = load_settings("demo", ["sessions.gap_minutes=20", "training.epochs=5"])
     assert settings.paths.tables == "data/demo/tables"
     assert settings.sessions.gap_minutes == 20
     assert settings.training.epochs == 5
     assert settings.spark.conf["spark.ui.enabled"] == "false"
 
 
-def test_sparks_own_settings_are_set_by_their_whole_names():
-    given = ["spark.conf.spark.driver.memory=8g", "spark.conf.spark.ui.enabled=true"]
-    conf = load_settings(DEMO, given).spark.conf
+def test_a_spark_setting_is_overridden_by_its_full_name():
+    overrides = ["spark.conf.spark.driver.memory=8g", "spark.conf.spark.ui.enabled=true"]
+    conf = load_settings("demo", overrides).spark.conf
     assert conf["spark.driver.memory"] == "8g"
     assert conf["spark.ui.enabled"] == "true"
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
-        ("sessions.gap=20", "sessions.gap: no such key; conf/base.yaml holds every key"),
+        ("sessions.gap=20", "sessions.gap: no such key; see conf/base/events.yaml for every key"),
+        ("sesions.gap=20", "sesions: no such key; see conf/base for every key"),
         (
             "sessions.gap_minutes=long",
             "sessions.gap_minutes: found 'long', Input should be a valid number",
@@ -53,44 +50,44 @@ def test_sparks_own_settings_are_set_by_their_whole_names():
         ("paths.tables.x=1", "tables holds a value, not keys"),
     ],
 )
-def test_a_key_that_is_wrong_is_named(override, told):
-    with pytest.raises(InputError, match=told):
-        load_settings(DEMO, [override])
+def test_an_error_names_the_wrong_key(override, message):
+    with pytest.raises(InputError, match=message):
+        load_settings("demo", [override])
 
 
-def test_a_missing_key_is_named(tmp_path):
+def test_an_error_names_the_missing_key(tmp_path):
     (tmp_path / "x.yaml").write_text("spark: {master: local, log_level: WARN, conf: {}}")
     with pytest.raises(InputError, match="paths: Field required"):
         load_settings(str(tmp_path / "x.yaml"))
 
 
-@pytest.mark.parametrize(
-    ("content", "told"), [("a: [", "not YAML"), ("- a", "wanted sections of keys, found list")]
-)
-def test_a_file_that_is_no_settings_file_is_told(tmp_path, content, told):
-    (tmp_path / "x.yaml").write_text(content)
-    with pytest.raises(InputError, match=told):
-        load_settings(str(tmp_path / "x.yaml"))
-
-
-def test_a_file_that_is_not_there_is_told():
-    with pytest.raises(InputError, match="conf/nothing.yaml: no such settings file"):
-        load_settings("conf/nothing.yaml")
-
-
-def test_values_are_changed_by_their_keys_and_wrong_ones_are_told():
-    settings = load_settings(DEMO)
+def test_changed_values_leave_the_original_settings_unchanged():
+    settings = load_settings("demo")
     changed = with_values(settings, {"training.tuning.rank": 4, "model.text": False})
     assert (changed.training.tuning.rank, changed.model.text) == (4, False)
-    assert settings.training.tuning.rank == 8
-    with pytest.raises(InputError, match=r"training.tuning.depth: .*no such key"):
-        with_values(settings, {"training.tuning.depth": 4})
-    with pytest.raises(InputError, match="wanted text, numbers or both"):
-        with_values(settings, {"model.text": False, "model.numbers": False})
+    assert (settings.training.tuning.rank, settings.model.text) == (8, True)
 
 
 @pytest.mark.parametrize(
-    ("shares", "told"),
+    ("changes", "message"),
+    [
+        ({"training.tuning.depth": 4}, r"training.tuning.depth: .*no such key"),
+        ({"model.text": False, "model.numbers": False}, "wanted text, numbers or both"),
+    ],
+)
+def test_a_changed_value_that_is_invalid_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        with_values(load_settings("demo"), changes)
+
+
+def test_methods_are_evaluated_from_two_days_or_from_none():
+    assert load_settings("beauty").evaluate.test_from is None
+    with pytest.raises(InputError, match="wanted validation_from and test_from, or neither"):
+        load_settings("beauty", ["evaluate.test_from='2026-02-15'"])
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
     [
         ("{b: 0.5, c: 0.5}", "wanted shares of 'a', the control, and of other arms"),
         ("{a: 1.0}", "wanted shares of 'a', the control, and of other arms"),
@@ -98,7 +95,7 @@ def test_values_are_changed_by_their_keys_and_wrong_ones_are_told():
         ("{a: 1.0, b: 0.0}", "wanted shares above 0 that add up to 1"),
     ],
 )
-def test_an_experiment_divides_its_users_among_the_control_and_others(shares, told):
+def test_an_experiment_divides_its_users_between_the_control_and_others(shares, message):
     experiment = f"{{control: a, shares: {shares}, ctr_effect: 0.01, revenue_effect: 1.0}}"
-    with pytest.raises(InputError, match=f"feedback.experiments.x: found .*{told}"):
-        load_settings(DEMO, [f"feedback.experiments={{x: {experiment}}}"])
+    with pytest.raises(InputError, match=f"feedback.experiments.x: found .*{message}"):
+        load_settings("demo", [f"feedback.experiments={{x: {experiment}}}"])

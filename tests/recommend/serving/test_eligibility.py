@@ -9,7 +9,6 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.pipelines.eligibility import apply_eligibility
 from profile_lib.tables import ITEMS
-from tests.worlds import CONF
 
 IDS = pa.array(["boot", "hat", "shoe", "sold long ago"])
 PRICES = {"boot": 60.0, "hat": 20.0, "shoe": None}
@@ -27,7 +26,7 @@ def shop(spark, tmp_path_factory):
 
 def offers(store, **rules):
     told = [f"recommend.{name}={value}" for name, value in rules.items()]
-    return apply_eligibility(store, load_settings(str(CONF / "base.yaml"), told).recommend, IDS)
+    return apply_eligibility(store, load_settings("base", told).recommend, IDS)
 
 
 def stock_list(tmp_path, *lines):
