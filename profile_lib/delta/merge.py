@@ -78,6 +78,12 @@ def deletion_rows(table: Table, rows: DataFrame) -> DataFrame:
     return rows.withColumns(nulls).select(*table.column_names(), F.lit(True).alias(IS_DELETED))
 
 
+def add_deletions(table: Table, rows: DataFrame, gone: DataFrame) -> DataFrame:
+    """Return the source of an upsert that writes `rows` and deletes the rows with `gone`'s keys."""
+    kept = rows.withColumn(IS_DELETED, F.lit(False))
+    return kept.unionByName(deletion_rows(table, gone))
+
+
 def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs here
     merge,
     table: Table,

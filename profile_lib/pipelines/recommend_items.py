@@ -1,27 +1,19 @@
 """user_profiles and a recommender → recommendations: of whom something changed, or of all."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
-from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.fingerprint import hash_json
 from profile_lib.model.manifest import check_model
+from profile_lib.pipelines.bucket_refresh import BucketRefresher, upsert_rows_of_users
 from profile_lib.pipelines.eligibility import apply_eligibility
-from profile_lib.profiles.changed_users import select_users_in_buckets
-from profile_lib.profiles.refresh_state import (
-    RefreshState,
-    find_buckets_to_rebuild,
-    group_outdated_buckets,
-    hash_definition,
-    merge_refresh_states,
-)
+from profile_lib.profiles.refresh_state import hash_definition, select_users_in_buckets
 from profile_lib.recommend.data.artifacts import load_reader
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, list_items
 from profile_lib.recommend.serving.recommender import ListRules
@@ -46,11 +38,11 @@ def run(store: Store, settings: Settings) -> None:
     print(f"recommend_items: {listing.n_users:,} users listed")
 
 
-class ListRefresh:
+class ListRefresh(BucketRefresher):
     """The profiles as they are now, the recommender, and how far lists are."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self.store, self.settings, given = store, settings, settings.recommend
+        self.settings, given = settings, settings.recommend
         self.folder = f"{settings.paths.models}/{given.name}"
         manifest = check_model(self.folder)
         self.recommender = f"{given.name}-{hash_json(manifest.files, 12)}"
@@ -62,50 +54,42 @@ class ListRefresh:
         self.eligibility = apply_eligibility(store, given, self.item_ids)
         told = given.model_dump(include={"lists", "task_weights", "stock", "eligible", "boost"})
         told["profiles"] = store.table_id(USER_PROFILES)
-        self.definition = hash_definition(self.recommender, told)
-        self.n_buckets = settings.refresh.user_buckets
-        self.refresh_states = self._read_refresh_states()
-        self.n_users = 0
+        super().__init__(
+            store,
+            RECOMMENDATIONS,
+            RECOMMENDATION_REFRESH_STATE,
+            definition=hash_definition(self.recommender, told),
+            versions=(self.version,),
+            n_buckets=settings.refresh.user_buckets,
+            buckets_per_chunk=settings.refresh.buckets_per_chunk,
+        )
 
     def catch_up(self) -> None:
-        """List who is missing or changed of every bucket, and note how far each is."""
-        whole = find_buckets_to_rebuild(self.refresh_states, self.definition, self.n_buckets)
-        others = sorted(set(range(self.n_buckets)) - set(whole))
-        if others:
-            self.list_users(
-                select_users_in_buckets(self._users_with_ineligible_items(), others, self.n_buckets)
-            )
-        for (version,), buckets in group_outdated_buckets(
-            self.refresh_states, others, (self.version,)
-        ).items():
-            changed = self.store.changes(USER_PROFILES, version, self.version)
-            if changed is None:
-                whole += buckets
-                continue
-            self.list_users(select_users_in_buckets(changed, buckets, self.n_buckets))
-            self._write_refresh_states(buckets)
-        size = self.settings.refresh.buckets_per_chunk
-        for first in range(0, len(whole), size):
-            chunk = whole[first : first + size]
-            stored = self.store.read_or_empty(RECOMMENDATIONS)
-            both = self.profiles.select("user_id").union(stored.select("user_id"))
-            self.list_users(select_users_in_buckets(both, chunk, self.n_buckets))
-            self._write_refresh_states(chunk)
-            print(f"  {first + len(chunk)} of {len(whole)} buckets listed whole", flush=True)
+        """List users who are missing or changed, and those listed an item now ineligible."""
+        if buckets := self.find_buckets_to_update():
+            users = self._users_with_ineligible_items()
+            self.compute(select_users_in_buckets(users, buckets, self.n_buckets))
+        super().catch_up()
 
-    def list_users(self, users: DataFrame) -> None:
+    def select_source_users(self) -> DataFrame:
+        """Return (user_id) of all profiles."""
+        return self.profiles.select("user_id")
+
+    def find_changed_users(self, since: tuple[int, ...]) -> DataFrame | None:
+        """Return the changes of profiles since a version; None if the feed does not reach it."""
+        (version,) = since
+        return self.store.changes(USER_PROFILES, version, self.version)
+
+    def compute(self, users: DataFrame) -> None:
         """Write the lists of (user_id), and take out what they had beyond them."""
         with cached(users) as users:
             if not (n := users.count()):
                 return
             with cached(self._lists(self.profiles.join(users, "user_id", "left_semi"))) as lists:
-                stored = self.store.read_or_empty(RECOMMENDATIONS)
-                before = stored.join(users, "user_id", "left_semi").select(*KEYS)
-                gone = before.join(lists.select(*KEYS), KEYS, "left_anti")
-                changes = lists.withColumn(IS_DELETED, F.lit(False)).unionByName(
-                    deletion_rows(RECOMMENDATIONS, self._add_versions(gone))
-                )
-                self.store.upsert(RECOMMENDATIONS, changes, guard=GUARD)
+                upsert_rows_of_users(
+                    self.store, RECOMMENDATIONS, users, lists, lists.select(*KEYS),
+                    self._versions(), GUARD,
+                )  # fmt: skip
         self.n_users += n
 
     def _lists(self, profiles: DataFrame) -> DataFrame:
@@ -114,16 +98,14 @@ class ListRefresh:
         lists = list_items(
             profiles, self.folder, self.recommender, given.task_weights, rules, self.eligibility
         )
-        return self._add_versions(lists).select(*RECOMMENDATIONS.column_names())
+        return lists.withColumns(self._versions()).select(*RECOMMENDATIONS.column_names())
 
-    def _add_versions(self, rows: DataFrame) -> DataFrame:
-        return rows.withColumns(
-            {
-                "recommender_version": F.lit(self.recommender),
-                "model_version": F.lit(self.model_version),
-                "profiles_version": F.lit(self.version).cast("long"),
-            }
-        )
+    def _versions(self) -> dict[str, Column]:
+        return {
+            "recommender_version": F.lit(self.recommender),
+            "model_version": F.lit(self.model_version),
+            "profiles_version": F.lit(self.version).cast("long"),
+        }
 
     def _users_with_ineligible_items(self) -> DataFrame:
         """(user_id) of those whose lists hold an item that is not offered now."""
@@ -146,17 +128,3 @@ class ListRefresh:
             print(
                 f"  {others:,} profiles are by another model: their interest vectors are not read"
             )
-
-    def _read_refresh_states(self) -> dict[int, RefreshState]:
-        rows = self.store.read_or_empty(RECOMMENDATION_REFRESH_STATE).collect()  # one row a bucket
-        return {bucket: RefreshState(by, (version,)) for bucket, by, version in rows}
-
-    def _write_refresh_states(self, buckets: Sequence[int]) -> None:
-        """Write how far these buckets are."""
-        here = dict.fromkeys(buckets, RefreshState(self.definition, (self.version,)))
-        self.refresh_states = merge_refresh_states(
-            self.refresh_states, self._read_refresh_states(), here, self.n_buckets
-        )
-        rows = [(bucket, by, *at) for bucket, (by, at) in sorted(self.refresh_states.items())]
-        frame = self.store.spark.createDataFrame(rows, RECOMMENDATION_REFRESH_STATE.schema)
-        self.store.replace(RECOMMENDATION_REFRESH_STATE, frame.coalesce(1))

@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
+from profile_lib.features.as_of import add_latest_cutoff
+from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.features.tokens import build_tokenize_udf
 from profile_lib.inference.runtime_choice import check_runtime
@@ -82,6 +84,11 @@ def _tracker(settings: Settings) -> Tracker:
         alias = settings.refresh.alias
         raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
     return tracker
+
+
+def build_current_behaviour(events: DataFrame, items: DataFrame, settings: Settings) -> DataFrame:
+    """Build the behaviour of each user as of the last thing known about them."""
+    return build_behaviour(add_latest_cutoff(events), items, **settings.behaviour_rules())
 
 
 def build_facts(

@@ -12,13 +12,12 @@ from profile_lib.delta.compaction import MIB
 from profile_lib.delta.merge import IS_DELETED, deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.features.as_of import add_latest_cutoff
-from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.event_histories import collect_user_changes, select_current_events
 from profile_lib.inference.udf import InferenceCounters
 from profile_lib.pipelines.refresh_profiles import ProfileRefresher
 from profile_lib.pipelines.serving_model import (
     ServedModel,
+    build_current_behaviour,
     build_facts,
     find_served_version,
     load_served_model,
@@ -27,7 +26,7 @@ from profile_lib.pipelines.serving_model import (
 from profile_lib.pipelines.stream_arrivals import start_arrivals
 from profile_lib.pipelines.stream_queries import RunningQuery, start_query, watch_queries
 from profile_lib.profiles.build import FACT_COLUMNS
-from profile_lib.profiles.changed_users import STREAM_GUARD
+from profile_lib.profiles.merge_guards import STREAM_GUARD
 from profile_lib.profiles.stream_progress import StreamProgress
 from profile_lib.spark.session import cached, session_conf
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
@@ -167,9 +166,8 @@ class ProfileStream:
         return users.join(new, "user_id", "left").select("user_id", "changes", version)
 
     def _facts(self, store: Store, new: DataFrame) -> DataFrame:
-        known = add_latest_cutoff(select_current_events(new))
-        rules = self.settings.behaviour_rules()
-        behaviour = build_behaviour(known, store.read(ITEMS), **rules)
+        events = select_current_events(new)
+        behaviour = build_current_behaviour(events, store.read(ITEMS), self.settings)
         # An inner join may end before it has read all of one side; Spark then ends the workers that
         # make it, and others load the model.
         behaviour = behaviour.join(new.select("user_id", "events_version"), "user_id", "left")

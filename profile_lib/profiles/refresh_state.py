@@ -1,10 +1,13 @@
-"""How far each bucket of a table has been refreshed in, what is to be done for it out."""
+"""Find out which buckets of a table are outdated, and merge the states that refreshes store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pyspark.sql import DataFrame
 
 from profile_lib.fingerprint import hash_json
 from profile_lib.profiles.build import PROFILE_VERSION
+from profile_lib.tables.table import user_bucket
 
 
 class SourceVersions(NamedTuple):
@@ -16,15 +19,18 @@ class SourceVersions(NamedTuple):
 
 
 class RefreshState(NamedTuple):
-    """What the rows of a bucket were computed from: by which definition, and from which versions of
-    tables."""
+    """What the rows of a bucket were computed from.
+
+    `definition` is the hash of code, model and settings, `versions` are the source tables' Delta
+    versions.
+    """
 
     definition: str
     versions: tuple[int, ...]
 
 
 def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
-    """A hash of all that says what a profile is: this code, the model and the settings.
+    """Hash everything that defines a profile: this code, the model and the settings.
 
     >>> hash_definition("m-1", {"half_life": 14}) == hash_definition("m-1", {"half_life": 7})
     False
@@ -32,12 +38,17 @@ def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
     return hash_json([PROFILE_VERSION, model_version, rules], 16)
 
 
+def select_users_in_buckets(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:
+    """Return (user_id): the users of a frame that belong to these buckets, each once."""
+    return frame.select("user_id").where(user_bucket(n_buckets).isin(*buckets)).distinct()
+
+
 def find_buckets_to_rebuild(
     refresh_states: Mapping[int, RefreshState], definition: str, n_buckets: int
 ) -> list[int]:
-    """Buckets whose rows are all to be computed: never refreshed, or by another definition.
+    """Return the buckets that were never refreshed or have another definition.
 
-    >>> old = RefreshState("old", SourceVersions(1, 1, 1))
+    >>> old = RefreshState("old", (1, 1, 1))
     >>> find_buckets_to_rebuild({0: old, 1: old._replace(definition="new")}, "new", 3)
     [0, 2]
     """
@@ -48,46 +59,51 @@ def find_buckets_to_rebuild(
     ]
 
 
+def group_outdated_buckets(
+    refresh_states: Mapping[int, RefreshState],
+    buckets: Iterable[int],
+    current_versions: tuple[int, ...],
+) -> dict[tuple[int, ...], list[int]]:
+    """Group the buckets that are not at the current versions by the versions they are at.
+
+    >>> old, new = RefreshState("d", (1, 1, 1)), RefreshState("d", (2, 1, 1))
+    >>> group_outdated_buckets({0: old, 1: new, 2: old}, [0, 1, 2], (2, 1, 1))
+    {(1, 1, 1): [0, 2]}
+    """
+    outdated: dict[tuple[int, ...], list[int]] = {}
+    for bucket in buckets:
+        if (versions := refresh_states[bucket].versions) != current_versions:
+            outdated.setdefault(versions, []).append(bucket)
+    return outdated
+
+
 def merge_refresh_states(
-    seen: Mapping[int, RefreshState],
-    found: Mapping[int, RefreshState],
-    here: Mapping[int, RefreshState],
+    before: Mapping[int, RefreshState],
+    stored: Mapping[int, RefreshState],
+    written: Mapping[int, RefreshState],
     n_buckets: int,
 ) -> dict[int, RefreshState]:
-    """What is to be noted of all buckets, now that some are `here`: never more than is true.
+    """Merge the states of just `written` buckets into the `stored` ones, never overstating them.
 
-    What is `found` is not what was `seen` where another refresh has noted the bucket meanwhile:
-    rows of either may lie in it, so that the lower versions hold, and none of two definitions.
+    If a bucket's `stored` state differs from the one seen `before`, another refresh has run at the
+    same time and the bucket may hold rows of both. Its state is then the lower of both versions,
+    or dropped if the definitions differ.
 
-    >>> one, two, three = (RefreshState("d", SourceVersions(n, n, 1)) for n in (1, 2, 3))
-    >>> merge_refresh_states({0: one, 1: one}, {0: one, 1: two}, {0: three, 1: three}, 2) == {0: three, 1: two}
+    >>> one, two, three = (RefreshState("d", (n, n, 1)) for n in (1, 2, 3))
+    >>> merged = merge_refresh_states({0: one, 1: one}, {0: one, 1: two}, {0: three, 1: three}, 2)
+    >>> merged == {0: three, 1: two}
     True
     >>> merge_refresh_states({}, {0: one._replace(definition="e"), 7: one}, {0: three}, 2)
     {}
     """
-    now = {bucket: at for bucket, at in found.items() if bucket < n_buckets}
-    for bucket, own in here.items():
-        other = found.get(bucket)
-        if other == seen.get(bucket):
-            now[bucket] = own
-        elif other is not None and other.definition == own.definition:
-            now[bucket] = own._replace(versions=tuple(map(min, own.versions, other.versions)))
+    merged = {bucket: state for bucket, state in stored.items() if bucket < n_buckets}
+    for bucket, new_state in written.items():
+        stored_state = stored.get(bucket)
+        if stored_state == before.get(bucket):
+            merged[bucket] = new_state
+        elif stored_state is not None and stored_state.definition == new_state.definition:
+            lower = tuple(map(min, new_state.versions, stored_state.versions))
+            merged[bucket] = new_state._replace(versions=lower)
         else:
-            now.pop(bucket, None)
-    return now
-
-
-def group_outdated_buckets(
-    refresh_states: Mapping[int, RefreshState], buckets: Iterable[int], now: tuple[int, ...]
-) -> dict[tuple[int, ...], list[int]]:
-    """Of these buckets those that stand at other versions than `now`, by the versions.
-
-    >>> old, new = (RefreshState("d", SourceVersions(n, 1, 1)) for n in (1, 2))
-    >>> group_outdated_buckets({0: old, 1: new, 2: old}, [0, 1, 2], new.versions)
-    {SourceVersions(events=1, items=1, users=1): [0, 2]}
-    """
-    behind: dict[tuple[int, ...], list[int]] = {}
-    for bucket in buckets:
-        if (at := refresh_states[bucket].versions) != now:
-            behind.setdefault(at, []).append(bucket)
-    return behind
+            merged.pop(bucket, None)
+    return merged

@@ -64,28 +64,28 @@ def test_where_nothing_is_new_nothing_is_written(refreshed):
 
 
 def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
-    refreshed, monkeypatch, tmp_path, capsys
+    refreshed, monkeypatch, tmp_path, caplog
 ):
     store, given = refreshed
     old = {r["model_version"] for r in store.read(USER_PROFILES).collect()}
     save_plain_model(tmp_path / "models" / given.training.name, seed=1)
     given = with_values(given, {"refresh.buckets_per_chunk": 1})
-    note = refresh_profiles.ProfileRefresher._write_refresh_states
+    write_states = ProfileRefresher.write_states
 
-    def note_once(self, buckets):
-        note(self, buckets)
+    def write_once_and_fail(self, buckets):
+        write_states(self, buckets)
         raise InputError("the power went")
 
-    monkeypatch.setattr(refresh_profiles.ProfileRefresher, "_write_refresh_states", note_once)
+    monkeypatch.setattr(ProfileRefresher, "write_states", write_once_and_fail)
     with pytest.raises(InputError, match="the power went"):
         refresh_profiles.run(store, given)
     monkeypatch.undo()
     half = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
     assert half[1] in old
     assert half[0] not in old
-    capsys.readouterr()
+    caplog.set_level("INFO", "profile_lib")
     refresh_profiles.run(store, given)
-    assert "1 of 1 buckets computed whole" in capsys.readouterr().out
+    assert "user_profiles: 1 of 1 buckets rebuilt" in caplog.text
     assert {r["model_version"] for r in store.read(USER_PROFILES).collect()} == {half[0]}
 
 
@@ -119,7 +119,7 @@ def test_tables_made_anew_are_told_and_a_rebuild_takes_them(refreshed):
     events = [event(200, "ann", 90, "cart", "mug", 0), event(201, "eve", 1, "view", "tee", 0)]
     shutil.rmtree(store.path(EVENTS))
     write(store, events)
-    with pytest.raises(InputError, match="events, items or users were made anew .* --rebuild"):
+    with pytest.raises(InputError, match="events, items or users were recreated .* --rebuild"):
         refresh(store, given)
     refresh_profiles.run(store, given, rebuild=True)
     assert set(profiles(store)) == {"ann", "eve"}

@@ -1,0 +1,16 @@
+"""Say when a MERGE may overwrite a stored profile, as SQL on source and target.
+
+A profile computed from a newer version of events always wins. For the same version a refresh
+overwrites, as its model may be newer, unless only its own row still waits for the model; a stream
+overwrites only a profile that waits for the model.
+"""
+
+_IS_NEWER = "source.events_version > target.events_version"
+_IS_SAME_VERSION = "source.events_version = target.events_version"
+_TARGET_IS_PENDING = "target.pending_input IS NOT NULL"
+
+REFRESH_GUARD = (
+    f"{_IS_NEWER} OR "
+    f"({_IS_SAME_VERSION} AND (source.pending_input IS NULL OR {_TARGET_IS_PENDING}))"
+)
+STREAM_GUARD = f"{_IS_NEWER} OR ({_IS_SAME_VERSION} AND {_TARGET_IS_PENDING})"
