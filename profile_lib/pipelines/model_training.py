@@ -17,7 +17,8 @@ from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.tables import EXAMPLES
-from profile_lib.tables.features import CATEGORICAL_FEATURES, NUMERIC_FEATURES
+from profile_lib.tables.events import CONTEXT_COLUMNS
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.checkpoints import Checkpoints
 from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
 from profile_lib.training.data.snapshot import Snapshot, write_snapshot
@@ -56,7 +57,7 @@ class RowSchema(NamedTuple):
 NUMERIC_FEATURE_NAMES = tuple(column.name for column in NUMERIC_FEATURES)
 EXAMPLE_ROWS = RowSchema(
     NUMERIC_FEATURE_NAMES,
-    categories=CATEGORICAL_FEATURES,
+    categories=CONTEXT_COLUMNS,
     segments=("is_returning", "device", "region"),
 )
 FIXED_SETTINGS_FILE = "settings.json"  # beside the model that a training starts from

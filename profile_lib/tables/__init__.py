@@ -1,4 +1,4 @@
-"""The contract: every table is declared once, one module per stage."""
+"""Declare every table once, one module per stage."""
 
 from profile_lib.tables.catalog import ITEMS
 from profile_lib.tables.events import EVENTS, REJECTED_EVENTS, SESSIONS

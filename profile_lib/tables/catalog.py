@@ -12,17 +12,17 @@ from profile_lib.tables.table import (
 
 ITEMS = Table(
     "items",
-    "The catalogue, given or derived from events",
+    "The catalogue: supplied by the shop, or derived from its events",
     key=("item_id",),
     rebuild_instructions=REINGEST_INSTRUCTIONS,
     change_feed=True,
     columns=(
-        required("item_id", STRING, "the item"),
+        required("item_id", STRING, "item"),
         optional("title", STRING, "normalised title"),
         optional("category", STRING, "most specific category, normalised"),
         optional("brand", STRING, "brand, normalised"),
-        optional("price", DOUBLE, "median price seen, in the shop's currency"),
+        optional("price", DOUBLE, "median observed price, in the shop's currency"),
         optional("price_level", DOUBLE, "share of its category's items that cost less, 0 to 1"),
-        required("keywords", STRINGS, "counted words of the title: stemmed, no stop words"),
+        required("keywords", STRINGS, "words of the title: stemmed, without stop words"),
     ),
 )

@@ -19,40 +19,42 @@ RECOMMENDATION_REASON = T.StructType(
 
 RECOMMENDATIONS = Table(
     "recommendations",
-    "What each user is to be shown, best first",
+    "Items to show to each user, best first",
     key=("user_id", "rank"),
     partition_by=("user_bucket",),
     rebuild_instructions="move {path} away and run python jobs/recommend_items.py --config FILE",
     deletion_vectors=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
-        required("user_bucket", INT, "hash bucket of user_id, in every MERGE condition"),
-        required("rank", INT, "place in the list, from 1"),
-        required("item_id", STRING, "the item"),
-        required("score", DOUBLE, "what the ranker expects of it, higher is better"),
-        required("sources", STRINGS, "sources that named it"),
+        required("user_bucket", INT, "hash bucket of user_id, part of every MERGE condition"),
+        required("rank", INT, "position in the list, from 1"),
+        required("item_id", STRING, "item"),
+        required("score", DOUBLE, "the ranker's score, higher is better"),
+        required("sources", STRINGS, "candidate sources that proposed the item"),
         required(
             "reasons",
             T.ArrayType(RECOMMENDATION_REASON),
-            "why it is there: the source, the user's item, a text",
+            "per source: its name, the user's item that led to this one, and a text",
         ),
-        required("recommender_version", STRING, "the recommender that listed it"),
-        required("model_version", STRING, "the model that the profile is by"),
+        required("recommender_version", STRING, "recommender that made the list"),
+        required("model_version", STRING, "model that predicted the profile"),
         required("profiles_version", LONG, "Delta version of user_profiles that was read"),
-        required("as_of_ts", TIMESTAMP, "only what was known of the user before it counts"),
+        required("as_of_ts", TIMESTAMP, "only what was known before this moment counts, UTC"),
     ),
 )
 
 RECOMMENDATION_REFRESH_STATE = Table(
     "recommendation_refresh_state",
-    "How far each bucket of recommendations has been refreshed",
+    "Version of user_profiles that the lists of each bucket include",
     key=("user_bucket",),
-    rebuild_instructions="move {path} away: the next run of recommend_items then lists all anew",
+    rebuild_instructions=(
+        "move {path} away: the next run of recommend_items then makes all lists again"
+    ),
     columns=(
         required("user_bucket", INT, "hash bucket of user_id"),
         required(
             "definition", STRING, "hash of the recommender, the rules and the id of user_profiles"
         ),
-        required("profiles_version", LONG, "Delta version of user_profiles that it knows"),
+        required("profiles_version", LONG, "Delta version of user_profiles the lists include"),
     ),
 )

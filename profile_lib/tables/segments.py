@@ -15,6 +15,8 @@ from profile_lib.tables.table import (
     required,
 )
 
+# Every user has one vote per kind. `share` is the name's share of the cluster's votes, 0 to 1, and
+# `lift` is that share divided by the name's share of all votes.
 TERM = T.StructType(
     [
         T.StructField("name", STRING),
@@ -22,89 +24,94 @@ TERM = T.StructType(
         T.StructField("lift", DOUBLE),
     ]
 )
-
 TERMS = T.ArrayType(TERM)
 
 USER_SEGMENTS = Table(
     "user_segments",
-    "Where a user stands among all: by recency, frequency and money, and by interests",
+    "Segment of each user: by recency, frequency and money, and by interests",
     key=("user_id",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("user_id", STRING, "pseudonym"),
-        required("recency_days", DOUBLE, "from the last event to as_of_ts, days"),
-        optional("recency_score", INT, "5 for the latest fifth of those who ordered, to 1"),
+        required("recency_days", DOUBLE, "days from the last event to as_of_ts"),
+        optional("recency_score", INT, "5 for the most recent fifth of those who ordered, to 1"),
         optional("frequency_score", INT, "5 for the fifth with most orders, to 1"),
         optional("monetary_score", INT, "5 for the fifth that spent most, to 1"),
-        required("rfm_segment", STRING, "name of recency and frequency; Prospects: no order yet"),
+        required("rfm_segment", STRING, "name by recency and frequency; Prospects: no order yet"),
         optional("cluster_id", INT, "as in clusters; null without a usable interest vector"),
         optional("cluster_margin", DOUBLE, "1 at the cluster's centre, 0 half-way to the next"),
-        required("as_of_ts", TIMESTAMP, "up to when the profiles know"),
-        required("model_version", STRING, "the model that the interest vectors are by"),
-        required("clustering_version", LONG, "as in clusterings"),
+        required("as_of_ts", TIMESTAMP, "only what was known before this moment counts, UTC"),
+        required("model_version", STRING, "model that made the interest vectors"),
+        required("clustering_version", LONG, "version in clusterings"),
     ),
 )
 
 CLUSTERS = Table(
     "clusters",
-    "Users of like interests; an id lives on with its members and is never given again",
+    "Users of similar interests; an id follows its members and is never used again",
     key=("cluster_id",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
-        required("cluster_id", INT, "the cluster"),
-        required("description", STRING, "what tells it from the others, in a line"),
-        required("n_users", LONG, "its size"),
+        required("cluster_id", INT, "cluster"),
+        required("description", STRING, "how it differs from the others, in one line"),
+        required("n_users", LONG, "number of users"),
         *(
-            required(kind, TERMS, f"{kind} that tell it from the others, the surest first")
+            required(kind, TERMS, f"{kind} in which it differs from the others, surest first")
             for kind in ("categories", "brands", "keywords")
         ),
         required("centroid", T.ArrayType(DOUBLE), "mean of its users' vectors of length 1"),
-        required("model_version", STRING, "the model that these vectors are by"),
-        optional("jaccard", DOUBLE, "of its users and those of the run before; null: it is new"),
-        required("first_version", LONG, "the clustering in which it came up"),
-        required("last_version", LONG, "the last clustering in which it was there"),
-        required("is_retired", BOOLEAN, "whether it is no more; all else is as it last was"),
+        required("model_version", STRING, "model that made the interest vectors"),
+        optional(
+            "jaccard", DOUBLE, "overlap of its users with the previous run, 0 to 1; null: new"
+        ),
+        required("first_version", LONG, "first clustering with this cluster"),
+        required("last_version", LONG, "last clustering with this cluster"),
+        required("is_retired", BOOLEAN, "whether it is gone; the other columns stay as they were"),
     ),
 )
 
 CLUSTERINGS = Table(
     "clusterings",
-    "Each run that looked for clusters: how clear they are, and how stable",
+    "Runs of clustering, with the clarity and the stability of the clusters",
     key=("version",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("version", LONG, "number of the run, from 1"),
         required("input_fingerprint", STRING, "hash of the profiles' version and the settings"),
-        required("as_of_ts", TIMESTAMP, "up to when the profiles know"),
-        required("model_version", STRING, "the model that the interest vectors are by"),
-        required("n_clusters", INT, "how many there are"),
-        required("n_users", LONG, "users in a cluster"),
-        required("n_users_without_vector", LONG, "users without a usable interest vector"),
-        required("silhouette", DOUBLE, "mean over a sample, -1 to 1"),
+        required("as_of_ts", TIMESTAMP, "only what was known before this moment counts, UTC"),
+        required("model_version", STRING, "model that made the interest vectors"),
+        required("n_clusters", INT, "number of clusters"),
+        required("n_users", LONG, "number of users in a cluster"),
+        required("n_users_without_vector", LONG, "number of users without a usable vector"),
+        required("silhouette", DOUBLE, "mean silhouette over a sample, -1 to 1"),
         required(
             "seed_adjusted_rand", DOUBLE, "adjusted Rand index against another seed, on the sample"
         ),
         optional(
-            "previous_adjusted_rand", DOUBLE, "against the run before, over the users of both"
+            "previous_adjusted_rand",
+            DOUBLE,
+            "adjusted Rand index against the previous run, over the users of both",
         ),
-        optional("previous_mean_jaccard", DOUBLE, "mean over the clusters of the run before"),
+        optional("previous_mean_jaccard", DOUBLE, "mean jaccard over the previous run's clusters"),
         optional(
-            "share_users_unchanged", DOUBLE, "of the users of both runs, in the cluster of before"
+            "share_users_unchanged",
+            DOUBLE,
+            "share of the users of both runs that stayed in their cluster, 0 to 1",
         ),
     ),
 )
 
 AUDIENCES = Table(
     "audiences",
-    "Who is in an audience: by a rule, or most like a list of users",
+    "Members of each audience: by a rule, or most similar to a list of users",
     key=("audience", "user_id"),
     partition_by=("audience",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
-        required("audience", STRING, "its name in the settings"),
+        required("audience", STRING, "name in the settings"),
         required("user_id", STRING, "pseudonym"),
-        required("rule", STRING, "whom it takes"),
-        optional("score", DOUBLE, "how like the list's users, 0 to 1; null where a rule decides"),
-        required("added_ts", TIMESTAMP, "as_of_ts of the run since which the user is in it"),
+        required("rule", STRING, "rule that selects the members"),
+        optional("score", DOUBLE, "similarity to the list's users, 0 to 1; null for a rule"),
+        required("added_ts", TIMESTAMP, "as_of_ts of the run that added the user, UTC"),
     ),
 )

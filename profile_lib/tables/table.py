@@ -1,4 +1,4 @@
-"""Declare tables: columns with types and comments, key, partitioning and Delta properties."""
+"""Declare tables: columns with types and comments, keys, partitions and Delta properties."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,15 @@ from pyspark.sql import types as T
 from profile_lib.errors import InputError
 
 STRING, DOUBLE, LONG, INT = T.StringType(), T.DoubleType(), T.LongType(), T.IntegerType()
-
 TIMESTAMP, DATE, BOOLEAN = T.TimestampType(), T.DateType(), T.BooleanType()
-
 STRINGS, INTS = T.ArrayType(STRING), T.ArrayType(INT)
-
 COUNTS = T.MapType(STRING, LONG)
+
+REINGEST_INSTRUCTIONS = (
+    "move {path} away, run python jobs/ingest_events.py --config FILE on all inputs since the "
+    "beginning, then python jobs/refresh_profiles.py --config FILE --rebuild"
+)
+RESEGMENT_INSTRUCTIONS = "move {path} away and run python jobs/segment_users.py --config FILE"
 
 
 @dataclass(frozen=True)
@@ -29,20 +32,21 @@ class TableColumn:
 
 
 def required(name: str, type: T.DataType, comment: str) -> TableColumn:
-    """A column that is never null."""
+    """Declare a column that is never null."""
     return TableColumn(name, type, comment, required=True)
 
 
 def optional(name: str, type: T.DataType, comment: str) -> TableColumn:
-    """A column that may be null: unknown, or not given by the source."""
+    """Declare a column that is null if the value is unknown."""
     return TableColumn(name, type, comment, required=False)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A declared table: one row a `key`, files laid out by `partition_by`.
+    """A declared table with one row per `key`.
 
-    `rebuild_instructions` is what to do where the table that lies at `{path}` cannot be brought to this shape.
+    `rebuild_instructions` says what to do with a table at `{path}` whose columns cannot be brought
+    to the declared ones without its rows being computed again.
     """
 
     name: str
@@ -51,18 +55,18 @@ class Table:
     columns: tuple[TableColumn, ...]
     rebuild_instructions: str
     partition_by: tuple[str, ...] = ()
-    cluster_by: tuple[str, ...] = ()  # rows near each other by these lie in the same files
-    change_feed: bool = False  # each commit's changed rows can be read afterwards
-    deletion_vectors: bool = False  # a changed row is marked in its file, which stays as it is
+    cluster_by: tuple[str, ...] = ()  # compaction writes rows with near values into the same files
+    change_feed: bool = False  # the rows that each commit changed can be read later
+    deletion_vectors: bool = False  # a changed row is marked in its file, which is not rewritten
 
     @property
     def properties(self) -> dict[str, str]:
-        """The Delta properties that the table is to have."""
-        wanted = {
+        """The declared Delta properties."""
+        is_enabled = {
             "delta.enableChangeDataFeed": self.change_feed,
             "delta.enableDeletionVectors": self.deletion_vectors,
         }
-        return {name: "true" for name, is_wanted in wanted.items() if is_wanted}
+        return {name: "true" for name, enabled in is_enabled.items() if enabled}
 
     @property
     def schema(self) -> T.StructType:
@@ -75,49 +79,46 @@ class Table:
         )
 
     def column_names(self) -> list[str]:
-        """The column names in declared order."""
+        """Return the column names in declared order."""
         return [c.name for c in self.columns]
 
     def conform(self, frame: DataFrame) -> DataFrame:
-        """The frame with exactly the declared columns, in order.
+        """Return the frame with exactly the declared columns, in order.
 
         Raises InputError that names every missing, unexpected and wrongly typed column.
         """
-        found = {f.name: f.dataType for f in frame.schema.fields}
+        actual = {f.name: f.dataType for f in frame.schema.fields}
         declared = {c.name: c.type for c in self.columns}
-        problems = list(schema_differences(found, declared))
+        problems = list(schema_differences(actual, declared))
         if problems:
             raise InputError(f"{self.name}: {', '.join(problems)}")
         return frame.select(*self.column_names())
 
 
 def schema_differences(
-    found: dict[str, T.DataType], declared: dict[str, T.DataType]
+    actual: dict[str, T.DataType], declared: dict[str, T.DataType]
 ) -> Iterator[str]:
-    """What tells found columns from declared ones: missing, unexpected, of the wrong type."""
-    if missing := [n for n in declared if n not in found]:
+    """Describe how columns differ from the declared: missing, unexpected, or of the wrong type.
+
+    >>> list(schema_differences({"n": INT, "x": INT}, {"n": LONG}))
+    ["unexpected ['x']", "wrong type ['n: int, declared bigint']"]
+    """
+    if missing := [name for name in declared if name not in actual]:
         yield f"missing {missing}"
-    if unexpected := [n for n in found if n not in declared]:
+    if unexpected := [name for name in actual if name not in declared]:
         yield f"unexpected {unexpected}"
-    wrong = [
-        f"{n}: {found[n].simpleString()}, declared {declared[n].simpleString()}"
-        for n in declared
-        if n in found and found[n].simpleString() != declared[n].simpleString()
+    wrong_types = [
+        f"{name}: {actual[name].simpleString()}, declared {type.simpleString()}"
+        for name, type in declared.items()
+        if name in actual and actual[name].simpleString() != type.simpleString()
     ]
-    if wrong:
-        yield f"wrong type {wrong}"
-
-
-REINGEST_INSTRUCTIONS = (
-    "move {path} away, run python jobs/ingest_events.py --config FILE on all that ever came, then "
-    "refresh_profiles with --rebuild"
-)
-
-RESEGMENT_INSTRUCTIONS = "move {path} away and run python jobs/segment_users.py --config FILE"
+    if wrong_types:
+        yield f"wrong type {wrong_types}"
 
 
 def rerun_instructions(job: str) -> str:
-    return f"run python jobs/{job}.py --config FILE, which writes it anew"
+    """Return the rebuild instructions of a table that one run of a job replaces completely."""
+    return f"run python jobs/{job}.py --config FILE, which writes all of it again"
 
 
 def user_bucket(n_buckets: int) -> Column:

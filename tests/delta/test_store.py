@@ -71,7 +71,7 @@ def test_a_table_never_written_is_told(store):
 def test_column_comments_end_up_in_the_table(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
     field = store.read(IDENTITY).schema["raw_id"]
-    assert field.metadata["comment"] == "the id in the source"
+    assert field.metadata["comment"] == "id in the source"
 
 
 def older(store: Store, table: Table, frame: DataFrame) -> None:
@@ -92,7 +92,8 @@ def test_a_table_that_lacks_a_required_column_is_refused_with_what_to_do(store, 
     assert str(told.value) == (
         f"identity: the table at {path} has an older shape: missing ['source'], wrong type "
         f"['raw_id: int, declared string']; move {path} away, run python jobs/ingest_events.py "
-        "--config FILE on all that ever came, then refresh_profiles with --rebuild"
+        "--config FILE on all inputs since the beginning, then python jobs/refresh_profiles.py "
+        "--config FILE --rebuild"
     )
     assert store.spark.read.format("delta").load(path).columns == ["user_id", "raw_id"]
 
@@ -112,7 +113,10 @@ def test_optional_columns_that_a_table_lacks_are_read_as_null_and_added_by_the_n
         ("a", None, None, "north", None, {}, MOMENT),
         ("b", "25-34", "female", None, None, {}, MOMENT),
     ]
-    assert plain.schema["age_band"].metadata["comment"] == "declared age band, such as 25-34"
+    assert (
+        plain.schema["age_band"].metadata["comment"]
+        == "declared age band, years, for example 25-34"
+    )
 
 
 def test_a_table_of_an_older_shape_that_is_replaced_whole_is_made_anew(store, rows):
