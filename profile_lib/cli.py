@@ -1,31 +1,35 @@
 """Run a job from the command line: arguments, settings, session, exit code."""
 
 import argparse
+import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 from pyspark.errors import PySparkException
 
 from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
-from profile_lib.errors import ConcurrentWriteError, InputError
+from profile_lib.errors import InputError, TryAgainError
+from profile_lib.logs import configure_logging
+from profile_lib.progress import format_duration
 from profile_lib.spark.session import start_spark, worker_input_error
 
-JobFunction = Callable[
-    ..., object
-]  # (store, settings), `day` if the job takes a date, and each flag
+# A job takes a store, settings, `day` if it runs for one date, and each of its flags.
+JobFunction = Callable[..., object]
 
-INPUT_TO_FIX = 2  # argparse ends with the same code
+INPUT_TO_FIX = 2  # argparse exits with the same code
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_CODES = """\
 exit codes:
   0   done
-  2   a setting, an argument or the input has to be fixed
-  75  another writer was faster each time: run the same command again
+  2   fix a setting, an argument or the input
+  75  try again: another writer was faster each time, or holds a lock
   1   any other failure
 """
+
+log = logging.getLogger(__name__)
 
 
 def main(
@@ -34,18 +38,51 @@ def main(
     description: str | None,
     takes_date: bool = False,
     flags: Mapping[str, str] | None = None,
+    argv: Sequence[str] | None = None,
 ) -> None:
-    """Run one job and exit with a code of EXIT_CODES; errors of input are one sentence.
+    """Run one job, and exit with a code of EXIT_CODES if it fails.
 
-    `flags` are switches of this job alone, each with its help text.
+    `flags` are switches of this job alone, each with its help text. `argv` are the arguments; by
+    default, those of the process. An error of the user is printed as one sentence.
     """
+    arguments = build_parser(name, description, takes_date, flags or {}).parse_args(argv)
+    options = {flag: getattr(arguments, flag) for flag in flags or {}}
+    if takes_date:
+        options["day"] = arguments.date
+    configure_logging(name)
+    start = time.monotonic()
+    try:
+        settings = load_settings(arguments.config, arguments.set)
+        configure_logging(name, settings.logging.format)
+        spark = start_spark(settings.spark, name)
+        store = Store(spark, settings.paths.tables, **settings.store.model_dump())
+        run(store, settings, **options)
+    except TryAgainError as error:
+        fail(str(error), TRY_AGAIN)
+    except InputError as error:
+        fail(str(error), INPUT_TO_FIX)
+    except PySparkException as error:
+        message = worker_input_error(error)
+        if message is None:
+            raise
+        fail(message, INPUT_TO_FIX)
+    seconds = time.monotonic() - start
+    log.info(f"{name}: done in {format_duration(seconds)}", extra={"fields": {"seconds": seconds}})
+
+
+def build_parser(
+    name: str, description: str | None, takes_date: bool, flags: Mapping[str, str]
+) -> argparse.ArgumentParser:
+    """Build the parser of a job's arguments."""
     parser = argparse.ArgumentParser(
         prog=f"jobs/{name}.py",
         description=description,
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", required=True, help="a settings file, such as conf/demo.yaml")
+    parser.add_argument(
+        "--config", required=True, help="a settings file: a path, or the name of one in conf/: demo"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", help="change a setting"
     )
@@ -53,33 +90,14 @@ def main(
         parser.add_argument(
             "--date", type=iso_date, metavar="YYYY-MM-DD", help="this day only; default: all data"
         )
-    for flag, help_text in (flags or {}).items():
+    for flag, help_text in flags.items():
         parser.add_argument(f"--{flag}", action="store_true", help=help_text)
-    arguments = parser.parse_args()
-    options = {flag: getattr(arguments, flag) for flag in flags or {}}
-    if takes_date:
-        options["day"] = arguments.date
-    start = time.monotonic()
-    try:
-        settings = load_settings(arguments.config, arguments.set)
-        spark = start_spark(settings.spark, name)
-        store = Store(spark, settings.paths.tables, **settings.store.model_dump())
-        run(store, settings, **options)
-    except ConcurrentWriteError as error:
-        fail(name, str(error), TRY_AGAIN)
-    except InputError as error:
-        fail(name, str(error), INPUT_TO_FIX)
-    except PySparkException as error:
-        message = worker_input_error(error)
-        if message is None:
-            raise
-        fail(name, message, INPUT_TO_FIX)
-    print(f"{name}: done in {time.monotonic() - start:.1f} s")
+    return parser
 
 
-def fail(name: str, message: str, code: int) -> None:
-    """Print one sentence to standard error and exit with `code`."""
-    print(f"{name}: {message}", file=sys.stderr)
+def fail(message: str, code: int) -> None:
+    """Log one sentence as an error and exit with `code`."""
+    log.error(message)
     sys.exit(code)
 
 

@@ -11,7 +11,11 @@ class DivergedError(InputError):
     """A training whose loss is no number any more: its settings are bad, not its place or data."""
 
 
-class ConcurrentWriteError(InputError):
+class TryAgainError(InputError):
+    """A failure that passes by itself: the same run, started later, may succeed."""
+
+
+class ConcurrentWriteError(TryAgainError):
     """A write that lost against another one as often as it was tried."""
 
 

@@ -16,6 +16,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
+from profile_lib.pipelines.training_progress import log_training_progress
 from profile_lib.tables import EXAMPLES
 from profile_lib.tables.events import CONTEXT_COLUMNS
 from profile_lib.tables.features import NUMERIC_FEATURES
@@ -262,8 +263,5 @@ def hadoop_conf(spark: SparkSession) -> dict[str, str]:
 
 
 def print_progress(entry: dict[str, Any]) -> None:
-    """One line of progress; values of validation after a colon."""
-    told = dict(entry)
-    for name, value in told.pop("validation", {}).items():
-        told[f"validation {name}"] = round(value, 4)
-    print("  " + ", ".join(f"{name} {value}" for name, value in told.items()), flush=True)
+    """Log one message of a training as a line."""
+    log_training_progress(entry)

@@ -154,6 +154,9 @@ class TrainingLoop:
                         "stage": stage.name, "epoch": at.epoch + 1, "step": at.steps_done,
                         "steps": n_steps, "loss": round(self.curve[-1], 4),
                         "examples_per_second": round(rows / seconds, 1),
+                        "seconds_left": round(
+                            (n_steps - at.steps_done) * stage.batch_size * seconds / rows, 1
+                        ),
                     })  # fmt: skip
                 if plan.checkpoint_steps and at.batch % plan.checkpoint_steps == 0:
                     self._write_checkpoint(optimizer)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from profile_lib.errors import InputError
+from profile_lib.errors import TryAgainError
 
 
 @contextmanager
@@ -14,7 +14,7 @@ def lock_training_name(name: str, *folders: str) -> Iterator[None]:
     """While the body runs, no other process may train `name` in any of these folders; a process
     that dies lets go of it.
 
-    Raises InputError where another one does.
+    Raises TryAgainError where another one does.
     """
     with ExitStack() as held:
         for folder in sorted({Path(folder).resolve() for folder in folders}):
@@ -22,7 +22,7 @@ def lock_training_name(name: str, *folders: str) -> Iterator[None]:
             try:
                 held.enter_context(FileLock(folder / f".{name}.lock", timeout=0))
             except Timeout as error:
-                raise InputError(
+                raise TryAgainError(
                     f"{folder / name}: another training of this name is running; wait for it, or "
                     "give this one another training.name"
                 ) from error

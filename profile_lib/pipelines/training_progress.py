@@ -1,0 +1,47 @@
+"""Log the progress of a training."""
+
+import logging
+from typing import Any
+
+from profile_lib.progress import format_duration, format_rate
+
+log = logging.getLogger(__name__)
+
+
+def log_training_progress(entry: dict[str, Any]) -> None:
+    """Log one message of a training as a line."""
+    log.info(format_training_progress(entry), extra={"fields": entry})
+
+
+def format_training_progress(entry: dict[str, Any]) -> str:
+    """Format a message about steps, about an epoch's end, or about anything else.
+
+    >>> format_training_progress({"stage": "text", "epoch": 1, "step": 50, "steps": 200,
+    ...     "loss": 2.0415, "examples_per_second": 27.6, "seconds_left": 170.0})
+    '  text, epoch 1: step 50 of 200, loss 2.0415, 28 examples per second, 2:50 left'
+    >>> format_training_progress({"stage": "text", "epoch": 1, "data_wait": 0.01, "seconds": 83.2,
+    ...     "validation": {"buys": 0.35631, "loss": 1.998}})
+    '  text, epoch 1: done in 1:23, validation loss 1.9980 (buys 0.3563)'
+    >>> format_training_progress({"resumed at step": 100})
+    '  resumed at step 100'
+    """
+    if "step" in entry:
+        line = (
+            f"{_stage(entry)}: step {entry['step']:,} of {entry['steps']:,}, "
+            f"loss {entry['loss']:.4f}, {format_rate(entry['examples_per_second'])} examples "
+            "per second"
+        )
+        left = entry.get("seconds_left")
+        return line if left is None else f"{line}, {format_duration(left)} left"
+    if "validation" in entry:
+        measures = dict(entry["validation"])
+        line = f"{_stage(entry)}: done in {format_duration(entry['seconds'])}"
+        if "loss" in measures:
+            line += f", validation loss {measures.pop('loss'):.4f}"
+        others = ", ".join(f"{name} {value:.4f}" for name, value in measures.items())
+        return f"{line} ({others})" if others else line
+    return "  " + ", ".join(f"{name} {value}" for name, value in entry.items())
+
+
+def _stage(entry: dict[str, Any]) -> str:
+    return f"  {entry['stage']}, epoch {entry['epoch']}"
