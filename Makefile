@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check package lock environment
+.PHONY: help demo test test-slow check docs package lock environment
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 INSTALL := conf/environment/install.sh
@@ -18,11 +18,16 @@ test: $(STAMP) ## run the fast tests
 test-slow: $(STAMP) ## run the tests that start processes, clusters, notebooks or Spark sessions
 	$(PYTHON) -m pytest -m slow
 
-check: $(STAMP) ## check style, types and import rules
+check: $(STAMP) docs ## check style, types, import rules, language and pages
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PYTHON) docs/check_language.py
+	$(PYTHON) docs/diagrams.py --check
+
+docs: $(STAMP) ## build the pages as a site in build/site
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(PYTHON) -m mkdocs build --strict --quiet
 
 $(STAMP): setup.py $(wildcard conf/environment/*)
 	$(INSTALL) .venv
