@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.spark import SparkSettings
 from profile_lib.errors import InputError
+from profile_lib.spark.jvm import start_jvm
 
 HASH_LEVELS = 1_000_000  # values that a draw may have
 
@@ -30,11 +31,11 @@ def start_spark(settings: SparkSettings, app: str) -> SparkSession:
     builder = SparkSession.builder.appName(app)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     given = _submitted_conf() if submitted else set()
-    if not submitted:
+    if submitted:
+        wanted = dict(settings.conf)
+    else:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers run this environment
-    wanted = (
-        dict(settings.conf) if submitted else {"spark.master": settings.master, **settings.conf}
-    )
+        wanted = start_jvm({"spark.master": settings.master, **settings.conf})
     for key, value in {**wanted, "spark.sql.session.timeZone": "UTC"}.items():
         if key not in given:
             builder = builder.config(key, value)
