@@ -144,6 +144,10 @@ def is_not_null(values: pa.Array) -> Flags:
     return values.is_valid().to_numpy(zero_copy_only=False)
 
 
+def _zero_for_null(values: pa.Array) -> Numbers:
+    return values.fill_null(0).to_numpy(zero_copy_only=False)
+
+
 @dataclass(frozen=True)
 class GroupedRows:
     """`n_groups` groups of rows, some maybe without any; `group_ids` is the group of each row.
@@ -180,6 +184,12 @@ class GroupedRows:
             (self.group_ids, values) if where is None else (self.group_ids[where], values[where])
         )
         return np.bincount(of, weights=values, minlength=self.n_groups).astype(np.float64)
+
+    def mean(self, values: pa.Array, where: Flags | None = None) -> pa.Array:
+        """Return the mean of each group's known values, where true; null if it has none."""
+        is_known = is_not_null(values) if where is None else where & is_not_null(values)
+        n, total = self.count(is_known), self.sum(_zero_for_null(values), is_known)
+        return pa.array(total / np.maximum(n, 1), mask=n == 0)
 
     def max(self, values: Numbers, where: Flags, initial: float) -> Numbers:
         """The greatest of each group's values where true, and of `initial`."""

@@ -1,61 +1,61 @@
-"""Behaviour in, what a model reads of it out: the text and the numbers."""
+"""Turn behaviour into what a model reads: text, numbers and categories."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.context_aggregates import ORIGIN_BY_COUNT_COLUMN
+from profile_lib.features.context_aggregates import CONTEXT_BY_COUNT_COLUMN
 from profile_lib.features.text import build_behaviour_text
 from profile_lib.tables.features import NUMERIC_FEATURES
 
 
 def select_model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
-    """What a model reads of each row of behaviour, and what tells its users apart in a report."""
-    return _add_top_origins(behaviour).select(
+    """Select user_id, cutoff_ts and the model's input, with categories to report quality by."""
+    return _add_top_contexts(behaviour).select(
         "user_id", "cutoff_ts", *_input_columns(max_text_events)
     )
 
 
 def add_pending_input(behaviour: DataFrame, max_text_events: int) -> DataFrame:
-    """`behaviour` with all that as a struct `pending_input`, of type PENDING_INPUT."""
+    """Add the model's input as a struct `pending_input` of type PENDING_INPUT."""
     pending_input = F.struct(*_input_columns(max_text_events))
     return (
-        _add_top_origins(behaviour)
+        _add_top_contexts(behaviour)
         .withColumn("pending_input", pending_input)
-        .drop(*ORIGIN_BY_COUNT_COLUMN.values())
+        .drop(*CONTEXT_BY_COUNT_COLUMN.values())
     )
 
 
-def _add_top_origins(behaviour: DataFrame) -> DataFrame:
+def build_numeric_vector() -> Column:
+    """Column: NUMERIC_FEATURES in their order as doubles, NaN if unknown."""
+    # The JVM parses one expression: building so many columns by single calls takes half a second.
+    numbers = [f"coalesce(CAST({c.name} AS DOUBLE), double('NaN'))" for c in NUMERIC_FEATURES]
+    return F.expr(f"array({', '.join(numbers)})")
+
+
+def _add_top_contexts(behaviour: DataFrame) -> DataFrame:
     return behaviour.withColumns(
-        {name: _most_frequent_key(counts) for counts, name in ORIGIN_BY_COUNT_COLUMN.items()}
+        {context: _most_frequent_key(counts) for counts, context in CONTEXT_BY_COUNT_COLUMN.items()}
     )
 
 
 def _input_columns(max_text_events: int) -> list[Column]:
-    origins = F.array(*ORIGIN_BY_COUNT_COLUMN.values())
+    contexts = F.array(*CONTEXT_BY_COUNT_COLUMN.values())
     depth = F.col("funnel_depth_since_purchase")
     text = build_behaviour_text(
-        F.col("recent"), F.col("categories"), origins, depth, max_text_events
+        F.col("recent"), F.col("categories"), contexts, depth, max_text_events
     )
     return [
         text.alias("text"),
         build_numeric_vector().alias("numeric"),
         F.get("categories", F.lit(0))["name"].alias("top_category"),
         (F.col("n_sessions") > 1).alias("is_returning"),
-        *[F.col(name) for name in ORIGIN_BY_COUNT_COLUMN.values()],
+        *[F.col(name) for name in CONTEXT_BY_COUNT_COLUMN.values()],
     ]
 
 
 def _most_frequent_key(counts: str) -> Column:
-    """The key of the largest count, the last by name among equal ones; null where there is none."""
+    """Column: the key with the largest count, ties to the last by name; null for an empty map."""
     pairs = F.transform(
         F.map_entries(counts), lambda e: F.struct(e["value"].alias("n"), e["key"].alias("name"))
     )
     return F.array_max(pairs)["name"]
-
-
-def build_numeric_vector() -> Column:
-    """NUMERIC_FEATURES in their order as doubles, NaN where unknown."""
-    # One expression parsed by the JVM: so many columns built one call at a time take half a second.
-    known = [f"coalesce(CAST({c.name} AS DOUBLE), double('NaN'))" for c in NUMERIC_FEATURES]
-    return F.expr(f"array({', '.join(known)})")

@@ -1,6 +1,6 @@
 """Declare tables: columns with types and comments, keys, partitions and Delta properties."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -52,7 +52,7 @@ class Table:
     name: str
     comment: str
     key: tuple[str, ...]
-    columns: tuple[TableColumn, ...]
+    columns: Sequence[TableColumn]
     rebuild_instructions: str
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()  # compaction writes rows with near values into the same files

@@ -122,6 +122,12 @@ def test_how_near_an_order_the_user_came_is_counted_by_page_and_by_depth(behavio
     assert found[early]["funnel_depth_since_purchase"] == 6
 
 
+def test_of_prices_at_the_last_moment_the_highest_is_the_last_seen(behaviour):
+    prices = ((9, 30.0), (9.1, 20.0), (9.1, 25.0), (9.2, None))
+    events = [event("ann", at(hour), "view", f"item {p}", price=p) for hour, p in prices]
+    assert behaviour(events, NOON)[NOON]["last_seen_price"] == 25.0
+
+
 def test_events_of_a_shop_that_tells_no_page_show_how_near_an_order_one_is_by_their_kind(behaviour):
     kinds = ("view", "cart", "checkout", "purchase")
     cutoffs = [("ann", at(9 + i + 0.5)) for i in range(len(kinds))]

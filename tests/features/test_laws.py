@@ -17,7 +17,8 @@ from profile_lib.arrays.groups import complete_groups
 from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour, compute_behaviour
 from profile_lib.features.event_projection import project_events
-from profile_lib.tables import EVENTS, ITEMS
+from profile_lib.features.numeric.registry import registered_features
+from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 from profile_lib.tables.events import EVENT_TYPES
 from profile_lib.tables.features import WINDOWS
 
@@ -32,6 +33,8 @@ RULES = {
     "gap": GAP, "half_life": timedelta(days=7), "max_interests": 5, "max_recent": 5,
     "weights": dict.fromkeys(EVENT_TYPES, 1.0),
 }  # fmt: skip
+
+REGISTERED = registered_features(), to_arrow_schema(BEHAVIOUR.schema)
 
 USERS = [f"user {n}" for n in range(8)]  # many histories in each of a few builds
 minutes_before = st.integers(min_value=1, max_value=50 * 24 * 60)
@@ -113,7 +116,10 @@ def projected_rows(spark) -> pa.RecordBatch:
 
 
 def computed(batches: list[pa.RecordBatch], min_rows: int = 1) -> dict[str, dict]:
-    found = [compute_behaviour(g, **RULES) for g in complete_groups(batches, "pair_key", min_rows)]
+    found = [
+        compute_behaviour(g, *REGISTERED, **RULES)
+        for g in complete_groups(batches, "pair_key", min_rows)
+    ]
     return {row["user_id"]: row for batch in found for row in batch.to_pylist()}
 
 
@@ -156,7 +162,7 @@ def test_two_pairs_that_share_a_hash_are_refused(projected_rows):
     columns = [keys if i == place else column for i, column in enumerate(projected_rows.columns)]
     mixed = pa.RecordBatch.from_arrays(columns, schema=projected_rows.schema)
     with pytest.raises(ValueError, match="share a pair_key"):
-        compute_behaviour(mixed, **RULES)
+        compute_behaviour(mixed, *REGISTERED, **RULES)
 
 
 @settings(max_examples=3, deadline=None)
