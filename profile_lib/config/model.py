@@ -1,7 +1,5 @@
 """Declare the settings of the profile model's shape."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from profile_lib.config.section import Section
@@ -12,7 +10,7 @@ class Task(Section):
 
     name: str
     label: str
-    kind: Literal["binary", "multiclass", "multilabel", "regression"]
+    kind: str  # binary, multiclass, multilabel, regression, or a kind of your own
     weight: float = Field(gt=0)
     mask: str | None = None
 

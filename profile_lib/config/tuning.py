@@ -1,6 +1,6 @@
 """Declare the settings of the search for training settings."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -31,5 +31,5 @@ class TuneSettings(Section):
     trials: int = Field(gt=0)
     windows: int = Field(gt=0)
     task: str
-    metric: Literal["roc_auc", "pr_auc", "log_loss", "accuracy", "mrr", "rmse"]
+    metric: str  # a metric that the report has of the task, such as log_loss
     space: dict[str, SearchRange]

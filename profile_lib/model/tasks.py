@@ -1,64 +1,66 @@
-"""What a model is asked and reads: the kinds of tasks with their labels, and categories."""
+"""Describe what a model reads and predicts: category features and prediction tasks."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TaskKind = Literal["binary", "multiclass", "multilabel", "regression"]
+    from profile_lib.model.task_kinds import TaskKind
 
 
 class CategorySpec(BaseModel):
-    """A feature that is one of several values: its column, and those that train knows."""
+    """A feature that has one of several values: its column, and the values known from train."""
 
     model_config = ConfigDict(frozen=True)
     name: str
-    values: tuple[str, ...]  # commonest first
+    values: tuple[str, ...]  # most frequent first
 
 
 class TaskSpec(BaseModel):
-    """What a head answers, with one logit a class, in this order, or one in all.
+    """A prediction task as the train split defines it; one head of the model learns it.
 
-    A label is 0 or 1 where binary, the class's position where multiclass, 0 or 1 for each class
-    where multilabel, and a number where it is a regression; NaN is unknown.
+    The head has one logit per class, or one if there are no classes.
     """
 
     model_config = ConfigDict(frozen=True)
     name: str
-    kind: TaskKind
-    classes: tuple[str, ...] = ()  # of multiclass and multilabel tasks, commonest first
+    kind: str  # the name of a registered TaskKind
+    classes: tuple[str, ...] = ()  # of multiclass and multilabel tasks, most frequent first
     center: float = 0.0  # of a regression: mean of the train labels
-    scale: float = 1.0  # and their deviation: the head learns the standardised label
+    scale: float = 1.0  # and their standard deviation: the head learns the standardised label
+
+    @property
+    def definition(self) -> "TaskKind":
+        """The rules of the task's kind. Raises InputError if the kind is not registered."""
+        from profile_lib.model.task_kinds import get_task_kind  # its kinds build TaskSpecs
+
+        return get_task_kind(self.kind)
 
     @property
     def n_outputs(self) -> int:
-        """Logits of the head."""
+        """The number of the head's logits."""
         return len(self.classes) or 1
 
     @property
     def n_labels(self) -> int:
-        """Columns of `labels` that are its own."""
-        return len(self.classes) if self.kind == "multilabel" else 1
+        """The number of the task's columns in `labels`."""
+        return self.definition.n_labels(self)
 
     @property
     def max_label(self) -> float:
-        """The largest label it may be given."""
-        return {"multiclass": len(self.classes) - 1.0, "regression": float("inf")}.get(
-            self.kind, 1.0
-        )
+        """The largest valid label."""
+        return self.definition.max_label(self)
 
     def to_predictions(self, logits: "Tensor") -> "Tensor":
-        """Logits (B,) or (B, C) → probabilities of the same shape, of a regression the value."""
-        if self.kind == "regression":
-            return logits * self.scale + self.center
-        return logits.softmax(-1) if self.kind == "multiclass" else logits.sigmoid()
+        """Return the predictions of logits (B,) or (B, C), in the same shape."""
+        return self.definition.to_predictions(self, logits)
 
 
 def slice_label_columns(tasks: Sequence[TaskSpec]) -> Iterator[tuple[TaskSpec, slice]]:
-    """Each task with the columns of `labels` that are its own, in order."""
+    """Yield each task and its columns of `labels`, in order."""
     start = 0
     for task in tasks:
         yield task, slice(start, start + task.n_labels)

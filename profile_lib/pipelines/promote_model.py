@@ -14,12 +14,13 @@ from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import read_manifest
+from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.pipelines.model_training import NUMERIC_FEATURE_NAMES
 from profile_lib.spark.session import hash_uniform
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.data.task_labels import LabelledTask
-from profile_lib.training.evaluation.report import bootstrap_intervals
+from profile_lib.training.evaluation.intervals import bootstrap_intervals
 from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
 
 
@@ -85,7 +86,7 @@ def _lead_interval(
     (users, labels, champion), (_, _, challenger) = methods[CHAMPION], methods[CHALLENGER]
     compared = {"model": challenger, CHAMPION: champion}
     found = bootstrap_intervals(
-        "binary", labels, compared, users, given.seed, given.bootstrap_resamples
+        get_task_kind("binary"), labels, compared, users, given.seed, given.bootstrap_resamples
     )
     bounds = found.get("lead", {}).get(settings.promote.metric)
     if bounds is None:

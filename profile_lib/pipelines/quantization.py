@@ -13,6 +13,7 @@ from profile_lib.fingerprint import hash_file
 from profile_lib.inference.runtimes import bind_runtime
 from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
 from profile_lib.model.manifest import WEIGHTS_FILE
+from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.pipelines.model_training import TrainedModel, make_plan, shared_job_arguments
 from profile_lib.training.compression.quantization import quantize_encoder, read_calibration_texts
 from profile_lib.training.data.snapshot import Snapshot
@@ -20,9 +21,6 @@ from profile_lib.training.distributed.process_group import SingleProcess
 from profile_lib.training.evaluation.predictions import predict
 from profile_lib.training.evaluation.report import Report, evaluate_without_baselines
 from profile_lib.training.fit import FITTED, FitJob
-
-HIGHER_IS_BETTER = ("roc_auc", "pr_auc", "accuracy", "mrr")  # more is better
-LOWER_IS_BETTER = ("rmse",)  # less is better
 
 
 def check_quantization(settings: Settings) -> None:
@@ -79,10 +77,11 @@ def retained_shares(before: Report, after: Report) -> dict[str, float]:
     """ "task measure" → the share of `before` that `after` keeps; above 1 where it is better."""
     kept = {}
     for task, entry in after.items():
-        for name in (*HIGHER_IS_BETTER, *LOWER_IS_BETTER):
+        kind = get_task_kind(entry["kind"])
+        for name in kind.quality_metrics:
             was, now = (e.get("model", {}).get(name) for e in (before[task], entry))
             if was and now:
                 kept[f"{task} {name}"] = round(
-                    was / now if name in LOWER_IS_BETTER else now / was, 5
+                    was / now if name in kind.lower_is_better else now / was, 5
                 )
     return kept

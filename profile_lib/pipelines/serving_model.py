@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from profile_lib.features.tokens import build_tokenize_udf
 from profile_lib.inference.runtime_choice import check_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import Manifest, check_model, read_manifest
+from profile_lib.model.tasks import TaskSpec
 from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
 from profile_lib.profiles.refresh_state import hash_definition
 from profile_lib.training.tracking import Tracker
@@ -130,8 +132,16 @@ def predict_profiles(
     )
     return decode_predictions(
         predicted,
-        [TaskHead(task.name, task.kind, task.classes) for task in manifest.spec.tasks],
+        [profile_head(task) for task in manifest.spec.tasks],
         model_version=manifest.model_version,
         n_reasons=given.n_reasons,
         n_next_categories=given.n_next_categories,
+    )
+
+
+def profile_head(task: TaskSpec) -> TaskHead:
+    """Return how a profile stores the predictions of a task."""
+    kind = task.definition
+    return TaskHead(
+        task.name, task.classes, kind.profile_column, partial(kind.to_profile_value, task)
     )

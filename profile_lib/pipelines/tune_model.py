@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import yaml
@@ -17,6 +17,7 @@ from profile_lib.errors import DivergedError, InputError
 from profile_lib.examples.split import rolling_windows
 from profile_lib.files import explain_full_disk, write_text_atomically
 from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.pipelines.model_training import (
     fit,
     prepare_initial_model,
@@ -34,7 +35,6 @@ SEARCH_IDENTITY_FIELDS = {
     "metric",
     "space",
 }  # by which its trials can be compared
-SMALLER_IS_BETTER = ("log_loss", "rmse")
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
@@ -78,7 +78,7 @@ def open_study(settings: Settings) -> optuna.Study:
     study = optuna.create_study(
         storage=given.storage,
         study_name=given.name,
-        direction="minimize" if given.metric in SMALLER_IS_BETTER else "maximize",
+        direction=_search_direction(settings),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
         load_if_exists=True,
     )
@@ -98,6 +98,17 @@ def open_study(settings: Settings) -> optuna.Study:
         study.tell(broken.number, state=TrialState.FAIL)
         study.enqueue_trial(broken.params)
     return study
+
+
+def _search_direction(settings: Settings) -> Literal["minimize", "maximize"]:
+    """Return whether the metric of tune.task is to be minimized or maximized."""
+    kinds = {task.name: task.kind for task in settings.model.tasks}
+    if settings.tune.task not in kinds:
+        raise InputError(
+            f"tune.task: {settings.tune.task}; model.tasks has only {', '.join(kinds)}"
+        )
+    kind = get_task_kind(kinds[settings.tune.task])
+    return "minimize" if settings.tune.metric in kind.lower_is_better else "maximize"
 
 
 def write_windows(

@@ -1,31 +1,34 @@
 """Behaviour and declared facts in, profiles without guesses out; with predictions, whole ones."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from profile_lib.spark.ranked_classes import rank_classes
 from profile_lib.tables import USER_PROFILES
 from profile_lib.tables.profiles import PREDICTED_COLUMNS, REASON
 from profile_lib.tables.table import user_bucket
 
 PROFILE_VERSION = 3  # raise it with any change of what is computed here: all are refreshed then
 FACT_COLUMNS = [name for name in USER_PROFILES.column_names() if name not in PREDICTED_COLUMNS]
+PREDICTED_MAPS = ("inferred", "propensities", "predicted_values", "predicted_labels")
 NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
 
 
 class TaskHead(NamedTuple):
-    """A task of the model: its name, its kind, and its classes where it has more than yes or no."""
+    """A task of the model, and how a profile stores its predictions."""
 
     name: str
-    kind: str  # binary, multiclass, multilabel or regression
-    classes: Sequence[str]
+    classes: Sequence[str]  # empty if there is one prediction
+    column: str  # one of PREDICTED_MAPS
+    to_value: Callable[[Column], Column]  # the array of its predictions → what the column holds
 
     @property
     def width(self) -> int:
-        """How many of the flat answers are its own."""
+        """The number of its predictions."""
         return len(self.classes) or 1
 
 
@@ -64,11 +67,8 @@ def decode_predictions(
         slices[head.name] = F.slice(answers, start, head.width)
         start += head.width
     guesses = {
-        "inferred": _inferred(heads, slices),
+        **{column: _values_by_task(heads, slices, column) for column in PREDICTED_MAPS},
         "interest_vector": F.col("prediction.vector"),
-        "propensities": _values_by_task(heads, slices, "binary"),
-        "predicted_values": _values_by_task(heads, slices, "regression"),
-        "predicted_labels": _likely(heads, slices),
         "next_categories": _next_categories(heads, slices, n_next_categories),
         "reasons": _reasons(heads, n_reasons),
     }
@@ -110,48 +110,21 @@ def _declared() -> Column:
     return F.map_filter(F.map_concat(others, facts), lambda _, value: value.isNotNull())
 
 
-def _inferred(heads: Sequence[TaskHead], slices: dict[str, Column]) -> Column:
-    guesses: list[Column] = []
-    for head in heads:
-        if head.kind == "multiclass" and head.name != NEXT_CATEGORY:
-            best = _most_probable(head, slices[head.name], 1)[0]
-            guess = F.struct(best["name"].alias("value"), best["weight"].alias("confidence"))
-            guesses += [F.lit(head.name), guess]
-    return F.create_map(*guesses).cast("map<string,struct<value:string,confidence:double>>")
-
-
-def _values_by_task(heads: Sequence[TaskHead], slices: dict[str, Column], kind: str) -> Column:
-    pairs = [c for h in heads if h.kind == kind for c in (F.lit(h.name), slices[h.name][0])]
-    return F.create_map(*pairs).cast("map<string,double>")
-
-
-def _likely(heads: Sequence[TaskHead], slices: dict[str, Column]) -> Column:
-    """Of each multilabel task the classes more likely than not, likeliest first."""
+def _values_by_task(heads: Sequence[TaskHead], slices: dict[str, Column], column: str) -> Column:
+    """Return the values of the tasks that a profile stores in `column`, by name."""
     pairs: list[Column] = []
     for head in heads:
-        if head.kind == "multilabel":
-            ranked = _most_probable(head, slices[head.name], len(head.classes))
-            pairs += [F.lit(head.name), F.filter(ranked, lambda x: x["weight"] > 0.5)]
-    return F.create_map(*pairs).cast("map<string,array<struct<name:string,weight:double>>>")
+        has_own_column = column == "inferred" and head.name == NEXT_CATEGORY
+        if head.column == column and not has_own_column:
+            pairs += [F.lit(head.name), head.to_value(slices[head.name])]
+    return F.create_map(*pairs).cast(USER_PROFILES.schema[column].dataType)
 
 
 def _next_categories(heads: Sequence[TaskHead], slices: dict[str, Column], n: int) -> Column:
     for head in heads:
         if head.name == NEXT_CATEGORY:
-            return _most_probable(head, slices[head.name], n)
+            return rank_classes(slices[head.name], head.classes, n)
     return F.array().cast("array<struct<name:string,weight:double>>")
-
-
-def _most_probable(head: TaskHead, probabilities: Column, n: int) -> Column:
-    """The `n` likeliest classes as (name, weight), likeliest first, ties by name."""
-    pairs = F.arrays_zip(probabilities.alias("p"), F.array(*map(F.lit, head.classes)).alias("c"))
-    ranked = F.array_sort(
-        F.transform(pairs, lambda x: F.struct((-x["p"]).alias("minus_p"), x["c"].alias("name")))
-    )
-    return F.transform(
-        F.slice(ranked, 1, n),
-        lambda x: F.struct(x["name"].alias("name"), (-x["minus_p"]).cast("double").alias("weight")),
-    )
 
 
 def _reasons(heads: Sequence[TaskHead], n_reasons: int) -> Column:

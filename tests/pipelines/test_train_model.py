@@ -102,7 +102,9 @@ def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
     with pytest.raises(InputError, match="begun with other settings: model.dropout was 0.0, is 0"):
         train_model.run(colours, other, resume=True)
     other = broken("training.shuffle_rows=128")
-    with pytest.raises(InputError, match="of another run: window was 256, is 128. Train without"):
+    with pytest.raises(
+        InputError, match="of another run: shuffle_rows was 256, is 128. Train without"
+    ):
         train_model.run(colours, other, resume=True)
     train_model.run(colours, broken(), resume=True)
     assert read_loss_curve(model) == read_loss_curve(trained_model)
@@ -208,8 +210,14 @@ def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(traine
 
 
 def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round():
-    before = {"buys": {"model": {"roc_auc": 0.9, "log_loss": 0.3}}, "spend": {"model": {"rmse": 2}}}
-    after = {"buys": {"model": {"roc_auc": 0.81, "log_loss": 0.4}}, "spend": {"model": {"rmse": 4}}}
+    before = {
+        "buys": {"kind": "binary", "model": {"roc_auc": 0.9, "log_loss": 0.3}},
+        "spend": {"kind": "regression", "model": {"rmse": 2}},
+    }
+    after = {
+        "buys": {"kind": "binary", "model": {"roc_auc": 0.81, "log_loss": 0.4}},
+        "spend": {"kind": "regression", "model": {"rmse": 4}},
+    }
     assert retained_shares(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
 
 

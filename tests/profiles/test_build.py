@@ -8,16 +8,20 @@ from pyspark.sql import types as T
 
 from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.inference.udf import PREDICTION
-from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
+from profile_lib.model.tasks import TaskSpec
+from profile_lib.pipelines.serving_model import profile_head
+from profile_lib.profiles.build import decode_predictions, select_profile_facts
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
 
 HEADS = [
-    TaskHead("buys", "binary", ()),
-    TaskHead("next_category", "multiclass", ("apparel", "bags", "drinkware")),
-    TaskHead("gender", "multiclass", ("f", "m")),
-    TaskHead("spend", "regression", ()),
-    TaskHead("seeks", "multilabel", ("hats", "mugs", "tees")),
+    profile_head(TaskSpec(name="buys", kind="binary", classes=())),
+    profile_head(
+        TaskSpec(name="next_category", kind="multiclass", classes=("apparel", "bags", "drinkware"))
+    ),
+    profile_head(TaskSpec(name="gender", kind="multiclass", classes=("f", "m"))),
+    profile_head(TaskSpec(name="spend", kind="regression", classes=())),
+    profile_head(TaskSpec(name="seeks", kind="multilabel", classes=("hats", "mugs", "tees"))),
 ]
 
 

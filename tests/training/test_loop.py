@@ -210,7 +210,7 @@ def test_a_gradient_that_is_not_a_number_moves_nothing():
     before = {k: v.clone() for k, v in loop.model.state_dict().items()}
     linear = loop.model.heads.tasks["buys"].wide
     linear.weight.register_hook(lambda gradient: gradient * np.inf)
-    parts, totals = loop._take(Prefetcher(Memory().batches(4, (), with_text=False)))
+    parts, totals = loop._next_parts(Prefetcher(Memory().batches(4, (), with_text=False)))
     with pytest.raises(DivergedError, match=r"gradient's length is (inf|nan) at numbers, epoch 1"):
         loop._step(parts, totals, totals, *stepping(loop))
     assert same(before, loop.model.state_dict())

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.pruning import count_heads
+from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.data.split_columns import read_columns
-from profile_lib.training.evaluation.measures import HEADLINE_METRICS, MEASURED_COLUMN
 from profile_lib.training.evaluation.predictions import Predictions
 from profile_lib.training.evaluation.report import Report, evaluate_task
 
@@ -90,12 +90,13 @@ def compare_with_teacher(
     report: Report = {}
     for task in tasks:
         ours, theirs = (_in_order(said[task.name]) for said in (predictions, teacher))
-        labels, said = ours["label"], MEASURED_COLUMN[task.kind]
+        labels, kind = ours["label"], task.definition
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels):
-            methods = {"model": ours[said], "teacher": theirs[said]}
+            column = kind.measured_column
+            methods = {"model": ours[column], "teacher": theirs[column]}
             of = users.reindex(ours["row_hash"])
-            report[task.name] |= evaluate_task(task.kind, labels, methods, of, seed, n_resamples)
+            report[task.name] |= evaluate_task(kind, labels, methods, of, seed, n_resamples)
     return report
 
 
@@ -127,7 +128,7 @@ def _table_column(of: MeasuredModel, teacher: MeasuredModel) -> dict[str, Any]:
         "measures": {
             f"{task} {name}": _with_ratio(entry["model"][name], teacher.report[task]["model"][name])
             for task, entry in of.report.items()
-            for name in (HEADLINE_METRICS[entry["kind"]] if "model" in entry else ())
+            for name in (get_task_kind(entry["kind"]).headline_metrics if "model" in entry else ())
         },
     }
 

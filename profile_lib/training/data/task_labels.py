@@ -1,15 +1,13 @@
 """Examples in, the tasks' classes and scales, their columns of `labels` and categories out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.errors import InputError
-from profile_lib.model.tasks import CategorySpec, TaskKind, TaskSpec
-from profile_lib.spark.category_codes import category_code
+from profile_lib.model.task_kinds import LabelStatistics, get_task_kind
+from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -21,9 +19,12 @@ class LabelledTask:
 
     name: str
     label: str
-    kind: TaskKind
+    kind: str  # the name of a registered TaskKind
     weight: float
     mask: str | None = None
+
+    def __post_init__(self) -> None:
+        get_task_kind(self.kind)  # raises InputError if there is none of that name
 
     @property
     def masked_label(self) -> Column:
@@ -35,49 +36,38 @@ class LabelledTask:
 def fit_task_specs(
     examples: DataFrame, tasks: Sequence[LabelledTask]
 ) -> tuple[tuple[TaskSpec, ...], int]:
-    """The tasks with the classes and scales of the train split, and the most frequent binary
-    task's positives there. Raises InputError where a task cannot be learned from it."""
-    counts = _count_labels(examples, [t for t in tasks if t.kind != "regression"])
-    scales = _fit_scales(examples, [t for t in tasks if t.kind == "regression"])
+    """Return the tasks as the train split defines them, and its most frequent positives.
+
+    Those are the train rows of the binary task that has most. Raises InputError if a task cannot
+    be learned from the train split.
+    """
+    kinds = {task.name: get_task_kind(task.kind) for task in tasks}
+    counts = _count_labels(examples, [t for t in tasks if kinds[t.name].counts_labels])
+    moments = _compute_moments(examples, [t for t in tasks if not kinds[t.name].counts_labels])
     specs = []
     for task in tasks:
-        of = counts.get(task.name, {})
-        if task.kind == "regression":
-            center, scale = scales[task.name]
-            specs.append(TaskSpec(name=task.name, kind=task.kind, center=center, scale=scale))
-            continue
-        classes = _order_classes(task, of)
-        has_classes = task.kind != "binary"
-        specs.append(
-            TaskSpec(name=task.name, kind=task.kind, classes=classes if has_classes else ())
+        statistics = LabelStatistics(
+            counts=counts.get(task.name), moments=moments.get(task.name, (None, None))
         )
-    binary = [counts[t.name].get("1", 0) for t in tasks if t.kind == "binary"]
-    return tuple(specs), max(binary, default=0)
+        specs.append(kinds[task.name].fit(task.name, task.label, statistics))
+    positives = [counts[t.name].get("1", 0) for t in tasks if kinds[t.name].is_binary]
+    return tuple(specs), max(positives, default=0)
 
 
-def _fit_scales(
+def _compute_moments(
     examples: DataFrame, tasks: Sequence[LabelledTask]
-) -> dict[str, tuple[float, float]]:
-    """regression task → mean and deviation of its train labels."""
+) -> dict[str, tuple[float | None, float | None]]:
+    """Return each task's mean and standard deviation of the train labels."""
     if not tasks:
         return {}
     train = examples.where("split = 'train'")
-    asked = [f(t.masked_label.cast("double")) for t in tasks for f in (F.avg, F.stddev_pop)]
-    found = tuple(train.agg(*asked).head() or ())
-    scales = {t.name: (found[2 * i], found[2 * i + 1]) for i, t in enumerate(tasks)}
-    for task in tasks:
-        center, scale = scales[task.name]
-        if not scale or not math.isfinite(scale):
-            raise InputError(
-                f"examples: labels of {task.name} ({task.label}) in train: mean {center}, "
-                f"deviation {scale}; wanted finite numbers that differ: mend the label, or take "
-                "the task out of model.tasks"
-            )
-    return scales
+    columns = [f(t.masked_label.cast("double")) for t in tasks for f in (F.avg, F.stddev_pop)]
+    values = tuple(train.agg(*columns).head() or ())
+    return {t.name: (values[2 * i], values[2 * i + 1]) for i, t in enumerate(tasks)}
 
 
 def _count_labels(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, dict[str, int]]:
-    """task → label → train rows, and 0 for what only other splits hold; a row a class."""
+    """Return each task's train rows by label; a label that only other splits hold has 0."""
     if not tasks:
         return {}
     pairs = F.flatten(F.array(*(_task_label_pairs(task) for task in tasks)))
@@ -94,33 +84,12 @@ def _count_labels(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[st
 
 
 def _task_label_pairs(task: LabelledTask) -> Column:
-    """(task, label) of a row: one, or of a multilabel task as many as it has."""
-    labels = task.masked_label if task.kind == "multilabel" else F.array(task.masked_label)
+    """Return a row's labels as (task, label) structs."""
+    labels = get_task_kind(task.kind).split_labels(task.masked_label)
     named = F.transform(
         labels, lambda x: F.struct(F.lit(task.name).alias("task"), x.cast("string").alias("label"))
     )
     return F.coalesce(named, F.array().cast("array<struct<task:string,label:string>>"))
-
-
-def _order_classes(task: LabelledTask, counts: dict[str, int]) -> tuple[str, ...]:
-    told = ", ".join(f"{n:,} × {label}" for label, n in sorted(counts.items())) or "none"
-    seen = {label: n for label, n in counts.items() if n > 0}
-    where = f"examples: labels of {task.name} ({task.label}) in train: {told}"
-    if task.kind == "binary" and not {"0", "1"} >= set(counts):
-        raise InputError(
-            f"{where}; a binary task's are 0 and 1: mend the label, or make it multiclass"
-        )
-    if task.kind == "binary" and set(seen) != {"0", "1"}:
-        raise InputError(
-            f"{where}; wanted both 0 and 1: give more days, a longer examples.horizon_hours, or "
-            "another split"
-        )
-    if len(seen) < 2:
-        raise InputError(
-            f"{where}; wanted two classes or more: take the task out of model.tasks, or give data "
-            "that has it"
-        )
-    return tuple(sorted(seen, key=lambda label: (-seen[label], label)))
 
 
 MAX_CATEGORY_VALUES, MIN_CATEGORY_ROWS = (
@@ -154,12 +123,5 @@ def fit_category_specs(examples: DataFrame, columns: Sequence[str]) -> tuple[Cat
 
 
 def encode_labels(task: LabelledTask, spec: TaskSpec) -> Column:
-    """The task's columns of `labels`, NaN where the answer is unknown."""
-    nan, answer = F.lit(math.nan).cast("float"), task.masked_label
-    if task.kind == "multilabel":
-        has = [F.array_contains(answer, F.lit(c)).cast("float") for c in spec.classes]
-        return F.array(*(F.coalesce(x, nan) for x in has))
-    if task.kind == "multiclass":
-        at = category_code(answer.cast("string"), spec.classes)
-        return F.array(F.when(at >= 0, at.cast("float")).otherwise(nan))
-    return F.array(F.coalesce(answer.cast("float"), nan))
+    """Return the task's columns of `labels` as an array, NaN if the label is unknown."""
+    return spec.definition.encode(spec, task.masked_label)

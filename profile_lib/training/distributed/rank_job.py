@@ -80,7 +80,7 @@ class DistributedJob(ABC):
             rank=process_group.rank,
             world_size=process_group.size,
             window=self.shuffle_rows,
-            binary=[columns.start for task, columns in tasks if task.kind == "binary"],
+            binary=[columns.start for task, columns in tasks if task.definition.is_binary],
             pad_id=pad_id,
             positives=self.snapshot.positives,
         )

@@ -1,6 +1,7 @@
-"""Test predictions and baselines in, the report out: measures, intervals, segments, curves."""
+"""Measure a model and its baselines on the test split."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +9,20 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from profile_lib.metrics import classification as metrics
-from profile_lib.model.tasks import TaskKind, TaskSpec, slice_label_columns
+from profile_lib.model.task_kinds import BaselineInputs, Metrics, TaskKind
+from profile_lib.model.tasks import TaskSpec, slice_label_columns
 from profile_lib.training.data.snapshot import REQUEST_HASH
 from profile_lib.training.evaluation.baselines import BaselineRows, fit_baselines
-from profile_lib.training.evaluation.measures import (
-    MEASURED_COLUMN,
-    binary_task_details,
-    compute_metrics,
-    compute_resampled_metrics,
-    rank_constant_prediction,
-)
+from profile_lib.training.evaluation.curves import compute_curves
+from profile_lib.training.evaluation.intervals import Methods, bootstrap_intervals
 from profile_lib.training.evaluation.predictions import Predictions
 from profile_lib.training.evaluation.ranking_report import (
     compute_request_metrics,
     format_request_metrics,
 )
 
-MAX_CURVE_POINTS = 200  # points of a curve that is drawn
-MAX_SEGMENT_VALUES = 6  # of a segment's column that are told, the commonest ones
-Report = dict[str, Any]
-Methods = dict[str, np.ndarray]  # way of answering → what it says of the same rows
+MAX_SEGMENT_VALUES = 6  # the most frequent values of a segment column get an entry
+Report = dict[str, Any]  # task → its kind, n, and metrics by method
 
 
 def evaluate(
@@ -42,94 +36,62 @@ def evaluate(
     seed: int,
     n_resamples: int,
 ) -> Report:
-    """task → n, and way of answering → measures; `next_category_task` is the task of the next category.
+    """Return per task n, and the metrics of the model and of its kind's baselines.
 
-    Measured on the test rows whose label is known and, where it is a class, was seen in train.
-    The model stands beside logistic regression and gradient boosting on the same numbers, or
-    beside the commonest class of train and, for the next category, the most-seen category, or
-    what train says on average. `users` (index row_hash; user_hash, and a column a segment) are
-    what the intervals resample and what the segments are. Every measure with an interval is also
-    told as the model's lead over the last of the other methods, of the same resamples. Where rows are
-    parts of requests (a column REQUEST_HASH), each way is also measured by their order in each.
+    Metrics are of the test rows whose label is known. `next_category_task` is also compared with
+    the category that the user saw most. `users` has the index row_hash and the columns user_hash,
+    which the intervals resample, one per segment and, if rows are parts of requests, REQUEST_HASH.
+    Every metric with an interval also has the model's lead over the last baseline.
     """
     report: Report = {}
     for task, columns in slice_label_columns(tasks):
-        found = predictions[task.name]
-        labels = found["label"]
+        rows = predictions[task.name]
+        labels = rows["label"]
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels) == 0:
             continue
-        rows = _in_order(test, found["row_hash"])
-        methods = {"model": found[MEASURED_COLUMN[task.kind]]}
-        if task.kind == "binary":
-            methods |= fit_baselines(train, rows, columns.start, n_categories, seed)
-        elif task.kind == "multiclass":
-            methods["commonest_class"] = rank_constant_prediction(
-                labels == 0
-            )  # commonest stand first
-            if task.name == next_category_task:
-                methods["most_seen_category"] = rank_constant_prediction(labels == rows.top_class)
-        elif task.kind == "multilabel":
-            rate = np.nanmean(train.labels[:, columns], axis=0)
-            methods["rate_in_train"] = np.tile(rate, (len(labels), 1))
-        else:
-            methods["mean_of_train"] = np.full(len(labels), task.center)
-        of = users.reindex(found["row_hash"])
-        report[task.name] |= evaluate_task(task.kind, labels, methods, of, seed, n_resamples)
+        test_rows = _select_rows(test, rows["row_hash"])
+        is_next_category = task.name == next_category_task
+        inputs = BaselineInputs(
+            labels=labels,
+            train_labels=train.labels[:, columns],
+            is_most_seen=labels == test_rows.top_class if is_next_category else None,
+            fit_classifiers=partial(
+                fit_baselines, train, test_rows, columns.start, n_categories, seed
+            ),
+        )
+        kind = task.definition
+        methods = {"model": rows[kind.measured_column], **kind.baselines(task, inputs)}
+        row_users = users.reindex(rows["row_hash"])
+        report[task.name] |= evaluate_task(kind, labels, methods, row_users, seed, n_resamples)
     return report
 
 
 def evaluate_without_baselines(tasks: Sequence[TaskSpec], predictions: Predictions) -> Report:
-    """task → kind, n and the model's measures; nothing beside it."""
+    """Return per task its kind, n and the model's metrics."""
     report: Report = {}
     for task in tasks:
-        found = predictions[task.name]
-        report[task.name] = {"kind": task.kind, "n": len(found["label"])}
-        if len(found["label"]):
-            said = found[MEASURED_COLUMN[task.kind]]
-            report[task.name]["model"] = compute_metrics(task.kind, found["label"], said)
+        rows, kind = predictions[task.name], task.definition
+        report[task.name] = {"kind": task.kind, "n": len(rows["label"])}
+        if len(rows["label"]):
+            report[task.name]["model"] = compute_metrics(
+                kind, rows["label"], rows[kind.measured_column]
+            )
     return report
 
 
-def read_test_users(folder: str) -> pd.DataFrame:
-    """The test rows' users and segments as the snapshot in `folder` holds them, by row_hash."""
-    table = pq.read_table(Path(folder) / "test_users")
-    return table.to_pandas().drop_duplicates("row_hash").set_index("row_hash")
-
-
-def bootstrap_intervals(
-    kind: TaskKind,
-    labels: np.ndarray,
-    methods: Methods,
-    users: np.ndarray,
-    seed: int,
-    n_resamples: int,
-) -> Report:
-    """way → measure → [low, high]: 95 % intervals by bootstrap over users; and `lead`, of the
-    model over the last of the other methods if there is one, resample by resample."""
-    drawn: dict[str, dict[str, list[float | None]]] = {}
-    others = [way for way in methods if way != "model"]
-    for weight in metrics.bootstrap_weights(users, n_resamples, seed):
-        if not weight.any():
-            continue  # of one or two users none may be drawn
-        values = {
-            way: compute_resampled_metrics(kind, labels, said, weight)
-            for way, said in methods.items()
-        }
-        if others:
-            ours, theirs = values["model"], values[others[-1]]
-            values["lead"] = {name: _difference(ours[name], theirs[name]) for name in ours}
-        for way, found in values.items():
-            for name, value in found.items():
-                drawn.setdefault(way, {}).setdefault(name, []).append(value)
+def compute_metrics(kind: TaskKind, labels: np.ndarray, predictions: np.ndarray) -> Metrics:
+    """Return all metrics of the kind, with and without intervals."""
     return {
-        way: {name: metrics.percentile_interval(values) for name, values in found.items()}
-        for way, found in drawn.items()
+        **kind.compute_metrics(labels, predictions),
+        **kind.compute_biased_metrics(labels, predictions),
     }
 
 
-def _difference(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
+def read_test_users(folder: str) -> pd.DataFrame:
+    """Read the users and segments of the test rows of the snapshot in `folder`, by row_hash."""
+    table = pq.read_table(Path(folder) / "test_users")
+    return table.to_pandas().drop_duplicates("row_hash").set_index("row_hash")
 
 
 def evaluate_task(
@@ -140,66 +102,74 @@ def evaluate_task(
     seed: int,
     n_resamples: int,
 ) -> Report:
-    """What `evaluate` tells of a task: each way's measures, intervals, segments and curves, of rows
-    whose `users` stand in their order."""
-    is_binary, user = kind == "binary", users["user_hash"].to_numpy()
-    entry: Report = {"positives": int((labels == 1).sum())} if is_binary else {}
-    entry |= {way: compute_metrics(kind, labels, said) for way, said in methods.items()}
+    """Return a task's metrics by method, intervals, segments and curves.
+
+    Row i of `users` is the user of `labels[i]`.
+    """
+    user = users["user_hash"].to_numpy()
+    entry: Report = _count_positives(kind, labels)
+    entry |= {name: compute_metrics(kind, labels, column) for name, column in methods.items()}
     entry["intervals"] = bootstrap_intervals(kind, labels, methods, user, seed, n_resamples)
-    if REQUEST_HASH in users and is_binary:
+    if REQUEST_HASH in users and kind.is_binary:
         entry["by_request"] = compute_request_metrics(labels, methods, users, seed, n_resamples)
-    entry["segments"] = {}
-    for column in users.columns.drop(["user_hash", REQUEST_HASH], errors="ignore"):
-        values = users[column].fillna("unknown").astype(str)
-        for value in values.value_counts().index[:MAX_SEGMENT_VALUES]:
-            at = (values == value).to_numpy()
-            own = {"model": methods["model"][at]}
-            found = bootstrap_intervals(kind, labels[at], own, user[at], seed, n_resamples)
-            entry["segments"].setdefault(column, {})[value] = {
-                "n": int(at.sum()),
-                **({"positives": int((labels[at] == 1).sum())} if is_binary else {}),
-                "model": compute_metrics(kind, labels[at], own["model"]),
-                "intervals": found.get("model", {}),
-            }
-    if is_binary:
-        entry |= binary_task_details(labels, methods["model"])
-        entry["curves"] = {way: compute_curves(labels, said) for way, said in methods.items()}
+    entry["segments"] = _evaluate_segments(kind, labels, methods["model"], users, seed, n_resamples)
+    entry |= kind.details(labels, methods["model"])
+    if kind.is_binary:
+        entry["curves"] = {name: compute_curves(labels, p) for name, p in methods.items()}
     return entry
 
 
-def compute_curves(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, list[list[float]]]:
-    """Points (false positive rate, true positive rate) and (recall, precision), thinned evenly."""
-    hits, misses = metrics.counts_by_score(labels, probabilities)
-    at = np.unique(np.linspace(0, len(hits) - 1, MAX_CURVE_POINTS).round().astype(int))
-    recall = hits[at] / max(hits[-1], 1)
-    rate, precision = misses[at] / max(misses[-1], 1), hits[at] / (hits[at] + misses[at])
-    return {
-        "roc": np.stack([rate, recall], axis=1).round(5).tolist(),
-        "precision_recall": np.stack([recall, precision], axis=1).round(5).tolist(),
-    }
-
-
 def format_report(report: Mapping[str, Any]) -> list[str]:
-    """The tasks of a report as a table: a block a task, a line a way of answering."""
+    """Return the lines of a table per task, with a line per method and a column per metric."""
     lines = []
     for task, entry in report.items():
         positives = f", {entry['positives']:,} positive" if "positives" in entry else ""
         lines.append(f"{task} ({entry['n']:,} test rows{positives})")
         names = list(entry.get("model", ()))
         lines.append(f"  {'':<22}" + "".join(f"{name:>18}" for name in names))
-        for way, found in entry.items():
-            if isinstance(found, dict) and set(found) == set(names):
-                values = (
-                    f"{'–' if found[n] is None else format(found[n], '.4f'):>18}" for n in names
-                )
-                lines.append(f"  {way:<22}" + "".join(values))
+        for method, metrics in entry.items():
+            if isinstance(metrics, dict) and set(metrics) == set(names):
+                cells = ("–" if metrics[n] is None else f"{metrics[n]:.4f}" for n in names)
+                lines.append(f"  {method:<22}" + "".join(f"{cell:>18}" for cell in cells))
         if "by_request" in entry:
             lines += format_request_metrics(entry["by_request"])
     return lines
 
 
-def _in_order(rows: BaselineRows, row_hash: np.ndarray) -> BaselineRows:
-    """The rows of those hashes, in their order."""
+def _count_positives(kind: TaskKind, labels: np.ndarray) -> dict[str, int]:
+    return {"positives": int((labels == 1).sum())} if kind.is_binary else {}
+
+
+def _evaluate_segments(
+    kind: TaskKind,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    users: pd.DataFrame,
+    seed: int,
+    n_resamples: int,
+) -> dict[str, dict[str, Report]]:
+    """Return the model's metrics by segment column and value."""
+    user = users["user_hash"].to_numpy()
+    segments: dict[str, dict[str, Report]] = {}
+    for column in users.columns.drop(["user_hash", REQUEST_HASH], errors="ignore"):
+        values = users[column].fillna("unknown").astype(str)
+        for value in values.value_counts().index[:MAX_SEGMENT_VALUES]:
+            rows = (values == value).to_numpy()
+            model = {"model": predictions[rows]}
+            intervals = bootstrap_intervals(
+                kind, labels[rows], model, user[rows], seed, n_resamples
+            )
+            segments.setdefault(column, {})[value] = {
+                "n": int(rows.sum()),
+                **_count_positives(kind, labels[rows]),
+                "model": compute_metrics(kind, labels[rows], model["model"]),
+                "intervals": intervals.get("model", {}),
+            }
+    return segments
+
+
+def _select_rows(rows: BaselineRows, row_hash: np.ndarray) -> BaselineRows:
+    """Return the rows of those hashes, in their order."""
     order = np.argsort(rows.row_hash)
-    at = order[np.searchsorted(rows.row_hash, row_hash, sorter=order)]
-    return BaselineRows(*(column[at] for column in rows))
+    positions = order[np.searchsorted(rows.row_hash, row_hash, sorter=order)]
+    return BaselineRows(*(column[positions] for column in rows))

@@ -1,4 +1,4 @@
-"""What a smaller model learns from its teacher: soft targets, its place among texts, the labels."""
+"""Train a smaller model on labels and on the outputs of its teacher."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.data.augmentation import Augmenter
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.fit import FitJob
-from profile_lib.training.objectives.losses import loss_sums
+from profile_lib.training.objectives.losses import loss_sums, soft_target_loss_sums
 from profile_lib.training.objectives.supervised import Objective, SupervisedObjective, TensorBatch
 from profile_lib.training.plan import Stage, TrainingPlan
 
 
 @dataclass(frozen=True)
 class DistillationOptions:
-    """What each part of a distillation counts; the settings of the same names say more."""
+    """The weight of each part of a distillation; the settings of the same names say more."""
 
     labels_weight: float
     teacher_weight: float
@@ -30,53 +30,13 @@ class DistillationOptions:
     temperature: float
 
 
-def soft_target_loss_sums(
-    tasks: Sequence[TaskSpec],
-    logits: dict[str, Tensor],
-    teacher_logits: dict[str, Tensor],
-    weight: Tensor,
-    temperature: float,
-) -> Tensor:
-    """(tasks,): how far each task's logits are from those `teacher_logits`, weighted, over all rows.
-
-    The divergence of the probabilities from the teacher's, both softened by the temperature, times
-    its square, by which the gradients stay as large (Hinton, Vinyals & Dean, Distilling the
-    Knowledge in a Neural Network, 2015): of a multiclass task in nats, of a binary task and of
-    each class of a multilabel one the cross-entropy. Of a regression the squared error.
-    """
-    return torch.stack(
-        [
-            (
-                _soft_target_loss(task, logits[task.name], teacher_logits[task.name], temperature)
-                * weight
-            ).sum()
-            for task in tasks
-        ]
-    )
-
-
-def _soft_target_loss(
-    task: TaskSpec, logits: Tensor, teacher_logits: Tensor, temperature: float
-) -> Tensor:
-    """(B,): of each row."""
-    said, wanted = logits.float(), teacher_logits.float()
-    if task.kind == "regression":
-        return (said - wanted) ** 2
-    said, wanted = said / temperature, wanted / temperature
-    if task.kind == "multiclass":
-        both = said.log_softmax(-1), wanted.log_softmax(-1)
-        found = F.kl_div(*both, reduction="none", log_target=True)
-    else:
-        found = F.binary_cross_entropy_with_logits(said, wanted.sigmoid(), reduction="none")
-    return found.view(len(found), -1).sum(1) * temperature**2
-
-
 class DistillationObjective(SupervisedObjective):
-    """The labels where they are known, and of all rows what the teacher says of them.
+    """Losses by the known labels, and for all rows by the teacher's outputs.
 
-    To the soft targets comes the cosine distance of the pooled text to the teacher's, which holds
-    the encoder's space where it was (as Sanh et al., DistilBERT, 2019, do with hidden states). The
-    teacher reads the same texts in evaluation mode; it is no part of the model, nor of checkpoints.
+    A third part is the cosine distance of the pooled text from the teacher's, which keeps the
+    encoder's vectors close to the teacher's (as Sanh et al., DistilBERT, 2019, do with hidden
+    states). The teacher reads the same texts in evaluation mode; it belongs neither to the model
+    nor to its checkpoints.
     """
 
     def __init__(
@@ -91,43 +51,50 @@ class DistillationObjective(SupervisedObjective):
         super().__init__(tasks, weights, plan, augmenter)
         self.teacher = teacher.eval().requires_grad_(False)
         self.temperature = distillation.temperature
-        hard = tuple(distillation.labels_weight * weight for weight in weights)
-        soft = tuple(distillation.teacher_weight * weight for weight in weights)
-        self.weights = (*hard, *soft, distillation.distance_weight)
-        only = Stage("distil", True, plan.epochs, plan.batch_size, plan.negative_downsampling_rate)
-        self.stages = (only,)
+        by_labels = tuple(distillation.labels_weight * weight for weight in weights)
+        by_teacher = tuple(distillation.teacher_weight * weight for weight in weights)
+        self.weights = (*by_labels, *by_teacher, distillation.distance_weight)
+        stage = Stage("distil", True, plan.epochs, plan.batch_size, plan.negative_downsampling_rate)
+        self.stages = (stage,)
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """The weight of each task's known labels; for each task that of all its answers; and that
-        of all rows."""
+        """Return the divisors of `loss_sums`.
+
+        Per task the weight of its known labels, per task the weight of all its teacher's outputs,
+        and the weight of all rows.
+        """
         rows = batch["weight"].sum()
-        answers = torch.stack([rows * task.n_labels for task in self.tasks])
-        return torch.cat([super().weight_sums(batch), answers, rows.view(1)])
+        outputs = torch.stack([rows * task.n_labels for task in self.tasks])
+        return torch.cat([super().weight_sums(batch), outputs, rows.view(1)])
 
     def loss_sums(self, model: ProfileModel, batch: TensorBatch, stage: Stage) -> Tensor:
-        """Each task's loss by the labels, then by the teacher, and the distance."""
-        asked = batch["token_ids"], batch["n_tokens"], batch["numeric"]
+        """Return each task's loss by the labels, each task's by the teacher, and the distance."""
+        inputs = batch["token_ids"], batch["n_tokens"], batch["numeric"]
         with torch.no_grad():
-            taught = self.teacher(*asked)
-        said, weight, n_tokens = model(*asked), batch["weight"], batch["n_tokens"]
+            target = self.teacher(*inputs)
+        output, weight, n_tokens = model(*inputs), batch["weight"], batch["n_tokens"]
         smoothing = self.plan.label_smoothing
-        hard = loss_sums(self.tasks, said.logits, batch["labels"], weight, smoothing)
-        soft = soft_target_loss_sums(
-            self.tasks, said.logits, taught.logits, weight, self.temperature
+        by_labels = loss_sums(self.tasks, output.logits, batch["labels"], weight, smoothing)
+        by_teacher = soft_target_loss_sums(
+            self.tasks, output.logits, target.logits, weight, self.temperature
         )
-        ours, theirs = (model.pool(out.hidden, n_tokens).float() for out in (said, taught))
-        distance = (1 - F.cosine_similarity(ours, theirs)) * weight
-        return torch.cat([hard, soft, distance.sum().view(1)])
+        pooled, teacher_pooled = (
+            model.pool(out.hidden, n_tokens).float() for out in (output, target)
+        )
+        distance = (1 - F.cosine_similarity(pooled, teacher_pooled)) * weight
+        return torch.cat([by_labels, by_teacher, distance.sum().view(1)])
 
 
 def use_teacher_tasks(snapshot: Snapshot, teacher: ModelSpec, numeric: Sequence[str]) -> Snapshot:
-    """The snapshot with the teacher's own tasks, which scale a regression as it was trained.
+    """Return the snapshot with the teacher's tasks, whose regressions keep the teacher's scale.
 
-    Raises InputError where the teacher reads other inputs than `numeric` and what the snapshot
-    holds, or answers otherwise.
+    Raises InputError unless the teacher reads `numeric` and the snapshot's categories and lengths,
+    and has the snapshot's tasks.
     """
-    found, wanted = ([(t.name, t.kind, t.classes) for t in of.tasks] for of in (snapshot, teacher))
-    changed = ["tasks"] if found != wanted else []
+    tasks, teacher_tasks = (
+        [(t.name, t.kind, t.classes) for t in owner.tasks] for owner in (snapshot, teacher)
+    )
+    changed = ["tasks"] if tasks != teacher_tasks else []
     if teacher.numeric not in ((), tuple(numeric)):
         changed.append("numbers")
     if teacher.categories not in ((), snapshot.categories):
@@ -144,15 +111,16 @@ def use_teacher_tasks(snapshot: Snapshot, teacher: ModelSpec, numeric: Sequence[
 
 @dataclass(frozen=True)
 class DistilJob(FitJob):
-    """Fit the model that lies in the job's folder to its tasks and to what its teacher says."""
+    """Fit the model in the job's folder to its tasks and to its teacher's outputs."""
 
-    teacher: str = ""  # the folder of a model, on a path that all ranks share
+    teacher: str = ""  # a model's folder, on a path that all processes share
     distillation: DistillationOptions = DistillationOptions(1.0, 1.0, 1.0, 1.0)
 
     def make_objective(
         self, tasks: Sequence[TaskSpec], augmenter: Augmenter | None, device: torch.device
     ) -> Objective:
-        """What is minimised: the distance to labels and teacher."""
+        """Return the loss by labels and teacher."""
         teacher, _, _ = load_model(self.teacher)
-        given = tasks, self.weights, self.plan, augmenter
-        return DistillationObjective(*given, teacher.to(device), self.distillation)
+        return DistillationObjective(
+            tasks, self.weights, self.plan, augmenter, teacher.to(device), self.distillation
+        )

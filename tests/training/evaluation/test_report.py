@@ -9,12 +9,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.training.evaluation.baselines import BaselineRows, fit_baselines
-from profile_lib.training.evaluation.report import (
-    bootstrap_intervals,
-    compute_curves,
-    evaluate,
-    format_report,
-)
+from profile_lib.training.evaluation.curves import compute_curves
+from profile_lib.training.evaluation.intervals import bootstrap_intervals
+from profile_lib.training.evaluation.report import evaluate, format_report
 
 BUYS = TaskSpec(name="buys", kind="binary")
 NEXT = TaskSpec(name="next", kind="multiclass", classes=("red", "green", "blue", "grey"))
@@ -116,9 +113,9 @@ def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times(
     said = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
     worse = rng.random(4000)
     ways = {"model": said, "gradient_boosting": worse}
-    each = bootstrap_intervals("binary", labels, ways, np.arange(4000), 1, 100)
+    each = bootstrap_intervals(BUYS.definition, labels, ways, np.arange(4000), 1, 100)
     shared = bootstrap_intervals(
-        "binary", np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
+        BUYS.definition, np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
         np.repeat(np.arange(40), 100), 1, 100,
     )  # fmt: skip
     low, high = each["model"]["roc_auc"]

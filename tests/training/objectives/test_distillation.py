@@ -17,9 +17,9 @@ from profile_lib.training.loop import TrainingLoop
 from profile_lib.training.objectives.distillation import (
     DistillationObjective,
     DistillationOptions,
-    soft_target_loss_sums,
     use_teacher_tasks,
 )
+from profile_lib.training.objectives.losses import soft_target_loss_sums
 from tests.worlds import tiny_plan, tiny_spec
 
 TASKS = (

@@ -1,0 +1,49 @@
+"""Bootstrap intervals of metrics over users."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from profile_lib.metrics import classification as metrics
+from profile_lib.model.task_kinds import TaskKind
+
+Methods = Mapping[str, np.ndarray]  # method → its predictions of the same rows; `model` is first
+Intervals = dict[str, dict[str, list[float] | None]]  # method → metric → [low, high]
+
+
+def bootstrap_intervals(
+    kind: TaskKind,
+    labels: np.ndarray,
+    methods: Methods,
+    users: np.ndarray,
+    seed: int,
+    n_resamples: int,
+) -> Intervals:
+    """Return 95 % intervals of each method's metrics, by bootstrap over users.
+
+    `lead` is the model's metric minus that of the last other method, if there is one, computed
+    resample by resample.
+    """
+    samples: dict[str, dict[str, list[float | None]]] = {}
+    others = [name for name in methods if name != "model"]
+    for weight in metrics.bootstrap_weights(users, n_resamples, seed):
+        if not weight.any():
+            continue  # a resample of one or two users may draw none of them
+        values = {
+            name: kind.compute_metrics(labels, predictions, weight)
+            for name, predictions in methods.items()
+        }
+        if others:
+            model, other = values["model"], values[others[-1]]
+            values["lead"] = {name: _difference(model[name], other[name]) for name in model}
+        for method, by_metric in values.items():
+            for name, value in by_metric.items():
+                samples.setdefault(method, {}).setdefault(name, []).append(value)
+    return {
+        method: {name: metrics.percentile_interval(values) for name, values in by_metric.items()}
+        for method, by_metric in samples.items()
+    }
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
