@@ -19,6 +19,10 @@ class ConcurrentWriteError(TryAgainError):
     """A write that lost against another one as often as it was tried."""
 
 
+class LockedError(TryAgainError):
+    """Another process holds what this one needs; it succeeds when that process has ended."""
+
+
 def describe_invalid_keys(error: ValidationError) -> str:
     """Each key of a document that is wrong, with what was found there and what was wanted."""
     told = []

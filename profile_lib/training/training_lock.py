@@ -1,4 +1,4 @@
-"""A name in, the sole right to train under it out."""
+"""Keep two processes from training a model of the same name."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -6,23 +6,22 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from profile_lib.errors import TryAgainError
+from profile_lib.errors import LockedError
 
 
 @contextmanager
 def lock_training_name(name: str, *folders: str) -> Iterator[None]:
-    """While the body runs, no other process may train `name` in any of these folders; a process
-    that dies lets go of it.
+    """Hold the sole right to train `name` in these folders while the body runs.
 
-    Raises TryAgainError where another one does.
+    A process that dies loses it. Raises LockedError if another process holds it.
     """
-    with ExitStack() as held:
+    with ExitStack() as locks:
         for folder in sorted({Path(folder).resolve() for folder in folders}):
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                held.enter_context(FileLock(folder / f".{name}.lock", timeout=0))
+                locks.enter_context(FileLock(folder / f".{name}.lock", timeout=0))
             except Timeout as error:
-                raise TryAgainError(
+                raise LockedError(
                     f"{folder / name}: another training of this name is running; wait for it, or "
                     "give this one another training.name"
                 ) from error
