@@ -28,8 +28,7 @@ from transformers import BertConfig
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.inference.predictor import Predictions, Predictor
-from profile_lib.inference.runtime_choice import RuntimeName
-from profile_lib.inference.udf import to_row_arrays
+from profile_lib.inference.row_arrays import to_row_arrays
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import read_manifest
 from profile_lib.model.spec import ModelSpec
@@ -51,7 +50,7 @@ BF16_PEAK_OPERATIONS_PER_SECOND = 989e12  # operations a second of an H100 or H2
 PARALLEL_ROWS = 65_536  # rows that ranks train on, in batches of 256 to each
 TEXTS = 20_000
 TOKENS_PER_PASS = (16_384, 131_072)  # padded tokens of one
-RUNTIMES: tuple[RuntimeName, ...] = ("torch_fp32", "torch_bf16")
+RUNTIMES = ("torch_fp32", "torch_bf16")
 
 
 def bert(_settings: Settings, _folder: Path) -> dict[str, Any]:
@@ -167,9 +166,7 @@ def encode(settings: Settings, folder: Path) -> dict[str, Any]:
     """Texts a second by the length of a pass, and how far bf16 is from fp32."""
     spark, model = start_spark(settings.spark, "benchmark"), model_folder(settings)
     manifest = read_manifest(model)
-    codes = append_category_codes(
-        F.col("numeric"), [(c.name, c.values) for c in manifest.spec.categories]
-    )
+    codes = append_category_codes(F.col("numeric"), manifest.spec.categories)
     texts = distinct_texts(spark, settings, TEXTS).select("token_ids", "n_tokens", codes)
     rows = to_row_arrays(*(column for _, column in texts.toPandas().items()))
     speeds, said = dict[str, Any](), dict[str, Predictions]()

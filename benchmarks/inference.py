@@ -177,7 +177,7 @@ def bare_loop(
     folder: str, settings: Settings, arrays: pd.DataFrame, threads: int
 ) -> Callable[[], object]:
     """OpenVINO's int8 encoder alone over sorted, trimmed passes in this process."""
-    from profile_lib.inference.openvino_int8 import OpenvinoInt8
+    from profile_lib.inference.runtimes.openvino_int8 import OpenvinoInt8
 
     runtime = OpenvinoInt8(folder, threads)
     ids = np.stack(arrays["token_ids"].to_list()).astype(np.int64)
@@ -204,9 +204,9 @@ def ours(
     return add_predictions(
         frame,
         folder,
-        categories=[(c.name, c.values) for c in manifest.spec.categories],
+        categories=manifest.spec.categories,
         model_version=manifest.model_version,
-        runtime=runtime,  # type: ignore[arg-type]
+        runtime=runtime,
         batch_tokens=given.batch_tokens,
         max_events=settings.examples.max_text_events,
         n_reasons=given.n_reasons,

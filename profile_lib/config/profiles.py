@@ -11,7 +11,7 @@ class RefreshSettings(Section):
     """Compute profiles."""
 
     alias: Literal["champion", "challenger"] | None
-    runtime: Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]
+    runtime: str
     batch_tokens: int = Field(gt=0)
     user_buckets: int = Field(gt=0)
     buckets_per_chunk: int = Field(gt=0)

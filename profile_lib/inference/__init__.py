@@ -1,1 +1,1 @@
-"""A trained model at work: arrays in, vectors, probabilities and reasons out."""
+"""Apply a trained model: interest vectors, predictions and the reasons for them."""

@@ -1,6 +1,6 @@
-"""A model's folder as MLflow serves it: a frame of tokens and numbers in, a column a task out.
+"""Serve a model's folder through MLflow, one column per task.
 
-MLflow runs this file as it stands, so that no object of ours is ever pickled.
+MLflow runs this file as it is, so that no object of ours is ever pickled.
 """
 
 from typing import Any
@@ -14,14 +14,15 @@ from mlflow.pyfunc import PythonModel
 from profile_lib.inference.predictor import Predictor
 from profile_lib.model.manifest import check_model
 
-BATCH_TOKENS, MAX_EVENTS = 8192, 1  # no reasons are served, so events need no telling apart
+BATCH_TOKENS = 8192
+MAX_EVENTS = 1  # no reasons are served, so that events need not be distinguished
 
 
 class MlflowPredictor(PythonModel):
-    """The predictor behind MLflow's interface."""
+    """Adapt the predictor to MLflow's interface."""
 
     def load_context(self, context: Any) -> None:
-        """Load the model that was logged."""
+        """Load the logged model."""
         folder = context.artifacts["folder"]
         self.predictor = Predictor.load(
             folder,
@@ -36,13 +37,14 @@ class MlflowPredictor(PythonModel):
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Each task's answers, a row a row."""
-        found = self.predictor.predict(
+        """Return each task's outputs, one row per row of `model_input`."""
+        predictions = self.predictor.predict(
             np.stack(model_input["token_ids"].to_list()).astype(np.int32),
             model_input["n_tokens"].to_numpy(np.int64),
             np.stack(model_input["numeric"].to_list()).astype(np.float32),
         )
-        return pd.DataFrame({name: list(x.astype(float)) for name, x in found.outputs.items()})
+        outputs = predictions.outputs.items()
+        return pd.DataFrame({name: list(values.astype(float)) for name, values in outputs})
 
 
 mlflow.models.set_model(MlflowPredictor())

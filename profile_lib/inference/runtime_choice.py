@@ -1,38 +1,61 @@
-"""Which runtimes there are, and whether int8 can run a model here; needs no torch."""
+"""Choose the runtime of a model by setting, device and what the model allows.
 
-from importlib.util import find_spec
-from typing import Literal
+Drivers import this module, so it imports neither torch nor OpenVINO.
+"""
+
+import copy
+from typing import TYPE_CHECKING
 
 from profile_lib.errors import InputError
-from profile_lib.model.int8_manifest import read_int8_manifest
+from profile_lib.inference.runtime import RUNTIMES, Runtime
 
-RuntimeName = Literal["auto", "torch_fp32", "torch_bf16", "openvino_int8"]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from profile_lib.model.encoder import ProfileModel
+
+AUTO = "auto"
 
 
-def check_runtime(requested: RuntimeName, folder: str) -> None:
-    """Raise InputError where int8 is wanted and the model in `folder` cannot run in it."""
-    if requested == "openvino_int8" and (reason := find_int8_obstacle(folder)) is not None:
-        raise InputError(f"refresh.runtime: openvino_int8, but {reason}")
+def check_runtime(requested: str, folder: str, device: "torch.device | None" = None) -> None:
+    """Raise InputError if `requested` is unknown or cannot run the model in `folder`.
 
-
-def find_int8_obstacle(folder: str) -> str | None:
-    """Why the model in `folder` does not run in int8 on this machine; None where it does."""
-    manifest = read_int8_manifest(folder)
-    if manifest is None:
-        return f"{folder} has no int8 encoder; train it with quantization.enabled true"
-    if not manifest.is_accepted:
-        lost = ", ".join(
-            f"{n} {k:.4f}"
-            for n, k in manifest.quality_ratios.items()
-            if k < manifest.min_quality_ratio
+    Without a `device`, as on a driver, only the model and the packages are checked.
+    """
+    if requested == AUTO:
+        return
+    if requested not in (names := RUNTIMES.names()):
+        raise InputError(
+            f"{RUNTIMES.setting}: found {requested}; wanted {AUTO} or one of {', '.join(names)}"
         )
-        return f"int8 keeps of fp32's test measures: {lost}; wanted {manifest.min_quality_ratio} or more"
-    if find_spec("openvino") is None:
-        return "the package openvino is not installed; install the extra int8"
-    return None if _supports_int8() else "this processor has no int8 instructions"
+    if (reason := RUNTIMES.get(requested).find_obstacle(folder, device)) is not None:
+        raise InputError(f"{RUNTIMES.setting}: {requested}, but {reason}")
 
 
-def _supports_int8() -> bool:
-    import openvino
+def choose_runtime(requested: str, folder: str, device: "torch.device") -> type[Runtime]:
+    """Return the requested runtime or, for `auto`, the one of the highest priority that can run.
 
-    return "INT8" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    Raises InputError if the requested runtime is unknown or cannot run here.
+    """
+    check_runtime(requested, folder, device)
+    if requested != AUTO:
+        return RUNTIMES.get(requested)
+    candidates = [RUNTIMES.get(name) for name in RUNTIMES.names()]
+    candidates = [each for each in candidates if device.type in each.auto_priority]
+    candidates.sort(key=lambda each: -each.auto_priority[device.type])
+    for candidate in candidates:
+        if candidate.find_obstacle(folder, device) is None:
+            return candidate
+    raise InputError(f"{RUNTIMES.setting}: {AUTO}, but no runtime runs {folder} on {device.type}")
+
+
+def bind_runtime(runtime: Runtime, model: "ProfileModel") -> "ProfileModel":
+    """Return a copy of the model whose encoder `runtime` runs, to be measured like any other."""
+
+    def encode(token_ids: "Tensor", n_tokens: "Tensor") -> "Tensor":
+        return runtime.encode(token_ids.numpy(), n_tokens.numpy())
+
+    bound = copy.copy(model)
+    bound.encode = encode  # type: ignore[method-assign]
+    return bound

@@ -1,4 +1,4 @@
-"""A frame with tokens in, with the vectors of its texts out: as an iterator pandas UDF."""
+"""Add the encoder's vectors of a frame's texts by a pandas UDF."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,8 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.inference.runtime_choice import RuntimeName
-from profile_lib.inference.udf import (
-    FLOATS,
-    TASKS_PER_CORE,
-    load_cached_predictor,
-    task_device,
-    to_row_arrays,
-)
+from profile_lib.inference.row_arrays import FLOATS, to_row_arrays
+from profile_lib.inference.udf import TASKS_PER_CORE, load_cached_predictor, task_device
 from profile_lib.spark.workers import freeze_loaded_modules, task_threads
 
 
@@ -22,13 +16,13 @@ def add_text_vectors(
     folder: str,
     *,
     model_version: str,
-    runtime: RuntimeName,
+    runtime: str,
     batch_tokens: int,
 ) -> DataFrame:
-    """`frame` with `vector`, what the encoder of a model's folder makes of `token_ids` and
-    `n_tokens` alone: the mean of its last hidden states.
+    """Add `vector`, the mean of the encoder's last hidden states over `token_ids`.
 
-    Raises InputError, once it is computed, where the model is another version or reads no text.
+    Numbers are not read. When the frame is computed, it raises InputError if the folder holds
+    another version of the model or a model that reads no text.
     """
 
     @F.pandas_udf(FLOATS)  # type: ignore[call-overload]
@@ -43,5 +37,5 @@ def add_text_vectors(
             yield pd.Series(list(predictor.pool(rows.token_ids, rows.n_tokens)))
 
     n_parts = frame.sparkSession.sparkContext.defaultParallelism * TASKS_PER_CORE
-    together = frame.repartition(n_parts, "text").sortWithinPartitions("n_tokens", "text")
-    return together.withColumn("vector", encode("token_ids", "n_tokens"))
+    arranged = frame.repartition(n_parts, "text").sortWithinPartitions("n_tokens", "text")
+    return arranged.withColumn("vector", encode("token_ids", "n_tokens"))

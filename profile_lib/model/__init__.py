@@ -1,1 +1,1 @@
-"""The model: behaviour text and numbers in, an interest vector and a logit for each task out."""
+"""Define the profile model: its layers, its description and its folder on disk."""

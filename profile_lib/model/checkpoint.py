@@ -1,4 +1,4 @@
-"""A model to and from a folder: safetensors, never pickle; written whole or not at all."""
+"""Save a model to a folder and load it, as safetensors and never as a pickle."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from profile_lib.model.manifest import (
 )
 from profile_lib.model.spec import ModelSpec
 
-ENCODER_PREFIX = "bert."  # its weights' names begin so
+ENCODER_PREFIX = "bert."  # with which the names of the encoder's weights begin
 
 
 def save_model(
@@ -33,55 +33,53 @@ def save_model(
     files: Mapping[str, Any] | None = None,
     folders: Mapping[str, Path] | None = None,
 ) -> Manifest:
-    """Write weights, tokenizer, model.json, further `files` (name → text, or content for JSON) and
-    copies of `folders`.
+    """Write a model with its tokenizer and manifest, completely or not at all.
 
-    Everything is written to a sibling, which then takes the folder's place.
+    `files` maps further file names to a text or to content for JSON, `folders` maps names to
+    folders to copy. Everything is written to a sibling, which then replaces the folder.
     """
-    from transformers import AutoTokenizer  # heavy, and who loads a model needs none
+    from transformers import AutoTokenizer  # slow to import, and not needed to load a model
 
-    spec, target = model.spec, Path(folder)
-    with atomic_folder(target) as fresh:
-        AutoTokenizer.from_pretrained(tokenizer_folder).save_pretrained(fresh)
-        weights = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
-        save_file(weights, fresh / WEIGHTS_FILE)
+    target = Path(folder)
+    with atomic_folder(target) as unfinished:
+        AutoTokenizer.from_pretrained(tokenizer_folder).save_pretrained(unfinished)
+        weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, unfinished / WEIGHTS_FILE)
         for name, content in (files or {}).items():
             text = content if isinstance(content, str) else json.dumps(content, indent=1)
-            (fresh / name).write_text(text, encoding="utf-8")
+            (unfinished / name).write_text(text, encoding="utf-8")
         for name, source in (folders or {}).items():
-            shutil.copytree(source, fresh / name)
-        written = _checksums(fresh)
+            shutil.copytree(source, unfinished / name)
+        checksums = _hash_files(unfinished)
         manifest = Manifest(
-            model_version=f"{target.name}-{hash_model(written[WEIGHTS_FILE], spec)}",
-            files=written,
-            spec=spec,
+            model_version=f"{target.name}-{hash_model(checksums[WEIGHTS_FILE], model.spec)}",
+            files=checksums,
+            spec=model.spec,
             metrics=dict(metrics),
             table_versions=dict(table_versions),
         )
-        (fresh / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+        description = manifest.model_dump_json(indent=1)
+        (unfinished / MANIFEST_FILE).write_text(description, encoding="utf-8")
     return manifest
 
 
 def load_model(
     folder: str, *, with_encoder: bool = True
 ) -> tuple[ProfileModel, ModelSpec, Manifest]:
-    """The model as it was saved, in evaluation mode; its encoder may be left where it is.
+    """Load a saved model in evaluation mode, with or without its encoder's weights.
 
-    Raises InputError where a file is missing or the weights are not those that were saved.
+    Raises InputError if a file is missing or the weights differ from those that were saved.
     """
     manifest = read_manifest(folder)
     check_file(folder, WEIGHTS_FILE, manifest)
-    model, weights = (
-        ProfileModel(manifest.spec, with_encoder=with_encoder),
-        Path(folder) / WEIGHTS_FILE,
-    )
-    of_all = load_file(weights).items()
+    model = ProfileModel(manifest.spec, with_encoder=with_encoder)
+    weights = load_file(Path(folder) / WEIGHTS_FILE).items()
     model.load_state_dict(
-        {k: v for k, v in of_all if with_encoder or not k.startswith(ENCODER_PREFIX)}
+        {k: v for k, v in weights if with_encoder or not k.startswith(ENCODER_PREFIX)}
     )
     return model.eval(), manifest.spec, manifest
 
 
-def _checksums(folder: Path) -> dict[str, str]:
+def _hash_files(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}

@@ -1,42 +1,45 @@
-"""Token ids and numbers in, the interest vector and logits out; knows no table and no Spark."""
+"""Predict the tasks from token ids and numbers; knows no table and no Spark."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from profile_lib.errors import InputError
+from profile_lib.model.encoder_family import ENCODERS
 from profile_lib.model.heads import Heads
 from profile_lib.model.numeric_encoder import NumericEncoder
 from profile_lib.model.pruning import drop_heads
 from profile_lib.model.spec import ModelSpec
 
-if TYPE_CHECKING:  # takes longer to import than torch, and is of no use where another runs it
-    from transformers import BertConfig, BertModel
+if TYPE_CHECKING:  # takes longer to import than torch, and is not needed if another runtime encodes
+    from transformers import BertModel, PreTrainedConfig
 
 
 class ModelOutput(NamedTuple):
-    """Of a batch of B texts of T tokens."""
+    """The output for a batch of B texts of T tokens."""
 
     vector: Tensor  # (B, joined_size): the interest vector
-    logits: dict[str, Tensor]  # task → (B,) where binary, (B, C) where multiclass
+    logits: dict[str, Tensor]  # task → (B,) for a binary task, (B, C) for a multiclass one
     hidden: Tensor  # (B, T, H): the encoder's last hidden states
 
 
 class ProfileModel(nn.Module):
-    """A BERT encoder over the behaviour text, joined with the numeric features; or these alone."""
+    """A text encoder over the behaviour text, joined with the numeric features; or these alone."""
 
     bert: "BertModel | None"
     prefix: nn.Parameter | None
 
     def __init__(
         self, spec: ModelSpec, bert: "BertModel | None" = None, *, with_encoder: bool = True
-    ):
-        """Without its encoder it takes up what another runtime makes of the texts."""
+    ) -> None:
+        """Build the layers of `spec` around the encoder `bert`, or around a new one.
+
+        Without `with_encoder` another runtime encodes the texts, and only the rest is built.
+        """
         super().__init__()
         self.spec = spec
         if bert is None and spec.bert is not None and with_encoder:
-            bert = _new_bert(spec.bert)
+            bert = ENCODERS.get(spec.bert["model_type"]).build(spec.bert)
             if spec.heads_left is not None:
                 drop_heads(bert, spec.heads_left)
         self.bert = bert
@@ -56,63 +59,65 @@ class ProfileModel(nn.Module):
 
     @property
     def has_text(self) -> bool:
-        """Whether it reads the behaviour text, or the numbers alone."""
+        """Whether the model reads the behaviour text besides the numbers."""
         return self.spec.bert is not None
 
     def encode(self, token_ids: Tensor, n_tokens: Tensor) -> Tensor:
-        """(B, T) ids of which `n_tokens` (B,) count → the last hidden states (B, T, H)."""
+        """Return the last hidden states (B, T, H) of padded token ids (B, T).
+
+        The first `n_tokens` (B,) ids of each row count.
+        """
         assert self.bert is not None
-        mask = _is_token(token_ids.shape[1], n_tokens).long()
+        mask = _token_mask(token_ids.shape[1], n_tokens).long()
         if self.prefix is None:
             return self.bert(input_ids=token_ids, attention_mask=mask).last_hidden_state
         from transformers.cache_utils import DynamicCache
 
-        n, before = len(token_ids), DynamicCache()
-        for layer, of_all_heads in enumerate(self.prefix):
-            keys, values = of_all_heads[:, list(self.spec.attention_heads[layer])]
+        n, cache = len(token_ids), DynamicCache()
+        for layer, all_heads in enumerate(self.prefix):
+            keys, values = all_heads[:, list(self.spec.attention_heads[layer])]
             size = (n, -1, -1, -1)
-            before.update(keys[None].expand(size), values[None].expand(size), layer)
+            cache.update(keys[None].expand(size), values[None].expand(size), layer)
         mask = torch.cat([mask.new_ones(n, self.prefix.shape[3]), mask], dim=1)
-        found = self.bert(input_ids=token_ids, attention_mask=mask, past_key_values=before)
-        return found.last_hidden_state
+        output = self.bert(input_ids=token_ids, attention_mask=mask, past_key_values=cache)
+        return output.last_hidden_state
 
     def pool(self, hidden: Tensor, n_tokens: Tensor) -> Tensor:
-        """The mean of the hidden states over the true tokens: (B, T, H) → (B, H)."""
-        mask = _is_token(hidden.shape[1], n_tokens).to(hidden.dtype).unsqueeze(-1)
+        """Average hidden states (B, T, H) over each text's tokens without padding: (B, H)."""
+        mask = _token_mask(hidden.shape[1], n_tokens).to(hidden.dtype).unsqueeze(-1)
         return (hidden * mask).sum(1) / n_tokens.clamp(min=1).unsqueeze(1)
 
     def apply_heads(
         self, pooled: Tensor | None, numeric_vector: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, H) pooled text, or none, and (B, J) `numbers(numeric)` → the vector and the logits.
+        """Return the interest vector and the logits of a pooled text and its numbers.
 
-        Without the text the model says what it says before its encoder joins.
+        `pooled` is (B, H), `numeric_vector` (B, J) is what `self.numbers` returns. With None for
+        the text the model predicts as it does before its encoder joins.
         """
         vector, logits = self.heads(pooled, numeric_vector)
         return vector, logits
 
     def predict_without_text(self, numeric: Tensor) -> dict[str, Tensor]:
-        """The logits as if there were no text."""
+        """Return the logits that the numbers alone give."""
         return self.apply_heads(None, self.numbers(numeric))[1]
 
     def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> ModelOutput:
-        """(B, T) padded ids, (B,) true lengths and (B, F + K) raw numbers and positions of
-        categories, NaN where unknown."""
+        """Predict a batch of padded ids (B, T), lengths (B,) and raw features (B, F + K).
+
+        The features are F numbers and K category codes, NaN for unknown values.
+        """
         hidden = self.encode(token_ids, n_tokens)
         pooled = self.pool(hidden, n_tokens)
         vector, logits = self.apply_heads(pooled, self.numbers(numeric))
         return ModelOutput(vector, logits, hidden)
 
 
-def _new_bert(config: dict[str, Any]) -> "BertModel":
-    from transformers import BertConfig, BertModel
+def _prefix(config: "PreTrainedConfig", n_tokens: int) -> nn.Parameter | None:
+    """Return keys and values that precede every text (Li & Liang, Prefix-Tuning, 2021).
 
-    return BertModel(BertConfig.from_dict(config), add_pooling_layer=False)
-
-
-def _prefix(config: "BertConfig", n_tokens: int) -> nn.Parameter | None:
-    """Keys and values, (layers, 2, heads, n_tokens, H / heads), that stand before every text
-    (Li & Liang, Prefix-Tuning, 2021)."""
+    Their shape is (layers, 2, heads, n_tokens, H / heads).
+    """
     if n_tokens == 0:
         return None
     heads = config.num_attention_heads
@@ -120,39 +125,5 @@ def _prefix(config: "BertConfig", n_tokens: int) -> nn.Parameter | None:
     return nn.Parameter(torch.zeros(config.num_hidden_layers, 2, heads, n_tokens, size))
 
 
-def load_encoder(
-    folder: str, layers: int | None, max_tokens: int, dropout: float | None = None
-) -> "BertModel":
-    """A pretrained encoder, of which the lowest `layers` are kept (None: all).
-
-    `dropout` takes the place of its own, where given.
-
-    Raises InputError where it has fewer layers or reads shorter texts than asked.
-    """
-    from transformers import BertModel
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # what is not taken of a checkpoint, its pooler, is no news
-    logging.disable_progress_bar()
-    changed: dict[str, Any] = {}
-    if dropout is not None:
-        changed = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    bert = BertModel.from_pretrained(
-        folder, add_pooling_layer=False, dtype=torch.float32, use_safetensors=True, **changed
-    )
-    found = int(bert.config.num_hidden_layers)
-    if layers is not None and layers > found:
-        raise InputError(f"model.encoder_layers: {layers}, but {folder} has {found} layers")
-    longest = int(bert.config.max_position_embeddings)
-    if max_tokens > longest:
-        raise InputError(
-            f"examples.max_tokens: {max_tokens}, but {folder} reads {longest} tokens at most"
-        )
-    if layers is not None:
-        bert.encoder.layer = bert.encoder.layer[:layers]
-        bert.config.num_hidden_layers = layers
-    return bert
-
-
-def _is_token(length: int, n_tokens: Tensor) -> Tensor:
+def _token_mask(length: int, n_tokens: Tensor) -> Tensor:
     return torch.arange(length, device=n_tokens.device) < n_tokens.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""A pooled text and a vector of numbers in, the interest vector and the tasks' logits out."""
+"""Compute the interest vector and the tasks' logits from text and numbers."""
 
 from collections.abc import Mapping
 
@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """A linear answer plus what an MLP of one hidden layer adds: (B, J) → (B, n).
+    """Map vectors (B, J) to logits (B, n) by a linear layer plus an MLP with one hidden layer.
 
-    With the linear path of the numbers this holds a logistic regression (the wide part of Cheng
-    et al., Wide & Deep Learning for Recommender Systems, 2016).
+    With the linear path of the numbers this contains a logistic regression (the wide part of
+    Cheng et al., Wide & Deep Learning for Recommender Systems, 2016).
     """
 
-    def __init__(self, size: int, n_outputs: int, dropout: float):
+    def __init__(self, size: int, n_outputs: int, dropout: float) -> None:
         super().__init__()
         self.wide = nn.Linear(size, n_outputs)
         self.deep = nn.Sequential(
@@ -25,22 +25,22 @@ class Head(nn.Module):
         )
 
     def forward(self, vector: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         return self.wide(vector) + self.deep(vector)
 
 
 class Heads(nn.Module):
-    """The interest vector is the numbers' vector plus what the text adds, with a head a task.
+    """Add what the text contributes to the numbers' vector, and apply one head per task.
 
-    The text's part begins at zero (as in Zhang et al., Fixup Initialization, 2019, the last layer
-    of a residual branch), so that a model whose numbers are trained first goes on from there and
-    the encoder learns what the numbers miss. It sees the numbers as well, so that the two may
-    interact. Without a `pooled_size` there is no text.
+    The text's part begins at zero (as the last layer of a residual branch does in Zhang et al.,
+    Fixup Initialization, 2019), so that a model whose numbers were trained first continues from
+    there and the encoder learns what the numbers miss. It reads the numbers as well, so that text
+    and numbers may interact. Without a `pooled_size` there is no text.
     """
 
     def __init__(
         self, pooled_size: int | None, size: int, outputs: Mapping[str, int], dropout: float
-    ):
+    ) -> None:
         super().__init__()
         if pooled_size is not None:
             self.norm = nn.LayerNorm(pooled_size)
@@ -53,7 +53,10 @@ class Heads(nn.Module):
         self.tasks = nn.ModuleDict({name: Head(size, n, dropout) for name, n in outputs.items()})
 
     def forward(self, pooled: Tensor | None, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, H) and (B, J) → the vector (B, J) and logits (B,) or (B, C); no text: `None`."""
+        """Return the vector (B, J) and logits (B,) or (B, C) of texts (B, H) and numbers (B, J).
+
+        `pooled` is None if there is no text.
+        """
         vector = numbers
         if pooled is not None:
             text = self.text(torch.cat([self.norm(pooled), numbers], dim=1))

@@ -1,6 +1,7 @@
-"""Raw numeric features and categories in, a vector out; their statistics are part of the model.
+"""Encode raw numeric features and categories as a vector.
 
-Knows no feature by name: what is logged, and where the bins lie, comes from the train split.
+No feature is known by name: which are logged, and where their bins lie, is fitted on the train
+split and stored with the model.
 """
 
 from collections.abc import Sequence
@@ -10,31 +11,35 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-BEYOND_ALL_BINS = 1e30  # beyond all bins; an unknown value is below them
-MAX_Z_SCORE = 5.0  # standard deviations: what lies further out counts as being there
+BEYOND_ALL_BINS = 1e30  # larger than any bin's edge; its negative stands for unknown values
+MAX_Z_SCORE = 5.0  # in standard deviations; values further from the mean are clipped to it
 
 
 @dataclass(frozen=True)
 class NumericStatistics:
-    """Of one feature in the train split; mean, deviation and edges are after the logarithm."""
+    """Statistics of one feature in the train split.
+
+    Mean, deviation and edges are those of the logarithm if the feature is logged.
+    """
 
     name: str
     is_logged: bool
     mean: float
     deviation: float
-    edges: tuple[float, ...]  # ascending, two or more where the feature varies
+    edges: tuple[float, ...]  # ascending; two or more if the feature varies
 
 
 class NumericEncoder(nn.Module):
-    """Standardise, bin piecewise linearly, then a linear map plus an MLP: (B, F + K) → (B, J).
+    """Map F numbers and K category codes to vectors: (B, F + K) → (B, J).
 
-    A heavy-tailed feature is taken as sign(x) · log(1 + |x|); every feature is standardised, an
-    unknown one (NaN) becomes 0 and raises a flag. Beside the standardised value stands its
-    piecewise-linear encoding: one component a bin, 0 below the bin, 1 above it, linear within
-    (Gorishniy, Rubachev & Babenko, On Embeddings for Numerical Features in Tabular Deep Learning,
-    2022), but for the last `n_vector_numbers`, which are parts of vectors. All of it are buffers, so that
-    training and inference cannot differ. The K categories behind the numbers are positions in lists
-    of known values, each with a vector that is learned.
+    A heavy-tailed feature is read as sign(x) · log(1 + |x|). Every feature is standardised; an
+    unknown one (NaN) becomes 0 and sets a flag. Its piecewise-linear encoding follows: one
+    component per bin, 0 below the bin, 1 above it, linear within (Gorishniy, Rubachev & Babenko,
+    On Embeddings for Numerical Features in Tabular Deep Learning, 2022). The last
+    `n_vector_numbers` features, components of vectors, are not binned. All statistics are buffers,
+    so that training and inference cannot differ. The K categories after the numbers are codes,
+    positions in lists of known values, each with a learned vector. The output is a linear layer
+    plus an MLP.
     """
 
     is_logged: Tensor
@@ -53,11 +58,11 @@ class NumericEncoder(nn.Module):
         dropout: float,
         category_sizes: Sequence[int] = (),
         n_vector_numbers: int = 0,
-    ):
+    ) -> None:
         super().__init__()
         self.n_features, self.category_sizes = n_features, category_sizes
         self.n_binned = n_features - n_vector_numbers
-        self.categories = nn.ModuleList(  # the last vector is that of the unknown
+        self.categories = nn.ModuleList(  # the last vector is that of unknown values
             nn.Embedding(n + 1, choose_category_size(n)) for n in category_sizes
         )
         widths = sum(choose_category_size(n) for n in category_sizes)
@@ -80,22 +85,25 @@ class NumericEncoder(nn.Module):
         )
 
     def set_statistics(self, statistics: Sequence[NumericStatistics]) -> None:
-        """Take the statistics of the train split; edges beyond the model's bins are thinned out."""
+        """Store the train split's statistics; edges are thinned out to the model's bins."""
         bins = self.lower.shape[1]
-        for i, of in enumerate(statistics):
-            self.is_logged[i] = float(of.is_logged)
-            self.mean[i] = of.mean
-            self.deviation[i] = of.deviation if of.deviation > 0 else 1.0
-            edges = thin_edges(of.edges, bins + 1) if i < self.n_binned else []
+        for i, feature in enumerate(statistics):
+            self.is_logged[i] = float(feature.is_logged)
+            self.mean[i] = feature.mean
+            self.deviation[i] = feature.deviation if feature.deviation > 0 else 1.0
+            edges = thin_edges(feature.edges, bins + 1) if i < self.n_binned else []
             n = len(edges) - 1
-            scaled = (torch.tensor(edges).double() - of.mean) / float(self.deviation[i])
+            scaled = (torch.tensor(edges).double() - feature.mean) / float(self.deviation[i])
             if n > 0:
                 self.lower[i, :n] = scaled[:-1].float()
                 self.width[i, :n] = (scaled[1:] - scaled[:-1]).float().clamp(min=1e-6)
                 self.is_bin[i, :n] = 1.0
 
     def encode(self, numeric: Tensor) -> Tensor:
-        """(B, F) raw → (B, 2 F + binned · bins): standardised value, flag of the unknown, bins."""
+        """Encode raw numbers (B, F) as (B, 2 F + binned features · bins).
+
+        The columns are the standardised values, the flags of unknown values, and the bins.
+        """
         is_missing = numeric.isnan()
         logged = numeric.sign() * numeric.abs().log1p()
         z = (torch.where(self.is_logged > 0, logged, numeric) - self.mean) / self.deviation
@@ -106,17 +114,17 @@ class NumericEncoder(nn.Module):
         return torch.cat([z, is_missing.to(z.dtype), bins.flatten(1)], dim=1)
 
     def forward(self, numeric: Tensor) -> Tensor:
-        """(B, F + K) raw numbers and positions, NaN where unknown → (B, size)."""
+        """Map raw numbers and category codes (B, F + K), NaN for unknown, to (B, size)."""
         parts = [self.encode(numeric[:, : self.n_features])]
         for i, vectors in enumerate(self.categories):
-            position = numeric[:, self.n_features + i].nan_to_num(self.category_sizes[i])
-            parts.append(vectors(position.long()))
+            code = numeric[:, self.n_features + i].nan_to_num(self.category_sizes[i])
+            parts.append(vectors(code.long()))
         inputs = torch.cat(parts, dim=1)
         return self.wide(inputs) + self.deep(inputs)
 
 
 def choose_category_size(n_values: int) -> int:
-    """Numbers in the vector of a category of so many values: half as many, 16 at most.
+    """Return the length of a category's vectors: half its number of values, at most 16.
 
     >>> [choose_category_size(n) for n in (1, 3, 100)]
     [1, 2, 16]
@@ -125,7 +133,7 @@ def choose_category_size(n_values: int) -> int:
 
 
 def thin_edges(edges: Sequence[float], max_edges: int) -> list[float]:
-    """At most `max_edges` of the ascending edges, evenly chosen, the first and last among them.
+    """Choose at most `max_edges` of the ascending edges, evenly, with the first and the last.
 
     >>> thin_edges([0, 1, 2, 3, 4], 3)
     [0, 2, 4]

@@ -1,7 +1,7 @@
-"""Attention heads of an encoder: which matter least, and an encoder without them.
+"""Choose the least important attention heads of an encoder, mask heads and remove them.
 
-Heads are counted from 0 in each layer, layers from the lowest. Which are left of each layer is a
-tuple of tuples, and stands in a model's spec: it says of what shape the layers are.
+Heads are counted from 0 in each layer, layers from the lowest. The heads that are left in each
+layer are part of a model's spec, because they determine the shapes of its layers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 
 def drop_heads(bert: "BertModel", heads_left: HeadIndices) -> None:
-    """Leave each layer of `bert` room for so many heads only: query, key and value lose rows, the
-    dense layer behind them loses columns. Their weights are drawn anew: load others."""
+    """Shrink each layer of `bert` to as many heads as `heads_left` lists for it.
+
+    Query, key and value lose rows, the dense layer after them loses columns. The new layers have
+    random weights: load others into them.
+    """
     for block, heads in zip(attention_blocks(bert), heads_left, strict=True):
         attention, hidden = block.self, block.output.dense.out_features
         size = len(heads) * attention.attention_head_size
@@ -32,20 +35,20 @@ def drop_heads(bert: "BertModel", heads_left: HeadIndices) -> None:
 
 
 def count_heads(bert: "BertModel") -> list[int]:
-    """How many heads each layer has."""
+    """Return the number of heads of each layer."""
     return [block.self.num_attention_heads for block in attention_blocks(bert)]
 
 
 def attention_blocks(bert: Any) -> list[Any]:
-    """Each layer's attention: `self`, the heads, and `output`, which joins what they say."""
+    """Return each layer's attention: `self` holds the heads, `output` joins their results."""
     return [layer.attention for layer in bert.encoder.layer]
 
 
 @contextmanager
 def mask_heads(bert: "BertModel", n_rows: int) -> Iterator[list[Tensor]]:
-    """While the body runs, what each head says of each row counts as often as a mask tells.
+    """Multiply each head's output per row by a mask while the body runs.
 
-    The masks, (n_rows, heads) a layer, are all 1 and take gradients.
+    Yields one mask (n_rows, heads) per layer; all are 1 and take gradients.
     """
     device = next(bert.parameters()).device
     masks = [torch.ones(n_rows, n, device=device, requires_grad=True) for n in count_heads(bert)]
@@ -66,34 +69,33 @@ def _apply_mask(mask: Tensor, dense: nn.Module, inputs: tuple[Tensor]) -> Tensor
 
 
 def count_pruned_heads(heads: Sequence[int], share: float) -> int:
-    """How many are `share` of all `heads`, which are so many a layer.
+    """Return how many heads are the `share` of all, given the number of heads of each layer.
 
-    Raises InputError where that is none, or more than leaves each layer one.
+    Raises InputError if that is none, or more than leaves every layer one head.
     """
-    n, most = sum(heads), sum(heads) - len(heads)
-    wanted = round(share * n)
-    if not 0 < wanted <= most:
+    n_heads, max_pruned = sum(heads), sum(heads) - len(heads)
+    n_pruned = round(share * n_heads)
+    if not 0 < n_pruned <= max_pruned:
         raise InputError(
-            f"compress.pruned_share: {share:g} of {n} heads are {wanted}; wanted 1 to {most}, so "
-            f"that each of the {len(heads)} layers keeps one"
+            f"compress.pruned_share: {share:g} of {n_heads} heads are {n_pruned}; wanted 1 to "
+            f"{max_pruned}, so that each of the {len(heads)} layers keeps one"
         )
-    return wanted
+    return n_pruned
 
 
 def select_important_heads(importances: Sequence[Tensor], share: float) -> HeadIndices:
-    """The positions of the heads that stay when `share` of all are removed, the least important
-    first, but never the last of a layer.
+    """Return the heads that stay if the least important `share` of all is removed.
 
-    `importances` (heads,) a layer are compared after each layer's are divided by their length, as
-    layers differ in scale (Molchanov et al. 2017; Michel, Levy & Neubig 2019). Raises InputError
-    as `count_pruned_heads` does.
+    The last head of a layer always stays. `importances` hold a tensor (heads,) per layer; each is
+    divided by its norm before they are compared, because layers differ in scale (Molchanov et al.
+    2017; Michel, Levy & Neubig 2019). Raises InputError as `count_pruned_heads` does.
     """
-    wanted = count_pruned_heads([len(of) for of in importances], share)
-    left = [set(range(len(of))) for of in importances]
-    scaled = [(of / of.norm().clamp(min=1e-12)).tolist() for of in importances]
-    ranked = sorted((x, i, head) for i, of in enumerate(scaled) for head, x in enumerate(of))
-    for _, layer, head in ranked:
-        if wanted > 0 and len(left[layer]) > 1:
-            left[layer].remove(head)
-            wanted -= 1
-    return tuple(tuple(sorted(heads)) for heads in left)
+    n_to_prune = count_pruned_heads([len(layer) for layer in importances], share)
+    heads_left = [set(range(len(layer))) for layer in importances]
+    scaled = [(layer / layer.norm().clamp(min=1e-12)).tolist() for layer in importances]
+    ranked = sorted((x, i, head) for i, layer in enumerate(scaled) for head, x in enumerate(layer))
+    for _, i, head in ranked:
+        if n_to_prune > 0 and len(heads_left[i]) > 1:
+            heads_left[i].remove(head)
+            n_to_prune -= 1
+    return tuple(tuple(sorted(heads)) for heads in heads_left)

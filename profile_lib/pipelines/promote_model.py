@@ -121,7 +121,7 @@ def _predict_labels(
     predicted = add_predictions(
         add_tokens(sample.drop("token_ids", "n_tokens"), folder, manifest.spec.max_tokens),
         folder,
-        categories=[(c.name, c.values) for c in manifest.spec.categories],
+        categories=manifest.spec.categories,
         model_version=manifest.model_version,
         runtime=settings.refresh.runtime,
         batch_tokens=settings.refresh.batch_tokens,

@@ -1,5 +1,6 @@
-"""What makes the int8 encoder of a fitted model, and judges it on the test examples."""
+"""Quantize a trained model's encoder and judge the result on the test examples."""
 
+import logging
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +11,8 @@ from pyspark.sql import SparkSession
 from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.fingerprint import hash_file
-from profile_lib.inference.runtimes import bind_runtime
+from profile_lib.inference.runtime_choice import bind_runtime
+from profile_lib.inference.runtimes.openvino_int8 import OpenvinoInt8
 from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
 from profile_lib.model.manifest import WEIGHTS_FILE
 from profile_lib.model.task_kinds import get_task_kind
@@ -22,9 +24,11 @@ from profile_lib.training.evaluation.predictions import predict
 from profile_lib.training.evaluation.report import Report, evaluate_without_baselines
 from profile_lib.training.fit import FITTED, FitJob
 
+log = logging.getLogger(__name__)
+
 
 def check_quantization(settings: Settings) -> None:
-    """Raise InputError where int8 is wanted and its packages are missing."""
+    """Raise InputError if int8 is enabled and its packages are missing."""
     if settings.quantization.enabled and not (find_spec("nncf") and find_spec("openvino")):
         raise InputError(
             "quantization.enabled: true, but the packages openvino and nncf are not installed; "
@@ -35,53 +39,66 @@ def check_quantization(settings: Settings) -> None:
 def build_int8_encoder(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, fitted: TrainedModel
 ) -> dict[str, Path]:
-    """The folder of the int8 encoder by its name beside the weights; none where none is wanted.
+    """Build the int8 encoder of a trained model and return its name and folder.
 
-    A quantized encoder that loses too much of a test measure is told of, and not to be served.
+    The result is empty if int8 is disabled or impossible for the model. An encoder that loses too
+    much quality on the test split is reported and marked as not accepted, so that it never serves.
     """
-    given = settings.quantization
-    if not given.enabled or not fitted.model.has_text:
+    options = settings.quantization
+    if not options.enabled or not fitted.model.has_text:
         return {}
     if fitted.model.prefix is not None:
-        print("  int8 is not made: OpenVINO converts no encoder with a tuned prefix", flush=True)
+        log.info("  int8 is not made: OpenVINO converts no encoder with a tuned prefix")
         return {}
-    from profile_lib.inference.openvino_int8 import OpenvinoInt8  # an extra of its own
-
     target = folder / "quantized" / INT8_FOLDER
     shutil.rmtree(target, ignore_errors=True)
-    texts = read_calibration_texts(snapshot.split("train"), given.calibration_texts)
+    texts = read_calibration_texts(snapshot.split("train"), options.calibration_texts)
     quantize_encoder(fitted.model, texts, target)
-    model = bind_runtime(OpenvinoInt8(str(target.parent), torch.get_num_threads()), fitted.model)
-    job = FitJob(
-        plan=make_plan(settings), **shared_job_arguments(spark, settings, folder, snapshot, False)
-    )
-    loader = job.make_loader("test", SingleProcess(), model.spec.pad_id)
-    size = settings.training.numeric_batch_size
-    found = predict(model, loader, size, SingleProcess(), torch.device("cpu"))
-    kept = retained_shares(fitted.report, evaluate_without_baselines(snapshot.tasks, found))
+    report = _evaluate_int8(spark, settings, folder, snapshot, fitted, target.parent)
+    ratios = compute_quality_ratios(fitted.report, report)
     manifest = Int8Manifest(
         weights=hash_file(folder / FITTED / WEIGHTS_FILE),
         calibration_texts=len(texts),
-        quality_ratios=kept,
-        min_quality_ratio=given.min_quality_ratio,
-        is_accepted=min(kept.values(), default=0.0) >= given.min_quality_ratio,
+        quality_ratios=ratios,
+        min_quality_ratio=options.min_quality_ratio,
+        is_accepted=min(ratios.values(), default=0.0) >= options.min_quality_ratio,
     )
     (target / INT8_MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    told = ", ".join(f"{name} {share:.4f}" for name, share in kept.items())
-    word = "accepted" if manifest.is_accepted else f"refused, below {manifest.min_quality_ratio}"
-    print(f"  int8 keeps of fp32's test measures: {told}: {word}", flush=True)
+    log.info(
+        "  int8 relative to fp32 on the test split: %s: %s",
+        ", ".join(f"{name} {ratio:.4f}" for name, ratio in ratios.items()),
+        "accepted" if manifest.is_accepted else f"refused, below {manifest.min_quality_ratio}",
+    )
     return {INT8_FOLDER: target}
 
 
-def retained_shares(before: Report, after: Report) -> dict[str, float]:
-    """ "task measure" → the share of `before` that `after` keeps; above 1 where it is better."""
-    kept = {}
+def _evaluate_int8(
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    fitted: TrainedModel,
+    int8_parent: Path,
+) -> Report:
+    """Measure the model on the test split with the int8 encoder below `int8_parent`."""
+    runtime = OpenvinoInt8(str(int8_parent), torch.get_num_threads())
+    model = bind_runtime(runtime, fitted.model)
+    arguments = shared_job_arguments(spark, settings, folder, snapshot, False)
+    job = FitJob(plan=make_plan(settings), **arguments)
+    loader = job.make_loader("test", SingleProcess(), model.spec.pad_id)
+    batch_size = settings.training.numeric_batch_size
+    predictions = predict(model, loader, batch_size, SingleProcess(), torch.device("cpu"))
+    return evaluate_without_baselines(snapshot.tasks, predictions)
+
+
+def compute_quality_ratios(before: Report, after: Report) -> dict[str, float]:
+    """Return "task metric" → quality of `after` relative to `before`; above 1 is better."""
+    ratios = {}
     for task, entry in after.items():
         kind = get_task_kind(entry["kind"])
         for name in kind.quality_metrics:
-            was, now = (e.get("model", {}).get(name) for e in (before[task], entry))
-            if was and now:
-                kept[f"{task} {name}"] = round(
-                    was / now if name in kind.lower_is_better else now / was, 5
-                )
-    return kept
+            old, new = (report.get("model", {}).get(name) for report in (before[task], entry))
+            if old and new:
+                ratio = old / new if name in kind.lower_is_better else new / old
+                ratios[f"{task} {name}"] = round(ratio, 5)
+    return ratios

@@ -121,7 +121,7 @@ def predict_profiles(
     predicted = add_predictions(
         read.withColumn("tokens", model.tokenize("text")).select("*", "tokens.*"),
         model.folder,
-        categories=[(c.name, c.values) for c in manifest.spec.categories],
+        categories=manifest.spec.categories,
         model_version=manifest.model_version,
         runtime=given.runtime,
         batch_tokens=given.batch_tokens,

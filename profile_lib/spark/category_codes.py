@@ -2,9 +2,22 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+
+class Category(Protocol):
+    """A column and the values of it that a model knows."""
+
+    @property
+    def name(self) -> str:
+        """The column's name."""
+
+    @property
+    def values(self) -> Sequence[str]:
+        """The known values; a value's code is its position."""
 
 
 def category_code(value: Column, known: Sequence[str]) -> Column:
@@ -13,15 +26,15 @@ def category_code(value: Column, known: Sequence[str]) -> Column:
     return (F.coalesce(found, F.lit(0)) - 1).cast("int")
 
 
-def append_category_codes(
-    numeric: Column, categories: Iterable[tuple[str, Sequence[str]]]
-) -> Column:
-    """`numeric` and, behind it, a number for each (column, known values): the value's position,
-    NaN where it is unknown. What a model reads at training and at inference alike."""
+def append_category_codes(numeric: Column, categories: Iterable[Category]) -> Column:
+    """Append the code of each category's column to `numeric`, NaN for an unknown value.
+
+    Training and inference both build a model's inputs by this function.
+    """
     nan = F.lit(math.nan)
     codes = []
-    for column, known in categories:
-        at = category_code(F.col(column), known)
-        codes.append(F.when(at >= 0, at.cast("double")).otherwise(nan))
+    for category in categories:
+        code = category_code(F.col(category.name), category.values)
+        codes.append(F.when(code >= 0, code.cast("double")).otherwise(nan))
     unknown = F.transform(numeric, lambda x: F.coalesce(x.cast("double"), nan))
     return F.concat(unknown, F.array(*codes)) if codes else unknown

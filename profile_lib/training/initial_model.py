@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-from transformers import AutoTokenizer
 
-from profile_lib.model.encoder import ProfileModel, load_encoder
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.encoder_source import load_encoder, read_separator_id
 from profile_lib.model.numeric_encoder import NumericStatistics
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import CategorySpec
@@ -34,8 +34,7 @@ def build_initial_model(
     """
     bert, separator_id = None, 0
     if encoder is not None:
-        tokenizer = AutoTokenizer.from_pretrained(encoder)
-        separator_id = int(tokenizer.sep_token_id)
+        separator_id = read_separator_id(encoder)
         bert = load_encoder(encoder, encoder_layers, snapshot.max_tokens, encoder_dropout)
     spec = ModelSpec(
         tasks=snapshot.tasks,

@@ -1,6 +1,7 @@
-"""An encoder in int8 says nearly what fp32 says, and serves only where it was judged good."""
+"""Test the runtimes: int8 is near fp32, serves only if it was accepted, and new ones register."""
 
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import torch
 
 from profile_lib.errors import InputError
-from profile_lib.inference.runtimes import bind_runtime, choose_runtime, load_runtime
+from profile_lib.inference.predictor import Predictor
+from profile_lib.inference.runtime import RUNTIMES, Runtime
+from profile_lib.inference.runtime_choice import bind_runtime, check_runtime, choose_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
@@ -27,14 +30,14 @@ LENGTHS = np.array([6, 3])
 @pytest.fixture(scope="module")
 def model() -> ProfileModel:
     torch.manual_seed(4)
-    made = ProfileModel(tiny_spec()).eval()
-    torch.nn.init.normal_(made.heads.added.weight)
-    return made
+    model = ProfileModel(tiny_spec()).eval()
+    torch.nn.init.normal_(model.heads.added.weight)
+    return model
 
 
 @pytest.fixture(scope="module")
 def saved(model, tmp_path_factory) -> Path:
-    """The model with an int8 encoder that was accepted."""
+    """The folder of the model, with an int8 encoder that was accepted."""
     folder = tmp_path_factory.mktemp("int8")
     quantize_encoder(model, TEXTS, folder / INT8_FOLDER)
     save(model, folder, is_accepted=True)
@@ -42,8 +45,9 @@ def saved(model, tmp_path_factory) -> Path:
 
 
 def save(model: ProfileModel, folder: Path, is_accepted: bool) -> Manifest:
+    ratio = 0.999 if is_accepted else 0.99
     manifest = Int8Manifest(
-        weights="", calibration_texts=40, quality_ratios={"buys pr_auc": 0.99 + 0.009 * is_accepted},
+        weights="", calibration_texts=40, quality_ratios={"buys pr_auc": ratio},
         min_quality_ratio=0.995, is_accepted=is_accepted,
     )  # fmt: skip
     (folder / INT8_FOLDER / INT8_MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
@@ -53,47 +57,59 @@ def save(model: ProfileModel, folder: Path, is_accepted: bool) -> Manifest:
     )
 
 
-def test_int8_says_nearly_what_fp32_says_whatever_is_padded(saved, model):
-    runtime = load_runtime("openvino_int8", str(saved), model, CPU, threads=1)
-    found = runtime.encode(IDS, LENGTHS).numpy().copy()
-    wanted = load_runtime("torch_fp32", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
+def load(name: str, folder: Path, model: ProfileModel) -> Runtime:
+    return RUNTIMES.get(name).load(str(folder), model, CPU, 1)
+
+
+def test_int8_hidden_states_are_near_fp32_and_do_not_depend_on_padding(saved, model):
+    runtime = load("openvino_int8", saved, model)
+    padded = runtime.encode(IDS, LENGTHS).numpy().copy()
+    fp32 = load("torch_fp32", saved, model).encode(IDS, LENGTHS)
     for row, n in enumerate(LENGTHS):
-        alone = runtime.encode(IDS[row : row + 1, :n], LENGTHS[row : row + 1]).numpy()[0]
-        np.testing.assert_allclose(found[row, :n], alone, atol=1e-5)
-        cosine = np.sum(alone * wanted[row, :n].numpy()) / (
-            np.linalg.norm(alone) * np.linalg.norm(wanted[row, :n])
+        single = runtime.encode(IDS[row : row + 1, :n], LENGTHS[row : row + 1]).numpy()[0]
+        np.testing.assert_allclose(padded[row, :n], single, atol=1e-5)
+        cosine = np.sum(single * fp32[row, :n].numpy()) / (
+            np.linalg.norm(single) * np.linalg.norm(fp32[row, :n])
         )
         assert 0.995 < cosine < 1 - 1e-9
 
 
-def test_a_model_run_by_a_runtime_is_measured_like_any_other(saved, model):
-    runtime = load_runtime("openvino_int8", str(saved), model, CPU, threads=1)
+def test_a_model_bound_to_a_runtime_predicts_with_the_encoder_of_that_runtime(saved, model):
+    runtime = load("openvino_int8", saved, model)
     ids, lengths = torch.from_numpy(IDS), torch.from_numpy(LENGTHS)
     with torch.inference_mode():
-        found = bind_runtime(runtime, model)(ids, lengths, torch.zeros(2, 1)).logits["buys"]
+        bound = bind_runtime(runtime, model)(ids, lengths, torch.zeros(2, 1)).logits["buys"]
         plain = model(ids, lengths, torch.zeros(2, 1)).logits["buys"]
-    assert found.tolist() == pytest.approx(plain.tolist(), abs=0.05)
-    assert found.tolist() != plain.tolist()
+    assert bound.tolist() == pytest.approx(plain.tolist(), abs=0.05)
+    assert bound.tolist() != plain.tolist()
 
 
-def test_auto_is_int8_where_it_was_accepted_and_no_int8_where_it_was_not(saved, model, tmp_path):
-    assert choose_runtime("auto", str(saved), CPU) == "openvino_int8"
+def test_auto_chooses_int8_only_if_it_was_accepted(saved, model, tmp_path):
+    assert choose_runtime("auto", str(saved), CPU) is RUNTIMES.get("openvino_int8")
     shutil.copytree(saved.parent / INT8_FOLDER, tmp_path / INT8_FOLDER)
     save(model, tmp_path, is_accepted=False)
     refused = str(tmp_path / "m")
-    assert choose_runtime("auto", refused, CPU).startswith("torch_")
+    assert choose_runtime("auto", refused, CPU).loads_torch_encoder
     with pytest.raises(InputError, match=r"int8 keeps .* buys pr_auc 0.9900; wanted 0.995"):
         choose_runtime("openvino_int8", refused, CPU)
 
 
-def test_int8_that_was_never_made_is_told(tmp_path):
+def test_int8_is_refused_for_a_model_without_an_int8_encoder(tmp_path):
     with pytest.raises(
         InputError, match="no int8 encoder; train it with quantization.enabled true"
     ):
-        choose_runtime("openvino_int8", str(tmp_path), CPU)
+        check_runtime("openvino_int8", str(tmp_path))
 
 
-def test_a_changed_int8_graph_is_found(saved):
+def test_an_unknown_runtime_is_refused_with_the_names_of_all(saved):
+    with pytest.raises(
+        InputError,
+        match="refresh.runtime: found fast; wanted auto or one of openvino_int8, torch_bf16, torch",
+    ):
+        check_runtime("fast", str(saved))
+
+
+def test_a_changed_int8_graph_is_detected(saved):
     graph = saved / INT8_FOLDER / "encoder.bin"
     content = graph.read_bytes()
     try:
@@ -105,18 +121,70 @@ def test_a_changed_int8_graph_is_found(saved):
 
 
 def test_bf16_is_near_fp32_or_refused_by_a_processor_without_it(saved, model):
+    check_runtime("torch_bf16", str(saved))  # a driver does not know the workers' devices
     if not torch.cpu._is_avx512_bf16_supported():
         with pytest.raises(InputError, match="this cpu has no bf16; wanted auto or torch_fp32"):
             choose_runtime("torch_bf16", str(saved), CPU)
         return
-    found = load_runtime("torch_bf16", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
-    plain = load_runtime("torch_fp32", str(saved), model, CPU, threads=1).encode(IDS, LENGTHS)
-    assert found.dtype == torch.float32
-    assert (found - plain).abs().max() < 0.1
+    bf16 = load("torch_bf16", saved, model).encode(IDS, LENGTHS)
+    fp32 = load("torch_fp32", saved, model).encode(IDS, LENGTHS)
+    assert bf16.dtype == torch.float32
+    assert (bf16 - fp32).abs().max() < 0.1
+
+
+NEW_RUNTIME = '''
+import torch
+from profile_lib.inference.runtime import RUNTIMES, Runtime
+
+
+@RUNTIMES.register("ones")
+class Ones(Runtime):
+    """Return hidden states of ones."""
+
+    loads_torch_encoder = False
+    device = torch.device("cpu")
+
+    def __init__(self, size):
+        self.size = size
+
+    @classmethod
+    def find_obstacle(cls, folder, device):
+        return "it reads only models called m" if not folder.endswith("/m") else None
+
+    @classmethod
+    def load(cls, folder, model, device, threads):
+        return cls(model.spec.bert["hidden_size"])
+
+    def encode(self, token_ids, n_tokens):
+        return torch.ones(*token_ids.shape, self.size)
+'''
+
+
+def test_a_runtime_in_a_new_module_runs_a_model_by_its_name(saved, tmp_path, monkeypatch):
+    (tmp_path / "ones_runtime.py").write_text(NEW_RUNTIME)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(RUNTIMES, "entries", dict(RUNTIMES.entries))
+    import_module("ones_runtime")
+    check_runtime("ones", str(saved))
+    predictor = Predictor.load(
+        str(saved), check_model(str(saved)).model_version, runtime="ones", device=CPU, threads=1,
+        batch_tokens=64, max_events=2,
+    )  # fmt: skip
+    assert predictor.model.bert is None
+    np.testing.assert_array_almost_equal(predictor.pool(IDS, LENGTHS), np.ones((2, 8)))
+    assert predictor.predict(IDS, LENGTHS, np.ones((2, 1))).outputs["buys"].shape == (2,)
+    assert choose_runtime("auto", str(saved), CPU) is not RUNTIMES.get("ones")
+    with pytest.raises(InputError, match="refresh.runtime: ones, but it reads only models called"):
+        check_runtime("ones", str(saved.parent))
+
+
+def test_a_name_cannot_be_registered_twice():
+    with pytest.raises(ValueError, match="refresh.runtime: torch_fp32 is registered twice"):
+        RUNTIMES.register("torch_fp32")(Runtime)
 
 
 def test_a_python_worker_loads_the_model_once_for_all_its_tasks(spark, saved):
-    """Eight tasks on two cores: two workers at most, which a second run finds again."""
+    """Eight tasks on two cores need two workers at most, which a second run uses again."""
     rows = [(f"text {i % 30}", [2, 4 + i % 5, 3, 0], 3, [1.0]) for i in range(400)]
     frame = spark.createDataFrame(
         rows, "text string, token_ids array<int>, n_tokens int, numeric array<double>"

@@ -1,4 +1,4 @@
-"""A model of a few hundred weights, and a tokenizer of ten words."""
+"""Provide a model of a few hundred weights and a tokenizer of ten words."""
 
 import pytest
 import torch
@@ -34,11 +34,11 @@ def spec() -> ModelSpec:
 
 @pytest.fixture
 def model(spec) -> ProfileModel:
-    """With the text's part drawn at random, as if it had been trained."""
+    """A model with random weights for the text's part, as if it had been trained."""
     torch.manual_seed(0)
-    made = ProfileModel(spec)
-    torch.nn.init.normal_(made.heads.added.weight)
-    return made.eval()
+    model = ProfileModel(spec)
+    torch.nn.init.normal_(model.heads.added.weight)
+    return model.eval()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A model comes back as it was saved, or not at all."""
+"""Test that a model is loaded exactly as it was saved, and refused otherwise."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def saved(model, spec, tokenizer_folder, tmp_path) -> Path:
     return tmp_path / "shop"
 
 
-def test_a_saved_model_answers_as_before(saved, model, spec):
+def test_a_loaded_model_predicts_as_the_saved_one(saved, model, spec):
     loaded, loaded_spec, manifest = load_model(str(saved))
     assert not loaded.training
     assert loaded_spec.tasks == spec.tasks
@@ -44,18 +44,18 @@ def test_a_saved_model_answers_as_before(saved, model, spec):
     assert not list(saved.glob("*.bin")) + list(saved.glob("*.pt"))
 
 
-def test_the_version_names_the_content(saved, model, tokenizer_folder):
+def test_the_version_changes_with_the_weights_and_only_with_them(saved, model, tokenizer_folder):
     first = read_manifest(str(saved)).model_version
-    again = save_model(str(saved), model, tokenizer_folder, {}, {})
+    same = save_model(str(saved), model, tokenizer_folder, {}, {})
     assert first.startswith("shop-")
-    assert again.model_version == first
+    assert same.model_version == first
     with torch.no_grad():
         model.heads.added.bias += 1
     assert save_model(str(saved), model, tokenizer_folder, {}, {}).model_version != first
     assert sorted(p.name for p in saved.parent.iterdir()) == ["shop", "tokenizer"]
 
 
-def test_weights_that_were_changed_are_refused(saved):
+def test_changed_weights_are_refused(saved):
     weights = saved / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
@@ -65,33 +65,33 @@ def test_weights_that_were_changed_are_refused(saved):
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
-    [("model.json", "no model.json; run train_model"), ("model.safetensors", "not whole")],
+    ("file", "message"),
+    [("model.json", "no model.json; run train_model"), ("model.safetensors", "incomplete")],
 )
-def test_a_missing_file_is_told(saved, file, told):
+def test_a_missing_file_is_refused_with_its_name(saved, file, message):
     (saved / file).unlink()
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         load_model(str(saved))
 
 
-def test_a_check_finds_every_file_that_was_changed_or_is_missing(saved):
+def test_a_check_refuses_a_changed_or_missing_file(saved):
     assert check_model(str(saved)).files.keys() >= {"model.safetensors", "report.json"}
     (saved / "report.json").write_text("{}")
     with pytest.raises(InputError, match=r"report.json: sha256 .* the file was changed"):
         check_model(str(saved))
     (saved / "report.json").unlink()
-    with pytest.raises(InputError, match="no report.json; the folder is not whole"):
+    with pytest.raises(InputError, match="no report.json; the folder is incomplete"):
         check_model(str(saved))
 
 
-def test_a_check_finds_a_description_that_was_changed(saved):
+def test_a_check_refuses_a_changed_manifest(saved):
     path = saved / "model.json"
     path.write_text(path.read_text().replace('"joined_size": 5', '"joined_size": 6'))
-    with pytest.raises(InputError, match=r"model.json tells of version \w+, but what it describes"):
+    with pytest.raises(InputError, match=r"model.json names version \w+, but describes \w+"):
         check_model(str(saved))
 
 
-def test_folders_are_saved_with_the_model(model, tokenizer_folder, tmp_path):
+def test_further_folders_are_saved_with_the_model(model, tokenizer_folder, tmp_path):
     (tmp_path / "extra").mkdir()
     (tmp_path / "extra" / "graph.xml").write_text("<graph/>")
     manifest = save_model(
@@ -101,13 +101,13 @@ def test_folders_are_saved_with_the_model(model, tokenizer_folder, tmp_path):
     assert "int8/graph.xml" in manifest.files
 
 
-def test_a_description_that_is_none_is_told(saved):
+def test_an_invalid_manifest_is_refused_with_its_missing_keys(saved):
     (saved / "model.json").write_text('{"model_version": "x"}')
     with pytest.raises(InputError, match="not a model's description: files: Field required"):
         read_manifest(str(saved))
 
 
-def test_a_failed_write_leaves_the_old_model_in_place(saved, model, tmp_path):
+def test_a_failed_write_keeps_the_old_model(saved, model, tmp_path):
     before = read_manifest(str(saved))
     with pytest.raises(OSError, match="nowhere"):
         save_model(str(saved), model, str(tmp_path / "nowhere"), {}, {})

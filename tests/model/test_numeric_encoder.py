@@ -1,4 +1,4 @@
-"""Numbers are logged, standardised and binned inside the model, unknown ones flagged."""
+"""Test how the model logs, standardises and bins numbers, and flags unknown ones."""
 
 import math
 
@@ -10,75 +10,75 @@ from hypothesis import strategies as st
 from profile_lib.model.numeric_encoder import MAX_Z_SCORE, NumericEncoder, NumericStatistics
 
 
-def numbers(*statistics: NumericStatistics, bins: int = 2) -> NumericEncoder:
-    made = NumericEncoder(len(statistics), bins, hidden=4, size=3, dropout=0.0)
-    made.set_statistics(statistics)
-    return made
+def build_encoder(*statistics: NumericStatistics, bins: int = 2) -> NumericEncoder:
+    encoder = NumericEncoder(len(statistics), bins, hidden=4, size=3, dropout=0.0)
+    encoder.set_statistics(statistics)
+    return encoder
 
 
-def encoded(made: NumericEncoder, *row: float) -> list[float]:
-    return made.encode(torch.tensor([row])).round(decimals=4).tolist()[0]
+def encode(encoder: NumericEncoder, *row: float) -> list[float]:
+    return encoder.encode(torch.tensor([row])).round(decimals=4).tolist()[0]
 
 
 def test_a_value_is_standardised_and_fills_its_bins():
-    made = numbers(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
-    assert encoded(made, 4.0) == [1.0, 0.0, 1.0, 0.5]  # value, flag, first bin, half the second
-    assert encoded(made, -3.0) == [-2.5, 0.0, 0.0, 0.0]
-    assert encoded(made, 99.0) == [MAX_Z_SCORE, 0.0, 1.0, 1.0]
+    encoder = build_encoder(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
+    assert encode(encoder, 4.0) == [1.0, 0.0, 1.0, 0.5]  # value, flag, first bin, half the second
+    assert encode(encoder, -3.0) == [-2.5, 0.0, 0.0, 0.0]
+    assert encode(encoder, 99.0) == [MAX_Z_SCORE, 0.0, 1.0, 1.0]
 
 
-def test_parts_of_vectors_have_no_bins():
+def test_components_of_vectors_have_no_bins():
     both = [NumericStatistics(name, False, 2.0, 2.0, (0.0, 2.0, 6.0)) for name in ("n", "v")]
-    made = NumericEncoder(2, 2, hidden=4, size=3, dropout=0.0, n_vector_numbers=1)
-    made.set_statistics(both)
-    assert encoded(made, 4.0, 6.0) == [1.0, 2.0, 0.0, 0.0, 1.0, 0.5]
-    assert made(torch.tensor([[4.0, 6.0]])).shape == (1, 3)
+    encoder = NumericEncoder(2, 2, hidden=4, size=3, dropout=0.0, n_vector_numbers=1)
+    encoder.set_statistics(both)
+    assert encode(encoder, 4.0, 6.0) == [1.0, 2.0, 0.0, 0.0, 1.0, 0.5]
+    assert encoder(torch.tensor([[4.0, 6.0]])).shape == (1, 3)
 
 
-def test_an_unknown_value_is_zero_with_a_flag():
-    made = numbers(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
-    assert encoded(made, math.nan) == [0.0, 1.0, 0.0, 0.0]
+def test_an_unknown_value_is_zero_and_sets_a_flag():
+    encoder = build_encoder(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
+    assert encode(encoder, math.nan) == [0.0, 1.0, 0.0, 0.0]
 
 
 def test_a_heavy_tailed_value_is_logged_with_its_sign():
-    made = numbers(NumericStatistics("n", True, 0.0, 1.0, ()))
-    assert encoded(made, math.e - 1) == [1.0, 0.0, 0.0, 0.0]
-    assert encoded(made, 1 - math.e) == [-1.0, 0.0, 0.0, 0.0]
+    encoder = build_encoder(NumericStatistics("n", True, 0.0, 1.0, ()))
+    assert encode(encoder, math.e - 1) == [1.0, 0.0, 0.0, 0.0]
+    assert encode(encoder, 1 - math.e) == [-1.0, 0.0, 0.0, 0.0]
 
 
 def test_a_feature_that_never_varies_or_is_never_known_has_no_bins():
-    made = numbers(
+    encoder = build_encoder(
         NumericStatistics("constant", False, 7.0, 0.0, (7.0,)),
         NumericStatistics("unknown", False, 0.0, 1.0, ()),
     )
-    assert encoded(made, 7.0, math.nan) == [0.0, 0.0, 0.0, 1.0] + [0.0] * 4
+    assert encode(encoder, 7.0, math.nan) == [0.0, 0.0, 0.0, 1.0] + [0.0] * 4
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=30), st.integers(1, 8))
-def test_the_bins_grow_with_the_value_and_only_one_is_partly_full(values, bins):
+def test_bins_grow_with_the_value_and_at_most_one_is_partly_full(values, bins):
     edges = tuple(sorted(map(float, set(values))))
-    made = numbers(
+    encoder = build_encoder(
         NumericStatistics("n", False, float(np.mean(values)), float(np.std(values)), edges),
         bins=bins,
     )
-    asked = torch.tensor(sorted(values)).float().unsqueeze(1)
-    filled = made.encode(asked)[:, 2:]
+    ascending = torch.tensor(sorted(values)).float().unsqueeze(1)
+    filled = encoder.encode(ascending)[:, 2:]
     assert (filled.diff(dim=0) >= 0).all()
     assert (((filled > 1e-4) & (filled < 1 - 1e-4)).sum(dim=1) <= 1).all()
     assert filled.isfinite().all()
 
 
-def test_values_without_bounds_stay_finite():
-    made = numbers(NumericStatistics("n", True, 1.0, 2.0, (0.0, 1.0)))
+def test_infinite_and_huge_values_give_finite_vectors():
+    encoder = build_encoder(NumericStatistics("n", True, 1.0, 2.0, (0.0, 1.0)))
     for value in (math.inf, -math.inf, 3e38):
-        assert made(torch.tensor([[value]])).isfinite().all()
+        assert encoder(torch.tensor([[value]])).isfinite().all()
 
 
-def test_a_category_has_a_vector_for_each_value_and_one_for_the_unknown():
-    made = NumericEncoder(1, 2, hidden=4, size=3, dropout=0.0, category_sizes=(2,))
+def test_a_category_has_a_vector_per_value_and_one_for_unknown_values():
+    encoder = NumericEncoder(1, 2, hidden=4, size=3, dropout=0.0, category_sizes=(2,))
     rows = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, math.nan]])
-    assert len({tuple(x) for x in made(rows).tolist()}) == 3
+    assert len({tuple(x) for x in encoder(rows).tolist()}) == 3
     with torch.no_grad():
-        made.categories[0].weight[2] = made.categories[0].weight[0]
-    found = made(rows)
-    torch.testing.assert_close(found[0], found[2])
+        encoder.categories[0].weight[2] = encoder.categories[0].weight[0]
+    vectors = encoder(rows)
+    torch.testing.assert_close(vectors[0], vectors[2])

@@ -1,4 +1,4 @@
-"""Heads that are cut out are as if they had said nothing, and those go that matter least."""
+"""Test that removed heads act like zeroed ones, and that the least important are removed."""
 
 import pytest
 import torch
@@ -18,8 +18,8 @@ NUMERIC = torch.tensor([[1.0], [2.0]])
 KEPT = ((0, 2, 3), (1,), (0, 1, 2, 3))  # of three layers of four heads
 
 
-def whole(prefix_tokens: int = 0) -> ProfileModel:
-    """Three layers of four heads, every weight away from where it begins."""
+def full_model(prefix_tokens: int = 0) -> ProfileModel:
+    """Build a model of three layers of four heads, with every weight moved at random."""
     bert = {**(tiny_spec().bert or {}), "num_hidden_layers": 3, "num_attention_heads": 4}
     torch.manual_seed(0)
     model = ProfileModel(tiny_spec(bert=bert, prefix_tokens=prefix_tokens))
@@ -29,110 +29,112 @@ def whole(prefix_tokens: int = 0) -> ProfileModel:
     return model.eval()
 
 
-def silenced(model: ProfileModel, kept=KEPT) -> ProfileModel:
-    """The columns of all other heads at zero."""
+def zero_other_heads(model: ProfileModel, kept=KEPT) -> ProfileModel:
+    """Set the output columns of all heads except `kept` to zero."""
     for layer, heads in zip(model.bert.encoder.layer, kept, strict=True):
         weight = layer.attention.output.dense.weight.data.unflatten(1, (4, 2))
         weight[:, [i for i in range(4) if i not in heads]] = 0.0
     return model
 
 
-def assert_same_answers(one: ProfileModel, other: ProfileModel) -> None:
-    said, wanted = (model(IDS, N_TOKENS, NUMERIC) for model in (one, other))
-    torch.testing.assert_close(said.hidden[0], wanted.hidden[0], rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(said.vector, wanted.vector, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(said.logits["buys"], wanted.logits["buys"], rtol=1e-5, atol=1e-6)
+def assert_same_predictions(model: ProfileModel, other: ProfileModel) -> None:
+    actual, expected = (each(IDS, N_TOKENS, NUMERIC) for each in (model, other))
+    torch.testing.assert_close(actual.hidden[0], expected.hidden[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(actual.vector, expected.vector, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(actual.logits["buys"], expected.logits["buys"], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("prefix_tokens", [0, 2])
-def test_a_pruned_model_answers_as_the_whole_one_whose_other_heads_are_zero(
+def test_a_pruned_model_predicts_as_the_full_one_with_its_other_heads_at_zero(
     attention, prefix_tokens
 ):
-    pruned = prune_heads(whole(prefix_tokens), KEPT)
-    zeroed = silenced(whole(prefix_tokens))
+    pruned = prune_heads(full_model(prefix_tokens), KEPT)
+    zeroed = zero_other_heads(full_model(prefix_tokens))
     for model in (pruned, zeroed):
         model.bert.set_attn_implementation(attention)
-    assert_same_answers(pruned, zeroed)
+    assert_same_predictions(pruned, zeroed)
     assert count_heads(pruned.bert) == [3, 1, 4]
     layer = pruned.bert.encoder.layer[1].attention
     assert layer.self.query.weight.shape == layer.self.value.weight.shape == (2, 8)
     assert layer.output.dense.weight.shape == (8, 2)
     with pytest.raises(AssertionError):
-        assert_same_answers(pruned, whole(prefix_tokens))
+        assert_same_predictions(pruned, full_model(prefix_tokens))
 
 
-def test_a_pruned_model_comes_back_as_it_was_saved(tokenizer_folder, tmp_path):
-    pruned = prune_heads(whole(), KEPT)
+def test_a_pruned_model_is_loaded_as_it_was_saved(tokenizer_folder, tmp_path):
+    pruned = prune_heads(full_model(), KEPT)
     save_model(str(tmp_path / "pruned"), pruned, tokenizer_folder, {}, {})
     loaded, spec, _ = load_model(str(tmp_path / "pruned"))
     assert spec.heads_left == KEPT
-    said, wanted = (model(IDS, N_TOKENS, NUMERIC) for model in (loaded, pruned))
-    assert torch.equal(said.vector, wanted.vector)
+    actual, expected = (model(IDS, N_TOKENS, NUMERIC) for model in (loaded, pruned))
+    assert torch.equal(actual.vector, expected.vector)
 
 
-def test_a_spec_that_was_written_before_heads_could_be_cut_out_has_all_of_them():
-    told = tiny_spec().model_dump(exclude={"heads_left"})
-    assert count_heads(ProfileModel(ModelSpec(**told)).bert) == [2, 2]
+def test_a_spec_without_pruned_heads_has_all_heads():
+    fields = tiny_spec().model_dump(exclude={"heads_left"})
+    assert count_heads(ProfileModel(ModelSpec(**fields)).bert) == [2, 2]
 
 
-def test_a_pruned_model_is_pruned_again_and_gives_students():
-    once = prune_heads(whole(prefix_tokens=2), KEPT)
+def test_a_pruned_model_can_be_pruned_again_and_shortened():
+    once = prune_heads(full_model(prefix_tokens=2), KEPT)
     twice = prune_heads(once, ((0, 2), (0,), (1, 3)))
     assert twice.spec.heads_left == ((0, 3), (1,), (1, 3))
-    assert_same_answers(twice, silenced(whole(prefix_tokens=2), ((0, 3), (1,), (1, 3))))
+    assert_same_predictions(
+        twice, zero_other_heads(full_model(prefix_tokens=2), ((0, 3), (1,), (1, 3)))
+    )
     student = build_student(twice, 2)
     assert student.spec.heads_left == ((0, 3), (1, 3))
     assert count_heads(student.bert) == [2, 2]
 
 
 @pytest.mark.parametrize(("n", "chosen"), [(1, [0]), (2, [0, 2])])
-def test_a_student_has_evenly_chosen_layers_and_all_else_of_its_teacher(n, chosen):
-    teacher = whole(prefix_tokens=2)
+def test_a_student_has_evenly_spaced_layers_and_all_other_weights_of_its_teacher(n, chosen):
+    teacher = full_model(prefix_tokens=2)
     student = build_student(teacher, n)
     assert len(student.bert.encoder.layer) == student.spec.bert["num_hidden_layers"] == n
-    own, theirs = student.state_dict(), teacher.state_dict()
-    for name in own:
+    student_state, teacher_state = student.state_dict(), teacher.state_dict()
+    for name in student_state:
         layer = next((i for i in range(n) if f"layer.{i}." in name), None)
-        before = name if layer is None else name.replace(f"r.{layer}.", f"r.{chosen[layer]}.")
-        wanted = theirs[before][chosen] if name == "prefix" else theirs[before]
-        assert torch.equal(own[name], wanted), name
-    again = ProfileModel(student.spec)
-    again.load_state_dict(own)
-    assert_same_answers(again.eval(), student)
+        source = name if layer is None else name.replace(f"r.{layer}.", f"r.{chosen[layer]}.")
+        expected = teacher_state[source][chosen] if name == "prefix" else teacher_state[source]
+        assert torch.equal(student_state[name], expected), name
+    rebuilt = ProfileModel(student.spec)
+    rebuilt.load_state_dict(student_state)
+    assert_same_predictions(rebuilt.eval(), student)
 
 
-def test_a_student_of_as_many_layers_as_its_teacher_is_refused():
+def test_a_student_with_as_many_layers_as_its_teacher_is_refused():
     with pytest.raises(InputError, match="student_layers: 3, but the teacher has 3 layers; wanted"):
-        build_student(whole(), 3)
+        build_student(full_model(), 3)
 
 
-def test_a_mask_counts_a_head_as_often_as_it_says_and_goes_with_the_block():
-    model, plain = whole(), whole()
+def test_a_mask_multiplies_a_heads_output_only_within_the_block():
+    model, plain = full_model(), full_model()
     with mask_heads(model.bert, 2) as masks:
         assert [tuple(mask.shape) for mask in masks] == [(2, 4)] * 3
-        assert_same_answers(model, plain)
+        assert_same_predictions(model, plain)
         with torch.no_grad():
             for mask, heads in zip(masks, KEPT, strict=True):
                 mask[:, [i for i in range(4) if i not in heads]] = 0.0
-        assert_same_answers(model, silenced(whole()))
-    assert_same_answers(model, plain)
+        assert_same_predictions(model, zero_other_heads(full_model()))
+    assert_same_predictions(model, plain)
 
 
-def test_the_least_important_heads_go_each_layer_measured_by_its_own_length():
+def test_the_least_important_heads_go_after_each_layer_is_divided_by_its_norm():
     importances = [torch.tensor([3.0, 4.0]), torch.tensor([0.05, 0.9])]  # 0.6, 0.8 and 0.06, 1.0
     assert select_important_heads(importances, 0.25) == ((0, 1), (1,))
     assert select_important_heads(importances, 0.5) == ((1,), (1,))
 
 
-def test_the_last_head_of_a_layer_stays_also_where_it_matters_less_than_others():
+def test_the_last_head_of_a_layer_stays_even_if_it_matters_least():
     importances = [torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0, 1.0])]
     assert select_important_heads(importances, 0.6) == ((1,), (2,))
 
 
-@pytest.mark.parametrize(("share", "wanted"), [(0.05, "0; wanted 1 to 2"), (0.75, "3; wanted 1")])
-def test_a_share_that_is_no_head_or_leaves_a_layer_none_is_refused(share, wanted):
-    with pytest.raises(InputError, match=rf"pruned_share: {share} of 4 heads are {wanted}"):
+@pytest.mark.parametrize(("share", "message"), [(0.05, "0; wanted 1 to 2"), (0.75, "3; wanted 1")])
+def test_a_share_of_no_head_or_of_all_heads_of_a_layer_is_refused(share, message):
+    with pytest.raises(InputError, match=rf"pruned_share: {share} of 4 heads are {message}"):
         select_important_heads([torch.ones(2), torch.ones(2)], share)
 
 
@@ -140,11 +142,12 @@ def test_a_share_that_is_no_head_or_leaves_a_layer_none_is_refused(share, wanted
     st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=6), min_size=1, max_size=4),
     st.floats(0.01, 0.99),
 )
-def test_as_many_heads_go_as_asked_and_each_layer_keeps_its_most_important(layers, share):
-    n, wanted = sum(map(len, layers)), round(share * sum(map(len, layers)))
-    if not 0 < wanted <= n - len(layers):
+def test_the_share_of_heads_goes_and_each_layer_keeps_its_most_important(layers, share):
+    n_heads = sum(map(len, layers))
+    n_pruned = round(share * n_heads)
+    if not 0 < n_pruned <= n_heads - len(layers):
         return
     kept = select_important_heads([torch.tensor(x).float() for x in layers], share)
-    assert sum(map(len, kept)) == n - wanted
-    for heads, of in zip(kept, layers, strict=True):
-        assert max(of) in [of[i] for i in heads]
+    assert sum(map(len, kept)) == n_heads - n_pruned
+    for heads, importances in zip(kept, layers, strict=True):
+        assert max(importances) in [importances[i] for i in heads]

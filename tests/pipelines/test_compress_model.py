@@ -1,4 +1,4 @@
-"""A trained model made smaller: a student and a pruned one that answer nearly as it does."""
+"""Test that a student and a pruned model are made from a trained one and predict nearly as it."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from tests.worlds import CONF, read_loss_curve
 
 @pytest.fixture(scope="session")
 def settings(colour_settings) -> Callable[..., Settings]:
-    def make(*changes: str) -> Settings:
+    def build(*changes: str) -> Settings:
         return colour_settings(
             "compress.student_name=student", "compress.pruned_name=pruned",
             "compress.student_layers=1", "compress.pruned_share=0.25", "compress.lr=0.001",
@@ -28,7 +28,7 @@ def settings(colour_settings) -> Callable[..., Settings]:
             "compress.speed_repeats=1", *changes,
         )  # fmt: skip
 
-    return make
+    return build
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def compressed(colours, settings, trained_model) -> Path:
     return trained_model.parent
 
 
-def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_are_whole(compressed):
+def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_all_files(compressed):
     student, spec, manifest = load_model(str(compressed / "student"))
     assert (len(student.bert.encoder.layer), count_heads(student.bert)) == (1, [2])
     assert manifest.table_versions == {"examples": 1}
@@ -51,14 +51,14 @@ def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_are_
     assert read_manifest(str(compressed / "student")).spec.tasks == spec.tasks
 
 
-def test_the_table_tells_size_speed_and_quality_of_all_three_beside_each_other(compressed):
+def test_the_table_compares_size_speed_and_quality_of_all_three(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     assert list(table) == ["teacher", "student", "pruned"]
     teacher, student, pruned = table.values()
-    assert [of["name"] for of in table.values()] == ["trained_model", "student", "pruned"]
-    assert [of["layers"] for of in table.values()] == [2, 1, 2]
-    assert [sum(of["heads"]) for of in table.values()] == [4, 2, 3]
-    head = 3 * (32 * 16 + 16) + 16 * 32  # query, key and value with their biases, and the way out
+    assert [column["name"] for column in table.values()] == ["trained_model", "student", "pruned"]
+    assert [column["layers"] for column in table.values()] == [2, 1, 2]
+    assert [sum(column["heads"]) for column in table.values()] == [4, 2, 3]
+    head = 3 * (32 * 16 + 16) + 16 * 32  # query, key and value with biases, and the output
     assert teacher["encoder_parameters"] - pruned["encoder_parameters"] == head
     layer = 2 * head + 32 + 2 * 32 * 64 + 64 + 32 + 4 * 32
     assert teacher["encoder_parameters"] - student["encoder_parameters"] == layer
@@ -70,24 +70,24 @@ def test_the_table_tells_size_speed_and_quality_of_all_three_beside_each_other(c
         "buys roc_auc", "buys pr_auc", "colour accuracy", "colour mrr", "colours roc_auc",
         "colours pr_auc", "spend rmse", "spend mae",
     ]  # fmt: skip
-    for of in (student, pruned):
-        report = json.loads((compressed / of["name"] / "report.json").read_text())["tasks"]
-        auc, wanted = of["measures"]["buys roc_auc"], teacher["measures"]["buys roc_auc"]
+    for column in (student, pruned):
+        report = json.loads((compressed / column["name"] / "report.json").read_text())["tasks"]
+        auc, teacher_auc = (each["measures"]["buys roc_auc"] for each in (column, teacher))
         assert auc["value"] == report["buys"]["model"]["roc_auc"]
-        assert wanted["value"] == report["buys"]["teacher"]["roc_auc"]
-        assert auc["ratio"] == auc["value"] / wanted["value"]
+        assert teacher_auc["value"] == report["buys"]["teacher"]["roc_auc"]
+        assert auc["ratio"] == auc["value"] / teacher_auc["value"]
         assert "roc_auc" in report["buys"]["intervals"]["lead"]
 
 
-def test_the_teachers_measures_are_those_of_its_own_report(compressed):
+def test_the_teachers_metrics_equal_those_of_its_own_report(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     report = json.loads((compressed / "trained_model" / "report.json").read_text())["tasks"]
-    for name, of in table["teacher"]["measures"].items():
-        task, measure = name.split()
-        assert of["value"] == pytest.approx(report[task]["model"][measure], abs=1e-6)
+    for name, cell in table["teacher"]["measures"].items():
+        task, metric = name.split()
+        assert cell["value"] == pytest.approx(report[task]["model"][metric], abs=1e-6)
 
 
-def test_both_answer_nearly_as_their_teacher_does(compressed):
+def test_both_models_predict_nearly_as_well_as_their_teacher(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     for kind in ("student", "pruned"):
         measures = table[kind]["measures"]
@@ -97,18 +97,18 @@ def test_both_answer_nearly_as_their_teacher_does(compressed):
         assert table[kind]["vector_cosine"] > 0.9
 
 
-def test_a_run_that_ended_early_is_resumed_to_the_same_models(
-    colours, settings, compressed, capsys
+def test_an_interrupted_run_is_resumed_to_the_same_models(
+    colours, settings, compressed, capsys, caplog
 ):
-    """Of a copy of it the student's last checkpoint is gone, which leaves the one before."""
+    """The copy of a run lacks the student's last checkpoint, so it resumes at the one before."""
     changes = (
         "compress.student_name=student_again", "compress.pruned_name=pruned_again",
         "compress.negative_downsampling_rate=0.8",
     )  # fmt: skip
-    given = settings(*changes)
+    same = settings(*changes)
     with pytest.raises(InputError, match="train_student_again/pruned: no training was begun here"):
-        compress_model.run(colours, given, resume=True)
-    work = Path(given.paths.work)
+        compress_model.run(colours, same, resume=True)
+    work = Path(same.paths.work)
     shutil.copytree(work / "train_student", work / "train_student_again")
     checkpoints = (work / "train_student_again" / "student" / "checkpoints").glob("step-*")
     before, last = sorted(checkpoints)
@@ -117,17 +117,19 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
     with pytest.raises(InputError, match="other settings: compress.pruned_share was 0.25, is 0.5"):
         compress_model.run(colours, other, resume=True)
     other = settings(*changes, "compress.temperature=9")
-    with pytest.raises(InputError, match="another run: teaching was .*'temperature': 2.0"):
+    with pytest.raises(InputError, match="another run: distillation was .*'temperature': 2.0"):
         compress_model.run(colours, other, resume=True)
     capsys.readouterr()
-    compress_model.run(colours, given, resume=True)
-    assert f"resumed at step {int(before.name.removeprefix('step-'))}" in capsys.readouterr().out
+    with caplog.at_level("INFO", logger="profile_lib"):
+        compress_model.run(colours, same, resume=True)
+    progress = capsys.readouterr().out + caplog.text
+    assert f"resumed at step {int(before.name.removeprefix('step-'))}" in progress
     for kind in ("student", "pruned"):
         assert read_loss_curve(compressed / f"{kind}_again") == read_loss_curve(compressed / kind)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (["training.name=never"], "models/never: no model.json; run train_model first"),
         (["compress.student_layers=2"], "student_layers: 2, but the teacher has 2 layers; wanted"),
@@ -139,20 +141,22 @@ def test_a_run_that_ended_early_is_resumed_to_the_same_models(
         ),
     ],
 )
-def test_what_cannot_be_made_smaller_is_told(colours, settings, trained_model, changes, told):
-    with pytest.raises(InputError, match=told):
+def test_a_model_that_cannot_be_made_as_small_as_requested_is_refused(
+    colours, settings, trained_model, changes, message
+):
+    with pytest.raises(InputError, match=message):
         compress_model.run(colours, settings("compress.student_name=none", *changes))
     assert not (trained_model.parent / "none").exists()
 
 
-def test_a_teacher_without_text_is_told(colours, settings):
-    given = settings("training.name=numbers")
-    save_plain_model(Path(given.paths.models) / "numbers")
+def test_a_teacher_without_text_is_refused(colours, settings):
+    numbers_only = settings("training.name=numbers")
+    save_plain_model(Path(numbers_only.paths.models) / "numbers")
     with pytest.raises(InputError, match="numbers-.*: reads no text, so it has no encoder to make"):
-        compress_model.run(colours, given)
+        compress_model.run(colours, numbers_only)
 
 
-def test_a_distillation_from_nothing_is_refused():
-    nothing = [f"compress.{part}_weight=0" for part in ("labels", "teacher", "distance")]
+def test_a_distillation_without_any_loss_is_refused():
+    weights = [f"compress.{part}_weight=0" for part in ("labels", "teacher", "distance")]
     with pytest.raises(InputError, match="wanted labels_weight, teacher_weight or distance_weight"):
-        load_settings(str(CONF / "dev.yaml"), nothing)
+        load_settings(str(CONF / "dev.yaml"), weights)

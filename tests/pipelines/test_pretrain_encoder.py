@@ -14,8 +14,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
-from profile_lib.model.encoder import load_encoder
-from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.model.encoder_source import encoder_folder, load_encoder
 from profile_lib.pipelines import pretrain_encoder
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.objectives.self_supervised import view_loss_sum

@@ -19,7 +19,7 @@ from profile_lib.model.int8_manifest import read_int8_manifest
 from profile_lib.model.manifest import check_model
 from profile_lib.pipelines import train_model
 from profile_lib.pipelines.model_training import fit, print_progress
-from profile_lib.pipelines.quantization import retained_shares
+from profile_lib.pipelines.quantization import compute_quality_ratios
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.snapshot import load_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult
@@ -218,7 +218,7 @@ def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round()
         "buys": {"kind": "binary", "model": {"roc_auc": 0.81, "log_loss": 0.4}},
         "spend": {"kind": "regression", "model": {"rmse": 4}},
     }
-    assert retained_shares(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
+    assert compute_quality_ratios(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
 
 
 def test_shards_that_no_rank_count_divides_are_refused(colours, colour_settings):

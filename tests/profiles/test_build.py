@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.features.model_inputs import add_pending_input
-from profile_lib.inference.udf import PREDICTION
+from profile_lib.inference.row_arrays import PREDICTION
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.pipelines.serving_model import profile_head
 from profile_lib.profiles.build import decode_predictions, select_profile_facts

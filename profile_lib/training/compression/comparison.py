@@ -1,4 +1,4 @@
-"""A teacher and models made of it in, one table of their size, speed and quality out."""
+"""Compare a teacher with the smaller models made from it: size, speed and quality."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
+from profile_lib.arrays.length_packs import pack_by_length
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.pruning import count_heads
 from profile_lib.model.task_kinds import get_task_kind
@@ -17,11 +18,11 @@ from profile_lib.training.data.split_columns import read_columns
 from profile_lib.training.evaluation.predictions import Predictions
 from profile_lib.training.evaluation.report import Report, evaluate_task
 
-CompressionTable = dict[str, dict[str, Any]]  # model → what is told of it; the teacher first
+CompressionTable = dict[str, dict[str, Any]]  # model → its measurements; the teacher comes first
 
 
 class TextRows(NamedTuple):
-    """Of n rows what a model reads, T the most tokens of a text."""
+    """The inputs of a model for n rows with texts of at most T tokens."""
 
     token_ids: np.ndarray  # (n, T)
     n_tokens: np.ndarray  # (n,)
@@ -29,17 +30,17 @@ class TextRows(NamedTuple):
 
 
 class MeasuredModel(NamedTuple):
-    """A model, and what was found out about it."""
+    """A model and its measurements."""
 
     name: str
     model: ProfileModel
-    report: Report  # task → its kind, and the model's measures
-    vectors: np.ndarray  # (n, J), the interest vectors of the same texts as the others'
+    report: Report  # task → its kind, and the model's metrics
+    vectors: np.ndarray  # (n, J): interest vectors of the texts that all models are compared on
     texts_per_second: float
 
 
 def read_text_rows(folder: str, max_rows: int) -> TextRows:
-    """The first `max_rows` rows of a snapshot's split, their texts cut at the longest."""
+    """Read the first `max_rows` rows of a snapshot's split, cut at their longest text."""
     ids, n_tokens, numeric = read_columns(folder, TextRows._fields, max_rows)
     return TextRows(ids[:, : n_tokens.max()].astype(np.int64), n_tokens.astype(np.int64), numeric)
 
@@ -47,34 +48,37 @@ def read_text_rows(folder: str, max_rows: int) -> TextRows:
 def compute_interest_vectors(
     model: ProfileModel, texts: TextRows, batch_tokens: int, device: torch.device
 ) -> np.ndarray:
-    """(n, J): the texts encoded, joined with their numbers and put through the heads, in batches of
-    near lengths of at most `batch_tokens` padded tokens, each trimmed to its longest."""
+    """Compute the interest vectors (n, J) of texts and their numbers.
+
+    Batches hold texts of similar lengths, trimmed to the longest, with at most `batch_tokens`
+    padded tokens.
+    """
     vectors = np.zeros((len(texts.n_tokens), model.spec.joined_size), np.float32)
-    order, at = np.argsort(-texts.n_tokens, kind="stable"), 0
-    while at < len(order):
-        longest = int(texts.n_tokens[order[at]])
-        rows = order[at : at + max(1, batch_tokens // longest)]
-        given = (texts.token_ids[rows, :longest], texts.n_tokens[rows], texts.numeric[rows])
+    for rows in pack_by_length(texts.n_tokens, batch_tokens):
+        lengths = texts.n_tokens[rows]
+        inputs = (texts.token_ids[rows, : lengths.max()], lengths, texts.numeric[rows])
         with torch.inference_mode():
-            out = model(*(torch.from_numpy(x).to(device) for x in given))
-        vectors[rows] = out.vector.float().cpu().numpy()
-        at += len(rows)
+            output = model(*(torch.from_numpy(array).to(device) for array in inputs))
+        vectors[rows] = output.vector.float().cpu().numpy()
     return vectors
 
 
 def measure_throughput(
     passes: Mapping[str, Callable[[], Any]], n: int, repeats: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """What makes a pass over `n` rows → rows a second of the `clock`, the median of `repeats` after
-    one that is not counted. The passes take turns, so that what else the machine does slows all."""
+    """Return how many of `n` rows each of the passes processes per second of the `clock`.
+
+    It is the median of `repeats` runs after one that is not counted. The passes take turns, so
+    that other load on the machine slows down all of them.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
-    for number in range(repeats + 1):
+    for repeat in range(repeats + 1):
         for name, run in passes.items():
-            began = clock()
+            start = clock()
             run()
-            if number > 0:
-                seconds[name].append(clock() - began)
-    return {name: n / median(taken) for name, taken in seconds.items()}
+            if repeat > 0:
+                seconds[name].append(clock() - start)
+    return {name: n / median(durations) for name, durations in seconds.items()}
 
 
 def compare_with_teacher(
@@ -85,78 +89,81 @@ def compare_with_teacher(
     seed: int,
     n_resamples: int,
 ) -> Report:
-    """A report as `evaluate` gives it, with the teacher in the place of the baselines: the lead is
-    the model's over its teacher, on the same resamples of the same rows."""
+    """Report a model's metrics as `evaluate` does, with the teacher instead of the baselines.
+
+    The lead is that of the model over its teacher, on the same resamples of the same rows.
+    """
     report: Report = {}
     for task in tasks:
-        ours, theirs = (_in_order(said[task.name]) for said in (predictions, teacher))
+        ours, theirs = (_sort_by_row(by_task[task.name]) for by_task in (predictions, teacher))
         labels, kind = ours["label"], task.definition
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels):
             column = kind.measured_column
             methods = {"model": ours[column], "teacher": theirs[column]}
-            of = users.reindex(ours["row_hash"])
-            report[task.name] |= evaluate_task(kind, labels, methods, of, seed, n_resamples)
+            rows = users.reindex(ours["row_hash"])
+            report[task.name] |= evaluate_task(kind, labels, methods, rows, seed, n_resamples)
     return report
 
 
-def _in_order(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    order = np.argsort(found["row_hash"], kind="stable")
-    return {name: column[order] for name, column in found.items()}
+def _sort_by_row(predicted: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    order = np.argsort(predicted["row_hash"], kind="stable")
+    return {name: column[order] for name, column in predicted.items()}
 
 
 def build_compression_table(models: Mapping[str, MeasuredModel]) -> CompressionTable:
-    """What is told of each model; ratios are to the first one, the teacher."""
+    """Tabulate the measurements; ratios are relative to the first model, the teacher."""
     teacher = next(iter(models.values()))
-    return {kind: _table_column(of, teacher) for kind, of in models.items()}
+    return {kind: _table_column(measured, teacher) for kind, measured in models.items()}
 
 
-def _table_column(of: MeasuredModel, teacher: MeasuredModel) -> dict[str, Any]:
-    bert = of.model.bert
+def _table_column(measured: MeasuredModel, teacher: MeasuredModel) -> dict[str, Any]:
+    bert = measured.model.bert
     assert bert is not None
-    tensors = of.model.state_dict().values()
-    ours, theirs = torch.from_numpy(of.vectors), torch.from_numpy(teacher.vectors)
+    tensors = measured.model.state_dict().values()
+    ours, theirs = torch.from_numpy(measured.vectors), torch.from_numpy(teacher.vectors)
     return {
-        "name": of.name,
+        "name": measured.name,
         "layers": len(count_heads(bert)),
         "heads": count_heads(bert),
         "encoder_parameters": sum(p.numel() for p in bert.parameters()),
         "megabytes": sum(x.numel() * x.element_size() for x in tensors) / 1e6,
-        "texts_per_second": of.texts_per_second,
-        "speed_ratio": of.texts_per_second / teacher.texts_per_second,
+        "texts_per_second": measured.texts_per_second,
+        "speed_ratio": measured.texts_per_second / teacher.texts_per_second,
         "vector_cosine": float(F.cosine_similarity(ours, theirs).mean()),
         "measures": {
             f"{task} {name}": _with_ratio(entry["model"][name], teacher.report[task]["model"][name])
-            for task, entry in of.report.items()
+            for task, entry in measured.report.items()
             for name in (get_task_kind(entry["kind"]).headline_metrics if "model" in entry else ())
         },
     }
 
 
-def _with_ratio(value: float | None, teachers: float | None) -> dict[str, float | None]:
-    ratio = value / teachers if value is not None and teachers else None
+def _with_ratio(value: float | None, teacher_value: float | None) -> dict[str, float | None]:
+    ratio = value / teacher_value if value is not None and teacher_value else None
     return {"value": value, "ratio": ratio}
 
 
 def format_compression_table(table: CompressionTable) -> list[str]:
-    """The table as aligned text, a column a model; in brackets the ratio to the teacher's."""
-    told = {
-        "layers": [f"{of['layers']}" for of in table.values()],
-        "heads left": [f"{sum(of['heads'])}" for of in table.values()],
-        "encoder parameters": [f"{of['encoder_parameters']:,}" for of in table.values()],
-        "size, MB": [f"{of['megabytes']:.1f}" for of in table.values()],
+    """Format the table as aligned text, one column per model, ratios to the teacher in brackets."""
+    models = table.values()
+    rows = {
+        "layers": [f"{model['layers']}" for model in models],
+        "heads left": [f"{sum(model['heads'])}" for model in models],
+        "encoder parameters": [f"{model['encoder_parameters']:,}" for model in models],
+        "size, MB": [f"{model['megabytes']:.1f}" for model in models],
         "texts/s": [
-            f"{of['texts_per_second']:,.1f} ({of['speed_ratio']:.2f})" for of in table.values()
+            f"{model['texts_per_second']:,.1f} ({model['speed_ratio']:.2f})" for model in models
         ],
-        "cosine of vectors": [f"{of['vector_cosine']:.4f}" for of in table.values()],
+        "cosine of vectors": [f"{model['vector_cosine']:.4f}" for model in models],
     }
-    for name in next(iter(table.values()))["measures"]:
-        told[name] = [_cell(**of["measures"][name]) for of in table.values()]
-    width = max(map(len, told))
-    rows = [("", list(table)), *told.items()]
-    return [f"{name:<{width}}" + "".join(f"{x:>22}" for x in cells) for name, cells in rows]
+    for name in next(iter(models))["measures"]:
+        rows[name] = [_format_measure(**model["measures"][name]) for model in models]
+    width = max(map(len, rows))
+    lines = [("", list(table)), *rows.items()]
+    return [f"{name:<{width}}" + "".join(f"{cell:>22}" for cell in cells) for name, cells in lines]
 
 
-def _cell(value: float | None, ratio: float | None) -> str:
-    told = "–" if value is None else f"{value:.4f}"
-    return told if ratio is None else f"{told} ({ratio:.3f})"
+def _format_measure(value: float | None, ratio: float | None) -> str:
+    text = "–" if value is None else f"{value:.4f}"
+    return text if ratio is None else f"{text} ({ratio:.3f})"

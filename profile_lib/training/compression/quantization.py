@@ -1,7 +1,7 @@
-"""A fitted model and texts of train in, its encoder in int8 out: the only code that quantizes.
+"""Quantize a trained model's encoder to int8; no other file uses NNCF.
 
-Post-training quantization by NNCF: scales of weights and activations are found by passing the
-calibration texts, with SmoothQuant (Xiao et al. 2023) for the activations of a transformer.
+This is post-training quantization by NNCF: the calibration texts determine the scales of weights
+and activations, with SmoothQuant (Xiao et al. 2023) for the activations of a transformer.
 """
 
 import io
@@ -12,19 +12,19 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.int8_manifest import INT8_GRAPH
+from profile_lib.training.data.split_columns import read_texts
 
 
 class _Encoder(nn.Module):
-    """The encoder alone, as OpenVINO traces it: ids and mask in, the last hidden states out."""
+    """Compute the last hidden states from ids and mask, the signature that OpenVINO traces."""
 
-    def __init__(self, model: ProfileModel):
+    def __init__(self, model: ProfileModel) -> None:
         super().__init__()
         self.model = model
 
@@ -32,21 +32,15 @@ class _Encoder(nn.Module):
         return self.model.encode(token_ids, mask.sum(1))
 
 
-def read_calibration_texts(snapshot: str, n: int) -> list[np.ndarray]:
-    """The token ids of the first `n` rows of a snapshot's folder, whose order is drawn by hash."""
-    texts: list[np.ndarray] = []
-    for path in sorted(Path(snapshot).glob("*.parquet")):
-        rows = pq.read_table(path, columns=["token_ids", "n_tokens"]).slice(0, n - len(texts))
-        for ids, length in zip(rows["token_ids"], rows["n_tokens"], strict=True):
-            texts.append(np.array(ids.as_py()[: length.as_py()], np.int64))
-        if len(texts) == n:
-            break
-    return texts
+def read_calibration_texts(folder: str, max_texts: int) -> list[np.ndarray]:
+    """Return the token ids, without padding, of a split's first `max_texts` rows."""
+    token_ids, n_tokens = read_texts(folder, max_texts)
+    return [ids[:length] for ids, length in zip(token_ids, n_tokens, strict=True)]
 
 
 def quantize_encoder(model: ProfileModel, texts: list[np.ndarray], folder: Path) -> None:
-    """Write the model's encoder, calibrated on `texts`, into `folder` as OpenVINO reads it."""
-    with _without_output():
+    """Write the model's encoder in int8, calibrated on `texts`, to `folder` for OpenVINO."""
+    with _without_output_and_telemetry():
         import nncf
         import openvino
 
@@ -68,9 +62,11 @@ def quantize_encoder(model: ProfileModel, texts: list[np.ndarray], folder: Path)
 
 
 @contextmanager
-def _without_output() -> Iterator[None]:
-    """Without progress bars, and without the usage reports that OpenVINO and NNCF send elsewhere
-    than in CI: nobody outside is told what runs on a shop's data."""
+def _without_output_and_telemetry() -> Iterator[None]:
+    """Silence progress bars, and the usage reports that OpenVINO and NNCF send except in CI.
+
+    Nothing about what runs on a shop's data is sent outside.
+    """
     names = ("CI", "NNCF_CI")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "true"))

@@ -1,1 +1,1 @@
-"""Data."""
+"""Write examples as a snapshot and load it as batches."""

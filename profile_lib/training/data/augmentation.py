@@ -1,7 +1,8 @@
-"""Batches of behaviour texts in, the same with words and events changed at random out.
+"""Change words and events of training texts at random.
 
-A text's events are parted by the separator, newest first, after a part that is no event; which
-words and events are near each other is given (see near.py). Plain numpy, by the batch.
+A text is a head, which is not an event, and then its events, newest first; a separator ends each
+part. Which words and events are near each other is an input (see near_words.py). All is numpy on
+whole batches.
 """
 
 from dataclasses import dataclass
@@ -14,36 +15,36 @@ from profile_lib.arrays.hash_sampling import uniform
 from profile_lib.training.data.batches import Batch, trim_batch
 from profile_lib.training.plan import Augmentation
 
-POSITION_HASH_STEP = 0x9E3779B1  # parts the draws of a row's places
+POSITION_HASH_STEP = 0x9E3779B1  # separates the random draws of a row's positions
 
 
 @dataclass(frozen=True)
 class Substitutes:
-    """Which words and events stand for each other; P frequent events, each with its separator."""
+    """Words and events that may replace each other, for P frequent events."""
 
-    synonyms: np.ndarray  # (V,): a word's synonym, or itself
-    tokens: np.ndarray  # of the events, one after the other
-    starts: np.ndarray  # (P,): where each begins
+    synonyms: np.ndarray  # (V,): each word's synonym, or the word itself
+    tokens: np.ndarray  # the tokens of all events in sequence, each with its separator
+    starts: np.ndarray  # (P,): where each event begins in `tokens`
     lengths: np.ndarray  # (P,)
-    hashes: np.ndarray  # (P,) uint64, ascending: by which an event is found
-    near_events: np.ndarray  # (P, k): places of events of the same kind that are near
+    hashes: np.ndarray  # (P,) uint64, ascending: the key for finding an event
+    near_events: np.ndarray  # (P, k): indices of near events of the same kind
 
 
 class EventSpans(NamedTuple):
-    """Of n pieces of texts: whose text, where in it, and where the piece lies in a pool."""
+    """The parts of texts: n spans of a pool of tokens."""
 
-    row: np.ndarray
-    position: np.ndarray
-    start: np.ndarray
+    row: np.ndarray  # the text that the span belongs to
+    position: np.ndarray  # its order in that text
+    start: np.ndarray  # where it begins in the pool
     length: np.ndarray
 
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Changes texts in the ways of EDA (Wei & Zou 2019), with events in the place of words.
+    """Change texts by the methods of EDA (Wei & Zou 2019), applied to events instead of words.
 
-    `pause_id` is the token on which an event ends that came after a pause: such events stay as
-    they are, so that others change places within a session only.
+    `pause_id` is the last token of an event that came after a pause. Such events are not changed,
+    so that events change places within a session only.
     """
 
     rates: Augmentation
@@ -54,25 +55,22 @@ class Augmenter:
     max_tokens: int
 
     def augment(self, batch: Batch, seed: tuple[int, ...]) -> Batch:
-        """The batch with its texts changed; every draw depends on seed, row and place alone."""
+        """Return the batch with changed texts; a draw depends on seed, row and position only."""
         rows, rates, substitutes = batch["row_hash"], self.rates, self.substitutes
         ids = self._with_synonyms(batch["token_ids"], rows, seed)
         flat, spans = split_into_spans(ids, batch["n_tokens"], self.separator_id)
-        own = rows[spans.row] + spans.position * POSITION_HASH_STEP
-        is_late = flat[np.maximum(spans.start + spans.length - 2, 0)] == self.pause_id
-        may_change = (spans.position > 0) & ~is_late
+        keys = rows[spans.row] + spans.position * POSITION_HASH_STEP
+        is_after_pause = flat[np.maximum(spans.start + spans.length - 2, 0)] == self.pause_id
+        may_change = (spans.position > 0) & ~is_after_pause
         drawn = {
-            name: may_change & (uniform(own, (*seed, kind)) < rate)
+            name: may_change & (uniform(keys, (*seed, kind)) < rate)
             for kind, (name, rate) in enumerate(vars(rates).items())
         }
-        found = find_frequent_events(substitutes, flat, spans)
-        draw = (uniform(own, (*seed, len(drawn))) * substitutes.near_events.shape[1]).astype(int)
-        other = (
-            substitutes.near_events[np.maximum(found, 0), draw]
-            if len(substitutes.near_events)
-            else found
-        )
-        is_known = found >= 0
+        event = find_frequent_events(substitutes, flat, spans)
+        near = substitutes.near_events
+        draw = (uniform(keys, (*seed, len(drawn))) * near.shape[1]).astype(int)
+        other = near[np.maximum(event, 0), draw] if len(near) else event
+        is_known = event >= 0
         has_next = np.append((np.diff(spans.row) == 0) & may_change[1:], False)
         replaced, added = drawn["near_items"] & is_known, drawn["insertions"] & is_known
         stays = ~drawn["deletions"]
@@ -96,13 +94,12 @@ class Augmenter:
     def _with_synonyms(
         self, ids: np.ndarray, rows: np.ndarray, seed: tuple[int, ...]
     ) -> np.ndarray:
-        own = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
-        return np.where(
-            uniform(own, (*seed, 9)) < self.rates.synonyms, self.substitutes.synonyms[ids], ids
-        )
+        keys = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
+        is_replaced = uniform(keys, (*seed, 9)) < self.rates.synonyms
+        return np.where(is_replaced, self.substitutes.synonyms[ids], ids)
 
     def _join(self, pool: np.ndarray, spans: EventSpans, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """The texts of the pieces in order, cut at `max_tokens`, and their lengths."""
+        """Return the texts of the spans in order, cut at `max_tokens`, and their lengths."""
         order = np.lexsort((spans.position, spans.row))
         row, start, length = spans.row[order], spans.start[order], spans.length[order]
         before = np.cumsum(length) - length
@@ -120,31 +117,34 @@ class Augmenter:
 def split_into_spans(
     ids: np.ndarray, n_tokens: np.ndarray, separator_id: int
 ) -> tuple[np.ndarray, EventSpans]:
-    """(B, T) ids → the true tokens one after the other, and their spans, each to its separator."""
+    """Return the tokens of ids (B, T) without padding, in sequence, and their spans.
+
+    A span ends with its separator or at the end of its text.
+    """
     is_token = np.arange(ids.shape[1]) < n_tokens[:, None]
     flat, row = ids[is_token], np.nonzero(is_token)[0]
     is_end = (flat == separator_id) | np.append(row[1:] != row[:-1], True)
     end = np.flatnonzero(is_end)
     start = np.append(0, end[:-1] + 1)[: len(end)]
-    place = index_within_group(row[start])
-    return flat, EventSpans(row[start], place, start, end - start + 1)
+    position = index_within_group(row[start])
+    return flat, EventSpans(row[start], position, start, end - start + 1)
 
 
 def hash_spans(flat: np.ndarray, spans: EventSpans) -> np.ndarray:
-    """(n,) uint64: a polynomial in the pieces' tokens, the same for the same tokens."""
+    """Hash each span's tokens by a polynomial: (n,) uint64, equal for equal tokens."""
     if not len(spans.start):
         return np.zeros(0, np.uint64)
-    place = np.arange(len(flat)) - np.repeat(spans.start, spans.length)
-    powers = np.cumprod(np.full(place.max() + 1, 0x9E3779B97F4A7C15, np.uint64))
-    return np.add.reduceat((flat.astype(np.uint64) + np.uint64(1)) * powers[place], spans.start)
+    index = np.arange(len(flat)) - np.repeat(spans.start, spans.length)
+    powers = np.cumprod(np.full(index.max() + 1, 0x9E3779B97F4A7C15, np.uint64))
+    return np.add.reduceat((flat.astype(np.uint64) + np.uint64(1)) * powers[index], spans.start)
 
 
 def find_frequent_events(
     substitutes: Substitutes, flat: np.ndarray, spans: EventSpans
 ) -> np.ndarray:
-    """Each piece's place among the frequent events, -1 where it is none."""
+    """Return each span's index among the frequent events, -1 if it is none of them."""
     hashes = hash_spans(flat, spans)
     if not len(substitutes.hashes):
         return np.full(len(hashes), -1)
-    at = np.minimum(np.searchsorted(substitutes.hashes, hashes), len(substitutes.hashes) - 1)
-    return np.where(substitutes.hashes[at] == hashes, at, -1)
+    index = np.minimum(np.searchsorted(substitutes.hashes, hashes), len(substitutes.hashes) - 1)
+    return np.where(substitutes.hashes[index] == hashes, index, -1)

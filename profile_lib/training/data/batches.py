@@ -1,4 +1,4 @@
-"""Columns of a shard in, batches of near lengths out; plain numpy, the same on every machine."""
+"""Cut a shard's columns into batches of similar lengths, identically on every machine."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ import numpy as np
 
 from profile_lib.arrays.hash_sampling import uniform
 
-# Of B rows, T the longest text among them: token_ids (B, T) int64, where the text is read;
-# n_tokens (B,) int64; numeric (B, F) float32; labels (B, L) float32, NaN where unknown;
-# weight (B,) float32: 1 / probability with which the row was kept; row_hash (B,) int64.
+# A batch of B rows with texts of at most T tokens: token_ids (B, T) int64, only if the text is
+# read; n_tokens (B,) int64; numeric (B, F) float32; labels (B, L) float32, NaN if unknown; weight
+# (B,) float32, 1 / probability with which the row was sampled; row_hash (B,) int64.
 Batch = dict[str, np.ndarray]
 Columns = dict[str, np.ndarray]
-MAX_BATCH_RATIO = 1.25  # of a batch's size, in a shard that holds more rows than others
+MAX_BATCH_RATIO = 1.25  # largest batch in a shard with more rows than others, relative to the size
 DTYPES = {
     "token_ids": np.int64, "n_tokens": np.int64, "numeric": np.float32, "labels": np.float32,
     "weight": np.float32, "row_hash": np.int64,
@@ -22,14 +22,17 @@ DTYPES = {
 
 
 class Loader(Protocol):
-    """The rows of one split, as far as they are this rank's."""
+    """This process's share of the rows of one split."""
 
     folder: str
-    rows: int  # of all ranks, as written
-    rows_read: int  # by this rank, since the last pass began
+    rows: int  # of all processes, as written
+    rows_read: int  # by this process, since the last pass began
 
     def expected_rows(self, negative_downsampling_rate: float) -> int:
-        """About so many rows does a pass of all ranks hold that keeps such a share of negatives."""
+        """Return about how many rows a pass of all processes has.
+
+        `negative_downsampling_rate` is the share of the negatives that the pass keeps.
+        """
 
     def batches(
         self,
@@ -39,7 +42,7 @@ class Loader(Protocol):
         with_text: bool,
         negative_downsampling_rate: float = 1.0,
     ) -> Iterator[Batch]:
-        """One pass in batches of `size` rows over all ranks."""
+        """Yield one pass in batches that have `size` rows over all processes together."""
 
 
 def cut_batches(
@@ -49,26 +52,30 @@ def cut_batches(
     shard: int,
     expected: Iterable[float] | None = None,
 ) -> Iterator[Batch]:
-    """Batches of about `size` rows from windows of many, every row once.
+    """Cut windows of many rows into batches of about `size` rows, every row once.
 
-    Within a window rows are shuffled, then sorted by length, so that a batch holds near lengths
-    and little is padded; the batches then come in an order drawn from `seed` alone. `expected`
-    rows a window, the same for all shards, say into how many batches it is cut: so all shards are
-    at about the same length at each step, also where they hold a few rows more or less. Otherwise
-    short texts would be padded to another shard's long ones, and ranks would wait for each other.
+    Within a window rows are shuffled, then sorted by length, so that a batch has similar lengths
+    and little padding; the order of the batches is drawn from `seed` alone. `expected` is the
+    number of rows per window, the same for all shards, and determines into how many batches the
+    window is cut. So all shards have about the same length at each step, even if they hold a few
+    rows more or less. Otherwise short texts would be padded to another shard's long ones, and
+    processes would wait for each other.
     """
-    for number, (window, of_all) in enumerate(zip(windows, expected or repeat(0.0), strict=False)):
+    expected_rows = expected or repeat(0.0)
+    for number, (window, n_expected) in enumerate(zip(windows, expected_rows, strict=False)):
         rows = np.random.default_rng((*seed, number, shard)).permutation(len(window["n_tokens"]))
         rows = rows[np.argsort(window["n_tokens"][rows], kind="stable")]
-        packs = np.array_split(rows, count_batches(len(rows), size, of_all))
+        packs = np.array_split(rows, count_batches(len(rows), size, n_expected))
         draws = np.random.default_rng((*seed, number)).random(len(packs))
         for pack in np.argsort(draws):
             yield to_batch(window, packs[pack])
 
 
 def count_batches(rows: int, size: int, expected: float) -> int:
-    """As many as the expected rows fill, where that makes no batch empty or a quarter too large;
-    else as many as the rows fill.
+    """Return into how many batches to cut `rows` rows.
+
+    As many as the expected rows fill, unless a batch would be empty or a quarter too large; then
+    as many as the rows fill.
 
     >>> [count_batches(rows, 10, 40.0) for rows in (3, 38, 44, 51)]
     [1, 4, 4, 6]
@@ -79,13 +86,13 @@ def count_batches(rows: int, size: int, expected: float) -> int:
 
 
 def to_batch(window: Columns, rows: np.ndarray) -> Batch:
-    """The given rows of a window, trimmed to the longest text among them."""
-    batch = {n: window[n][rows].astype(kind) for n, kind in DTYPES.items() if n in window}
+    """Select rows of a window, trimmed to the longest text among them."""
+    batch = {n: window[n][rows].astype(dtype) for n, dtype in DTYPES.items() if n in window}
     return trim_batch(batch)
 
 
 def trim_batch(batch: Batch) -> Batch:
-    """The batch with its texts cut at the longest among them."""
+    """Cut the padding that all texts of the batch share."""
     if "token_ids" not in batch:
         return batch
     longest = int(batch["n_tokens"].max(initial=0))
@@ -93,7 +100,7 @@ def trim_batch(batch: Batch) -> Batch:
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """The batch in so many parts of near sizes, in order, none of them empty."""
+    """Split a batch, in order, into at most `parts` batches of nearly equal size, none empty."""
     packs = np.array_split(np.arange(len(batch["weight"])), parts)
     return [trim_batch({n: c[pack] for n, c in batch.items()}) for pack in packs if len(pack)]
 
@@ -101,10 +108,11 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
 def subsample_negatives(
     window: Columns, binary: list[int], negative_downsampling_rate: float, seed: tuple[int, ...]
 ) -> Columns:
-    """The window without a share of the rows that no binary task calls positive.
+    """Keep a share of the rows that are positive in no binary task.
 
-    A row stays by a hash of itself and the seed, whatever its shard, and its weight grows by
-    1 / `negative_downsampling_rate`, so that weighted means stay those of all rows.
+    `binary` are the binary tasks' columns of the labels. Whether a row stays depends on a hash of
+    the row and the seed, not on its shard. Its weight grows by 1 / `negative_downsampling_rate`,
+    so that weighted means remain those of all rows.
     """
     is_negative = ~(window["labels"][:, binary] > 0).any(axis=1)
     stays = ~is_negative | (uniform(window["row_hash"], seed) < negative_downsampling_rate)
@@ -113,12 +121,12 @@ def subsample_negatives(
 
 
 def join_shards(shards: list[Iterator[Batch]], pad_id: int) -> Iterator[Batch]:
-    """One batch a step from the shards of a rank; a shard that has ended adds nothing."""
+    """Yield one batch per step from a process's shards; a shard that has ended adds nothing."""
     for step in zip_longest(*shards):
-        yield _concat([batch for batch in step if batch is not None], pad_id)
+        yield _concatenate([batch for batch in step if batch is not None], pad_id)
 
 
-def _concat(parts: list[Batch], pad_id: int) -> Batch:
+def _concatenate(parts: list[Batch], pad_id: int) -> Batch:
     if len(parts) == 1:
         return parts[0]
     names = [name for name in parts[0] if name != "token_ids"]

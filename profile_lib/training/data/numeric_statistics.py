@@ -1,4 +1,4 @@
-"""The train snapshot in, the statistics of its numeric features out: Spark aggregates only."""
+"""Fit the statistics of numeric features on the train split, by Spark aggregates only."""
 
 import math
 from collections.abc import Sequence
@@ -8,44 +8,44 @@ from pyspark.sql import functions as F
 
 from profile_lib.model.numeric_encoder import NumericStatistics
 
-HEAVY_TAIL_RATIO = (
-    10.0  # heavy-tailed: the largest size is beyond so many times the median of those not 0
-)
+# A feature is heavy-tailed if its largest absolute value exceeds the median absolute value of its
+# nonzero values by this factor.
+HEAVY_TAIL_RATIO = 10.0
 
 
 def compute_numeric_statistics(
     train: DataFrame, names: Sequence[str], bins: int
 ) -> list[NumericStatistics]:
-    """Of each position of `numeric`: mean and deviation, and bin edges at approximate quantiles.
+    """Return mean, deviation and bin edges of each position of the column `numeric`.
 
-    The quantiles are of the values other than 0, and 0 is an edge of its own: most counts are 0
-    most of the time, which would leave no edge for the others. One pass, a row a feature back.
+    The edges are 0 and approximate quantiles of the other values: most counts are 0 most of the
+    time, which would leave no edge for the others. It takes one pass over `train`.
     """
     x = F.col("x").cast("double")
-    rest = F.when(x != 0, x)
+    nonzero = F.when(x != 0, x)
     logged = F.signum(x) * F.log1p(F.abs(x))
     levels = [i / bins for i in range(bins + 1)]
-    found = (
-        train.select(F.posexplode("numeric").alias("at", "x"))
+    aggregates = (
+        train.select(F.posexplode("numeric").alias("position", "x"))
         .where(~F.isnan("x") & F.col("x").isNotNull())
-        .groupBy("at")
+        .groupBy("position")
         .agg(
             F.avg(x).alias("mean"),
             F.stddev_pop(x).alias("deviation"),
             F.avg(logged).alias("logged_mean"),
             F.stddev_pop(logged).alias("logged_deviation"),
             F.max(F.abs(x)).alias("largest"),
-            F.percentile_approx(F.abs(rest), 0.5).alias("median"),
-            F.percentile_approx(rest, levels).alias("quantiles"),
+            F.percentile_approx(F.abs(nonzero), 0.5).alias("median"),
+            F.percentile_approx(nonzero, levels).alias("quantiles"),
             F.max((x == 0).cast("int")).alias("has_zero"),
         )
     )
-    rows = {row["at"]: row for row in found.collect()}
-    return [_statistics(name, rows.get(at)) for at, name in enumerate(names)]
+    rows = {row["position"]: row for row in aggregates.collect()}
+    return [_to_statistics(name, rows.get(i)) for i, name in enumerate(names)]
 
 
-def _statistics(name: str, row: Row | None) -> NumericStatistics:
-    if row is None:  # never known: always 0 with the flag of the unknown
+def _to_statistics(name: str, row: Row | None) -> NumericStatistics:
+    if row is None:  # the feature is never known: it is always 0, with the flag of unknown values
         return NumericStatistics(name, False, 0.0, 1.0, ())
     is_logged = row["median"] is not None and row["largest"] > HEAVY_TAIL_RATIO * row["median"]
     prefix = "logged_" if is_logged else ""

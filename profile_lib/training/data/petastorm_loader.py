@@ -1,7 +1,7 @@
-"""A snapshot's folder in, batches of a rank's shards out: the only code that knows Petastorm.
+"""Load batches from a snapshot by Petastorm; no other file uses Petastorm.
 
-Petastorm unpickles what it finds in a folder's metadata files, so that it is pointed only at
-folders that this run wrote itself, and those that hold such a file are refused.
+Petastorm unpickles what it finds in a folder's metadata files. Therefore it reads only folders
+that this run wrote itself, and folders with such a file are refused.
 """
 
 import itertools
@@ -29,10 +29,10 @@ UNSAFE = ("_common_metadata", "_metadata")
 
 @dataclass
 class PetastormLoader:
-    """The rows of one split, cut into shards of which a rank reads every `world_size`-th.
+    """The rows of one split, cut into shards; a process reads every `world_size`-th shard.
 
-    A step's global batch is the union of one batch from each shard: it depends on the number of
-    shards, not on that of the ranks, so that the loss curve is the same on any number of them.
+    A step's global batch is the union of one batch from each shard. It depends on the number of
+    shards, not on that of the processes, so that any number of processes has the same loss curve.
     """
 
     folder: str
@@ -42,13 +42,13 @@ class PetastormLoader:
     rank: int
     world_size: int
     window: int  # rows of a shard that are shuffled and sorted by length together
-    binary: list[int]  # the binary tasks' columns of labels
+    binary: list[int]  # the binary tasks' columns of the labels
     pad_id: int
-    positives: int = 0  # rows that a binary task calls positive
-    rows_read: int = 0  # of this rank's shards, since the last pass began
+    positives: int = 0  # rows that are positive in the most frequent binary task
+    rows_read: int = 0  # from this process's shards, since the last pass began
 
     def expected_rows(self, negative_downsampling_rate: float) -> int:
-        """Rows of a pass that keeps so many of the negatives."""
+        """Return the number of rows of a pass that keeps this share of the negatives."""
         return self.positives + round((self.rows - self.positives) * negative_downsampling_rate)
 
     def batches(
@@ -59,17 +59,17 @@ class PetastormLoader:
         with_text: bool,
         negative_downsampling_rate: float = 1.0,
     ) -> Iterator[Batch]:
-        """One pass over this rank's shards in batches of `size` rows over all ranks.
+        """Yield one pass over this process's shards, in batches of `size` rows over all processes.
 
-        Raises InputError where the folder is not as it was written.
+        Raises InputError if the folder was changed after it was written.
         """
         check_folder(self.folder, self.shards, self.files)
         self.rows_read = 0
-        part = size // self.shards
+        shard_size = size // self.shards
         streams = [
             cut_batches(
                 self._windows(shard, seed, with_text, negative_downsampling_rate),
-                part,
+                shard_size,
                 seed,
                 shard,
                 self._expected(negative_downsampling_rate),
@@ -79,13 +79,11 @@ class PetastormLoader:
         return join_shards(streams, self.pad_id)
 
     def _expected(self, negative_downsampling_rate: float) -> Iterator[float]:
-        """About so many rows has each window of a shard, whichever shard it is."""
-        share, of_shard = (
-            self.expected_rows(negative_downsampling_rate) / max(1, self.rows),
-            self.rows / self.shards,
-        )
+        """Yield the expected number of rows of each window, the same for all shards."""
+        share = self.expected_rows(negative_downsampling_rate) / max(1, self.rows)
+        rows_per_shard = self.rows / self.shards
         for number in itertools.count():
-            yield share * max(0.0, min(self.window, of_shard - number * self.window))
+            yield share * max(0.0, min(self.window, rows_per_shard - number * self.window))
 
     def _windows(
         self, shard: int, seed: tuple[int, ...], with_text: bool, negative_downsampling_rate: float
@@ -102,12 +100,13 @@ class PetastormLoader:
 def read_shard(
     folder: str, shard: int, shards: int, seed: tuple[int, ...], window: int, with_text: bool
 ) -> Iterator[Columns]:
-    """A shard's columns, `window` rows at a time, its row groups in an order drawn from `seed`.
+    """Yield a shard's columns, `window` rows at a time, in an order of row groups drawn by `seed`.
 
-    Petastorm reads in this thread (its pool "dummy"): its thread pool asks whether the workers are
-    idle before it asks whether all work was handed out, and at times ends before the first row.
+    Petastorm reads in this thread (its pool "dummy"): its thread pool checks whether the workers
+    are idle before it checks whether all work was handed out, and sometimes ends before the first
+    row.
     """
-    warnings.filterwarnings("ignore", module="petastorm")  # what its dependencies deprecate
+    warnings.filterwarnings("ignore", module="petastorm")  # deprecations of its dependencies
     from petastorm import make_batch_reader
     from petastorm.pytorch import BatchedDataLoader
 
@@ -126,23 +125,23 @@ def read_shard(
 
 
 def check_folder(folder: str, shards: int, written: FileStamps) -> None:
-    """Raise InputError where Petastorm could not, or must not, read the folder."""
+    """Raise InputError if Petastorm could not, or must not, read the folder."""
     path = Path(folder)
     if unsafe := [name for name in UNSAFE if (path / name).exists()]:
         raise InputError(
             f"{folder}: holds {', '.join(unsafe)}, which Petastorm would unpickle; "
             "wanted a folder that this run wrote itself: remove it and train again"
         )
-    found = list_files(folder)
-    if changed := sorted(n for n in {*found, *written} if found.get(n) != written.get(n)):
+    files = list_files(folder)
+    if changed := sorted(n for n in {*files, *written} if files.get(n) != written.get(n)):
         raise InputError(
             f"{folder}: {len(changed)} files changed since they were written, {changed[0]} among "
             "them; wanted the snapshot as this run wrote it: train again without --resume, and "
-            "leave the work folder alone meanwhile"
+            "do not change the work folder meanwhile"
         )
-    groups = sum(pq.ParquetFile(path / name).num_row_groups for name in found)
+    groups = sum(pq.ParquetFile(path / name).num_row_groups for name in files)
     if groups < shards:
         raise InputError(
-            f"{folder}: {groups} row groups for {shards} shards; wanted one a shard or more: "
+            f"{folder}: {groups} row groups for {shards} shards; wanted at least one per shard: "
             "give more examples, or lower training.shards"
         )

@@ -1,4 +1,7 @@
-"""examples in, Parquet folders that Petastorm can read out: fixed-length lists, numbers only."""
+"""Write examples as a snapshot, Parquet folders that Petastorm can read.
+
+Its lists have a fixed length, and all its values are numbers.
+"""
 
 import json
 import math
@@ -22,46 +25,48 @@ from profile_lib.training.data.task_labels import (
 
 SPLITS = ("train", "validation", "test")
 MANIFEST_FILE = "snapshot.json"
-REQUEST_HASH = "request_hash"  # of rows that were answers to one request
-FileStamps = dict[str, list[int]]  # name → bytes, and when it was changed
+REQUEST_HASH = "request_hash"  # equal for rows that belong to one request
+FileStamps = dict[str, list[int]]  # file name → size in bytes and modification time in ns
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was written; `folder` holds one folder a split."""
+    """A written snapshot; `folder` holds one folder per split."""
 
     folder: str
-    rows: dict[str, int]
+    rows: dict[str, int]  # split → number of rows
     tasks: tuple[TaskSpec, ...]  # with the classes and the scale of the train split
     categories: tuple[CategorySpec, ...]  # with the values of the train split
-    max_tokens: int  # the length of token_ids; 0 where the text was left out
+    max_tokens: int  # the length of token_ids; 0 without text
     positives: int  # train rows of the most frequent binary task's positive class
-    files: dict[str, FileStamps]  # of each split, by which a change is found
+    files: dict[str, FileStamps]  # split → its files, to detect changes
 
     def split(self, name: str) -> str:
-        """The folder of a split."""
+        """Return the folder of a split."""
         return f"{self.folder}/{name}"
 
     def save(self) -> None:
-        """Write what it says of itself beside its splits."""
-        told = asdict(self) | {
+        """Write the snapshot's description into its folder."""
+        content = asdict(self) | {
             "tasks": [task.model_dump() for task in self.tasks],
             "categories": [category.model_dump() for category in self.categories],
         }
-        write_text_atomically(Path(self.folder) / MANIFEST_FILE, json.dumps(told))
+        write_text_atomically(Path(self.folder) / MANIFEST_FILE, json.dumps(content))
 
 
 def load_snapshot(folder: str) -> Snapshot:
-    """The snapshot that was written to `folder`. Raises InputError where there is none."""
+    """Read the description of the snapshot in `folder`. Raises InputError if there is none."""
     path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
-        raise InputError(f"{folder}: no {MANIFEST_FILE}, so there is nothing to resume; train anew")
-    told = json.loads(path.read_text(encoding="utf-8"))
+        raise InputError(
+            f"{folder}: no {MANIFEST_FILE}, so there is nothing to resume; train without --resume"
+        )
+    content = json.loads(path.read_text(encoding="utf-8"))
     return Snapshot(
-        **told
+        **content
         | {
-            "tasks": tuple(TaskSpec(**task) for task in told["tasks"]),
-            "categories": tuple(CategorySpec(**category) for category in told["categories"]),
+            "tasks": tuple(TaskSpec(**task) for task in content["tasks"]),
+            "categories": tuple(CategorySpec(**category) for category in content["categories"]),
         }
     )
 
@@ -83,39 +88,38 @@ def write_snapshot(
 ) -> Snapshot:
     """Write train, validation and test to `folder`, in an order that depends on the rows alone.
 
-    A row holds token_ids and n_tokens (unless `with_text` is false), numeric (float32; behind the
-    numbers the positions of the columns `categorical`, see CategorySpec), labels (as TaskSpec has
-    them, NaN where unknown or a class that train does not have), top_class (the position of
-    top_category among the next_category task's classes, or -1), weight and row_hash, of the columns
-    `key`; the test rows' users and `segments` stand in a folder of their own, by row_hash, and a
-    hash of the columns `request` where rows are parts of one. Of validation and test
-    at most about `evaluation_rows` are kept, by the hash. Each file is one row group of about
-    `rows_per_group` rows. Raises InputError where a split is empty, lists differ in length, a binary
-    label is neither 0 nor 1, or the train split does not hold two classes of every task.
+    The columns are token_ids (unless `with_text` is false) and n_tokens; numeric, float32, with
+    the codes of the columns `categorical` after the numbers; labels as TaskSpec defines them, NaN
+    if unknown or a class that train does not have; top_class, the code of top_category among the
+    next_category task's classes, or -1; weight; and row_hash, a hash of the columns `key`.
+
+    The folder `test_users` holds the test rows' users and `segments` by row_hash, and a hash of
+    the columns `request` if there are any. Validation and test keep at most about
+    `evaluation_rows` rows, chosen by the hash. Each file is one row group of about
+    `rows_per_group` rows.
+
+    Raises InputError if a split is empty, lists differ in length, a binary label is neither 0 nor
+    1, or the train split lacks two classes of a task.
     """
-    found, max_tokens = _check_shape(examples, n_numeric, with_text)
+    split_rows, max_tokens = _check_shape(examples, n_numeric, with_text)
     specs, positives = fit_task_specs(examples, tasks)
     categories = fit_category_specs(examples, categorical)
     rows, files = {}, {}
     for split in SPLITS:
-        most = found[split] if split == "train" else evaluation_rows
+        n_rows = split_rows[split]
+        max_rows = n_rows if split == "train" else evaluation_rows
         frame = examples.where(F.col("split") == split).withColumn("row_hash", F.xxhash64(*key))
-        if most < found[split]:
+        if max_rows < n_rows:
             draw = F.pmod("row_hash", F.lit(1_000_000)) / 1_000_000
-            frame = frame.where(draw < most / found[split])
-        n_files = shards * math.ceil(min(most, found[split]) / (rows_per_group * shards))
+            frame = frame.where(draw < max_rows / n_rows)
+        n_files = shards * math.ceil(min(max_rows, n_rows) / (rows_per_group * shards))
         path = f"{folder}/{split}"
         with explain_full_disk(path):
             ordered = frame.repartition(n_files, "row_hash").sortWithinPartitions("row_hash")
-            _select_columns(ordered, tasks, specs, categories, with_text).write.mode(
-                "overwrite"
-            ).parquet(path)
+            columns = _select_columns(ordered, tasks, specs, categories, with_text)
+            columns.write.mode("overwrite").parquet(path)
             if split == "test" and (segments or request):
-                hashes = [F.xxhash64("user_id").alias("user_hash")]
-                if request:
-                    hashes.append(F.xxhash64(*request).alias(REQUEST_HASH))
-                users = frame.select("row_hash", *hashes, *segments)
-                users.coalesce(1).write.mode("overwrite").parquet(f"{folder}/test_users")
+                _write_test_users(frame, folder, segments, request)
         rows[split] = examples.sparkSession.read.parquet(path).count()
         files[split] = list_files(path)
     snapshot = Snapshot(folder, rows, specs, categories, max_tokens, positives, files)
@@ -123,37 +127,47 @@ def write_snapshot(
     return snapshot
 
 
+def _write_test_users(
+    test: DataFrame, folder: str, segments: Sequence[str], request: Sequence[str]
+) -> None:
+    hashes = [F.xxhash64("user_id").alias("user_hash")]
+    if request:
+        hashes.append(F.xxhash64(*request).alias(REQUEST_HASH))
+    users = test.select("row_hash", *hashes, *segments)
+    users.coalesce(1).write.mode("overwrite").parquet(f"{folder}/test_users")
+
+
 def list_files(folder: str) -> FileStamps:
-    """The Parquet files of a folder, each with its size and the time of its last change."""
-    found = sorted(Path(folder).glob("*.parquet"))
-    return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in found}
+    """Return the Parquet files of a folder with their sizes and modification times."""
+    files = sorted(Path(folder).glob("*.parquet"))
+    return {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
 
 
 def _check_shape(
     examples: DataFrame, n_numeric: int, with_text: bool
 ) -> tuple[dict[str, int], int]:
-    """The rows of each split, and the one length of token_ids."""
+    """Return the number of rows of each split, and the common length of token_ids."""
     ids = F.size("token_ids") if with_text else F.lit(0)
     lengths = [f(size) for size in (ids, F.size("numeric")) for f in (F.min, F.max)]
-    found = {
+    counts = {
         row[0]: tuple(row)[1:]
         for row in examples.groupBy("split").agg(F.count("*"), *lengths).collect()
     }
-    if missing := [split for split in SPLITS if split not in found]:
+    if missing := [split for split in SPLITS if split not in counts]:
         raise InputError(
             f"examples: no rows in {', '.join(missing)}; wanted some in each of "
             f"{', '.join(SPLITS)}: move examples.validation_from and examples.test_from"
         )
-    shapes = {row[1:] for row in found.values()}
+    shapes = {row[1:] for row in counts.values()}
     shortest, longest, fewest, most = (
-        f(s[i] for s in shapes) for i, f in enumerate((min, max) * 2)
+        f(shape[i] for shape in shapes) for i, f in enumerate((min, max) * 2)
     )
     if shortest != longest or (fewest, most) != (n_numeric, n_numeric):
         raise InputError(
             f"examples: token_ids of {shortest} to {longest} ids, numeric of {fewest} to {most} "
             f"values; wanted one length, and {n_numeric} values: run build_examples again"
         )
-    return {split: int(row[0]) for split, row in found.items()}, int(longest)
+    return {split: int(row[0]) for split, row in counts.items()}, int(longest)
 
 
 def _select_columns(
@@ -164,15 +178,13 @@ def _select_columns(
     with_text: bool,
 ) -> DataFrame:
     labels = [encode_labels(task, spec) for task, spec in zip(tasks, specs, strict=True)]
-    labels = labels or [F.array(F.lit(math.nan).cast("float"))]  # of texts without tasks
-    following = {t.label: spec.classes for t, spec in zip(tasks, specs, strict=True)}
-    classes = following.get("next_category", ())
+    labels = labels or [F.array(F.lit(math.nan).cast("float"))]  # pretraining has no tasks
+    classes_of_label = {t.label: spec.classes for t, spec in zip(tasks, specs, strict=True)}
+    classes = classes_of_label.get("next_category", ())
     top = category_code(F.col("top_category"), classes) if classes else F.lit(-1)
     return frame.select(
         *(["token_ids", "n_tokens"] if with_text else [F.lit(0).alias("n_tokens")]),
-        append_category_codes(F.col("numeric"), [(c.name, c.values) for c in categories])
-        .cast("array<float>")
-        .alias("numeric"),
+        append_category_codes(F.col("numeric"), categories).cast("array<float>").alias("numeric"),
         F.concat(*labels).alias("labels"),
         top.alias("top_class"),
         F.col("sampling_weight").cast("float").alias("weight"),

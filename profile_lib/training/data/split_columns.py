@@ -1,4 +1,4 @@
-"""A snapshot's split in, its columns as arrays out."""
+"""Read columns of a snapshot's split as arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +9,26 @@ import pyarrow.parquet as pq
 
 
 def read_columns(folder: str, names: Sequence[str], max_rows: int) -> list[np.ndarray]:
-    """Of the first `max_rows` rows each column, a list column as a matrix; a split's rows stand in
-    order of a hash."""
-    parts, left = [], max_rows
+    """Return columns of a split's first `max_rows` rows, a list column as a matrix.
+
+    The rows of a split are sorted by a hash, so that the first ones are a random sample.
+    """
+    parts, n_left = [], max_rows
     for file in sorted(Path(folder).glob("*.parquet")):
-        if left > 0:
-            parts.append(pq.read_table(file, columns=list(names)).slice(0, left))
-            left -= len(parts[-1])
+        if n_left > 0:
+            parts.append(pq.read_table(file, columns=list(names)).slice(0, n_left))
+            n_left -= len(parts[-1])
     table = pa.concat_tables(parts)
-    return [_array(table[name].combine_chunks()) for name in names]
+    return [_to_array(table[name].combine_chunks()) for name in names]
 
 
-def _array(column: pa.Array) -> np.ndarray:
+def read_texts(folder: str, max_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return padded token ids (n, T) and lengths (n,), both int64, of the first `max_rows` rows."""
+    token_ids, n_tokens = read_columns(folder, ("token_ids", "n_tokens"), max_rows)
+    return token_ids.astype(np.int64), n_tokens.astype(np.int64)
+
+
+def _to_array(column: pa.Array) -> np.ndarray:
     if not pa.types.is_list(column.type):
         return column.to_numpy(zero_copy_only=False)
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)

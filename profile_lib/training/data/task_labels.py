@@ -1,4 +1,4 @@
-"""Examples in, the tasks' classes and scales, their columns of `labels` and categories out."""
+"""Fit the tasks' classes and scales and the categories' values, and encode labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,15 @@ from pyspark.sql import functions as F
 from profile_lib.model.task_kinds import LabelStatistics, get_task_kind
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
+MAX_CATEGORY_VALUES = 64  # known values of a category
+MIN_CATEGORY_ROWS = 20  # train rows that a known value has at least
+
 
 @dataclass(frozen=True)
 class LabelledTask:
-    """A task and the Spark SQL expression over examples that answers it, null where unknown.
+    """A task and the Spark SQL expression over examples that is its label, null if unknown.
 
-    Where `mask` is given and not true, the answer counts as unknown.
+    If there is a `mask` and it is not true, the label counts as unknown.
     """
 
     name: str
@@ -28,7 +31,7 @@ class LabelledTask:
 
     @property
     def masked_label(self) -> Column:
-        """The label where it counts, else null."""
+        """The label, or null if it is masked."""
         label = F.expr(self.label)
         return label if self.mask is None else F.when(F.expr(self.mask), label)
 
@@ -86,39 +89,33 @@ def _count_labels(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[st
 def _task_label_pairs(task: LabelledTask) -> Column:
     """Return a row's labels as (task, label) structs."""
     labels = get_task_kind(task.kind).split_labels(task.masked_label)
-    named = F.transform(
+    pairs = F.transform(
         labels, lambda x: F.struct(F.lit(task.name).alias("task"), x.cast("string").alias("label"))
     )
-    return F.coalesce(named, F.array().cast("array<struct<task:string,label:string>>"))
-
-
-MAX_CATEGORY_VALUES, MIN_CATEGORY_ROWS = (
-    64,
-    20,
-)  # of a category: values that are known, and rows that show one
+    return F.coalesce(pairs, F.array().cast("array<struct<task:string,label:string>>"))
 
 
 def fit_category_specs(examples: DataFrame, columns: Sequence[str]) -> tuple[CategorySpec, ...]:
-    """Of each column the values that the train split knows well, commonest first."""
+    """Return each column's values that are frequent in the train split, most frequent first."""
     if not columns:
         return ()
-    named = F.array(*(F.struct(F.lit(c).alias("name"), F.col(c).alias("value")) for c in columns))
+    pairs = F.array(*(F.struct(F.lit(c).alias("name"), F.col(c).alias("value")) for c in columns))
     counted = (
         examples.where("split = 'train'")
-        .select(F.inline(named))
+        .select(F.inline(pairs))
         .where(F.col("value").isNotNull())
         .groupBy("name", "value")
         .count()
         .where(F.col("count") >= MIN_CATEGORY_ROWS)
     )
-    place = F.row_number().over(Window.partitionBy("name").orderBy(F.desc("count"), "value"))
-    rows = counted.withColumn("place", place).where(F.col("place") <= MAX_CATEGORY_VALUES)
-    found: dict[str, dict[int, str]] = {column: {} for column in columns}
-    for row in rows.collect():
-        found[row["name"]][row["place"]] = row["value"]
+    position = F.row_number().over(Window.partitionBy("name").orderBy(F.desc("count"), "value"))
+    ranked = counted.withColumn("position", position)
+    values: dict[str, dict[int, str]] = {column: {} for column in columns}
+    for row in ranked.where(F.col("position") <= MAX_CATEGORY_VALUES).collect():
+        values[row["name"]][row["position"]] = row["value"]
     return tuple(
-        CategorySpec(name=column, values=tuple(values[i] for i in sorted(values)))
-        for column, values in found.items()
+        CategorySpec(name=column, values=tuple(by_position[i] for i in sorted(by_position)))
+        for column, by_position in values.items()
     )
 
 

@@ -1,4 +1,4 @@
-"""The table of a teacher and what was made of it."""
+"""Test the comparison of a teacher with the smaller models made from it."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ BUYS = TaskSpec(name="buys", kind="binary")
 NEXT = TaskSpec(name="next", kind="multiclass", classes=("red", "green"))
 
 
-def whole() -> ProfileModel:
+def random_model() -> ProfileModel:
     torch.manual_seed(0)
     model = ProfileModel(tiny_spec())
     torch.nn.init.normal_(model.heads.added.weight)
@@ -32,35 +32,35 @@ def whole() -> ProfileModel:
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 7, 1000])
-def test_vectors_stand_in_row_order_however_the_texts_are_packed(batch_tokens):
+def test_vectors_are_in_row_order_for_every_batch_size(batch_tokens):
     rng = np.random.default_rng(0)
     ids, n_tokens = rng.integers(4, 10, (9, 6)), rng.integers(1, 7, 9)
     texts = TextRows(ids, n_tokens, rng.normal(size=(9, 1)).astype(np.float32))
-    model = whole()
-    found = compute_interest_vectors(model, texts, batch_tokens, CPU)
+    model = random_model()
+    vectors = compute_interest_vectors(model, texts, batch_tokens, CPU)
     with torch.no_grad():
-        wanted = model(*(torch.from_numpy(x) for x in texts)).vector.numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+        expected = model(*(torch.from_numpy(x) for x in texts)).vector.numpy()
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
-def test_a_rate_is_the_median_of_the_repeats_and_the_first_pass_is_not_counted():
+def test_throughput_is_the_median_of_the_repeats_after_an_uncounted_first_pass():
     seconds = {"slow": iter([9.0, 4.0, 2.0, 1.0]), "fast": iter([0.1, 1.0, 0.5, 0.5])}
     order, now = [], [0.0]
 
-    def passing(name: str):
+    def timed_pass(name: str):
         def run() -> None:
             order.append(name)
             now[0] += next(seconds[name])
 
         return run
 
-    found = measure_throughput({name: passing(name) for name in seconds}, 10, 3, lambda: now[0])
+    rates = measure_throughput({name: timed_pass(name) for name in seconds}, 10, 3, lambda: now[0])
     assert order == ["slow", "fast"] * 4
-    assert found == {"slow": pytest.approx(5.0), "fast": pytest.approx(20.0)}
+    assert rates == {"slow": pytest.approx(5.0), "fast": pytest.approx(20.0)}
 
 
-def test_ratios_are_to_the_teachers_and_a_measure_that_there_is_not_has_none():
-    teacher = whole()
+def test_ratios_are_relative_to_the_teacher_and_a_missing_metric_has_none():
+    teacher = random_model()
     models = [teacher, build_student(teacher, 1), prune_heads(teacher, ((1,), (0, 1)))]
     reports = [
         {
@@ -79,9 +79,9 @@ def test_ratios_are_to_the_teachers_and_a_measure_that_there_is_not_has_none():
             )
         }
     )
-    assert [of["speed_ratio"] for of in table.values()] == [1.0, 2.5, 1.1]
-    assert [of["vector_cosine"] for of in table.values()] == [1.0, 1.0, 0.5]
-    assert [of["heads"] for of in table.values()] == [[2, 2], [2], [1, 2]]
+    assert [column["speed_ratio"] for column in table.values()] == [1.0, 2.5, 1.1]
+    assert [column["vector_cosine"] for column in table.values()] == [1.0, 1.0, 0.5]
+    assert [column["heads"] for column in table.values()] == [[2, 2], [2], [1, 2]]
     auc = {"value": 0.76, "ratio": 0.76 / 0.8}
     nothing = {"value": None, "ratio": None}
     assert table["student"]["measures"] == {"buys roc_auc": auc, "buys pr_auc": nothing}
@@ -94,16 +94,16 @@ def test_ratios_are_to_the_teachers_and_a_measure_that_there_is_not_has_none():
     assert len({len(line) for line in format_compression_table(table)}) == 1
 
 
-def test_the_lead_over_the_teacher_is_of_the_same_rows_in_whatever_order_they_came():
+def test_the_lead_over_the_teacher_compares_the_same_rows_in_any_order():
     rng = np.random.default_rng(2)
     labels, hashes = (np.arange(200) % 2), rng.permutation(200)
     right = {"row_hash": hashes, "label": labels, "probability": 0.2 + 0.6 * labels}
     wrong = right | {"probability": 0.8 - 0.6 * labels}
-    turned = {name: column[::-1] for name, column in wrong.items()}
+    reversed_rows = {name: column[::-1] for name, column in wrong.items()}
     users = pd.DataFrame({"user_hash": np.arange(200), "device": "app"}, index=range(200))
     empty = {"row_hash": np.zeros(0, int), "label": np.zeros(0), "rank": np.zeros(0)}
-    said, taught = ({"buys": of, "next": empty} for of in (right, turned))
-    report = compare_with_teacher((BUYS, NEXT), said, taught, users, 0, 20)
+    ours, teachers = ({"buys": buys, "next": empty} for buys in (right, reversed_rows))
+    report = compare_with_teacher((BUYS, NEXT), ours, teachers, users, 0, 20)
     assert report["next"] == {"kind": "multiclass", "n": 0}
     assert report["buys"]["model"]["roc_auc"] == 1.0
     assert report["buys"]["teacher"]["roc_auc"] == 0.0

@@ -1,4 +1,4 @@
-"""Heads that say something matter, those that say nothing do not."""
+"""Test that a head's importance is how much the loss depends on its output."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from tests.worlds import tiny_spec
 CPU = torch.device("cpu")
 
 
-def whole() -> ProfileModel:
+def random_model() -> ProfileModel:
     torch.manual_seed(0)
     model = ProfileModel(tiny_spec())
     with torch.no_grad():
@@ -37,18 +37,16 @@ def batch(*rows: int) -> Batch:
     return {name: column[list(rows)] for name, column in drawn.items()}
 
 
-def found(model: ProfileModel, *batches: Batch) -> list[torch.Tensor]:
+def importances_of(model: ProfileModel, *batches: Batch) -> list[torch.Tensor]:
     objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
     return head_importance(model, objective, batches, CPU)
 
 
-def test_the_one_head_that_says_anything_is_the_one_that_matters():
-    model = whole()
-    silent, speaking = (
-        layer.attention.output.dense.weight.data for layer in model.bert.encoder.layer
-    )
-    silent[:], speaking[:, :4] = 0.0, 0.0
-    importances = found(model, batch(0, 1, 2, 3))
+def test_only_a_head_with_output_is_important():
+    model = random_model()
+    lower, upper = (layer.attention.output.dense.weight.data for layer in model.bert.encoder.layer)
+    lower[:], upper[:, :4] = 0.0, 0.0
+    importances = importances_of(model, batch(0, 1, 2, 3))
     assert importances[0].tolist() == [0.0, 0.0]
     assert importances[1][0] == 0.0 < importances[1][1]
     assert select_important_heads(importances, 0.25)[1] == (0, 1)
@@ -56,34 +54,35 @@ def test_the_one_head_that_says_anything_is_the_one_that_matters():
 
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_it_is_how_much_a_rows_loss_changes_when_the_head_says_a_little_more(layer, head):
-    model = whole().double()
+def test_importance_is_how_much_the_loss_changes_if_the_head_is_scaled_a_little(layer, head):
+    model = random_model().double()
     objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
-    one = {**batch(3), "numeric": batch(3)["numeric"].astype(np.float64)}
+    row = {**batch(3), "numeric": batch(3)["numeric"].astype(np.float64)}
 
-    def loss(times: float) -> float:
+    def loss(factor: float) -> float:
         columns = slice(4 * head, 4 * head + 4)
         weight = model.bert.encoder.layer[layer].attention.output.dense.weight
         before = weight.detach().clone()
         with torch.no_grad():
-            weight[:, columns] *= times
-            given = {name: torch.from_numpy(x) for name, x in one.items()}
-            sums = objective.loss_sums(model, given, objective.stages[-1])
+            weight[:, columns] *= factor
+            tensors = {name: torch.from_numpy(x) for name, x in row.items()}
+            sums = objective.loss_sums(model, tensors, objective.stages[-1])
             weight.copy_(before)
-        return float(sums[0] / objective.weight_sums(given)[0])
+        return float(sums[0] / objective.weight_sums(tensors)[0])
 
     step = 1e-3
-    wanted = abs(loss(1 + step) - loss(1 - step)) / (2 * step)
-    importances = found(model, one)
-    assert float(importances[layer][head]) == pytest.approx(wanted, rel=1e-2, abs=1e-5)
+    expected = abs(loss(1 + step) - loss(1 - step)) / (2 * step)
+    importances = importances_of(model, row)
+    assert float(importances[layer][head]) == pytest.approx(expected, rel=1e-2, abs=1e-5)
 
 
-def test_rows_and_batches_add_up_whatever_their_signs_and_an_unknown_label_adds_nothing():
-    together = found(whole(), batch(0, 1), batch(1, 2))
-    parts = [found(whole(), batch(0, 1)), found(whole(), batch(1, 2))]
-    for layer, of in enumerate(together):
-        torch.testing.assert_close(of, parts[0][layer] + parts[1][layer])
-    alone = [found(whole(), batch(row)) for row in (0, 1)]
-    for layer, of in enumerate(found(whole(), batch(0, 1))):
-        torch.testing.assert_close(of, (alone[0][layer] + alone[1][layer]) / 2)
-    assert all(of.sum() == 0 for of in found(whole(), batch(4)))
+def test_rows_and_batches_add_up_and_an_unknown_label_adds_nothing():
+    together = importances_of(random_model(), batch(0, 1), batch(1, 2))
+    batches = [importances_of(random_model(), batch(*rows)) for rows in ((0, 1), (1, 2))]
+    for layer, importances in enumerate(together):
+        torch.testing.assert_close(importances, batches[0][layer] + batches[1][layer])
+    rows = [importances_of(random_model(), batch(row)) for row in (0, 1)]
+    for layer, importances in enumerate(batches[0]):
+        torch.testing.assert_close(importances, (rows[0][layer] + rows[1][layer]) / 2)
+    unknown = importances_of(random_model(), batch(4))
+    assert all(importances.sum() == 0 for importances in unknown)

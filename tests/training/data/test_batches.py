@@ -1,4 +1,4 @@
-"""Every row once, near lengths together, and the same rows a step on any number of ranks."""
+"""Test how rows are cut into batches: each once, by length, on any number of processes."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from profile_lib.training.data.batches import (
 
 
 def window(first: int, n: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Rows `first` to `first` + n, each with its number in its ids, as often as it is long."""
+    """Return `n` rows from number `first`; the ids of a row repeat its number plus one."""
     rng = np.random.default_rng((first, seed))
     n_tokens = rng.integers(1, 9, n)
     rows = np.arange(first, first + n)
@@ -34,7 +34,7 @@ def rows_of(batches) -> list[list[int]]:
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4), st.integers(1, 9), st.integers(0, 99))
-def test_every_row_comes_once_with_its_own_tokens(sizes, size, seed):
+def test_every_row_is_in_one_batch_with_its_own_tokens(sizes, size, seed):
     starts = np.cumsum([0, *sizes[:-1]])
     batches = list(
         cut_batches((window(s, n) for s, n in zip(starts, sizes, strict=True)), size, (seed,), 0)
@@ -48,7 +48,7 @@ def test_every_row_comes_once_with_its_own_tokens(sizes, size, seed):
         np.testing.assert_array_equal(batch["token_ids"], expected)
 
 
-def test_a_window_is_cut_by_length_into_batches_that_come_in_any_order():
+def test_a_window_is_cut_by_length_and_its_batches_are_shuffled():
     batches = list(cut_batches([window(0, 400)], 20, (1,), 0))
     by_length = sorted(batches, key=lambda b: (b["n_tokens"].min(), b["n_tokens"].max()))
     ends = [(b["n_tokens"].min(), b["n_tokens"].max()) for b in by_length]
@@ -58,10 +58,10 @@ def test_a_window_is_cut_by_length_into_batches_that_come_in_any_order():
 
 
 @given(st.integers(900, 1100), st.integers(900, 1100), st.integers(0, 99))
-def test_shards_of_uneven_sizes_are_at_near_lengths_at_each_step(one, other, seed):
+def test_shards_of_uneven_sizes_have_similar_lengths_at_each_step(first, second, seed):
     shards = [
         list(cut_batches([window(0, n, seed=i)], 16, (seed,), i, [1000.0]))
-        for i, n in enumerate((one, other))
+        for i, n in enumerate((first, second))
     ]
     assert len(shards[0]) == len(shards[1]) == 63
     lengths = np.array([[b["n_tokens"].mean() for b in batches] for batches in shards])
@@ -70,20 +70,20 @@ def test_shards_of_uneven_sizes_are_at_near_lengths_at_each_step(one, other, see
     assert 14 <= min(sizes) <= max(sizes) <= 18
 
 
-def test_the_order_depends_on_the_seed_alone():
+def test_the_order_of_batches_depends_on_the_seed_alone():
     def order(seed: int) -> list[list[int]]:
         return rows_of(cut_batches([window(0, 50)], 8, (seed,), 0))
 
     assert order(1) == order(1) != order(2)
 
 
-def test_a_step_holds_the_same_rows_on_one_rank_and_on_two():
+def test_a_step_has_the_same_rows_on_one_process_and_on_two():
     def shard(number: int):
         return cut_batches([window(100 * number, 30 - number, seed=3)], 4, (7,), number)
 
-    one = rows_of(join_shards([shard(0), shard(1)], 0))
+    together = rows_of(join_shards([shard(0), shard(1)], 0))
     first, second = rows_of(join_shards([shard(0)], 0)), rows_of(join_shards([shard(1)], 0))
-    assert one == [sorted(a + b) for a, b in zip(first, second, strict=True)]
+    assert together == [sorted(a + b) for a, b in zip(first, second, strict=True)]
 
 
 def test_a_shard_that_ends_early_adds_nothing():
@@ -102,27 +102,28 @@ def test_texts_of_two_shards_are_padded_to_the_longer_one():
     assert batch["token_ids"][0, 2:].tolist() == [9, 9, 9]
 
 
-def test_dropped_negatives_are_made_up_for_by_the_weight_of_those_kept():
-    whole = window(0, 20_000)
-    kept = subsample_negatives(whole, [0], 0.25, (1, 2))
+def test_the_weights_of_kept_negatives_make_up_for_the_dropped_ones():
+    rows = window(0, 20_000)
+    kept = subsample_negatives(rows, [0], 0.25, (1, 2))
     is_positive = kept["labels"][:, 0] == 1
-    assert is_positive.sum() == whole["labels"].sum()
+    assert is_positive.sum() == rows["labels"].sum()
     assert set(kept["weight"][is_positive]) == {1.0}
     assert set(kept["weight"][~is_positive]) == {4.0}
     assert kept["weight"].sum() == pytest.approx(20_000, rel=0.03)
 
 
-def test_a_row_is_kept_whatever_its_window_and_others_with_another_seed():
-    whole = window(0, 1000)
-    half = {name: column[500:] for name, column in whole.items()}
-    alone = subsample_negatives(half, [0], 0.5, (1,))["numeric"][:, 0]
-    together = subsample_negatives(whole, [0], 0.5, (1,))["numeric"][:, 0]
-    assert alone.tolist() == together[together >= 500].tolist()
-    assert alone.tolist() != subsample_negatives(half, [0], 0.5, (2,))["numeric"][:, 0].tolist()
+def test_whether_a_row_is_kept_depends_on_the_seed_and_not_on_its_window():
+    rows = window(0, 1000)
+    half = {name: column[500:] for name, column in rows.items()}
+    kept_of_half = subsample_negatives(half, [0], 0.5, (1,))["numeric"][:, 0]
+    kept_of_all = subsample_negatives(rows, [0], 0.5, (1,))["numeric"][:, 0]
+    assert kept_of_half.tolist() == kept_of_all[kept_of_all >= 500].tolist()
+    with_other_seed = subsample_negatives(half, [0], 0.5, (2,))["numeric"][:, 0]
+    assert kept_of_half.tolist() != with_other_seed.tolist()
 
 
 @given(st.integers(1, 30), st.integers(1, 6))
-def test_the_parts_of_a_batch_hold_its_rows_in_order_each_trimmed(n, parts):
+def test_the_parts_of_a_batch_are_trimmed_and_keep_the_order_of_rows(n, parts):
     batch = to_batch(window(0, n), np.arange(n))
     pieces = split_batch(batch, parts)
     assert np.concatenate([p["numeric"][:, 0] for p in pieces]).tolist() == list(range(n))

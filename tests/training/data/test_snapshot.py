@@ -1,4 +1,4 @@
-"""What the snapshot holds, and which examples it refuses."""
+"""Test the content of a snapshot, how it is loaded, and which examples it refuses."""
 
 import math
 import shutil
@@ -31,22 +31,22 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 def example(
     i: int, split="train", ids=(2, 3), numeric=(1.0, 2.0), buys=0, following=None, top=None
 ):
-    at = START + timedelta(minutes=i)
+    cutoff = START + timedelta(minutes=i)
     liked, spend = ["cap", "mug"][: i % 3], float(i % 5)
     return (
-        f"u{i}", at, split, list(ids), 2, list(numeric), buys, following, top, 1.0, liked, spend,
+        f"u{i}", cutoff, split, list(ids), 2, list(numeric), buys, following, top, 1.0, liked, spend,
         i % 2 == 0,
     )  # fmt: skip
 
 
-def written(frame, folder, tasks=TASKS, **changes):
-    given = {"n_numeric": 2, "shards": 2, "rows_per_group": 50, "evaluation_rows": 1000} | changes
-    return write_snapshot(frame, str(folder), tasks, **given)
+def write(frame, folder, tasks=TASKS, **changes):
+    options = {"n_numeric": 2, "shards": 2, "rows_per_group": 50, "evaluation_rows": 1000}
+    return write_snapshot(frame, str(folder), tasks, **options | changes)
 
 
 @pytest.fixture(scope="module")
 def snapshot(spark, tmp_path_factory):
-    """120 train rows, of which every tenth buys; number 7's label is a class train lacks."""
+    """A snapshot of 120 train rows, every tenth a buyer; row 7 of test has an unseen class."""
     train = [
         example(i, buys=int(i % 10 == 0), following="red" if i % 3 else "blue", top="blue",
                 numeric=(float(i % 4), math.nan if i % 2 else float(i)))
@@ -58,10 +58,10 @@ def snapshot(spark, tmp_path_factory):
         for i in range(40)
     ]
     frame = spark.createDataFrame(train + later, SCHEMA)
-    return written(frame, tmp_path_factory.mktemp("snapshot"))
+    return write(frame, tmp_path_factory.mktemp("snapshot"))
 
 
-def test_rows_and_classes_are_told_commonest_first(snapshot):
+def test_a_snapshot_describes_its_rows_and_classes_most_frequent_first(snapshot):
     assert snapshot.rows == {"train": 120, "validation": 40, "test": 40}
     assert [(t.name, t.classes) for t in snapshot.tasks] == [
         ("buys", ()), ("next", ("red", "blue"))
@@ -70,7 +70,7 @@ def test_rows_and_classes_are_told_commonest_first(snapshot):
     assert (snapshot.positives, snapshot.max_tokens) == (12, 2)
 
 
-def test_labels_are_positions_and_a_class_that_train_lacks_is_masked(snapshot):
+def test_labels_are_codes_and_a_class_that_train_lacks_is_unknown(snapshot):
     train = read_baseline_rows(snapshot.split("train"), 1000)
     test = read_baseline_rows(snapshot.split("test"), 1000)
     assert np.bincount(train.labels[:, 1].astype(int)).tolist() == [80, 40]
@@ -81,16 +81,16 @@ def test_labels_are_positions_and_a_class_that_train_lacks_is_masked(snapshot):
     assert np.isnan(train.numeric[:, 1]).sum() == 60
 
 
-def test_petastorm_reads_every_row_once_in_every_order(snapshot):
-    folder, seen = snapshot.split("train"), []
+def test_petastorm_reads_every_row_once_in_an_order_that_depends_on_the_seed(snapshot):
+    folder, orders = snapshot.split("train"), []
     for seed in range(5):
         shards = [
             np.concatenate([w["row_hash"] for w in read_shard(folder, s, 2, (seed,), 16, False)])
             for s in (0, 1)
         ]
         assert len(set(np.concatenate(shards).tolist())) == sum(map(len, shards)) == 120
-        seen.append(tuple(shards[0].tolist()))
-    assert len(set(seen)) > 1
+        orders.append(tuple(shards[0].tolist()))
+    assert len(set(orders)) > 1
 
 
 def test_a_loader_counts_the_rows_it_read(snapshot):
@@ -106,7 +106,7 @@ def test_a_loader_counts_the_rows_it_read(snapshot):
     assert {b["token_ids"].shape[1] for b in batches} == {2}
 
 
-def test_statistics_agree_with_numpy(spark, snapshot):
+def test_numeric_statistics_equal_those_of_numpy(spark, snapshot):
     counts, sparse = compute_numeric_statistics(
         spark.read.parquet(snapshot.split("train")), ["counts", "sparse"], 8
     )
@@ -117,7 +117,7 @@ def test_statistics_agree_with_numpy(spark, snapshot):
     assert (sparse.edges[0], sparse.edges[-1]) == (0.0, 118.0)
 
 
-def test_heavy_tails_are_logged_and_an_unknown_feature_has_no_edges(spark):
+def test_a_heavy_tailed_feature_is_logged_and_an_unknown_one_has_no_edges(spark):
     frame = spark.createDataFrame(
         [([float(v), math.nan],) for v in (0, 0, 1, 1, 2, 1000)], "numeric array<double>"
     )
@@ -128,16 +128,16 @@ def test_heavy_tails_are_logged_and_an_unknown_feature_has_no_edges(spark):
     assert unknown.edges == ()
 
 
-def test_a_split_that_is_predicted_is_bounded(spark, tmp_path):
+def test_validation_and_test_keep_about_as_many_rows_as_the_limit(spark, tmp_path):
     rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(8)]
     rows += [example(100 + i, s) for s in ("validation", "test") for i in range(400)]
-    found = written(spark.createDataFrame(rows, SCHEMA), tmp_path, evaluation_rows=100)
-    assert found.rows["train"] == 8
-    assert 60 < found.rows["test"] < 140
+    snapshot = write(spark.createDataFrame(rows, SCHEMA), tmp_path, evaluation_rows=100)
+    assert snapshot.rows["train"] == 8
+    assert 60 < snapshot.rows["test"] < 140
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([example(0, buys=1), example(1)], "no rows in validation, test"),
         ([example(i, s) for i, s in enumerate(("train", "validation", "test"))],
@@ -152,11 +152,11 @@ def test_a_split_that_is_predicted_is_bounded(spark, tmp_path):
          "1 × 0, 1 × 1, 0 × 2; a binary task's are 0 and 1"),
     ],
 )  # fmt: skip
-def test_examples_that_cannot_be_learnt_from_are_told_before_anything_is_written(
-    spark, tmp_path, rows, told
+def test_examples_that_cannot_be_learned_from_are_refused_before_anything_is_written(
+    spark, tmp_path, rows, message
 ):
-    with pytest.raises(InputError, match=told):
-        written(spark.createDataFrame(rows, SCHEMA), tmp_path / "snapshot")
+    with pytest.raises(InputError, match=message):
+        write(spark.createDataFrame(rows, SCHEMA), tmp_path / "snapshot")
     assert not (tmp_path / "snapshot").exists()
 
 
@@ -165,13 +165,13 @@ def test_fewer_row_groups_than_shards_are_refused(snapshot):
         check_folder(snapshot.split("train"), 5, snapshot.files["train"])
 
 
-def test_a_folder_that_petastorm_would_unpickle_from_is_refused(tmp_path):
+def test_a_folder_with_a_file_that_petastorm_would_unpickle_is_refused(tmp_path):
     Path(tmp_path / "_common_metadata").write_bytes(b"")
     with pytest.raises(InputError, match="holds _common_metadata, which Petastorm would unpickle"):
         check_folder(str(tmp_path), 1, {})
 
 
-def test_a_file_that_changed_since_it_was_written_is_told(snapshot, tmp_path):
+def test_a_file_that_was_changed_after_it_was_written_is_refused(snapshot, tmp_path):
     folder, files = str(tmp_path / "train"), snapshot.files["train"]
     shutil.copytree(snapshot.split("train"), folder)
     check_folder(folder, 2, files)
@@ -186,7 +186,7 @@ def test_a_file_that_changed_since_it_was_written_is_told(snapshot, tmp_path):
         check_folder(folder, 2, files)
 
 
-def test_labels_of_every_kind_stand_side_by_side_and_masked_ones_are_unknown(spark, tmp_path):
+def test_labels_of_all_kinds_share_a_row_and_masked_ones_are_unknown(spark, tmp_path):
     rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(15)]
     rows += [example(102, "validation"), example(103, "test", following="c")]
     tasks = [
@@ -195,56 +195,57 @@ def test_labels_of_every_kind_stand_side_by_side_and_masked_ones_are_unknown(spa
         LabelledTask("spend", "spend", "regression", 1.0),
         LabelledTask("next", "next_category", "multiclass", 1.0),
     ]
-    found = written(spark.createDataFrame(rows, SCHEMA), tmp_path, tasks)
-    likes, spend = found.tasks[1:3]
+    snapshot = write(spark.createDataFrame(rows, SCHEMA), tmp_path, tasks)
+    likes, spend = snapshot.tasks[1:3]
     assert likes.classes == ("cap", "mug")
     assert (spend.center, spend.scale) == (2.0, pytest.approx(np.sqrt(2)))
-    assert sum(task.n_labels for task in found.tasks) == 5
-    (row,) = read_baseline_rows(
-        found.split("test"), 10
-    ).labels.tolist()  # 103 likes a cap, spends 3
+    assert sum(task.n_labels for task in snapshot.tasks) == 5
+    # The test row, number 103, likes a cap and spends 3.
+    (row,) = read_baseline_rows(snapshot.split("test"), 10).labels.tolist()
     assert np.isnan(row[0])
     assert np.isnan(row[4])
     assert row[1:4] == [1.0, 0.0, 3.0]
 
 
-def test_a_regression_whose_labels_do_not_differ_is_told(spark, tmp_path):
+def test_a_regression_whose_labels_are_all_equal_is_refused(spark, tmp_path):
     rows = [example(5 * i, s) for i, s in enumerate(("train", "train", "validation", "test"))]
     spend = [LabelledTask("spend", "spend", "regression", 1.0)]
     with pytest.raises(
         InputError, match=r"labels of spend \(spend\) in train: mean 0.0, deviation 0"
     ):
-        written(spark.createDataFrame(rows, SCHEMA), tmp_path / "snapshot", spend)
+        write(spark.createDataFrame(rows, SCHEMA), tmp_path / "snapshot", spend)
 
 
-def test_without_the_text_no_tokens_are_written(spark, tmp_path):
+def test_a_snapshot_without_text_has_no_tokens(spark, tmp_path):
     rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(8)]
     rows += [example(102, "validation"), example(103, "test")]
-    found = written(
+    snapshot = write(
         spark.createDataFrame(rows, SCHEMA).drop("token_ids"), tmp_path,
         with_text=False, segments=("is_returning",),
     )  # fmt: skip
-    assert found.max_tokens == 0
-    loader = PetastormLoader(found.split("train"), 8, found.files["train"], 2, 0, 1, 64, [0], 0)
+    assert snapshot.max_tokens == 0
+    loader = PetastormLoader(
+        snapshot.split("train"), 8, snapshot.files["train"], 2, 0, 1, 64, [0], 0
+    )
     assert sum(len(b["numeric"]) for b in loader.batches(4, (1,), with_text=False)) == 8
-    assert found.categories == ()
+    assert snapshot.categories == ()
     assert spark.read.parquet(f"{tmp_path}/test_users").columns == [
         "row_hash", "user_hash", "is_returning"
     ]  # fmt: skip
 
 
-def test_categories_that_train_knows_well_stand_behind_the_numbers(spark, tmp_path):
+def test_the_codes_of_values_that_are_frequent_in_train_follow_the_numbers(spark, tmp_path):
     rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(60)]
     rows += [example(102, "validation"), example(103, "test")]
     device = F.when(F.col("user_id") == "u7", "toaster").when(F.rand(1) < 2, "phone")
     region = F.when(F.col("split") == "train", F.when(F.col("buys") == 1, "us").otherwise("ca"))
     frame = spark.createDataFrame(rows, SCHEMA).withColumns({"device": device, "region": region})
-    found = written(frame, tmp_path, categorical=("device", "region"))
-    assert [(c.name, c.values) for c in found.categories] == [
+    snapshot = write(frame, tmp_path, categorical=("device", "region"))
+    assert [(c.name, c.values) for c in snapshot.categories] == [
         ("device", ("phone",)), ("region", ("ca", "us"))
     ]  # fmt: skip
-    train, test = (read_baseline_rows(found.split(s), 100) for s in ("train", "test"))
+    train, test = (read_baseline_rows(snapshot.split(s), 100) for s in ("train", "test"))
     assert train.numeric.shape == (60, 4)
     assert (train.numeric[:, 3] == train.labels[:, 0]).all()
-    assert np.isnan(train.numeric[:, 2]).sum() == 1  # one row shows a toaster: too few
+    assert np.isnan(train.numeric[:, 2]).sum() == 1  # one row has a toaster: too few
     assert np.isnan(test.numeric[:, 3]).all()

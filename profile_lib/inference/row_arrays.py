@@ -1,0 +1,110 @@
+"""Predict Arrow batches, whose rows may lack tokens or numbers, as data frames."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import types as T
+
+if TYPE_CHECKING:  # torch is for the workers: a driver starts sooner without it
+    from profile_lib.inference.predictor import Predictions, Predictor
+
+ROWS_PER_CLOCK_CHECK = 32  # rows predicted between two looks at the clock: a few encoder passes
+FLOATS = T.ArrayType(T.FloatType())
+PREDICTION = T.StructType(
+    [
+        T.StructField("vector", FLOATS),
+        T.StructField("outputs", FLOATS),  # of all tasks in order, all classes of each
+        # n_reasons events per task, counted from 0
+        T.StructField("reason_events", T.ArrayType(T.IntegerType())),
+        T.StructField("reason_effects", FLOATS),
+    ]
+)
+
+
+class RowArrays(NamedTuple):
+    """One Arrow batch of n rows as arrays, which hold only the rows that are known."""
+
+    is_known: np.ndarray  # (n,)
+    token_ids: np.ndarray
+    n_tokens: np.ndarray
+    numeric: np.ndarray
+
+    @classmethod
+    def all_missing(cls, n: int) -> "RowArrays":
+        """Return `n` rows of which none is known."""
+        ids, numbers = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32)
+        return cls(np.zeros(n, bool), ids, np.zeros(0, np.int64), numbers)
+
+    def slice(self, start: int, end: int) -> "RowArrays":
+        """Return the rows from `start` until `end`."""
+        first, last = (int(self.is_known[:row].sum()) for row in (start, end))
+        arrays = (array[first:last] for array in self[1:])
+        return RowArrays(self.is_known[start:end], *arrays)
+
+
+def to_row_arrays(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> RowArrays:
+    """Convert the columns of an Arrow batch; a row is known if none of its values is null."""
+    known = (token_ids.notna() & n_tokens.notna() & numeric.notna()).to_numpy()
+    if not known.any():
+        return RowArrays.all_missing(len(known))
+    return RowArrays(
+        known,
+        np.stack(token_ids[known].to_list()).astype(np.int32, copy=False),
+        n_tokens[known].to_numpy(np.int64),
+        np.stack(numeric[known].to_list()).astype(np.float32),
+    )
+
+
+def predict_before_deadline(
+    deadline: float,
+    clock: Callable[[], float],
+    predictor: "Predictor",
+    rows: RowArrays,
+    n_reasons: int,
+) -> pd.DataFrame:
+    """Predict rows in order, as long as the `clock` is before `deadline`; the others stay null.
+
+    The clock is read once per ROWS_PER_CLOCK_CHECK rows.
+    """
+    if deadline == math.inf:
+        return predict_rows(predictor, rows, n_reasons)
+    parts, n_done = [], 0
+    while n_done < len(rows.is_known) and clock() < deadline:
+        chunk = rows.slice(n_done, n_done + ROWS_PER_CLOCK_CHECK)
+        parts.append(predict_rows(predictor, chunk, n_reasons))
+        n_done += ROWS_PER_CLOCK_CHECK
+    skipped = RowArrays.all_missing(max(0, len(rows.is_known) - n_done))
+    return pd.concat([*parts, predict_rows(predictor, skipped, n_reasons)], ignore_index=True)
+
+
+def predict_rows(predictor: "Predictor", rows: RowArrays, n_reasons: int) -> pd.DataFrame:
+    """Predict rows in order as columns of PREDICTION; rows that are not known stay null."""
+    known = rows.is_known
+    # None and not NaN, which Arrow takes for a number in place of a list.
+    nothing = dict.fromkeys(PREDICTION.names, [None] * len(known))
+    frame = pd.DataFrame(nothing, dtype=object)
+    if known.any():
+        predictions = predictor.predict(rows.token_ids, rows.n_tokens, rows.numeric)
+        for name, values in _prediction_columns(predictions, n_reasons).items():
+            column = pd.Series(list(values), index=frame.index[known], dtype=object)
+            frame.loc[known, name] = column
+    return frame
+
+
+def _prediction_columns(predictions: "Predictions", n_reasons: int) -> dict[str, np.ndarray]:
+    n = len(predictions.vectors)
+    task_effects = predictions.effects.values()
+    strongest = [
+        np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :n_reasons]
+        for effects in task_effects
+    ]
+    pairs = zip(task_effects, strongest, strict=True)
+    return {
+        "vector": predictions.vectors,
+        "outputs": np.hstack([output.reshape(n, -1) for output in predictions.outputs.values()]),
+        "reason_events": np.hstack(strongest).astype(np.int32),
+        "reason_effects": np.hstack([np.take_along_axis(e, top, 1) for e, top in pairs]),
+    }

@@ -1,0 +1,46 @@
+"""Define what a family of text encoders provides, and register families by model type."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from profile_lib.registry import Registry
+
+if TYPE_CHECKING:  # drivers that only tokenize import this module too
+    from transformers import BertModel, PreTrainedConfig, PreTrainedTokenizerBase
+
+
+class EncoderFamily(ABC):
+    """Make the encoders whose config.json names one of the registered `model_type`s.
+
+    To add a family, put a file with a decorated subclass into `encoders/`. Drivers import that
+    file too, so it imports transformers within its methods. The modules it makes have the parts
+    of a BertModel that training reads: `config`, `embeddings`, `encoder.layer` and a call with
+    `input_ids` and `attention_mask` that returns `last_hidden_state`.
+    """
+
+    @classmethod
+    @abstractmethod
+    def load(cls, source: str, dropout: float | None) -> "BertModel":
+        """Load a pretrained encoder from a folder or hub name, never from a pickle.
+
+        `dropout`, if given, replaces all dropout probabilities of its config.
+        """
+
+    @classmethod
+    @abstractmethod
+    def build(cls, config: Mapping[str, Any]) -> "BertModel":
+        """Build an encoder with random weights from its config as a dictionary."""
+
+    @classmethod
+    def max_tokens(cls, config: "PreTrainedConfig") -> int:
+        """Return the length of the longest text that the encoder reads."""
+        return int(config.max_position_embeddings)
+
+    @classmethod
+    def separator_id(cls, tokenizer: "PreTrainedTokenizerBase") -> int:
+        """Return the id of the token that ends an event."""
+        return int(tokenizer.sep_token_id)
+
+
+ENCODERS: Registry[type[EncoderFamily]] = Registry("model.encoder", "profile_lib.model.encoders")

@@ -1,0 +1,1 @@
+"""Hold one file per encoder family; a class decorated by ENCODERS.register joins by itself."""

@@ -1,0 +1,159 @@
+"""Fit a student and a pruned model to the predictions of their teacher."""
+
+import json
+import logging
+import math
+import shutil
+from dataclasses import replace
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.model.checkpoint import load_model, save_model
+from profile_lib.model.encoder import ProfileModel
+from profile_lib.model.manifest import Manifest
+from profile_lib.model.pruning import select_important_heads
+from profile_lib.model.shrinking import build_student, prune_heads
+from profile_lib.model.spec import HeadIndices
+from profile_lib.pipelines.model_training import (
+    FIXED_SETTINGS_FILE,
+    NUMERIC_FEATURE_NAMES,
+    TrainedModel,
+    fixed_settings,
+    make_plan,
+    prepare_snapshot,
+    print_progress,
+    read_examples_until,
+    remove_checkpoints,
+    remove_training,
+    run_on_processes,
+    shared_job_arguments,
+)
+from profile_lib.tables import EXAMPLES
+from profile_lib.training.compression.comparison import compare_with_teacher
+from profile_lib.training.compression.head_importance import head_importance
+from profile_lib.training.data.snapshot import Snapshot
+from profile_lib.training.distributed.process_group import SingleProcess
+from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult, select_device
+from profile_lib.training.evaluation.report import evaluate_without_baselines, read_test_users
+from profile_lib.training.fit import PredictJob, load_fitted
+from profile_lib.training.objectives.distillation import (
+    DistilJob,
+    DistillationOptions,
+    use_teacher_tasks,
+)
+from profile_lib.training.objectives.supervised import SupervisedObjective
+
+TEACHER, STUDENT, PRUNED = "teacher", "student", "pruned"
+DISTILLATION_OPTIONS = set(DistillationOptions.__dataclass_fields__)
+FIXED_COMPRESS_FIELDS = {
+    "student_layers",
+    "pruned_share",
+    "importance_rows",
+    "negative_downsampling_rate",
+}
+
+log = logging.getLogger(__name__)
+
+
+def fixed_compress_settings(settings: Settings, teacher: Manifest) -> dict[str, Any]:
+    """Return the settings that the snapshot and both initial models depend on."""
+    compress = settings.compress.model_dump(include=FIXED_COMPRESS_FIELDS)
+    return {"teacher": teacher.model_version, "compress": compress, **fixed_settings(settings)}
+
+
+def prepare(
+    store: Store, settings: Settings, day: date | None, folder: Path, manifest: Manifest
+) -> None:
+    """Write the teacher, the snapshot of the examples and both initial models to `folder`."""
+    remove_training(store.spark, settings, folder)
+    for kind in (STUDENT, PRUNED):
+        remove_checkpoints(store.spark, settings, folder / kind)
+    source = folder / TEACHER / INITIAL_MODEL
+    shutil.copytree(f"{settings.paths.models}/{settings.training.name}", source)
+    teacher, spec, _ = load_model(str(source))
+    examples, versions = read_examples_until(store, day), {EXAMPLES.name: store.version(EXAMPLES)}
+    snapshot = use_teacher_tasks(
+        prepare_snapshot(examples, settings, folder), spec, NUMERIC_FEATURE_NAMES
+    )
+    kept_heads = choose_kept_heads(store.spark, settings, folder, snapshot, teacher)
+    initial_models = {
+        STUDENT: build_student(teacher, settings.compress.student_layers),
+        PRUNED: prune_heads(teacher, kept_heads),
+    }
+    files = {
+        "numbers.json": json.loads((source / "numbers.json").read_text(encoding="utf-8")),
+        FIXED_SETTINGS_FILE: fixed_compress_settings(settings, manifest),
+    }
+    for kind, model in initial_models.items():
+        save_model(str(folder / kind / INITIAL_MODEL), model, str(source), {}, versions, files)
+
+
+def choose_kept_heads(
+    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, teacher: ProfileModel
+) -> HeadIndices:
+    """Choose the heads that matter most to the training's loss on `compress.importance_rows` rows.
+
+    It runs in this process: a few batches of the train split need no process group.
+    """
+    plan, compress, process = make_plan(settings), settings.compress, SingleProcess()
+    shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, False)
+    loader = PredictJob(plan=plan, **shared).make_loader("train", process, teacher.spec.pad_id)
+    batches = loader.batches(
+        plan.batch_size,
+        (plan.seed,),
+        with_text=True,
+        negative_downsampling_rate=plan.negative_downsampling_rate,
+    )
+    sample = islice(batches, math.ceil(compress.importance_rows / plan.batch_size))
+    objective = SupervisedObjective(snapshot.tasks, shared["weights"], plan, None)
+    importances = head_importance(teacher, objective, sample, select_device(process))
+    return select_important_heads(importances, compress.pruned_share)
+
+
+def fit_all(
+    spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
+) -> dict[str, TrainedModel]:
+    """Predict with the teacher, then fit the student and the pruned model to its predictions."""
+    compress, tasks, training = settings.compress, snapshot.tasks, settings.training
+    shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, resume)
+    teacher_result = run_on_processes(
+        spark, settings, PredictJob(plan=make_plan(settings), **shared), print_progress
+    )
+    taught = teacher_result.predictions
+    teacher, _, _ = load_model(str(folder / TEACHER / INITIAL_MODEL))
+    report = evaluate_without_baselines(tasks, taught)
+    fitted = {TEACHER: TrainedModel(teacher, teacher_result, report)}
+    users = read_test_users(snapshot.folder)
+    for kind, epochs in ((STUDENT, compress.epochs), (PRUNED, compress.recovery_epochs)):
+        log.info("  %s", kind)
+        result = distil(spark, settings, folder / kind, snapshot, epochs, resume)
+        report = compare_with_teacher(
+            tasks, result.predictions, taught, users, training.seed, training.bootstrap_resamples
+        )
+        fitted[kind] = TrainedModel(load_fitted(str(folder / kind)), result, report)
+    return fitted
+
+
+def distil(
+    spark: SparkSession,
+    settings: Settings,
+    folder: Path,
+    snapshot: Snapshot,
+    epochs: int,
+    resume: bool,
+) -> TrainingResult:
+    """Fit the model in `folder` to its tasks and to the predictions of its teacher."""
+    options = settings.compress.model_dump(include=DISTILLATION_OPTIONS)
+    job = DistilJob(
+        plan=replace(make_plan(settings), epochs=epochs),
+        teacher=str(folder.parent / TEACHER / INITIAL_MODEL),
+        distillation=DistillationOptions(**options),
+        **shared_job_arguments(spark, settings, folder, snapshot, resume),
+    )
+    return run_on_processes(spark, settings, job, print_progress)
