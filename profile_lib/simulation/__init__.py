@@ -1,1 +1,1 @@
-"""Simulation."""
+"""Simulate the clickstream of a shop whose users are known exactly."""

@@ -1,4 +1,4 @@
-"""A number of items → the shop's catalog as arrays: titles, prices, popularity, queries."""
+"""Make the catalogue of the simulated shop."""
 
 from dataclasses import dataclass
 
@@ -19,22 +19,22 @@ ZIPF_EXPONENT = 1.0
 
 @dataclass(frozen=True)
 class Catalog:
-    """Items in the order of their popularity within a category: one row an item."""
+    """Arrays with one row per item, in the order of popularity within a category."""
 
     item: Strings
     category: Longs  # index into ASSORTMENTS
     brand: Longs  # index into its category's brands
     title: Strings
-    query: Strings  # what someone types who looks for it
+    query: Strings  # the words by which users search for it
     is_chinese: Flags
     price: Floats
-    quality: Floats  # standard normal; moves the stars
+    quality: Floats  # standard normal; shifts the stars of reviews
     price_level: Floats  # 0 to 1 within its category
     items_by_category: tuple[Longs, ...]  # items of each category, most popular first
 
 
 def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalog:
-    """`n_items` items, dealt evenly to the categories; needs one item a category or more."""
+    """Make `n_items` items, spread evenly over the categories; at least one per category."""
     number = np.arange(n_items)
     category = number % len(ASSORTMENTS)
     style = rng.pick("style", np.ones(len(STYLES)), number)
@@ -43,18 +43,10 @@ def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalo
     brand = (rng.uniform("brand", number) ** 1.5 * 4).astype(int)
     is_chinese = rng.uniform("chinese", number) < chinese_share
     titles, queries = [], []
-    for c, b, s, n, k, chinese in zip(
-        category, brand, style, noun, colour, is_chinese, strict=True
-    ):
-        shelf = ASSORTMENTS[c]
-        if chinese:
-            titles.append(
-                f"{shelf.brands[b]} {CHINESE_STYLES[s]}{shelf.chinese_nouns[n]} {CHINESE_COLOURS[k]}"
-            )
-            queries.append(shelf.chinese_nouns[n])
-        else:
-            titles.append(f"{shelf.brands[b]} {STYLES[s]} {shelf.nouns[n]}, {COLOURS[k]}")
-            queries.append(shelf.nouns[n])
+    for row in zip(category, brand, style, noun, colour, is_chinese, strict=True):
+        title, query = _name_item(*row)
+        titles.append(title)
+        queries.append(query)
     level = 0.5 * rng.normal("price", number) + 0.35 * (brand - 1)
     median = np.array([ASSORTMENTS[c].median_price for c in category])
     items_by_category = tuple(np.flatnonzero(category == c) for c in range(len(ASSORTMENTS)))
@@ -72,6 +64,18 @@ def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalo
     )
 
 
+def _name_item(
+    category: int, brand: int, style: int, noun: int, colour: int, is_chinese: bool
+) -> tuple[str, str]:
+    """Return an item's title, and the query by which users search for it."""
+    shelf = ASSORTMENTS[category]
+    if is_chinese:
+        name = f"{CHINESE_STYLES[style]}{shelf.chinese_nouns[noun]} {CHINESE_COLOURS[colour]}"
+        return f"{shelf.brands[brand]} {name}", shelf.chinese_nouns[noun]
+    name = f"{STYLES[style]} {shelf.nouns[noun]}, {COLOURS[colour]}"
+    return f"{shelf.brands[brand]} {name}", shelf.nouns[noun]
+
+
 def _price_levels(level: Floats, items_by_category: tuple[Longs, ...]) -> Floats:
     ranks = np.zeros(len(level))
     for shelf in items_by_category:
@@ -82,7 +86,7 @@ def _price_levels(level: Floats, items_by_category: tuple[Longs, ...]) -> Floats
 def pick_items(
     rng: KeyedRandom, name: str, catalog: Catalog, category: Longs, *keys: Longs
 ) -> Longs:
-    """An item of each given category; the k-th most popular with weight 1 / k^ZIPF_EXPONENT."""
+    """Draw an item of each given category, the k-th most popular with weight k^-ZIPF_EXPONENT."""
     items = np.empty(len(category), dtype=np.int64)
     for c, shelf in enumerate(catalog.items_by_category):
         rows = np.flatnonzero(category == c)

@@ -1,31 +1,30 @@
-"""Clean raw rows → raw rows as a shop's log holds them: copied, late, malformed, out of range."""
+"""Add the faults of a real log to raw rows: copies, late arrivals, invalid values."""
 
 from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-# What a row is hit by, in the order of the draw. Rows without a price cannot have a wrong one:
-# such a row stays clean.
+# In the order of the draw. A row without a price that draws a price fault stays clean.
 DIRT_KINDS = (
     "duplicate", "late", "unparsable_time", "null_user", "word_for_price", "negative_price",
     "future_time",
 )  # fmt: skip
 PRICE_DIRT_KINDS = ("word_for_price", "negative_price")
-BAD_STARS = "stars_out_of_range"  # drawn among reviews alone
-BOT = "bot"  # rows that the simulated bots made; they stay as they are
+BAD_STARS = "stars_out_of_range"  # drawn only among reviews
+BOT = "bot"  # rows of the simulated bots; they get no faults
 CLEAN = "clean"
 
 
 def add_dirt(rows: DataFrame, share: float, seed: int) -> DataFrame:
-    """About `share` of the rows made dirty, with the kind in the column `dirt`.
+    """Make about `share` of the rows dirty, and name the kind in the column `dirt`.
 
-    Which rows is decided by their event_id alone. A duplicate comes as two equal rows, of which
-    the column says `duplicate` twice.
+    The draw depends only on the seed and the row's event_id. A duplicate becomes two equal rows,
+    both of the kind `duplicate`.
     """
-    hit = rows.withColumn("dirt", _draw_dirt_kind(share, seed)).transform(_apply_dirt)
+    dirty = rows.withColumn("dirt", _draw_dirt_kind(share, seed)).transform(_apply_dirt)
     copies = F.when(F.col("dirt") == "duplicate", 2).otherwise(1)
-    return hit.withColumn("copy", F.explode(F.array_repeat(F.lit(0), copies))).drop("copy")
+    return dirty.withColumn("copy", F.explode(F.array_repeat(F.lit(0), copies))).drop("copy")
 
 
 def _uniform(seed: int, name: str) -> Column:
@@ -37,17 +36,16 @@ def _draw_dirt_kind(share: float, seed: int) -> Column:
     draw = _uniform(seed, "dirt")
     kind = F.when(F.col("is_bot"), BOT)
     kind = kind.when(F.col("stars").isNotNull() & (_uniform(seed, "stars") < 2 * share), BAD_STARS)
-    for place, name in enumerate(DIRT_KINDS):
-        drawn = (draw >= place * share / len(DIRT_KINDS)) & (
-            draw < (place + 1) * share / len(DIRT_KINDS)
-        )
-        possible = F.col("price").isNotNull() if name in PRICE_DIRT_KINDS else F.lit(True)
-        kind = kind.when(drawn & possible, name)
+    for rank, name in enumerate(DIRT_KINDS):
+        least, most = (n * share / len(DIRT_KINDS) for n in (rank, rank + 1))
+        is_drawn = (draw >= least) & (draw < most)
+        is_possible = F.col("price").isNotNull() if name in PRICE_DIRT_KINDS else F.lit(True)
+        kind = kind.when(is_drawn & is_possible, name)
     return kind.otherwise(CLEAN)
 
 
 def _apply_dirt(rows: DataFrame) -> DataFrame:
-    """Received a second after it happened, or days later; then whatever else is wrong."""
+    """Add `received`, a second or some days after the event, and break values by their kind."""
     days = 1 + F.floor(3 * _uniform(0, "days late"))
     broken: dict[str, tuple[str, Callable[[Column], Column]]] = {
         "unparsable_time": ("time", lambda c: F.concat(F.lit("yesterday "), F.substring(c, 12, 5))),

@@ -1,4 +1,4 @@
-"""User numbers → who they are: the latent truth that their behaviour shows."""
+"""Make the users of the simulated shop: the hidden truth behind their behaviour."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,9 @@ from profile_lib.simulation.words import (
 )
 
 GENDER_TASTES = np.array([FEMALE_TASTES, [-taste for taste in FEMALE_TASTES]])
-TASTE_SPREAD = 0.8  # of the personal part, beside what age and gender explain
-INTEREST_SHARES = np.array(
-    [0.7, 0.13, 0.06]
-)  # of the three strongest interests; the others share the rest
+TASTE_SPREAD = 0.8  # scale of personal taste, added to the taste of the age band and gender
+# Of the three strongest interests; the others share the rest evenly.
+INTEREST_SHARES = np.array([0.7, 0.13, 0.06])
 AGE_SHARES = np.array([0.2, 0.28, 0.22, 0.17, 0.13])
 CHANNEL_SHARES = np.array([0.35, 0.25, 0.15, 0.1, 0.1, 0.05])
 DEVICE_SHARES = np.array([0.45, 0.3, 0.18, 0.07])
@@ -26,30 +25,33 @@ DEVICE_SHARES = np.array([0.45, 0.3, 0.18, 0.07])
 
 @dataclass(frozen=True)
 class People:
-    """One row a user; `interests[:, 0]` hold in the first half of the time, `[:, 1]` after it."""
+    """Arrays with one row per user.
+
+    `interests[:, 0]` hold in the first half of the simulated days, `interests[:, 1]` after it.
+    """
 
     user: Longs
     is_bot: Flags
     age: Longs  # index into AGE_BANDS
     gender: Longs  # index into GENDERS
     region: Longs  # index into REGIONS
-    is_declared: Flags  # told the shop age and gender
-    drifts: Flags
+    is_declared: Flags  # the user declared age, gender and region to the shop
+    drifts: Flags  # the interests change half way
     interests: Floats  # (users, 2, categories), each summing to 1
-    wealth: Floats  # 0 to 1: the price level they look for
-    eagerness: Floats  # standard normal: how readily they buy
-    activity: Floats  # factor on the number of visits, about 1 on average
+    wealth: Floats  # 0 to 1: the preferred price level
+    eagerness: Floats  # standard normal: the inclination to buy
+    activity: Floats  # factor of the number of visits, about 1 on average
     peak_hour: Floats
-    devices: Longs  # (users, 2): the one they use most, and another
+    devices: Longs  # (users, 2): the main device and another
 
     @property
     def top_categories(self) -> Longs:
-        """The true top category of each half: (users, 2)."""
+        """Return the strongest interest of each half: (users, 2)."""
         return self.interests.argmax(axis=2)
 
 
 def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: float) -> People:
-    """The users with these numbers, the same whichever others are asked for."""
+    """Make the users with these numbers; they do not depend on which others are made."""
     age = rng.pick("age", AGE_SHARES, user)
     gender = rng.pick("gender", np.ones(len(GENDERS)), user)
     drifts = rng.uniform("drifts", user) < drift_share
@@ -73,7 +75,7 @@ def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: f
 
 
 def _interests(rng: KeyedRandom, user: Longs, taste: Floats, drifts: Flags) -> Floats:
-    """Fixed shares by the rank of a taste; who drifts leaves the two strongest behind."""
+    """Give shares by the rank of a taste; drifting users lose their two strongest interests."""
     category = np.arange(len(CATEGORIES))
     before = taste + TASTE_SPREAD * _gumbel(rng, "taste", user[:, None], category)
     after = taste + TASTE_SPREAD * _gumbel(rng, "later taste", user[:, None], category)

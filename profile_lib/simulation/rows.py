@@ -1,4 +1,4 @@
-"""User numbers → raw rows of the shop as Arrow batches; ids are still numbers."""
+"""Make the raw rows of users as Arrow batches, with ids that are still numbers."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ REVIEWS = [
 
 @dataclass(frozen=True)
 class Shop:
-    """What decides every row, beside the user's number."""
+    """The parameters of a simulated shop: with a user's number they decide every row."""
 
     seed: int
     n_users: int
@@ -56,20 +56,20 @@ class Shop:
 
     @property
     def rng(self) -> KeyedRandom:
-        """The draws of this shop."""
+        """Return the random numbers of this shop."""
         return KeyedRandom(self.seed)
 
     def catalog(self) -> Catalog:
-        """What it sells."""
+        """Make the items that the shop sells."""
         return make_catalog(self.rng, self.n_items, self.chinese_share)
 
     def people(self, user: Longs) -> People:
-        """Who the users with these numbers are."""
+        """Make the users with these numbers."""
         return make_people(self.rng, user, self.drift_share, self.bots_share)
 
 
 def make_row_batches(shop: Shop, numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows of the users whose numbers come in; a user's rows do not depend on the batch."""
+    """Make the rows of users, given by number; a user's rows do not depend on the batch."""
     catalog = shop.catalog()
     for batch in numbers:
         users = batch.column(0).to_numpy()
@@ -78,20 +78,20 @@ def make_row_batches(shop: Shop, numbers: Iterable[pa.RecordBatch]) -> Iterator[
             visits = make_visits(shop.rng, people, shop.n_days, shop.sessions_per_user)
             impressions = make_impressions(shop.rng, catalog, people, visits)
             steps = make_steps(shop.rng, visits, impressions, shop.n_days)
-            yield _rows(shop.rng, catalog, visits, steps)
+            yield _make_rows(shop.rng, catalog, visits, steps)
 
 
-def _rows(rng: KeyedRandom, shop: Catalog, visits: Visits, steps: Steps) -> pa.RecordBatch:
+def _make_rows(rng: KeyedRandom, catalog: Catalog, visits: Visits, steps: Steps) -> pa.RecordBatch:
     user, visit, action = visits.user[steps.visit], steps.visit, steps.action
     item = np.where(action == SEARCH, -1, steps.item)
     query = np.where(action == SEARCH, steps.item, -1)
     keys = (user, steps.visit_number, steps.step)
     page = (len(PAGES) * rng.uniform("page", *keys) ** 2).astype(np.int64)
     quantity = 1 + (3 * rng.uniform("quantity", *keys) ** 4).astype(np.int64)
-    stars = np.rint(3.7 + 0.7 * shop.quality[item] + 0.8 * rng.normal("stars", *keys))
+    stars = np.rint(3.7 + 0.7 * catalog.quality[item] + 0.8 * rng.normal("stars", *keys))
     stars = np.clip(stars, 1, 5).astype(np.int64)
     phrase = (9 * rng.uniform("phrase", *keys)).astype(np.int64)
-    review = (shop.is_chinese[item] * 5 + stars - 1) * 9 + phrase
+    review = (catalog.is_chinese[item] * 5 + stars - 1) * 9 + phrase
     reviews = action == REVIEW
     columns = {
         "user": pa.array(user),
@@ -99,15 +99,15 @@ def _rows(rng: KeyedRandom, shop: Catalog, visits: Visits, steps: Steps) -> pa.R
         "step": pa.array(steps.step),
         "milliseconds": pa.array(steps.time),
         "action": _take_words(ACTIONS, action),
-        "item": _take_words(shop.item, item),
-        "title": _take_words(shop.title, item),
-        "category": _take_words(CATEGORIES, np.where(item < 0, -1, shop.category[item])),
+        "item": _take_words(catalog.item, item),
+        "title": _take_words(catalog.title, item),
+        "category": _take_words(CATEGORIES, np.where(item < 0, -1, catalog.category[item])),
         "brand": _take_words(
-            BRANDS, np.where(item < 0, -1, shop.category[item] * 4 + shop.brand[item])
+            BRANDS, np.where(item < 0, -1, catalog.category[item] * 4 + catalog.brand[item])
         ),
-        "price": _null_unless(item >= 0, shop.price[item]),
+        "price": _null_unless(item >= 0, catalog.price[item]),
         "quantity": _null_unless(action == PURCHASE, quantity),
-        "query": _take_words(shop.query, query),
+        "query": _take_words(catalog.query, query),
         "page": _take_words(PAGES, np.where(action == PAGE, page, -1)),
         "review": _take_words(REVIEWS, np.where(reviews, review, -1)),
         "stars": _null_unless(reviews, stars),
@@ -122,7 +122,7 @@ def _rows(rng: KeyedRandom, shop: Catalog, visits: Visits, steps: Steps) -> pa.R
 
 
 def _take_words(words: Sequence[str] | ArrayLike, index: Longs) -> pa.Array:
-    """The words at these places; null where the index is -1."""
+    """Return the words at these indices; null for -1."""
     return pa.array(words, pa.string()).take(pa.array(index, mask=index < 0))
 
 

@@ -1,9 +1,10 @@
-"""A seed → a shop's raw events and users, as a source would give them, and the truth about both.
+"""Simulate a shop's raw events and users, as a source would send them, and their truth.
 
-Spark makes them: every row is a function of the seed and the user's number, so that the same shop
-comes out whatever the number of partitions, and nothing is collected on the driver.
+Spark makes the rows in parallel. Each is a function of the seed and the user's number, so that the
+result does not depend on the number of partitions, and nothing is collected on the driver.
 """
 
+import math
 from collections.abc import Iterable
 from datetime import date
 
@@ -33,37 +34,41 @@ PEOPLE_SCHEMA = (
 def simulate_events(
     spark: SparkSession, shop: Shop, first_day: date, dirt_share: float
 ) -> DataFrame:
-    """Raw events: RAW_COLUMNS as strings, and the column `dirt` that says what is wrong."""
+    """Make raw events: RAW_COLUMNS as strings, and the column `dirt` that names a row's fault."""
 
-    def rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+    def make_rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         return make_row_batches(shop, batches)
 
-    made = _user_numbers(spark, shop).mapInArrow(rows, ROW_SCHEMA).withColumn("uid", _raw_user_id())
+    rows = (
+        _user_numbers(spark, shop)
+        .mapInArrow(make_rows, ROW_SCHEMA)
+        .withColumn("uid", _raw_user_id())
+    )
     visit = F.concat_ws("-", F.substring("uid", 2, 12), "visit_number")
-    begins = F.unix_millis(F.lit(f"{first_day} 00:00:00").cast("timestamp"))
-    named = made.withColumns(
+    start = F.unix_millis(F.lit(f"{first_day} 00:00:00").cast("timestamp"))
+    named = rows.withColumns(
         {
             "event_id": F.concat(F.lit("e"), visit, F.lit("-"), F.col("step")),
             "visit": F.concat(F.lit("v"), visit),
             "order": F.when(F.col("action") == "purchase", F.concat(F.lit("o"), visit)),
-            "event_time": F.timestamp_millis(begins + F.col("milliseconds")),
+            "event_time": F.timestamp_millis(start + F.col("milliseconds")),
             "price": F.col("price").cast("string"),
             "stars": F.col("stars").cast("string"),
         }
     )
     dirty = add_dirt(named.withColumn("time", _to_iso("event_time")), dirt_share, shop.seed)
-    told = dirty.withColumn("received", _to_iso("received"))
-    return told.select(*(F.col(c).cast("string") for c in RAW_COLUMNS), "dirt")
+    raw = dirty.withColumn("received", _to_iso("received"))
+    return raw.select(*(F.col(c).cast("string") for c in RAW_COLUMNS), "dirt")
 
 
 def simulate_users(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Raw users: what those who told the shop about themselves told it."""
+    """Make raw users: the facts that users declared to the shop. Bots declare nothing."""
     declared = build_user_truth(spark, shop).where("is_declared AND NOT is_bot")
     return declared.select("uid", "age_band", "gender", "region")
 
 
 def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Who every user is: uid, interests by category after any drift, age, gender, bot or not."""
+    """Make the truth about each user: PEOPLE_SCHEMA and uid; `interests` are those after a drift."""
 
     def make_people_frames(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
         for frame in frames:
@@ -78,19 +83,19 @@ def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
 
 
 def build_item_truth(spark: SparkSession, shop: Shop) -> DataFrame:
-    """The catalog, most popular first within a category."""
-    made = shop.catalog()
+    """Make the truth about each item, the most popular first within a category."""
+    catalog = shop.catalog()
     return spark.createDataFrame(
         pd.DataFrame(
             {
-                "item": made.item,
-                "title": made.title,
-                "category": [CATEGORIES[c] for c in made.category],
+                "item": catalog.item,
+                "title": catalog.title,
+                "category": [CATEGORIES[c] for c in catalog.category],
                 "brand": [
-                    BRANDS[c * 4 + b] for c, b in zip(made.category, made.brand, strict=True)
+                    BRANDS[c * 4 + b] for c, b in zip(catalog.category, catalog.brand, strict=True)
                 ],
-                "price": made.price,
-                "quality": made.quality,
+                "price": catalog.price,
+                "quality": catalog.quality,
             }
         )
     )
@@ -118,9 +123,9 @@ def _make_people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
 
 
 def _user_numbers(spark: SparkSession, shop: Shop) -> DataFrame:
-    enough = -(-shop.n_users // USERS_PER_PARTITION)
-    partitions = max(enough, spark.sparkContext.defaultParallelism)
-    return spark.range(0, shop.n_users, numPartitions=partitions)
+    needed = math.ceil(shop.n_users / USERS_PER_PARTITION)
+    n_partitions = max(needed, spark.sparkContext.defaultParallelism)
+    return spark.range(0, shop.n_users, numPartitions=n_partitions)
 
 
 def _raw_user_id() -> Column:

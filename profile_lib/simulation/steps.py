@@ -1,4 +1,4 @@
-"""Visits and looks → the steps of the funnel with their times: arrays, one row an event."""
+"""Make the events of visits: the steps of the purchase funnel with their times."""
 
 from dataclasses import dataclass, fields
 
@@ -13,43 +13,40 @@ ACTIONS = (
     "checkout", "purchase", "review",
 )  # fmt: skip
 PAGE, SEARCH, VIEW, CLICK, FAVOURITE, CART, UNCART, CHECKOUT, PURCHASE, REVIEW = range(10)
-POSITION_BIAS_EXPONENT = (
-    0.5  # a place p in a list is examined with probability p^-POSITION_BIAS_EXPONENT
-)
-RETURN_VISIT_OFFSET, REVIEW_VISIT_OFFSET = (
-    100_000,
-    200_000,
-)  # added to the number of the visit that led to it
-MAX_WAIT_SECONDS = 1_500.0  # seconds; well within a session's usual gap
-BOT_WAIT_SECONDS = 0.2  # seconds: more events a minute than a person makes
+# Users examine position p of a list with probability p^-POSITION_BIAS_EXPONENT.
+POSITION_BIAS_EXPONENT = 0.5
+# Added to the number of the visit that caused the return or the review.
+RETURN_VISIT_OFFSET, REVIEW_VISIT_OFFSET = 100_000, 200_000
+MAX_WAIT_SECONDS = 1_500.0  # well within the usual gap of a session
+BOT_WAIT_SECONDS = 0.2  # more events per minute than a person makes
 
 
 @dataclass(frozen=True)
 class Steps:
-    """One row an event."""
+    """Arrays with one row per event."""
 
     visit: Longs  # row of Visits
-    visit_number: Longs  # of the visit within the user: a return or a review is a visit of its own
+    visit_number: Longs  # within the user; a return or a review is a separate visit
     step: Longs  # within the visit
     action: Longs  # index into ACTIONS
-    item: Longs  # row of Catalog; -1 where none is concerned
-    position: Longs  # 0 where it was not in a list
+    item: Longs  # row of Catalog; -1 for none
+    position: Longs  # from 1; 0 if not in a list
     time: Longs  # milliseconds since the first day
-    dwell: Floats  # seconds; NaN where not measured
+    dwell: Floats  # seconds; NaN if not measured
 
     def select(self, mask: Flags) -> "Steps":
-        """The steps that `mask` selects."""
+        """Select the steps for which `mask` is true."""
         return Steps(*(getattr(self, f.name)[mask] for f in fields(self)))
 
     @staticmethod
     def concatenate(parts: "list[Steps]") -> "Steps":
-        """All steps of the parts."""
+        """Join the steps of all parts."""
         return Steps(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Steps)))
 
 
 def make_steps(rng: KeyedRandom, visits: Visits, impressions: Impressions, n_days: int) -> Steps:
-    """All events of the visits within the days, with returns to the cart and reviews."""
-    target = np.flatnonzero(impressions.is_target)  # row of each visit's target, in order of visits
+    """Make the events of all visits within the days, with returns to the cart and reviews."""
+    target = np.flatnonzero(impressions.is_target)  # row of each visit's target
     carts = rng.uniform("carts", *visits.keys) < 0.03 + 0.85 * visits.intent**2
     carts &= ~visits.is_bot
     checks = carts & (rng.uniform("checks", *visits.keys) < 0.35 + 0.5 * visits.intent)
@@ -73,7 +70,7 @@ def make_steps(rng: KeyedRandom, visits: Visits, impressions: Impressions, n_day
     return steps.select(steps.time < n_days * DAY_SECONDS * 1000)
 
 
-# A plan is a list of steps of one kind: rows of visits, rank within the visit, action, look or -1.
+# Per action: rows of Visits, ranks within the visit, the action, rows of Impressions or -1.
 Plan = list[tuple[Longs, Floats, int, Longs]]
 
 
@@ -84,7 +81,7 @@ def _plan_browsing(
     draw = rng.uniform("entry", *visits.keys)
     searches = every[draw < 0.35 + 0.3 * visits.intent]
     pages = every[draw > 0.75]
-    visit, nothing = impressions.visit, np.full(len(visits.user), -1)
+    visit, no_item = impressions.visit, np.full(len(visits.user), -1)
     keys = (visits.user[visit], visits.visit_number[visit], impressions.slot)
     rank = 10.0 + impressions.slot * 10
     examined = impressions.position.astype(float) ** -POSITION_BIAS_EXPONENT
@@ -92,7 +89,7 @@ def _plan_browsing(
     clicked |= impressions.is_target & carts[visit]
     liked = clicked & (rng.uniform("like", *keys) < 0.02 + 0.12 * impressions.relevance)
     plan: Plan = [
-        (pages, np.zeros(len(pages)), PAGE, nothing[pages]),
+        (pages, np.zeros(len(pages)), PAGE, no_item[pages]),
         (
             searches,
             np.full(len(searches), 1.0),
@@ -101,11 +98,11 @@ def _plan_browsing(
         ),
         (visit, rank, VIEW, np.arange(len(visit))),
     ]
-    for after, action, which in ((1.0, CLICK, clicked), (2.0, FAVOURITE, liked)):
-        rows = np.flatnonzero(which)
+    for after, action, mask in ((1.0, CLICK, clicked), (2.0, FAVOURITE, liked)):
+        rows = np.flatnonzero(mask)
         plan.append((visit[rows], rank[rows] + after, action, rows))
     repeats = -np.log(1 - rng.uniform("repeats", *keys)) * (0.2 + 1.8 * visits.intent[visit])
-    for n in range(1, 5):  # who wants it looks at it again
+    for n in range(1, 5):  # interested users click the target again
         rows = np.flatnonzero(clicked & impressions.is_target & (repeats >= n))
         plan.append((visit[rows], rank[rows] + 2 + n, CLICK, rows))
     rows = np.flatnonzero(impressions.is_target)[carts]
@@ -121,7 +118,7 @@ def _plan_checkout(
     checks: Flags,
     buys: Flags,
 ) -> Plan:
-    """The end of the visit; now and then a second item comes along, or is taken out again."""
+    """Plan the end of a visit; sometimes a second item is added, or removed again."""
     first = np.flatnonzero(impressions.slot == 0)
     adds = checks & (first != target) & (rng.uniform("adds", *visits.keys) < 0.3)
     drops = adds & (rng.uniform("drops", *visits.keys) < 0.25)
@@ -133,23 +130,23 @@ def _plan_checkout(
         (203.5, PURCHASE, buys & adds & ~drops, first),
     )
     return [
-        (np.flatnonzero(which), np.full(which.sum(), rank), action, look[which])
-        for rank, action, which, look in steps
+        (np.flatnonzero(mask), np.full(mask.sum(), rank), action, shown[mask])
+        for rank, action, mask, shown in steps
     ]
 
 
 def _plan_return_visit(rng: KeyedRandom, visits: Visits, target: Longs, returns: Flags) -> Plan:
-    """The next day: back to what was left in the cart."""
+    """Plan the next day's return to the item that was left in the cart."""
     buys = returns & (rng.uniform("buys later", *visits.keys) < 0.45 + 0.5 * visits.intent)
     steps = ((1.0, CLICK, returns), (2.0, CHECKOUT, buys), (3.0, PURCHASE, buys))
     return [
         (
-            np.flatnonzero(which),
-            np.full(which.sum(), rank),
+            np.flatnonzero(mask),
+            np.full(mask.sum(), rank),
             action,
-            np.full(which.sum(), -1) if action == CHECKOUT else target[which],
+            np.full(mask.sum(), -1) if action == CHECKOUT else target[mask],
         )
-        for rank, action, which in steps
+        for rank, action, mask in steps
     ]
 
 
@@ -161,25 +158,25 @@ def _schedule_steps(
     start: Floats,
     visit_offset: int,
 ) -> Steps:
-    """The plan in order, each step as long after the one before as that one took."""
+    """Put the plan in order; each step starts when the one before it has taken its time."""
     visit = np.concatenate([p[0] for p in plan])
     rank = np.concatenate([p[1] for p in plan])
     action = np.concatenate([np.full(len(p[0]), p[2]) for p in plan])
-    look = np.concatenate([p[3] for p in plan])
+    shown = np.concatenate([p[3] for p in plan])
     order = np.lexsort((rank, visit))
-    visit, rank, action, look = visit[order], rank[order], action[order], look[order]
-    begins = np.searchsorted(visit, visit)
-    step = np.arange(len(visit)) - begins
+    visit, action, shown = visit[order], action[order], shown[order]
+    first = np.searchsorted(visit, visit)  # row of the visit's first step
+    step = np.arange(len(visit)) - first
     numbers = visits.visit_number[visit] + visit_offset
     keys = (visits.user[visit], numbers, step)
-    relevance = np.where(look >= 0, impressions.relevance[look], 0.3)
+    relevance = np.where(shown >= 0, impressions.relevance[shown], 0.3)
     reads = (action == CLICK) | (action == PAGE)
     dwell = np.where(reads, np.exp(2.4 + 1.4 * relevance + 0.7 * rng.normal("dwell", *keys)), 0)
     dwell = np.round(np.minimum(dwell, MAX_WAIT_SECONDS / 2), 1)
     slow = np.where(np.isin(action, (CART, CHECKOUT)), 1.8, 0.0)
     wait = dwell + np.minimum(np.exp(1.5 + slow + rng.normal("wait", *keys)), MAX_WAIT_SECONDS / 2)
     wait = np.where(visits.is_bot[visit], BOT_WAIT_SECONDS, wait)
-    waits = np.rint(1000 * wait).astype(np.int64)  # whole, so that a sum is exact in any batch
+    waits = np.rint(1000 * wait).astype(np.int64)  # integers, so that sums are exact in any batch
     elapsed = np.cumsum(waits) - waits
     listed = np.isin(action, (VIEW, CLICK)) & (visit_offset == 0)
     return Steps(
@@ -187,15 +184,15 @@ def _schedule_steps(
         visit_number=numbers,
         step=step,
         action=action,
-        item=np.where(look >= 0, impressions.item[look], -1),
-        position=np.where(listed, impressions.position[look], 0),
-        time=np.rint(1000 * start[visit]).astype(np.int64) + elapsed - elapsed[begins],
+        item=np.where(shown >= 0, impressions.item[shown], -1),
+        position=np.where(listed, impressions.position[shown], 0),
+        time=np.rint(1000 * start[visit]).astype(np.int64) + elapsed - elapsed[first],
         dwell=np.where(reads, dwell, np.nan),
     )
 
 
 def _make_reviews(rng: KeyedRandom, visits: Visits, bought: Steps) -> Steps:
-    """Half of what is bought is reviewed, two to ten days later."""
+    """Review half of the purchases, two to ten days later."""
     keys = (visits.user[bought.visit], bought.visit_number, bought.step)
     after = 1000 * DAY_SECONDS * (2 + 8 * rng.uniform("review after", *keys))
     reviews = Steps(

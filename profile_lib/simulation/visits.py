@@ -1,4 +1,4 @@
-"""People → their visits, and what they look at in each: arrays, one row a visit or a look."""
+"""Make the visits of users, and the items shown in each visit."""
 
 from dataclasses import dataclass
 
@@ -17,42 +17,43 @@ VISITS_PER_BOT, IMPRESSIONS_PER_BOT_VISIT = 2, 250
 
 @dataclass(frozen=True)
 class Visits:
-    """One row a visit; `intent` (0 to 1) is the hidden wish to buy that shapes what is done."""
+    """Arrays with one row per visit."""
 
     person: Longs  # row of People
     user: Longs
     is_bot: Flags
-    visit_number: Longs  # within the user, in no order of time
+    visit_number: Longs  # within the user, not in order of time
     start: Floats  # seconds since the first day
-    half: Longs
-    focus: Longs  # category that the visit is mostly about
-    intent: Floats
+    half: Longs  # of the simulated days, 0 or 1
+    focus: Longs  # the main category of the visit
+    intent: Floats  # 0 to 1: the hidden wish to buy, which shapes the visit
     region: Longs
     device: Longs
     channel: Longs
 
     @property
     def keys(self) -> tuple[Longs, Longs]:
-        """What chance is keyed by."""
+        """Return the keys of the random numbers of each visit."""
         return self.user, self.visit_number
 
 
 @dataclass(frozen=True)
 class Impressions:
-    """One row an item shown in a visit; the last look of a visit is the one it may buy."""
+    """Arrays with one row per item shown in a visit; the last one, the target, may be bought."""
 
     visit: Longs  # row of Visits
-    slot: Longs
+    slot: Longs  # from 0, in the order of viewing
     is_target: Flags
-    item: Longs
-    position: Longs
+    item: Longs  # row of Catalog
+    position: Longs  # in the list of the shop, from 1
     relevance: Floats  # 0 to 1: how well the item suits the user
 
 
 def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user: float) -> Visits:
-    """Visits spread over the days, near each user's own hour; a bot makes VISITS_PER_BOT."""
-    wanted = np.maximum(1, np.rint(sessions_per_user * people.activity)).astype(np.int64)
-    person = np.repeat(np.arange(len(people.user)), np.where(people.is_bot, VISITS_PER_BOT, wanted))
+    """Spread visits over the days, near each user's peak hour; a bot makes VISITS_PER_BOT."""
+    n_visits = np.maximum(1, np.rint(sessions_per_user * people.activity)).astype(np.int64)
+    n_visits = np.where(people.is_bot, VISITS_PER_BOT, n_visits)
+    person = np.repeat(np.arange(len(people.user)), n_visits)
     first = np.searchsorted(person, person)  # row of the person's first visit
     user, number = people.user[person], np.arange(len(person)) - first
     day = np.floor(n_days * rng.uniform("day", user, number))
@@ -80,7 +81,10 @@ def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user
 def make_impressions(
     rng: KeyedRandom, catalog: Catalog, people: People, visits: Visits
 ) -> Impressions:
-    """One to MAX_IMPRESSIONS_PER_VISIT items a visit, more with intent, some off its focus; bots see IMPRESSIONS_PER_BOT_VISIT."""
+    """Show 1 to MAX_IMPRESSIONS_PER_VISIT items per visit, more with intent, some off its focus.
+
+    A bot sees IMPRESSIONS_PER_BOT_VISIT items.
+    """
     drawn = -np.log(1 - rng.uniform("looks", *visits.keys)) * (1.3 + 3.4 * visits.intent)
     n_impressions = np.minimum(1 + drawn.astype(np.int64), MAX_IMPRESSIONS_PER_VISIT)
     n_impressions = np.where(visits.is_bot, IMPRESSIONS_PER_BOT_VISIT, n_impressions)
@@ -108,7 +112,7 @@ def make_impressions(
 def _best_of_three(
     rng: KeyedRandom, catalog: Catalog, people: People, person: Longs, category: Longs, *keys: Longs
 ) -> tuple[Longs, Floats]:
-    """Of three popular items the one that suits best: favourite brand, price near one's wealth."""
+    """Choose the best fit of three popular items: the favourite brand, a price near the wealth."""
     drawn = [pick_items(rng, f"item {n}", catalog, category, *keys) for n in range(3)]
     favourite = rng.pick("favourite brand", np.ones(4), people.user[person], category)
     fits = np.stack(

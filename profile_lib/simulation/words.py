@@ -1,14 +1,14 @@
-"""The shop's words: categories, brands, titles, queries and reviews, in English and Chinese."""
+"""List the words of the simulated shop in English and Chinese."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Assortment:
-    """What one category sells; the Chinese nouns name the same things in the same order."""
+    """The products of one category; the Chinese nouns are those in English, in the same order."""
 
     category: str
-    median_price: float  # median, in the shop's currency
+    median_price: float  # in the shop's currency
     brands: tuple[str, ...]
     nouns: tuple[str, ...]
     chinese_nouns: tuple[str, ...]
@@ -91,7 +91,7 @@ CHINESE_STYLES = ("轻便", "经典", "高端", "便携", "柔软", "现代", "�
 COLOURS = ("black", "white", "red", "blue", "green", "grey", "pink", "beige")
 CHINESE_COLOURS = ("黑色", "白色", "红色", "蓝色", "绿色", "灰色", "粉色", "米色")
 
-# What is written with one to five stars.
+# Phrases of reviews with one to five stars.
 REVIEW_PHRASES: tuple[tuple[str, ...], ...] = (
     ("terrible quality, broke after two days", "awful, I want my money back", "a complete waste"),
     ("disappointed, not as described", "poor material and late delivery", "would not buy again"),
