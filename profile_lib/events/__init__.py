@@ -1,1 +1,1 @@
-"""From the events of any source to clean events and sessions."""
+"""Turn the events of any source into clean events and sessions."""

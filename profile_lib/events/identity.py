@@ -1,4 +1,4 @@
-"""Raw user ids in, keyed pseudonyms out: HMAC-SHA-256 (RFC 2104) by Spark's own functions."""
+"""Replace raw user ids by keyed pseudonyms: HMAC-SHA-256 (RFC 2104) in Spark's own functions."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 
-SHA256_BLOCK_BYTES = 64  # bytes of a SHA-256 block
+SHA256_BLOCK_BYTES = 64
 
 
 def pseudonymise(raw_id: Column, key: bytes) -> Column:
-    """HMAC-SHA-256 of an id's UTF-8 bytes, in hex; null for null. The JVM computes it.
+    """Compute the HMAC-SHA-256 of an id's UTF-8 bytes, in hex; null for null. The JVM does it.
 
     >>> spark.range(1).select(pseudonymise(F.lit("ann"), b"key")).first()[0][:16]
     '9d77c3180ff81edf'
@@ -26,20 +26,20 @@ def pseudonymise(raw_id: Column, key: bytes) -> Column:
 
 
 def build_event_id(mapped: DataFrame, source: str) -> Column:
-    """What the source gives, else a hash of the mapped row."""
+    """Return the source's own event id or, without one, a hash of the mapped row."""
     parts = [F.coalesce(F.col(c).cast("string"), F.lit("\0")) for c in sorted(mapped.columns)]
-    hashed = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
+    row_hash = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
     if "event_id" not in mapped.columns:
-        return hashed
-    return F.coalesce(F.col("event_id").cast("string"), hashed)
+        return row_hash
+    return F.coalesce(F.col("event_id").cast("string"), row_hash)
 
 
 def read_pseudonym_key(
     configured: str | None, variable: str, environment: Mapping[str, str]
 ) -> bytes:
-    """The key from the settings where they give one, else from an environment variable.
+    """Return the key of the settings or, without one, of an environment variable.
 
-    Raises InputError where there is none, so that nothing is read without one.
+    Raises InputError if there is none, so that no id is read without a key.
     """
     key = configured if configured is not None else environment.get(variable)
     if not key:

@@ -1,7 +1,7 @@
-"""Events that arrived, sessions that stand → which sessions to cut anew, and what changed by it.
+"""Find the sessions that new events can change.
 
-An event can only change sessions of its user that it lies in, or next to by the gap or less. So the
-sessions near a user's arrivals, with all their events, are cut again, and no others.
+An event can change only a session of its user that it lies in, or that is at most the gap away. So
+the sessions near a user's new events are built again from all their events, and no others.
 """
 
 from datetime import timedelta
@@ -13,7 +13,10 @@ from profile_lib.tables import SESSIONS
 
 
 def find_affected_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
-    """user_id, from_ts, to_ts: the time in which each user's arrivals can change a session."""
+    """Find the time in which each user's new events can change a session.
+
+    Columns: user_id, from_ts, to_ts.
+    """
     return arrived.groupBy("user_id").agg(
         (F.min("event_ts") - F.lit(gap)).alias("from_ts"),
         (F.max("event_ts") + F.lit(gap)).alias("to_ts"),
@@ -21,13 +24,13 @@ def find_affected_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
 
 
 def find_affected_sessions(sessions: DataFrame, spans: DataFrame) -> DataFrame:
-    """The sessions, with their key columns and bounds, that reach into their user's span."""
-    near = sessions.join(spans, "user_id").where("end_ts >= from_ts AND start_ts <= to_ts")
-    return near.select("session_id", "session_date", "user_id", "start_ts", "end_ts")
+    """Select the sessions that overlap their user's span: their key columns and bounds."""
+    overlapping = sessions.join(spans, "user_id").where("end_ts >= from_ts AND start_ts <= to_ts")
+    return overlapping.select("session_id", "session_date", "user_id", "start_ts", "end_ts")
 
 
 def widen_spans(spans: DataFrame, affected: DataFrame) -> DataFrame:
-    """The spans, out to the ends of the sessions that reach into them: what is to be read again."""
+    """Widen each span to the bounds of the affected sessions: the time to read events of."""
     bounds = affected.groupBy("user_id").agg(
         F.min("start_ts").alias("first_ts"), F.max("end_ts").alias("last_ts")
     )
@@ -39,13 +42,13 @@ def widen_spans(spans: DataFrame, affected: DataFrame) -> DataFrame:
 
 
 def select_events_in_spans(events: DataFrame, spans: DataFrame) -> DataFrame:
-    """The events that lie in their user's span."""
+    """Select the events that lie in their user's span."""
     inside = events.join(spans, "user_id").where("event_ts BETWEEN from_ts AND to_ts")
     return inside.drop("from_ts", "to_ts")
 
 
 def diff_sessions(rebuilt: DataFrame, affected: DataFrame) -> DataFrame:
-    """The sessions cut anew, and with `is_deleted` those that stood and are no more."""
+    """Return the rebuilt sessions, and with `is_deleted` the affected ones that are gone."""
     before = affected.select("session_id", "session_date", F.lit(True).alias("existed"))
     both = rebuilt.join(before, ["session_id", "session_date"], "full_outer")
     return both.select(*SESSIONS.column_names(), F.col("user_id").isNull().alias("is_deleted"))

@@ -1,8 +1,8 @@
-"""events → sessions: the events of a user without a gap longer than the limit.
+"""Build sessions: runs of a user's events without a gap longer than a limit.
 
-Spark brings each user's events together (one shuffle, and one radix sort by a hash of the user);
-Arrow batches then order, cut and count them with array operations alone. Events at the same moment
-count in the order of their event_id. Knows nothing of days: the job decides what it is given.
+Spark brings each user's events together (one shuffle, and one radix sort by a hash of the user).
+Array operations over Arrow batches then order, cut and count them. Events at the same moment count
+in the order of their event_id. Days have no meaning here: the caller chooses the events.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,34 +29,35 @@ from profile_lib.session_rule import session_starts, to_micros
 from profile_lib.tables import SESSIONS
 from profile_lib.tables.events import EVENT_TYPES
 
-FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # taken from the first event that has one
+FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # from the first event that has a value
 EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 
 
 def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
-    """One row a session, as the table `sessions` declares it; one shuffle, by user."""
+    """Build one row per session, as the table `sessions` declares it; one shuffle, by user."""
     max_gap_micros = to_micros(gap)
 
-    def cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def cut_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return cut_session_batches(batches, max_gap_micros)
 
-    together = (
-        select_session_columns(events).repartition("user_key").sortWithinPartitions("user_key")
-    )
-    return together.mapInArrow(cut, SESSIONS.schema)
+    columns = select_session_columns(events)
+    by_user = columns.repartition("user_key").sortWithinPartitions("user_key")
+    return by_user.mapInArrow(cut_partition, SESSIONS.schema)
 
 
 def select_session_columns(events: DataFrame) -> DataFrame:
-    """What a session needs of its events, as small as it gets before it is moved."""
-    kind = F.coalesce(*(F.when(F.col("event_type") == k, n) for n, k in enumerate(EVENT_TYPES)))
+    """Select what a session needs of its events, encoded small for the shuffle."""
+    event_type_code = F.coalesce(
+        *(F.when(F.col("event_type") == name, code) for code, name in enumerate(EVENT_TYPES))
+    )
     value = F.col("price") * F.coalesce("quantity", F.lit(1))
     return events.select(
-        F.xxhash64("user_id").alias("user_key"),  # a long: it is sorted without a comparison
+        F.xxhash64("user_id").alias("user_key"),  # a long, so that Spark can sort by radix
         "user_id",
         "event_id",
         F.unix_micros("event_ts").alias("event_micros"),
-        kind.cast("byte").alias("event_type_code"),
-        # 64 bits tell the items of one session apart
+        event_type_code.cast("byte").alias("event_type_code"),
+        # 64 bits are enough to count the different items of one session.
         F.when(F.col("item_id").isNotNull(), F.xxhash64("item_id")).alias("item"),
         F.when(F.col("event_type") == "click", F.col("position")).alias("position"),
         F.col("dwell_seconds").cast("double").alias("dwell_seconds"),
@@ -68,13 +69,13 @@ def select_session_columns(events: DataFrame) -> DataFrame:
 def cut_session_batches(
     batches: Iterable[pa.RecordBatch], max_gap_micros: int
 ) -> Iterator[pa.RecordBatch]:
-    """Sessions of events that come sorted by user_key; a batch's last user waits for the next."""
+    """Cut events sorted by user_key; a batch's last user waits for the next batch."""
     for events in complete_groups(batches, "user_key"):
         yield cut_sessions(events, max_gap_micros)
 
 
 def cut_sessions(events: pa.RecordBatch, max_gap_micros: int) -> pa.RecordBatch:
-    """The sessions of some users' events, which may come in any order."""
+    """Cut all events of some users, in any order, into sessions."""
     user, _ = dictionary_codes(events["user_id"])
     micros = events["event_micros"].to_numpy()
     order = sort_by_group_and_time(user, micros, events["event_id"])
@@ -84,14 +85,12 @@ def cut_sessions(events: pa.RecordBatch, max_gap_micros: int) -> pa.RecordBatch:
 
 
 def _build_rows(events: pa.RecordBatch, sessions: GroupedRows) -> pa.RecordBatch:
-    """One row a session."""
-    micros, kind = (
-        events["event_micros"].to_numpy(),
-        events["event_type_code"].to_numpy().astype(np.int64),
-    )
+    """Build one row per session from events in session order."""
+    micros = events["event_micros"].to_numpy()
+    codes = events["event_type_code"].to_numpy().astype(np.int64)
     start = pa.array(micros[sessions.start_rows], pa.timestamp("us", "UTC"))
     user = events["user_id"].take(pa.array(sessions.start_rows))
-    counts = sessions.count_by_code(kind, len(EVENT_TYPE_NAMES))
+    counts = sessions.count_by_code(codes, len(EVENT_TYPE_NAMES))
     columns = {
         "session_id": pc.binary_join_element_wise(user, start.cast("int64").cast("string"), "-"),
         "user_id": user,
@@ -99,16 +98,16 @@ def _build_rows(events: pa.RecordBatch, sessions: GroupedRows) -> pa.RecordBatch
         "start_ts": start,
         "end_ts": pa.array(micros[sessions.end_rows - 1], pa.timestamp("us", "UTC")),
         "n_events": pa.array(sessions.end_rows - sessions.start_rows),
-        **{f"n_{k}": pa.array(c) for k, c in zip(EVENT_TYPES, counts, strict=True)},
+        **{f"n_{name}": pa.array(n) for name, n in zip(EVENT_TYPES, counts, strict=True)},
         "n_items": pa.array(_count_items(events, sessions)),
         "dwell_seconds": pa.array(sessions.sum(events["dwell_seconds"].fill_null(0.0).to_numpy())),
         "click_positions": _collect_lists(
             events["position"], sessions, is_not_null(events["position"])
         ),
         "path": _collect_lists(
-            EVENT_TYPE_NAMES.take(pa.array(kind)),
+            EVENT_TYPE_NAMES.take(pa.array(codes)),
             sessions,
-            differs_from_previous(kind, sessions.group_ids),
+            differs_from_previous(codes, sessions.group_ids),
         ),
         "order_value": pa.array(sessions.sum(events["value"].fill_null(0.0).to_numpy())),
         **{name: _first_non_null(events[name], sessions) for name in FIRST_NON_NULL_COLUMNS},
@@ -117,13 +116,12 @@ def _build_rows(events: pa.RecordBatch, sessions: GroupedRows) -> pa.RecordBatch
 
 
 def _count_items(events: pa.RecordBatch, sessions: GroupedRows) -> Longs:
-    """How many different items each session has."""
+    """Count the different items of each session."""
     rows = np.flatnonzero(is_not_null(events["item"]))
-    item, of = events["item"].fill_null(0).to_numpy()[rows], sessions.group_ids[rows]
-    order = np.lexsort((item, of))
-    return np.bincount(
-        of[order][differs_from_previous(item[order], of[order])], minlength=sessions.n_groups
-    )
+    item, session = events["item"].fill_null(0).to_numpy()[rows], sessions.group_ids[rows]
+    order = np.lexsort((item, session))
+    item, session = item[order], session[order]
+    return np.bincount(session[differs_from_previous(item, session)], minlength=sessions.n_groups)
 
 
 def _collect_lists(values: pa.Array, sessions: GroupedRows, mask: Flags) -> pa.ListArray:
@@ -131,5 +129,5 @@ def _collect_lists(values: pa.Array, sessions: GroupedRows, mask: Flags) -> pa.L
 
 
 def _first_non_null(values: pa.Array, sessions: GroupedRows) -> pa.Array:
-    found = sessions.first_true(is_not_null(values))
-    return values.take(pa.array(found, mask=found < 0))
+    rows = sessions.first_true(is_not_null(values))
+    return values.take(pa.array(rows, mask=rows < 0))

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from profile_lib.config.recommend import RecommendSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.events.mapping import explain_read_errors
+from profile_lib.events.read_errors import explain_read_errors
 from profile_lib.recommend.serving.recommender import Eligibility
 from profile_lib.recommend.serving.requests import find_positions
 from profile_lib.spark.sql_rules import check_rule, describe_rule_errors

@@ -1,6 +1,8 @@
-"""Files of any source, by a mapping → events, items, users, identity and rejected_events."""
+"""Ingest files of any source into events, items, users, identity and rejected_events."""
 
+import logging
 import os
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame
@@ -12,30 +14,29 @@ from profile_lib.delta.merge import IS_DELETED
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.events.cleaning import clean_events
-from profile_lib.events.declared_dimensions import (
+from profile_lib.events.column_mapping import read_events
+from profile_lib.events.dimensions import (
     count_item_descriptions,
     read_declared_items,
     read_declared_users,
+    summarise_seen_users,
+    update_users,
 )
 from profile_lib.events.identity import build_event_id, pseudonymise, read_pseudonym_key
-from profile_lib.events.mapping import (
-    SourceMapping,
-    check_paths,
-    explain_read_errors,
-    read_events,
-    read_mapping,
-)
-from profile_lib.events.user_dimension import summarise_seen_users, update_users
-from profile_lib.events.validation import (
+from profile_lib.events.mapping import SourceMapping, check_paths, read_mapping
+from profile_lib.events.rates import (
     RATE_COLUMNS,
-    BatchSummary,
     add_rate_reasons,
-    build_rejected_events,
-    deduplicate_events,
-    describe_excess_rejections,
     find_impossible_rates,
     select_rate_history,
     select_retracted_events,
+)
+from profile_lib.events.read_errors import explain_read_errors
+from profile_lib.events.validation import (
+    BatchSummary,
+    build_rejected_events,
+    deduplicate_events,
+    describe_excess_rejections,
     summarise_batch,
 )
 from profile_lib.features.catalog import derive_items, merge_items
@@ -44,152 +45,159 @@ from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 
+log = logging.getLogger(__name__)
 
-def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Ingest all that the inputs hold, or what arrived on `day`; a second time adds nothing.
 
-    Nothing is written to `events` where more than `ingest.max_rejected_share` is rejected. A day
-    on which nothing arrived writes nothing and is told.
+@dataclass(frozen=True)
+class Source:
+    """A source's mapping, the settings that hold its paths and limits, and the pseudonym key."""
+
+    mapping: SourceMapping
+    settings: IngestSettings
+    key: bytes
+
+
+def open_source(settings: IngestSettings) -> Source:
+    """Read the key and the mapping. Raises InputError if one is missing or the paths don't fit."""
+    key = read_pseudonym_key(settings.pseudonym_key, settings.pseudonym_key_env, os.environ)
+    mapping = read_mapping(settings.mapping)
+    check_paths(mapping, settings.inputs)
+    return Source(mapping, settings, key)
+
+
+def run(
+    store: Store, settings: Settings, day: date | None = None, now: datetime | None = None
+) -> None:
+    """Ingest all events of the inputs or, with a `day`, those that arrived on it.
+
+    Events that are stored already are not added again. If more than `ingest.max_rejected_share`
+    of the rows is rejected, or no event arrived, nothing is written to `events`. `now` is the
+    time of the run, the clock's by default; an event after its date is from the future.
     """
-    ingest_settings = settings.ingest
-    key = read_pseudonym_key(
-        ingest_settings.pseudonym_key, ingest_settings.pseudonym_key_env, os.environ
-    )
-    mapping = read_mapping(ingest_settings.mapping)
-    check_paths(mapping, ingest_settings.inputs)
-    paths = ", ".join(ingest_settings.inputs.values())
-    with explain_read_errors(mapping.name, paths):
-        mapped = read_events(store.spark, mapping, ingest_settings.inputs)
-        ingest_batch(store, mapping, ingest_settings, key, mapped, day)
+    source = open_source(settings.ingest)
+    latest = find_latest_time(settings.ingest, day, now or datetime.now(UTC))
+    paths = source.settings.inputs
+    with explain_read_errors(source.mapping.name, ", ".join(paths.values())):
+        mapped = read_events(store.spark, source.mapping, paths)
+        ingest_batch(store, source, mapped, latest, day)
+
+
+def find_latest_time(settings: IngestSettings, day: date | None, now: datetime) -> datetime:
+    """Return the time from which an event is in the future.
+
+    It is the end of `day` or, without one, `ingest.latest` or else the end of the date of `now`.
+    """
+    if day is None and settings.latest is not None:
+        return midnight(settings.latest)
+    return midnight((day or now.date()).isoformat()) + timedelta(days=1)
 
 
 def ingest_batch(
-    store: Store,
-    mapping: SourceMapping,
-    ingest_settings: IngestSettings,
-    key: bytes,
-    mapped: DataFrame,
-    day: date | None = None,
+    store: Store, source: Source, mapped: DataFrame, latest: datetime, day: date | None = None
 ) -> None:
-    """Clean mapped rows and write what they tell to each table."""
-    with cached(clean_batch(mapped, mapping, ingest_settings, key, day)) as cleaned:
-        write_batch(store, mapping, ingest_settings, key, cleaned, day)
+    """Clean mapped rows and write them and what they show to each table."""
+    with cached(clean_batch(mapped, source, latest, day)) as cleaned:
+        _write_batch(store, source, cleaned, day)
 
 
-def clean_batch(
-    mapped: DataFrame,
-    mapping: SourceMapping,
-    ingest_settings: IngestSettings,
-    key: bytes,
-    day: date | None,
-) -> DataFrame:
-    """Mapped rows under the contract's columns with the reasons against them, each event once."""
+def clean_batch(mapped: DataFrame, source: Source, latest: datetime, day: date | None) -> DataFrame:
+    """Clean mapped rows, with `raw_id` and `reasons`; of rows with one event_id keep one."""
     raw_id = F.trim(F.col("user_id").cast("string"))
     mapped = mapped.withColumn("raw_id", F.when(raw_id != "", raw_id))
-    mapped = mapped.withColumn("user_id", pseudonymise(F.col("raw_id"), key))
-    mapped = mapped.withColumn("event_id", build_event_id(mapped, mapping.name))
-    latest = midnight((day or datetime.now(UTC).date()).isoformat()) + timedelta(days=1)
-    if day is None and ingest_settings.latest is not None:
-        latest = midnight(ingest_settings.latest)
+    mapped = mapped.withColumn("user_id", pseudonymise(F.col("raw_id"), source.key))
+    mapped = mapped.withColumn("event_id", build_event_id(mapped, source.mapping.name))
     cleaned = clean_events(
         mapped,
-        mapping.event_types,
-        mapping.name,
-        earliest=midnight(ingest_settings.earliest),
+        source.mapping.event_types,
+        source.mapping.name,
+        earliest=midnight(source.settings.earliest),
         latest=latest,
-        max_text_chars=ingest_settings.max_text_chars,
+        max_text_chars=source.settings.max_text_chars,
     )
     if day is not None:
         cleaned = cleaned.where(F.coalesce(F.to_date("ingest_ts") == F.lit(day), F.lit(True)))
     return cleaned.repartition("user_id").transform(deduplicate_events)
 
 
-def write_batch(
-    store: Store,
-    mapping: SourceMapping,
-    ingest_settings: IngestSettings,
-    key: bytes,
-    cleaned: DataFrame,
-    day: date | None,
-) -> None:
-    """Judge the batch, then write each table; `events` last, so that it names nobody unknown."""
+def _write_batch(store: Store, source: Source, cleaned: DataFrame, day: date | None) -> None:
+    """Write each table, `events` last, so that each of its users and items is known by then."""
     summary = summarise_batch(cleaned)
+    cleaned, retracted = _reject_fast_users(store, source.settings, cleaned, summary)
+    if retracted is not None:
+        summary = summarise_batch(cleaned)
+    if summary.n_rejected or retracted is not None:
+        rejected = cleaned.where(F.size("reasons") > 0)
+        if retracted is not None:
+            rejected = rejected.unionByName(retracted, allowMissingColumns=True)
+        store.upsert(REJECTED_EVENTS, build_rejected_events(rejected), update=False)
+    problem = describe_excess_rejections(cleaned, summary, source.settings.max_rejected_share)
+    if problem is not None:
+        raise InputError(problem)
+    if summary.first_date is None:
+        log.info("ingest_events: nothing arrived%s; nothing written", f" on {day}" if day else "")
+        return
+    good = cleaned.where(F.size("reasons") == 0)
+    _write_users(store, source, good)
+    _write_items(store, source, good)
+    _write_events(store, good, retracted, summary)
+
+
+def _reject_fast_users(
+    store: Store, settings: IngestSettings, cleaned: DataFrame, summary: BatchSummary
+) -> tuple[DataFrame, DataFrame | None]:
+    """Return the batch with the reasons of impossible rates, and the stored events to retract.
+
+    There is nothing to retract (None) if no user was too fast.
+    """
     stored = store.read_or_empty(EVENTS).where(
         F.col("event_date").between(F.lit(summary.first_date), F.lit(summary.last_date))
     )
+    history = select_rate_history(stored, store.read_or_empty(REJECTED_EVENTS))
+    good = cleaned.where(F.size("reasons") == 0).select(*RATE_COLUMNS)
     rates = find_impossible_rates(
-        select_rate_history(stored, store.read_or_empty(REJECTED_EVENTS)).unionByName(
-            cleaned.where(F.size("reasons") == 0).select(*RATE_COLUMNS)
-        ),
-        ingest_settings.max_events_per_minute,
-        ingest_settings.max_events_per_day,
+        history.unionByName(good), settings.max_events_per_minute, settings.max_events_per_day
     ).localCheckpoint()
-    retracted = None
-    if not rates.isEmpty():
-        cleaned, retracted = (
-            add_rate_reasons(cleaned, rates),
-            select_retracted_events(stored, rates),
-        )
-        summary = summarise_batch(cleaned)
-    if summary.n_rejected or retracted is not None:
-        bad = cleaned.where(F.size("reasons") > 0)
-        bad = bad if retracted is None else bad.unionByName(retracted, allowMissingColumns=True)
-        store.upsert(REJECTED_EVENTS, build_rejected_events(bad), update=False)
-    if (
-        refused := describe_excess_rejections(cleaned, summary, ingest_settings.max_rejected_share)
-    ) is not None:
-        raise InputError(refused)
-    if summary.first_date is None:
-        print(f"ingest_events: nothing arrived{f' on {day}' if day else ''}; nothing written")
-        return
-    good = cleaned.where(F.size("reasons") == 0)
-    write_users(store, mapping, ingest_settings, key, good)
-    write_items(store, mapping, ingest_settings, good)
-    write_events(store, good, retracted, summary)
+    if rates.isEmpty():
+        return cleaned, None
+    return add_rate_reasons(cleaned, rates), select_retracted_events(stored, rates)
 
 
-def write_users(
-    store: Store,
-    mapping: SourceMapping,
-    ingest_settings: IngestSettings,
-    key: bytes,
-    good: DataFrame,
-) -> None:
-    """Who they are, and what is known of them."""
+def _write_users(store: Store, source: Source, good: DataFrame) -> None:
+    mapping = source.mapping
     seen = summarise_seen_users(good).localCheckpoint()
-    source = F.lit(mapping.name).alias("source")
-    store.upsert(IDENTITY, seen.select("user_id", "raw_id", source), update=False)
-    path = "" if mapping.users is None else ingest_settings.inputs[mapping.users.input]
-    declared = read_declared_users(store.spark, mapping, path, key)
+    name = F.lit(mapping.name).alias("source")
+    store.upsert(IDENTITY, seen.select("user_id", "raw_id", name), update=False)
+    path = "" if mapping.users is None else source.settings.inputs[mapping.users.input]
+    declared = read_declared_users(store.spark, mapping, path, source.key)
     store.upsert(USERS, update_users(seen, declared, store.read_or_empty(USERS)))
 
 
-def write_items(
-    store: Store, mapping: SourceMapping, ingest_settings: IngestSettings, good: DataFrame
-) -> None:
-    """The catalogue: as the source gives it, else as the events tell it."""
-    path = "" if mapping.items is None else ingest_settings.inputs[mapping.items.input]
+def _write_items(store: Store, source: Source, good: DataFrame) -> None:
+    """Write the items whose facts changed: by the source's catalogue, else by the events."""
+    mapping = source.mapping
+    path = "" if mapping.items is None else source.settings.inputs[mapping.items.input]
     declared = read_declared_items(store.spark, mapping, path)
-    told = count_item_descriptions(good, declared, ingest_settings.max_text_chars).localCheckpoint()
+    max_text_chars = source.settings.max_text_chars
+    descriptions = count_item_descriptions(good, declared, max_text_chars).localCheckpoint()
     stored = store.read_or_empty(ITEMS)
-    items = merge_items(derive_items(told), stored).localCheckpoint()
-    changed = find_changed_keys(stored, items, "item_id")  # what stays is not written again
+    items = merge_items(derive_items(descriptions), stored).localCheckpoint()
+    changed = find_changed_keys(stored, items, "item_id")
     store.upsert(ITEMS, items.join(changed, "item_id", "left_semi"))
 
 
-def write_events(
+def _write_events(
     store: Store, good: DataFrame, retracted: DataFrame | None, summary: BatchSummary
 ) -> None:
-    """What is new in, what was taken back out.
+    """Add the new events and delete the retracted ones.
 
-    An event that is there stays as it is, also where it comes again as of the day before or after.
+    A stored event stays as it is, even if it arrives again with the date before or after its own.
     """
     if store.exists(EVENTS):
-        around = F.date_sub(F.lit(summary.first_date), 1), F.date_add(F.lit(summary.last_date), 1)
-        near = store.read(EVENTS).where(F.col("event_date").between(*around)).select("event_id")
-        good = good.join(near, "event_id", "left_anti")
+        dates = F.date_sub(F.lit(summary.first_date), 1), F.date_add(F.lit(summary.last_date), 1)
+        stored = store.read(EVENTS).where(F.col("event_date").between(*dates)).select("event_id")
+        good = good.join(stored, "event_id", "left_anti")
     changes = good.select(*EVENTS.column_names(), F.lit(False).alias(IS_DELETED))
     if retracted is not None:
-        gone = retracted.select(*EVENTS.column_names(), F.lit(True).alias(IS_DELETED))
-        changes = changes.unionByName(gone)
+        deletions = retracted.select(*EVENTS.column_names(), F.lit(True).alias(IS_DELETED))
+        changes = changes.unionByName(deletions)
     store.upsert(EVENTS, changes, update=False)

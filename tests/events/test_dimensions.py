@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from profile_lib.events.user_dimension import summarise_seen_users, update_users
+from profile_lib.events.dimensions import summarise_seen_users, update_users
 from profile_lib.tables import USERS
 
 EVENTS = "user_id string, event_ts timestamp, region string, raw_id string"

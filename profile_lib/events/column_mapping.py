@@ -1,0 +1,56 @@
+"""Map a source's columns to the contract's columns."""
+
+from collections.abc import Mapping
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from profile_lib.errors import InputError
+from profile_lib.events.formats.json_lines import CORRUPT_RECORD
+from profile_lib.events.mapping import Lookup, SourceMapping
+from profile_lib.events.readers import read_input
+
+
+def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
+    """Read the events input and map its columns. `paths` holds the path of each input."""
+    return map_events(read_input(spark, mapping, "events", paths["events"]), mapping, paths)
+
+
+def map_events(frame: DataFrame, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
+    """Join the lookups to the events, and compute every mapped column under its contract name."""
+    for lookup in mapping.lookups:
+        frame = _join_lookup(frame, mapping, lookup, paths[lookup.input])
+    return select_columns(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
+
+
+def _join_lookup(frame: DataFrame, mapping: SourceMapping, lookup: Lookup, path: str) -> DataFrame:
+    """Add the lookup's columns; of several rows with one key any one is taken."""
+    columns = [*lookup.join_keys, *lookup.columns]
+    other = read_input(frame.sparkSession, mapping, lookup.input, path)
+    if missing := [c for c in columns if c not in other.columns]:
+        raise InputError(
+            f"{mapping.name}.lookups.{lookup.input}: no columns {', '.join(missing)}; "
+            f"it has: {', '.join(other.columns)}"
+        )
+    unique = other.select(*columns).dropDuplicates(lookup.join_keys)
+    return frame.join(unique, lookup.join_keys, "left")
+
+
+def select_columns(
+    frame: DataFrame, columns: Mapping[str, str], label: str, path: str
+) -> DataFrame:
+    """Compute columns, given as name → SQL; each is checked by itself, to name the wrong one.
+
+    Raises InputError that names the column, what its expression asks for and what the file has.
+    """
+    for name, expression in columns.items():
+        try:
+            frame.select(F.expr(expression))
+        except AnalysisException as error:
+            if error.getErrorClass() is None:
+                raise
+            existing = ", ".join(c for c in frame.columns if c != CORRUPT_RECORD)
+            reason = str(error).splitlines()[0].split(" SQLSTATE")[0]
+            raise InputError(f"{label}.{name}: {reason} {path} has: {existing}") from error
+    return frame.select(*[F.expr(e).alias(n) for n, e in columns.items()])

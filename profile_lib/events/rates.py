@@ -1,0 +1,72 @@
+"""Find users who make more events than a person can."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+# The reasons stand in rejected_events; select_rate_history finds them again by their prefix.
+RATE_REASON_PREFIX = "more events in a "
+RATE_REASONS = {
+    "minute": "more events in a minute than a person makes",
+    "day": "more events in a day",
+}
+RATE_COLUMNS = ("user_id", "event_id", "event_ts", "event_date", "order_id")
+
+
+def select_rate_history(stored: DataFrame, rejected: DataFrame) -> DataFrame:
+    """Select the earlier events that count for rates: stored ones, and those rejected as too fast.
+
+    Columns: RATE_COLUMNS.
+    """
+    is_fast = F.exists("reasons", lambda reason: reason.startswith(RATE_REASON_PREFIX))
+    order_id = F.get_json_object("row", "$.order_id").alias("order_id")
+    columns = ("user_id", "event_id", "event_ts", F.to_date("event_ts").alias("event_date"))
+    fast = rejected.where(is_fast).select(*columns, order_id)
+    return stored.select(*RATE_COLUMNS).unionByName(fast)
+
+
+def find_impossible_rates(events: DataFrame, max_per_minute: int, max_per_day: int) -> DataFrame:
+    """Find the minutes and days in which a user was too fast.
+
+    Columns: user_id, window ("minute" or "day"), window_start, rate_reason. `events` has the
+    columns RATE_COLUMNS and may hold an event more than once. All lines of one order count as one
+    act. Only users who have a day with more events than a limit are counted exactly: few rows.
+    """
+    keyed = events.withColumn("user_key", F.xxhash64("user_id"))  # a collision only adds a check
+    daily = keyed.groupBy("user_key", "event_date").count()
+    busy = daily.where(F.col("count") > min(max_per_minute, max_per_day)).drop("count")
+    suspects = keyed.join(F.broadcast(busy), ["user_key", "event_date"])
+    return _find_fast_windows(suspects, "minute", max_per_minute).unionByName(
+        _find_fast_windows(suspects, "day", max_per_day)
+    )
+
+
+def _find_fast_windows(suspects: DataFrame, window: str, max_acts: int) -> DataFrame:
+    act = F.coalesce(F.concat(F.lit("order "), "order_id"), "event_id")
+    window_start = F.date_trunc(window, "event_ts").alias("window_start")
+    counts = suspects.groupBy("user_id", window_start).agg(F.count_distinct(act).alias("n"))
+    reason = F.concat(F.lit(f"{RATE_REASONS[window]}: "), F.col("n").cast("string"))
+    return counts.where(F.col("n") > max_acts).select(
+        "user_id", F.lit(window).alias("window"), "window_start", reason.alias("rate_reason")
+    )
+
+
+def add_rate_reasons(rows: DataFrame, rates: DataFrame) -> DataFrame:
+    """Add to each row's reasons those of the windows of `find_impossible_rates` it falls into."""
+    for window in RATE_REASONS:
+        windows = rates.where(F.col("window") == window).drop("window")
+        reasons = F.when(F.col("rate_reason").isNull(), F.col("reasons")).otherwise(
+            F.concat("reasons", F.array("rate_reason"))
+        )
+        rows = (
+            rows.withColumn("window_start", F.date_trunc(window, "event_ts"))
+            .join(F.broadcast(windows), ["user_id", "window_start"], "left")
+            .withColumn("reasons", reasons)
+            .drop("window_start", "rate_reason")
+        )
+    return rows
+
+
+def select_retracted_events(stored: DataFrame, rates: DataFrame) -> DataFrame:
+    """Select the stored events, with reasons, that are too fast now that more events are known."""
+    without_reasons = stored.withColumn("reasons", F.array().cast("array<string>"))
+    return add_rate_reasons(without_reasons, rates).where(F.size("reasons") > 0)
