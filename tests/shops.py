@@ -1,4 +1,4 @@
-"""Little shops side by side in one store, each with a history of its own, drawn from a seed."""
+"""Generate random batches of changes for small shops that share one store."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -12,30 +12,30 @@ from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USERS, Table
 
 START = datetime(2026, 1, 10)
-KINDS = ("view", "cart", "purchase", "search", "click", "review")
-DAY = 24 * 60
+EVENT_TYPES = ("view", "cart", "purchase", "search", "click", "review")
+DAY_MINUTES = 24 * 60
 Row = dict[str, Any]
 
 
 class Batch(NamedTuple):
-    """Rows to write, by their key; None takes the row out."""
+    """Rows to write by their key; None deletes the row."""
 
     events: dict[str, Row | None]
     items: dict[str, Row | None]
     users: dict[str, Row | None]
 
 
-def write_batch(store: Store, batches: Sequence[Batch], known: dict[str, dict[str, Row]]) -> None:
-    """What the shops bring at once; `known` is what was written so far, by table and key."""
+def write_batch(store: Store, batches: Sequence[Batch], written: dict[str, dict[str, Row]]) -> None:
+    """Write one batch of each shop; `written` holds all rows so far, by table and key."""
     for table, name in ((EVENTS, "events"), (ITEMS, "items"), (USERS, "users")):
-        before, rows = known.setdefault(name, {}), []
+        stored, rows = written.setdefault(name, {}), []
         for key, row in (pair for batch in batches for pair in getattr(batch, name).items()):
-            told = before.get(key) if row is None else row
-            if told is not None:  # else it went before
-                rows.append((*(told.get(c) for c in table.column_names()), row is None))
-                before |= {key: told}
+            values = stored.get(key) if row is None else row
+            if values is not None:  # a row that is already deleted needs no second deletion
+                rows.append((*(values.get(c) for c in table.column_names()), row is None))
+                stored[key] = values
             if row is None:
-                before.pop(key, None)
+                stored.pop(key, None)
         _upsert(store, table, rows)
 
 
@@ -45,7 +45,7 @@ def _upsert(store: Store, table: Table, rows: list[tuple[Any, ...]]) -> None:
 
 
 def generate_batches(number: int, seed: int) -> Iterator[Batch]:
-    """What shop `number` brings, one batch after the other, without end."""
+    """Generate the batches of shop `number` without end; the first one creates it."""
     rng = np.random.default_rng(seed)
     shop = _Shop(f"s{number}", rng)
     yield Batch(
@@ -63,45 +63,47 @@ class _Shop:
         self.written: dict[str, Row] = {}
 
     def batch(self) -> Batch:
-        """New events, late ones, the same again, corrected and deleted ones; at times otherwise
-        described items and users, or nothing at all."""
+        """Make new, late, repeated, corrected and deleted events; sometimes change items or users.
+
+        A batch may be empty.
+        """
         events: dict[str, Row | None] = {}
         if self.rng.random() < 0.6:
             n = len(self.written)
             events |= dict(self.event(n + more) for more in range(self.rng.integers(1, 4)))
-        for key, act in zip(list(self.written), self.rng.random(len(self.written)), strict=True):
-            if act < 0.05:
+        for key, draw in zip(list(self.written), self.rng.random(len(self.written)), strict=True):
+            if draw < 0.05:
                 events[key] = None
-            elif act < 0.10:
+            elif draw < 0.10:
                 events[key] = self.written[key]
-            elif act < 0.15:
+            elif draw < 0.15:
                 events |= [self.event(int(key.rpartition("e")[2]))]
-        if self.rng.random() < 0.05:  # a user goes
+        if self.rng.random() < 0.05:  # a user is deleted
             user = self._user()
             events |= dict.fromkeys(k for k, row in self.written.items() if row["user_id"] == user)
-        return Batch(events, self._items(), dict(self.user(1) for _ in range(self._at_times(0.1))))
+        return Batch(events, self._items(), dict(self.user(1) for _ in range(self._draw(0.1))))
 
     def event(self, number: int) -> tuple[str, Row]:
-        """Of any moment of two days, on its own day; known up to a day later."""
-        minute = int(self.rng.integers(0, DAY)) + DAY * (number % 2)
-        ts, kind = START + timedelta(minutes=minute), str(self.rng.choice(KINDS))
+        """Make an event on one of two days, by its number, that arrives up to a day later."""
+        minute = int(self.rng.integers(0, DAY_MINUTES)) + DAY_MINUTES * (number % 2)
+        ts, event_type = START + timedelta(minutes=minute), str(self.rng.choice(EVENT_TYPES))
         key = f"{self.name}e{number}"
-        said = [None, "blue teapots", f"{self.name}mug", f"{self.name}tee"]
+        queries = ["blue teapots", f"{self.name}mug", f"{self.name}tee"]
         self.written[key] = {
             "event_id": key, "user_id": self._user(), "event_ts": ts, "event_date": ts.date(),
-            "event_type": kind, "source": "s", "price": float(self.rng.integers(1, 9)),
-            "item_id": None if kind == "search" else f"{self.name}i{self.rng.integers(0, 5)}",
-            "query": str(self.rng.choice(said[1:])) if kind == "search" else None,
-            "rating": float(self.rng.integers(1, 6)) if kind == "review" else None,
-            "ingest_ts": ts + timedelta(minutes=int(self.rng.integers(0, DAY))),
+            "event_type": event_type, "source": "s", "price": float(self.rng.integers(1, 9)),
+            "item_id": None if event_type == "search" else f"{self.name}i{self.rng.integers(0, 5)}",
+            "query": str(self.rng.choice(queries)) if event_type == "search" else None,
+            "rating": float(self.rng.integers(1, 6)) if event_type == "review" else None,
+            "ingest_ts": ts + timedelta(minutes=int(self.rng.integers(0, DAY_MINUTES))),
         }  # fmt: skip
         return key, self.written[key]
 
     def item(self, number: int) -> tuple[str, Row]:
-        """Its title holds words of this shop alone, and one of many."""
+        """Make an item whose title has a word of this shop and one that shops share."""
         key = f"{self.name}i{number}"
-        own = str(self.rng.choice([f"{self.name}mug", f"{self.name}tee", f"{self.name}pen"]))
-        words = [str(self.rng.choice(["blue", "red"])), own]
+        noun = str(self.rng.choice([f"{self.name}mug", f"{self.name}tee", f"{self.name}pen"]))
+        words = [str(self.rng.choice(["blue", "red"])), noun]
         return key, {
             "item_id": key, "title": " ".join(words), "keywords": words, "brand": "acme",
             "category": str(self.rng.choice(["cups", "clothes"])), "price": 1.0,
@@ -109,15 +111,15 @@ class _Shop:
         }  # fmt: skip
 
     def user(self, number: int) -> tuple[str, Row]:
-        """What is declared of a user."""
+        """Make a user with a declared age band."""
         key = f"{self.name}u{number}"
         age = str(self.rng.choice(["18-24", "25-34", "35-44"]))
         return key, {"user_id": key, "age_band": age, "attributes": {}, "first_seen_ts": START}
 
     def _items(self) -> dict[str, Row | None]:
-        changed: dict[str, Row | None] = dict(self.item(4) for _ in range(self._at_times(0.1)))
+        changed: dict[str, Row | None] = dict(self.item(4) for _ in range(self._draw(0.1)))
         for number in range(4):
-            if self._at_times(0.05):
+            if self._draw(0.05):
                 key, row = self.item(number)
                 changed[key] = row if self.rng.random() < 0.7 else None
         return changed
@@ -125,5 +127,5 @@ class _Shop:
     def _user(self) -> str:
         return f"{self.name}u{self.rng.integers(0, 4)}"
 
-    def _at_times(self, share: float) -> int:
+    def _draw(self, share: float) -> int:
         return int(self.rng.random() < share)

@@ -1,4 +1,4 @@
-"""What is known of a user: declared facts win, the last region seen stands, in any order."""
+"""Check that users get the declared facts, else the last region seen, in any order."""
 
 from datetime import datetime
 from itertools import permutations
@@ -8,8 +8,8 @@ import pytest
 from profile_lib.events.dimensions import summarise_seen_users, update_users
 from profile_lib.tables import USERS
 
-EVENTS = "user_id string, event_ts timestamp, region string, raw_id string"
-FACTS = (
+EVENT_SCHEMA = "user_id string, event_ts timestamp, region string, raw_id string"
+DECLARED_SCHEMA = (
     "user_id string, age_band string, gender string, region string, attributes map<string,string>"
 )
 BATCHES = (
@@ -20,39 +20,39 @@ BATCHES = (
 
 
 def summarise(spark, batch):
-    return summarise_seen_users(
-        spark.createDataFrame([(*row, f"id of {row[0]}") for row in batch], EVENTS)
-    )
+    rows = [(*row, f"id of {row[0]}") for row in batch]
+    return summarise_seen_users(spark.createDataFrame(rows, EVENT_SCHEMA))
 
 
-def users_after(spark, batches, declared=None):
+def update_in_batches(spark, batches, declared=None):
     users = spark.createDataFrame([], USERS.schema)
     for batch in batches:
         changed = update_users(summarise(spark, batch), declared, users)
-        kept = users.join(changed, "user_id", "left_anti").unionByName(changed)
-        users = spark.createDataFrame(kept.collect(), USERS.schema)
+        updated = users.join(changed, "user_id", "left_anti").unionByName(changed)
+        users = spark.createDataFrame(updated.collect(), USERS.schema)
     return {row["user_id"]: row.asDict() for row in users.collect()}
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3)))[::2], ids=str)
 def test_batches_in_any_order_end_in_the_same_users(spark, order):
-    found = users_after(spark, [BATCHES[i] for i in order])
-    assert found["ann"]["region"] == "south"
-    assert found["ann"]["region_seen_ts"] == datetime(2026, 1, 5)
-    assert found["ann"]["first_seen_ts"] == datetime(2026, 1, 1)
-    assert found["bob"]["region"] == "east"
+    users = update_in_batches(spark, [BATCHES[i] for i in order])
+    assert users["ann"]["region"] == "south"
+    assert users["ann"]["region_seen_ts"] == datetime(2026, 1, 5)
+    assert users["ann"]["first_seen_ts"] == datetime(2026, 1, 1)
+    assert users["bob"]["region"] == "east"
 
 
 def test_a_declared_region_wins_over_any_seen_region(spark):
     facts = [("ann", "25-34", None, "home", {"kids": "2"})]
-    ann = users_after(spark, BATCHES, spark.createDataFrame(facts, FACTS))["ann"]
+    declared = spark.createDataFrame(facts, DECLARED_SCHEMA)
+    ann = update_in_batches(spark, BATCHES, declared)["ann"]
     assert (ann["region"], ann["region_seen_ts"]) == ("home", None)
     assert (ann["age_band"], ann["gender"], ann["attributes"]) == ("25-34", None, {"kids": "2"})
 
 
-def test_a_batch_that_says_nothing_new_changes_no_row(spark):
+def test_a_batch_without_new_facts_changes_no_row(spark):
     batch = summarise(spark, BATCHES[0])
     users = update_users(batch, None, spark.createDataFrame([], USERS.schema))
     assert users.count() == 1
-    again = spark.createDataFrame(users.collect(), USERS.schema)
-    assert update_users(batch, None, again).isEmpty()
+    stored = spark.createDataFrame(users.collect(), USERS.schema)
+    assert update_users(batch, None, stored).isEmpty()

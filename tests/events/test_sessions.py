@@ -1,4 +1,4 @@
-"""What sessions are cut and what they count, against DuckDB on random logs."""
+"""Check how sessions are cut and counted, by rule and against DuckDB."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -54,29 +54,29 @@ def minutes_from_start(minutes: float) -> datetime:
 
 
 def make_events(rows, *events):
-    """Events given by what matters: user, minutes, kind and any other column."""
-    told = []
-    for number, (user, minutes, kind, more) in enumerate(events):
+    """Make events from tuples of user, minutes, event type and other columns."""
+    values = []
+    for number, (user, minutes, event_type, others) in enumerate(events):
         row = dict.fromkeys(("item_id", "position", "dwell_seconds", "price", "quantity"))
-        row |= dict.fromkeys(("channel", "device", "region")) | {"event_id": f"e{number}"} | more
-        row |= {"user_id": user, "event_ts": minutes_from_start(minutes), "event_type": kind}
-        told.append(tuple(row[name.split()[0]] for name in SCHEMA.split(", ")))
-    return rows(SCHEMA, *told)
+        row |= dict.fromkeys(("channel", "device", "region")) | {"event_id": f"e{number}"} | others
+        row |= {"user_id": user, "event_ts": minutes_from_start(minutes), "event_type": event_type}
+        values.append(tuple(row[name.split()[0]] for name in SCHEMA.split(", ")))
+    return rows(SCHEMA, *values)
 
 
 def build_session_dicts(events):
-    cut = build_sessions(events, GAP).orderBy("user_id", "start_ts")
-    return [row.asDict() for row in cut.collect()]
+    sessions = build_sessions(events, GAP).orderBy("user_id", "start_ts")
+    return [row.asDict() for row in sessions.collect()]
 
 
 def random_log(seed: int, n_users: int, n_events: int) -> pd.DataFrame:
-    """Bursts of events, many at the same second, around midnight too."""
+    """Make bursts of events, many in the same second, also around midnight."""
     rng = np.random.default_rng(seed)
 
-    def maybe(values):
+    def with_nulls(values):
         return pd.Series(values).astype(object).where(rng.random(n_events) < 0.7, None)
 
-    kinds = rng.choice(EVENT_TYPES, n_events)
+    event_types = rng.choice(EVENT_TYPES, n_events)
     minutes = rng.choice([0, 1, 5, 29, 30, 31, 60, 1410, 1439, 1440, 1470, 2900], n_events)
     seconds = 60 * minutes + rng.choice([0, 0, 0, 1, 30], n_events)
     return pd.DataFrame(
@@ -84,37 +84,37 @@ def random_log(seed: int, n_users: int, n_events: int) -> pd.DataFrame:
             "event_id": [f"e{n}" for n in rng.permutation(n_events)],
             "user_id": [f"u{n}" for n in rng.integers(0, n_users, n_events)],
             "event_ts": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(seconds, unit="s"),
-            "event_type": kinds,
-            "item_id": maybe([f"i{n}" for n in rng.integers(0, 5, n_events)]),
-            "position": maybe(rng.integers(1, 20, n_events)),
-            "dwell_seconds": maybe(rng.integers(0, 100, n_events) / 4),
-            "price": maybe(rng.integers(1, 400, n_events) / 4),
-            "quantity": maybe(rng.integers(1, 4, n_events)),
-            "channel": maybe(rng.choice(["direct", "email"], n_events)),
-            "device": maybe(rng.choice(["mobile", "desktop"], n_events)),
-            "region": maybe(rng.choice(["London", "Beijing"], n_events)),
+            "event_type": event_types,
+            "item_id": with_nulls([f"i{n}" for n in rng.integers(0, 5, n_events)]),
+            "position": with_nulls(rng.integers(1, 20, n_events)),
+            "dwell_seconds": with_nulls(rng.integers(0, 100, n_events) / 4),
+            "price": with_nulls(rng.integers(1, 400, n_events) / 4),
+            "quantity": with_nulls(rng.integers(1, 4, n_events)),
+            "channel": with_nulls(rng.choice(["direct", "email"], n_events)),
+            "device": with_nulls(rng.choice(["mobile", "desktop"], n_events)),
+            "region": with_nulls(rng.choice(["London", "Beijing"], n_events)),
         }
     ).astype({"position": "Int32", "quantity": "Int32", "dwell_seconds": float, "price": float})
 
 
 @pytest.fixture(scope="module")
-def parquet(tmp_path_factory) -> str:
-    """Random logs as one file that both engines read."""
+def log_path(tmp_path_factory) -> str:
+    """Write a random log as a file that both engines read."""
     path = str(tmp_path_factory.mktemp("log") / "events.parquet")
     random_log(seed=1, n_users=40, n_events=2_000).to_parquet(path, coerce_timestamps="us")
     return path
 
 
-def test_sessions_are_what_duckdb_cuts_from_the_same_log(spark, parquet):
+def test_sessions_equal_those_that_duckdb_cuts_from_the_same_log(spark, log_path):
     with duckdb.connect() as engine:
         engine.execute("SET timezone = 'UTC'")
-        wanted = engine.sql(DUCKDB_SESSIONS_SQL.replace("FROM events", f"FROM '{parquet}'")).df()
-    cut = build_sessions(spark.read.parquet(parquet), GAP)
-    found = cut.withColumn("session_date", F.col("session_date").cast("string"))
-    found = found.orderBy("user_id", "start_ts").toPandas()
-    assert len(found) == len(wanted) > 100
-    for name in wanted.columns:
-        assert [_plain(v) for v in found[name]] == [_plain(v) for v in wanted[name]], name
+        expected = engine.sql(DUCKDB_SESSIONS_SQL.replace("FROM events", f"FROM '{log_path}'")).df()
+    sessions = build_sessions(spark.read.parquet(log_path), GAP)
+    sessions = sessions.withColumn("session_date", F.col("session_date").cast("string"))
+    actual = sessions.orderBy("user_id", "start_ts").toPandas()
+    assert len(actual) == len(expected) > 100
+    for name in expected.columns:
+        assert [_plain(v) for v in actual[name]] == [_plain(v) for v in expected[name]], name
 
 
 def _plain(value):
@@ -126,7 +126,7 @@ def _plain(value):
 
 
 def test_a_gap_of_exactly_the_limit_continues_and_a_longer_one_starts_a_session(rows):
-    cut = build_session_dicts(
+    sessions = build_session_dicts(
         make_events(
             rows,
             ("ann", 0, "view", {}),
@@ -135,10 +135,10 @@ def test_a_gap_of_exactly_the_limit_continues_and_a_longer_one_starts_a_session(
             ("bob", 61, "view", {}),
         )
     )
-    assert [(s["user_id"], s["n_events"]) for s in cut] == [("ann", 2), ("ann", 1), ("bob", 1)]
+    assert [(s["user_id"], s["n_events"]) for s in sessions] == [("ann", 2), ("ann", 1), ("bob", 1)]
 
 
-def test_a_session_runs_across_midnight_and_bears_the_date_it_began(rows):
+def test_a_session_across_midnight_has_the_date_of_its_start(rows):
     (session,) = build_session_dicts(
         make_events(rows, ("ann", 1435, "view", {}), ("ann", 1445, "purchase", {"price": 3.0}))
     )
@@ -167,26 +167,25 @@ def test_a_session_is_named_by_its_user_and_start(rows):
 
 
 def test_the_frame_conforms_to_the_sessions_table(rows):
-    assert SESSIONS.conform(build_sessions(make_events(rows, ("ann", 0, "view", {})), GAP))
+    sessions = build_sessions(make_events(rows, ("ann", 0, "view", {})), GAP)
+    assert SESSIONS.conform(sessions).columns == sessions.columns
 
 
 @pytest.fixture(scope="module")
-def sorted_events(spark, parquet) -> pa.RecordBatch:
-    """A log as the cutting sees it: sorted by user_key, otherwise in any order."""
-    frame = (
-        select_session_columns(spark.read.parquet(parquet).limit(300)).orderBy("user_key").collect()
-    )
-    columns = {name: [row[name] for row in frame] for name in frame[0].asDict()}
+def sorted_events(spark, log_path) -> pa.RecordBatch:
+    """Read part of the log, sorted by user_key and otherwise in any order."""
+    events = select_session_columns(spark.read.parquet(log_path).limit(300))
+    rows = events.orderBy("user_key").collect()
+    columns = {name: [row[name] for row in rows] for name in events.columns}
     return pa.RecordBatch.from_arrays(list(map(pa.array, columns.values())), list(columns))
 
 
 @settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(0, 300), max_size=12))
-def test_batch_boundaries_make_no_difference(sorted_events, cuts):
+def test_batch_boundaries_do_not_change_sessions(sorted_events, cuts):
     limit = 30 * 60 * 1_000_000
     bounds = [0, *sorted(cuts), 300]
     batches = [sorted_events.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    whole = list(cut_session_batches([sorted_events], limit))
-    parts = list(cut_session_batches(batches, limit))
-    key = [("session_id", "ascending")]
-    assert pa.Table.from_batches(parts).sort_by(key) == pa.Table.from_batches(whole).sort_by(key)
+    in_one_batch = pa.Table.from_batches(cut_session_batches([sorted_events], limit))
+    in_many = pa.Table.from_batches(cut_session_batches(batches, limit))
+    assert in_many.sort_by("session_id") == in_one_batch.sort_by("session_id")

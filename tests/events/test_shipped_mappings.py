@@ -1,6 +1,5 @@
-"""Each mapping file that comes along, on a few rows as its source publishes them."""
+"""Check each shipped mapping file on a few rows as its source publishes them."""
 
-import gzip
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from profile_lib.events.column_mapping import read_events
 from profile_lib.events.mapping import read_mapping
 from profile_lib.spark.moments import midnight
 from profile_lib.tables.events import CONTEXT_COLUMNS
+from tests.events.source_files import write_file
 
 REES46 = """\
 event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
@@ -49,15 +49,14 @@ CHECKED_COLUMNS = ["user_id", "event_type", "item_id", "price", "quantity"]
 
 @pytest.fixture
 def mapped(spark, tmp_path):
-    """Files by input, through a mapping and the cleaning: the rows as dictionaries."""
+    """Map and clean texts, given by input name; return the rows in order of time."""
 
     def read(name: str, **texts: str) -> list[dict]:
         mapping = read_mapping(str(Path("conf/sources") / f"{name}.yaml"))
         paths = {}
-        for source, text in texts.items():
-            file = tmp_path / f"{source}.{mapping.inputs[source].format}.gz"
-            file.write_bytes(gzip.compress(text.encode()))
-            paths[source] = str(file)
+        for input_name, text in texts.items():
+            file_name = f"{input_name}.{mapping.inputs[input_name].format}.gz"
+            paths[input_name] = write_file(tmp_path, file_name, text)
         frame = read_events(spark, mapping, paths)
         cleaned = clean_events(
             frame, mapping.event_types, name, earliest=midnight("2000-01-01"),
@@ -73,7 +72,7 @@ def checked_values(rows: list[dict]) -> list[tuple]:
     return [tuple(row[name] for name in CHECKED_COLUMNS) for row in rows]
 
 
-def test_rees46(mapped):
+def test_views_and_purchases_of_rees46_are_mapped(mapped):
     rows = mapped("rees46", events=REES46)
     assert checked_values(rows) == [
         ("541312140", "view", "44600062", 35.79, None),
@@ -82,7 +81,7 @@ def test_rees46(mapped):
     assert [row["category"] for row in rows] == ["2103", "appliances.kettle"]
 
 
-def test_user_behavior_insights(mapped):
+def test_searches_and_clicks_of_user_behavior_insights_are_mapped(mapped):
     rows = mapped("ubi", events=UBI)
     assert checked_values(rows) == [
         ("c1", "search", None, None, None),
@@ -91,13 +90,13 @@ def test_user_behavior_insights(mapped):
     assert [(row["query"], row["position"]) for row in rows] == [("tv", None), (None, 3)]
 
 
-def test_complete_journey(mapped):
+def test_purchases_of_the_complete_journey_are_mapped(mapped):
     rows = mapped("complete_journey", events=JOURNEY)
     assert checked_values(rows) == [("900", "purchase", "1095275", 0.5, 2)]
     assert (rows[0]["order_id"], rows[0]["region"]) == ("31198570044", "store 330")
 
 
-def test_google_merchandise_store_with_its_visits(mapped):
+def test_events_of_the_google_merchandise_store_get_the_context_of_their_visit(mapped):
     rows = mapped("ga", events=GA_EVENTS, sessions=GA_SESSIONS)
     assert checked_values(rows) == [
         ("7", "page", None, None, None),
@@ -105,13 +104,13 @@ def test_google_merchandise_store_with_its_visits(mapped):
         ("7", "search", None, None, None),
         ("7", "checkout", "GG1", 16.99, 1),
     ]
-    origins = {tuple(row[origin] for origin in CONTEXT_COLUMNS) for row in rows}
-    assert origins == {("Referral", "desktop", "Norway", "direct", "Linux", "Firefox")}
+    contexts = {tuple(row[name] for name in CONTEXT_COLUMNS) for row in rows}
+    assert contexts == {("Referral", "desktop", "Norway", "direct", "Linux", "Firefox")}
     assert [row["step"] for row in rows] == ["list", None, None, "details"]
     assert (rows[0]["text"], rows[1]["category"]) == ("men apparel", "Men's")
 
 
-def test_online_retail_where_a_cancellation_takes_pieces_back(spark, tmp_path):
+def test_a_cancellation_of_online_retail_has_a_negative_quantity(spark, tmp_path):
     lines = [
         ("536365", "85123A", "HEART", 6, "01.12.2010 08:26", 2.55, 17850.0, "France"),
         ("C536379", "85123A", "HEART", -1, "01.12.2010 09:41", 2.55, 17850.0, "France"),
@@ -124,8 +123,7 @@ def test_online_retail_where_a_cancellation_takes_pieces_back(spark, tmp_path):
     path = str(tmp_path / "orders")
     spark.createDataFrame(lines, columns).write.parquet(path)
     frame = read_events(spark, read_mapping("conf/sources/online_retail.yaml"), {"events": path})
-    found = [tuple(row) for row in frame.select(*CHECKED_COLUMNS).orderBy("event_ts").collect()]
-    assert found == [
+    assert [tuple(r) for r in frame.orderBy("event_ts").select(*CHECKED_COLUMNS).collect()] == [
         ("17850", "purchase", "85123A", 2.55, 6),
         ("17850", "cancellation", "85123A", 2.55, -1),
     ]

@@ -1,4 +1,4 @@
-"""Sessions day by day, in any order of days, are those that are built all at once."""
+"""Check that sessions built day by day, in any order, equal those built at once."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -12,8 +12,8 @@ from profile_lib.tables import EVENTS, SESSIONS
 
 SETTINGS = load_settings("conf/dev.yaml")
 DAY = date(2026, 1, 1)
-# user, minutes since the first midnight, days after it that the event arrived
-LOG = (
+# user, minutes since the first midnight, days between it and the arrival
+LATE_EVENTS = (
     ("ann", 600, 0),
     ("ann", 620, 1),  # late, within the session
     ("ann", 640, 0),
@@ -24,23 +24,23 @@ LOG = (
     ("ann", 1470, 1),
     ("bob", 1439, 1),  # late, before a session that began after midnight
     ("bob", 1441, 1),
-    ("bob", 100, 2),  # late by two days, a session of its own
+    ("bob", 100, 2),  # late by two days, a separate session
     ("cat", 1500, 1),
-    ("cat", 1495, 2),  # late: the session begins earlier, so its name changes
+    ("cat", 1495, 2),  # late: the session begins earlier, so its id changes
     ("cat", 1500, 2),
     ("dan", 2890, 2),
 )
-CHANCE = random.Random(5)
-CROWD = tuple(
-    (f"user {CHANCE.randrange(40)}", CHANCE.randrange(0, 2880, 10), CHANCE.randrange(3))
+RNG = random.Random(5)
+RANDOM_EVENTS = tuple(
+    (f"user {RNG.randrange(40)}", RNG.randrange(0, 2880, 10), RNG.randrange(3))
     for _ in range(1_500)
 )
 
 
-def event(number, user, minutes, arrived):
+def event_row(number, user, minutes, days_late):
     ts = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
-    came = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=arrived)
-    given = {
+    arrival = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=days_late)
+    values = {
         "event_id": f"e{number}",
         "user_id": user,
         "event_ts": ts,
@@ -48,9 +48,9 @@ def event(number, user, minutes, arrived):
         "event_type": ("view", "click")[number % 2],
         "position": number,
         "source": "test",
-        "ingest_ts": max(ts, came),
+        "ingest_ts": max(ts, arrival),
     }
-    return tuple(given.get(name) for name in EVENTS.column_names())
+    return tuple(values.get(name) for name in EVENTS.column_names())
 
 
 def read_sessions(store):
@@ -60,9 +60,8 @@ def read_sessions(store):
 
 @pytest.fixture(scope="module")
 def events(spark):
-    return spark.createDataFrame(
-        [event(number, *told) for number, told in enumerate(LOG + CROWD)], EVENTS.schema
-    )
+    log = enumerate(LATE_EVENTS + RANDOM_EVENTS)
+    return spark.createDataFrame([event_row(n, *values) for n, values in log], EVENTS.schema)
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +72,8 @@ def full_build(spark, events, tmp_path_factory) -> Store:
     return store
 
 
-def test_sessions_built_all_at_once(full_build):
-    found = [
+def test_late_events_join_extend_and_start_sessions(full_build):
+    sessions = [
         (
             row["user_id"],
             f"{row['start_ts']:%d %H:%M}",
@@ -84,7 +83,7 @@ def test_sessions_built_all_at_once(full_build):
         for row in read_sessions(full_build)
         if not row["user_id"].startswith("user")
     ]
-    assert found == [
+    assert sessions == [
         ("ann", "01 10:00", "01 11:40", 5),
         ("ann", "01 23:50", "02 00:30", 3),
         ("bob", "01 01:40", "01 01:40", 1),
@@ -94,7 +93,7 @@ def test_sessions_built_all_at_once(full_build):
     ]
 
 
-def test_days_in_another_order_end_in_the_same_sessions(store, events, full_build):
+def test_days_in_any_order_give_the_sessions_of_a_full_build(store, events, full_build):
     for days in (2, 0, 1):
         day = DAY + timedelta(days=days)
         store.append(EVENTS, events.where(f"to_date(ingest_ts) = DATE '{day}'"))
@@ -102,7 +101,7 @@ def test_days_in_another_order_end_in_the_same_sessions(store, events, full_buil
     assert read_sessions(store) == read_sessions(full_build)
 
 
-def test_a_day_run_again_and_a_day_without_events_change_nothing(full_build):
+def test_a_repeated_day_and_a_day_without_events_change_no_session(full_build):
     before = read_sessions(full_build)
     run(full_build, SETTINGS, DAY + timedelta(days=1))
     run(full_build, SETTINGS, DAY + timedelta(days=300))

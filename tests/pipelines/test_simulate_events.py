@@ -1,4 +1,4 @@
-"""The job writes raw events and users as a source would, and the truth beside them."""
+"""Check the raw files of the simulated shop against their truth."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from profile_lib.errors import InputError
 from profile_lib.pipelines.simulate_events import run
 
 
-def settings(folder, *more):
+def simulate_settings(folder, *overrides):
     return load_settings(
         "conf/dev.yaml",
         [
@@ -16,13 +16,13 @@ def settings(folder, *more):
             "simulate.n_users=60",
             "simulate.dirt_share=0.2",
             "simulate.bots_share=0.05",
-            *more,
+            *overrides,
         ],
     )
 
 
-def test_the_truth_counts_what_lies_in_the_raw_files(spark, store, tmp_path):
-    run(store, settings(tmp_path))
+def test_the_truth_counts_the_rows_of_the_raw_files_by_fault(spark, store, tmp_path):
+    run(store, simulate_settings(tmp_path))
     files = sorted(path.name for path in (tmp_path / "raw" / "events").glob("part-*"))
     assert files
     assert all(name.endswith(".json.gz") for name in files)
@@ -38,14 +38,14 @@ def test_the_truth_counts_what_lies_in_the_raw_files(spark, store, tmp_path):
     assert sorted(users.columns) == ["age_band", "gender", "region", "uid"]
 
 
-def test_parquet_holds_the_same_columns_as_json(spark, store, tmp_path):
-    run(store, settings(tmp_path, "simulate.format=parquet", "simulate.n_users=5"))
+def test_parquet_files_hold_all_columns_as_strings(spark, store, tmp_path):
+    run(store, simulate_settings(tmp_path, "simulate.format=parquet", "simulate.n_users=5"))
     events = spark.read.parquet(f"{tmp_path}/raw/events")
-    assert {kind for _, kind in events.dtypes} == {"string"}
+    assert {column_type for _, column_type in events.dtypes} == {"string"}
     assert {"event_id", "uid", "time", "received", "action", "item"} <= set(events.columns)
 
 
 def test_a_shop_with_fewer_items_than_categories_is_refused(store, tmp_path):
     with pytest.raises(InputError, match=r"simulate\.n_items: 11; wanted 12 or more"):
-        run(store, settings(tmp_path, "simulate.n_items=11"))
+        run(store, simulate_settings(tmp_path, "simulate.n_items=11"))
     assert not (tmp_path / "raw").exists()
