@@ -1,1 +1,1 @@
-"""From a shop's clicks to user profiles."""
+"""Turn a shop's clickstream into user profiles."""

@@ -1,22 +1,22 @@
-"""The one error that a user can mend: jobs print it as a sentence and end with exit code 1."""
+"""Define the errors that a user can fix; their message is a complete sentence."""
 
 from pydantic import ValidationError
 
 
 class InputError(ValueError):
-    """Bad input; the message says where, what was found, what was wanted and what to do."""
+    """Invalid input; the message says where, what was found, what was wanted and what to do."""
 
 
 class DivergedError(InputError):
-    """A training whose loss is no number any more: its settings are bad, not its place or data."""
+    """A training whose loss is no longer a number, because of its settings, not its data."""
 
 
 class TryAgainError(InputError):
-    """A failure that passes by itself: the same run, started later, may succeed."""
+    """A temporary failure: the same run may succeed later."""
 
 
 class ConcurrentWriteError(TryAgainError):
-    """A write that lost against another one as often as it was tried."""
+    """A write that lost to another writer at every attempt."""
 
 
 class LockedError(TryAgainError):
@@ -24,11 +24,13 @@ class LockedError(TryAgainError):
 
 
 def describe_invalid_keys(error: ValidationError) -> str:
-    """Each key of a document that is wrong, with what was found there and what was wanted."""
-    told = []
-    for wrong in error.errors():
-        found = "" if wrong["type"] == "missing" else f"found {str(wrong['input'])[:40]!r}, "
-        unknown = wrong["type"] == "extra_forbidden"
-        wanted = "no such key" if unknown else f"{found}{wrong['msg']}"
-        told.append(f"{'.'.join(map(str, wrong['loc']))}: {wanted}")
-    return "; ".join(told)
+    """Describe each invalid key of a document: what was found there, and what was wanted."""
+    descriptions = []
+    for detail in error.errors():
+        is_unknown_key, is_missing = (
+            detail["type"] == kind for kind in ("extra_forbidden", "missing")
+        )
+        found = "" if is_missing else f"found {str(detail['input'])[:40]!r}, "
+        problem = "no such key" if is_unknown_key else f"{found}{detail['msg']}"
+        descriptions.append(f"{'.'.join(map(str, detail['loc']))}: {problem}")
+    return "; ".join(descriptions)

@@ -1,1 +1,1 @@
-"""Arrays."""
+"""Compute on numpy arrays and Arrow batches, without a loop over rows."""

@@ -1,1 +1,1 @@
-"""Delta."""
+"""Read and write the declared tables as Delta tables."""

@@ -1,10 +1,10 @@
-"""A Delta table with a change feed in, what its commits changed out, or that it is not told."""
+"""Read the rows that commits changed, if the change feed holds all of them."""
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-# What Delta adds to the table's columns, with their types.
+# The columns that Delta adds to those of the table.
 CHANGE_COLUMNS = {
     "_change_type": "string",  # insert, delete, update_preimage or update_postimage
     "_commit_version": "long",
@@ -13,41 +13,44 @@ CHANGE_COLUMNS = {
 UNREADABLE_FEED_ERRORS = ("DELTA_MISSING_CHANGE_DATA", "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE")
 
 
-def read_changes(spark: SparkSession, path: str, first: int, last: int) -> DataFrame | None:
-    """The rows that the commits from `first` to `last` changed, with CHANGE_COLUMNS.
+def read_changes(
+    spark: SparkSession, path: str, first_version: int, last_version: int
+) -> DataFrame | None:
+    """Return the rows that the commits from the first to the last changed, with CHANGE_COLUMNS.
 
-    None where the feed does not tell them all: it was not on, its files or commits are cleaned
-    away, or the table was made anew in another shape.
+    Returns None if the feed does not hold them all: it was not enabled, its files or commits have
+    been removed, or the table was created again with other columns.
     """
-    if _is_cleaned(spark, path, first):
+    if _is_removed(spark, path, first_version):
         return None
     reader = spark.read.format("delta").option("readChangeFeed", "true")
-    feed = reader.option("startingVersion", first).option("endingVersion", last).load(path)
+    reader = reader.option("startingVersion", first_version).option("endingVersion", last_version)
+    feed = reader.load(path)
     try:
-        feed.isEmpty()  # Delta looks at the commits only when it plans the reading
+        feed.isEmpty()  # Delta looks at the commits only when it plans a query
     except PySparkException as error:
-        if any(word in str(error) for word in UNREADABLE_FEED_ERRORS):
+        if any(name in str(error) for name in UNREADABLE_FEED_ERRORS):
             return None
         raise
     return feed
 
 
 def empty_change_feed(frame: DataFrame) -> DataFrame:
-    """The feed of no commit: no row, the columns of `frame` and CHANGE_COLUMNS."""
-    nulls = {name: F.lit(None).cast(kind) for name, kind in CHANGE_COLUMNS.items()}
+    """Return the feed of no commit: the columns of `frame` and CHANGE_COLUMNS, without rows."""
+    nulls = {name: F.lit(None).cast(type) for name, type in CHANGE_COLUMNS.items()}
     return frame.limit(0).withColumns(nulls)
 
 
 def commits_since(delta, version: int) -> DataFrame:  # type: ignore[no-untyped-def]  # no stubs
-    """The history of a table from a version on; the commits before, maybe many, are not read."""
-    last = delta.history(1).collect()[0]["version"]
-    return delta.history(max(last - version + 1, 1)).where(F.col("version") >= version)
+    """Return a table's history from a version on, without reading the earlier commits."""
+    last_version = delta.history(1).collect()[0]["version"]
+    return delta.history(max(last_version - version + 1, 1)).where(F.col("version") >= version)
 
 
-def _is_cleaned(spark: SparkSession, path: str, first: int) -> bool:
-    """Whether the log begins after `first`, or a VACUUM took files that were young when it came.
+def _is_removed(spark: SparkSession, path: str, first_version: int) -> bool:
+    """Return whether commits or changed rows since `first_version` have been removed.
 
-    What a commit wrote can be taken once the commit is older than the retention of a VACUUM.
+    A VACUUM may remove the files of a commit once the commit is older than the VACUUM's retention.
     """
     from delta.tables import DeltaTable
 
@@ -55,18 +58,18 @@ def _is_cleaned(spark: SparkSession, path: str, first: int) -> bool:
         F.col("operationParameters.specifiedRetentionMillis"),
         F.col("operationParameters.defaultRetentionMillis"),
     ).cast("long")
-    taken_before = F.when(
+    removed_before = F.when(
         F.col("operation") == "VACUUM START", F.unix_millis("timestamp") - retention
     )
-    found = (
-        commits_since(DeltaTable.forPath(spark, path), first)
+    log = (
+        commits_since(DeltaTable.forPath(spark, path), first_version)
         .agg(
             F.min("version").alias("version"),
             F.min(F.unix_millis("timestamp")).alias("millis"),
-            F.max(taken_before).alias("taken_before"),
+            F.max(removed_before).alias("removed_before"),
         )
         .collect()[0]
     )
-    if found["version"] != first:
+    if log["version"] != first_version:
         return True
-    return found["taken_before"] is not None and found["millis"] < found["taken_before"]
+    return log["removed_before"] is not None and log["millis"] < log["removed_before"]

@@ -1,4 +1,4 @@
-"""The files of a table in, which to write together out; and a report of what came of it."""
+"""Decide which files of a table to write together, and report the effect."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -9,13 +9,16 @@ from pyspark.sql import functions as F
 
 from profile_lib.tables import Table
 
-MAX_FILE_RATIO = 1.5  # as many times the files that the bytes need are too many
+MAX_FILE_RATIO = 1.5  # more than this many times the files that the bytes need are too many
 MIB = 2**20
+REPORT_HEADER = (
+    "table", "files", "then", "MiB", "then", "smallest", "mean", "largest", "removed"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FileLayout:
-    """Files of a partition, told by its value, or of a whole table; sizes in bytes."""
+    """The files of one partition, or of a table (`partition` is None then); sizes in bytes."""
 
     partition: Any
     n_files: int
@@ -24,15 +27,15 @@ class FileLayout:
     largest: int
 
     def is_fragmented(self, file_bytes: int) -> bool:
-        """Whether there are half as many more files than files of `file_bytes` would be."""
-        needed = -(-self.n_bytes // file_bytes)
-        return self.n_files > max(1, MAX_FILE_RATIO * needed)
+        """Return whether there are more than MAX_FILE_RATIO times the files of `file_bytes`."""
+        n_needed = -(-self.n_bytes // file_bytes)
+        return self.n_files > max(1, MAX_FILE_RATIO * n_needed)
 
 
 def partition_layouts(table: Table, files: DataFrame) -> list[FileLayout]:
-    """Of each partition, in order, or of a table without partitions; `files` as Store gives them.
+    """Return the layout of each partition in order, or of a table without partitions.
 
-    One row a partition comes to the driver, none a file.
+    `files` is a frame of `Store.files`. One row per partition comes to the driver.
     """
     (name,) = table.partition_by or (None,)
     key = F.lit(None) if name is None else F.col(name)
@@ -42,40 +45,44 @@ def partition_layouts(table: Table, files: DataFrame) -> list[FileLayout]:
     return [FileLayout(*row) for row in rows]
 
 
-def combine_layouts(parts: Sequence[FileLayout]) -> FileLayout:
-    """The layout of a table whose partitions have these."""
+def combine_layouts(layouts: Sequence[FileLayout]) -> FileLayout:
+    """Return the layout of all these partitions together.
+
+    >>> combine_layouts([FileLayout("a", 1, 5, 5, 5), FileLayout("b", 2, 3, 1, 2)])
+    FileLayout(partition=None, n_files=3, n_bytes=8, smallest=1, largest=5)
+    """
     return FileLayout(
         None,
-        sum(part.n_files for part in parts),
-        sum(part.n_bytes for part in parts),
-        min((part.smallest for part in parts), default=0),
-        max((part.largest for part in parts), default=0),
+        sum(layout.n_files for layout in layouts),
+        sum(layout.n_bytes for layout in layouts),
+        min((layout.smallest for layout in layouts), default=0),
+        max((layout.largest for layout in layouts), default=0),
     )
 
 
-def group_layouts(parts: Sequence[FileLayout], max_bytes: int) -> Iterator[list[FileLayout]]:
-    """Neighbours together, as many as `max_bytes` hold, at least one."""
+def group_layouts(layouts: Sequence[FileLayout], max_bytes: int) -> Iterator[list[FileLayout]]:
+    """Group neighbouring partitions up to `max_bytes`; a larger one forms its own group."""
     group: list[FileLayout] = []
-    for part in parts:
-        if group and combine_layouts([*group, part]).n_bytes > max_bytes:
+    for layout in layouts:
+        if group and combine_layouts([*group, layout]).n_bytes > max_bytes:
             yield group
             group = []
-        group.append(part)
+        group.append(layout)
     if group:
         yield group
 
 
 def partition_condition(table: Table, group: Sequence[FileLayout]) -> str | None:
-    """What selects these partitions; None where the table has none."""
+    """Return the SQL condition that selects these partitions; None if the table has none."""
     if not table.partition_by:
         return None
-    values = ", ".join(f"'{part.partition}'" for part in group)
+    values = ", ".join(f"'{layout.partition}'" for layout in group)
     return f"{table.partition_by[0]} IN ({values})"
 
 
 @dataclass(frozen=True)
 class MaintenanceResult:
-    """What the maintenance of a table came to; sizes in bytes."""
+    """The effect of the maintenance of one table; sizes in bytes."""
 
     table: str
     files_before: int
@@ -85,26 +92,26 @@ class MaintenanceResult:
     smallest: int
     mean: int
     largest: int
-    files_removed: int  # of earlier versions, from disk
+    files_removed: int  # files of earlier versions, removed from disk
 
 
 def summarise_maintenance(
     table: Table, before: FileLayout, after: FileLayout, n_removed: int
 ) -> MaintenanceResult:
-    """The table's line of the report."""
+    """Return the report's row of one table."""
     mean = after.n_bytes // max(1, after.n_files)
     sizes = (before.n_bytes, after.n_bytes, after.smallest, mean, after.largest)
     return MaintenanceResult(table.name, before.n_files, after.n_files, *sizes, n_removed)
 
 
-def format_report(done: Sequence[MaintenanceResult]) -> str:
-    """All lines as one table that a person can read, sizes in MiB."""
-    lines = [("table", "files", "then", "MiB", "then", "smallest", "mean", "largest", "removed")]
-    for each in done:
-        name, files, then, *sizes, removed = astuple(each)
+def format_report(results: Sequence[MaintenanceResult]) -> str:
+    """Format all rows as one text table, sizes in MiB."""
+    lines = [REPORT_HEADER]
+    for result in results:
+        name, n_before, n_after, *sizes, n_removed = astuple(result)
         mib = (f"{size / MIB:,.3f}" for size in sizes)
-        lines.append((name, f"{files:,}", f"{then:,}", *mib, f"{removed:,}"))
+        lines.append((name, f"{n_before:,}", f"{n_after:,}", *mib, f"{n_removed:,}"))
     return "\n".join(
-        f"{name:<22}{files:>8}{then:>8}" + "".join(f"{size:>12}" for size in rest)
-        for name, files, then, *rest in lines
+        f"{name:<22}{before:>8}{after:>8}" + "".join(f"{cell:>12}" for cell in cells)
+        for name, before, after, *cells in lines
     )

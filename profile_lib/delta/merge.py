@@ -1,4 +1,4 @@
-"""A source frame in, the condition and the clauses of its MERGE out."""
+"""Build the condition and the clauses of a MERGE."""
 
 import math
 from collections.abc import Mapping
@@ -10,78 +10,76 @@ from pyspark.sql import functions as F
 
 from profile_lib.tables import Table
 
-IS_DELETED = "is_deleted"  # a boolean column of an upsert's source: True takes the row out
-MAX_PARTITION_LITERALS = (
-    1_000  # as many partitions are named in a condition: planning it stays a matter of moments
-)
-MIN_BLOOM_FILTER_ROWS = 1_000  # as many rows are worth a sieve
-WORD_SHIFT, BITS_PER_ROW = 6, 32
-WORD_BITS = 2**WORD_SHIFT  # bits
-MAX_WORDS = 8_192  # of a sieve; they stand in the commit's account of itself, 160 KB at most
+IS_DELETED = "is_deleted"  # boolean column of an upsert's source: True removes the row
+MAX_PARTITION_LITERALS = 1_000  # more values in a condition would take Spark seconds to plan
+MIN_BLOOM_FILTER_ROWS = 1_000  # minimum number of rows for which the Bloom filter pays off
+BITS_PER_ROW = 32
+WORD_SHIFT = 6
+WORD_BITS = 2**WORD_SHIFT
+MAX_WORDS = 8_192  # the commit log repeats the filter's words: 160 KB at most
 
 
 def merge_condition(table: Table, source: DataFrame, n_rows: int) -> Column:
-    """The condition that a row of `source`, which has `n_rows`, and one of `target` are the same.
+    """Return the condition that a row of `source` and a row of `target` have the same key.
 
-    By key. The partition columns stand in it, and the source's values of each as literals, where
-    they are few: Delta then reads no file of another partition, nor minds who else writes there.
-    So does a `bloom_filter`, where it saves something.
+    `n_rows` is the size of `source`. The condition also compares the partition columns, and if
+    `source` has few partitions it lists their values, so that Delta reads no file of another
+    partition and does not conflict with writers there. A `bloom_filter` is part of it if it pays
+    off.
     """
-    holds = [
+    conditions = [
         F.col(f"target.{c}") == F.col(f"source.{c}") for c in (*table.partition_by, *table.key)
     ]
     for name in table.partition_by:
-        values = [
-            row[0]
-            for row in source.select(name).distinct().limit(MAX_PARTITION_LITERALS + 1).collect()
-        ]
+        distinct = source.select(name).distinct().limit(MAX_PARTITION_LITERALS + 1).collect()
+        values = [row[0] for row in distinct]
         if len(values) <= MAX_PARTITION_LITERALS:
-            holds.append(F.col(f"target.{name}").isin(values))
-    if (few_others := bloom_filter(table, source, n_rows)) is not None:
-        holds.append(few_others)
-    return reduce(and_, holds)
+            conditions.append(F.col(f"target.{name}").isin(values))
+    if (may_match := bloom_filter(table, source, n_rows)) is not None:
+        conditions.append(may_match)
+    return reduce(and_, conditions)
 
 
 def bloom_filter(table: Table, source: DataFrame, n_rows: int) -> Column | None:
-    """A condition on `target` that holds for every key in `source` and for few others.
+    """Return a condition on `target` that holds for every key in `source` and for few others.
 
-    MERGE keeps all of its source in the join, new rows too, so Spark shuffles the target: whole
-    rows of every file where there is a change feed. What this holds back is not shuffled. It is a
-    Bloom filter of one hash (Bloom 1970) in words of a literal array, 32 bits a row or what there
-    is room for. None where `n_rows` are too few to be worth it or too many to be held apart, or
-    where MERGE reads all rows anyway to write them again.
+    MERGE keeps all rows of its source in the join, new ones too, so Spark shuffles the target, with
+    all columns of every file if there is a change feed. This condition keeps most of the target out
+    of the shuffle. It is a Bloom filter with one hash (Bloom 1970), held in words of a literal
+    array: 32 bits per row, or as many as fit. Returns None if `source` has too few rows to pay off
+    or too many for the filter, or if MERGE reads all rows anyway to write their files again.
     """
     n_words = min(MAX_WORDS, 2 ** math.ceil(math.log2(max(n_rows * BITS_PER_ROW / WORD_BITS, 1))))
     if not table.deletion_vectors or not MIN_BLOOM_FILTER_ROWS <= n_rows <= n_words * WORD_BITS / 2:
         return None
 
-    def place(side: str) -> tuple[Column, Column]:  # a word, and a bit of it
+    def word_and_bit(side: str) -> tuple[Column, Column]:
         keys = [F.col(f"{side}{c}") for c in table.key]
-        number = F.pmod(F.xxhash64(*keys), F.lit(n_words * WORD_BITS)).cast("int")
-        return F.shiftright(number, WORD_SHIFT), F.pmod(number, F.lit(WORD_BITS))
+        position = F.pmod(F.xxhash64(*keys), F.lit(n_words * WORD_BITS)).cast("int")
+        return F.shiftright(position, WORD_SHIFT), F.pmod(position, F.lit(WORD_BITS))
 
-    word, bit = place("")
-    marks = F.bit_or(F.call_function("shiftleft", F.lit(1).cast("bigint"), bit))
-    found = source.groupBy(word.alias("word")).agg(marks.alias("marks")).collect()
-    words = {row["word"]: row["marks"] for row in found}
-    told = F.lit(",".join(str(words.get(number, 0)) for number in range(n_words)))
-    word, bit = place("target.")
-    return F.bit_get(F.get(F.split(told, ",").cast("array<bigint>"), word), bit) == 1
+    word, bit = word_and_bit("")
+    bits = F.bit_or(F.call_function("shiftleft", F.lit(1).cast("bigint"), bit))
+    rows = source.groupBy(word.alias("word")).agg(bits.alias("bits")).collect()
+    bits_by_word = {row["word"]: row["bits"] for row in rows}
+    words = F.lit(",".join(str(bits_by_word.get(number, 0)) for number in range(n_words)))
+    word, bit = word_and_bit("target.")
+    return F.bit_get(F.get(F.split(words, ",").cast("array<bigint>"), word), bit) == 1
 
 
 def deletion_rows(table: Table, rows: DataFrame) -> DataFrame:
-    """The source of an upsert that takes out rows that hold the table's keys and partitions.
+    """Return the source of an upsert that removes rows.
 
-    What else the rows do not hold of the table's columns is null.
+    `rows` holds the table's keys and partitions; declared columns that it lacks become null.
     """
     nulls = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
     return rows.withColumns(nulls).select(*table.column_names(), F.lit(True).alias(IS_DELETED))
 
 
-def add_deletions(table: Table, rows: DataFrame, gone: DataFrame) -> DataFrame:
-    """Return the source of an upsert that writes `rows` and deletes the rows with `gone`'s keys."""
-    kept = rows.withColumn(IS_DELETED, F.lit(False))
-    return kept.unionByName(deletion_rows(table, gone))
+def add_deletions(table: Table, rows: DataFrame, deleted: DataFrame) -> DataFrame:
+    """Return the source of an upsert that writes `rows` and removes those with `deleted`'s keys."""
+    written = rows.withColumn(IS_DELETED, F.lit(False))
+    return written.unionByName(deletion_rows(table, deleted))
 
 
 def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs here
@@ -93,16 +91,18 @@ def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs he
     guard: str | None,
     keep_target_when: Mapping[str, str],
 ):
-    """`merge` with what becomes of rows that match, where `guard` holds, and of new ones."""
+    """Return `merge` with clauses for rows that match, if `guard` holds, and for new rows."""
     values = {c: f"source.{c}" for c in table.column_names()}
-    kept = {
-        c: f"CASE WHEN {when} THEN target.{c} ELSE source.{c} END"
-        for c, when in keep_target_when.items()
+    kept_values = {
+        c: f"CASE WHEN {condition} THEN target.{c} ELSE source.{c} END"
+        for c, condition in keep_target_when.items()
     }
     if has_deletions:
-        goes = f"source.{IS_DELETED}" if guard is None else f"source.{IS_DELETED} AND ({guard})"
-        merge = merge.whenMatchedDelete(goes)
+        is_deleted = f"source.{IS_DELETED}"
+        merge = merge.whenMatchedDelete(
+            is_deleted if guard is None else f"{is_deleted} AND ({guard})"
+        )
     if update:
-        merge = merge.whenMatchedUpdate(guard, set=values | kept)
-    stays = f"NOT source.{IS_DELETED}" if has_deletions else None
-    return merge.whenNotMatchedInsert(condition=stays, values=values)
+        merge = merge.whenMatchedUpdate(guard, set=values | kept_values)
+    is_inserted = f"NOT source.{IS_DELETED}" if has_deletions else None
+    return merge.whenNotMatchedInsert(condition=is_inserted, values=values)

@@ -1,6 +1,6 @@
-"""A declared table and what lies in its place: created, mended in place, or refused.
+"""Create a declared table, or bring an existing one to the declared columns and properties.
 
-Knows how a Delta table gets the declared shape, not what is read from it or written into it.
+This module knows how a Delta table gets the declared shape, not what is read from or written to it.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from profile_lib.tables.table import TableColumn, schema_differences
 def prepare_table(
     spark: SparkSession, table: Table, path: str, may_replace: bool = False
 ) -> Iterator[bool]:
-    """At `path` a table of the declared shape, for a write in the body; whether it is a new one.
+    """Prepare the table at `path` for the write in the body; yield whether it is new.
 
-    It is created, by one of those who try at once, or gets the optional columns and the properties
-    that it lacks. One that this does not mend is made anew with `may_replace`, and is the old one
-    again where the body fails.
-    Raises InputError where it is neither.
+    A missing table is created, by only one of several concurrent writers. An older one gets the
+    optional columns and the properties that it lacks. If that is not enough, the table is replaced
+    by an empty one if `may_replace` is true, and restored if the body fails; else InputError is
+    raised.
     """
     from delta.tables import DeltaTable
 
@@ -41,12 +41,12 @@ def prepare_table(
     else:
         yield False
         return
-    before = delta.history(1).collect()[0]["version"]
+    old_version = delta.history(1).collect()[0]["version"]
     _create(DeltaTable.replace(spark), table, path)
     try:
         yield False
     except BaseException:
-        delta.restoreToVersion(before)
+        delta.restoreToVersion(old_version)
         raise
 
 
@@ -60,36 +60,37 @@ def _create(builder, table: Table, path: str) -> None:  # type: ignore[no-untype
 
 
 def _evolve_schema(spark: SparkSession, delta, table: Table, path: str) -> None:  # type: ignore[no-untyped-def]
-    place = f"ALTER TABLE delta.`{path}`"
-    if lacking := missing_optional_columns(table, path, delta.toDF().schema):
-        spark.sql(f"{place} ADD COLUMNS ({', '.join(map(_column_ddl, lacking))})")
-    has = delta.detail().select("properties").collect()[0][0]
-    if unset := {n: v for n, v in table.properties.items() if has.get(n) != v}:
-        told = ", ".join(f"'{name}' = '{value}'" for name, value in unset.items())
-        spark.sql(f"{place} SET TBLPROPERTIES ({told})")
+    alter = f"ALTER TABLE delta.`{path}`"
+    if missing := missing_optional_columns(table, path, delta.toDF().schema):
+        spark.sql(f"{alter} ADD COLUMNS ({', '.join(map(_column_ddl, missing))})")
+    properties = delta.detail().select("properties").collect()[0][0]
+    if unset := {n: v for n, v in table.properties.items() if properties.get(n) != v}:
+        assignments = ", ".join(f"'{name}' = '{value}'" for name, value in unset.items())
+        spark.sql(f"{alter} SET TBLPROPERTIES ({assignments})")
 
 
-def missing_optional_columns(table: Table, path: str, found: T.StructType) -> list[TableColumn]:
-    """The declared columns that the table at `path` lacks, all of them optional.
+def missing_optional_columns(table: Table, path: str, stored: T.StructType) -> list[TableColumn]:
+    """Return the optional columns that the table stored at `path` lacks.
 
-    Raises InputError where it lacks required ones, has columns of other types, or wants values
-    for a column that is not declared any more.
+    Raises InputError if it lacks required columns, has columns of other types, or has a required
+    column that is no longer declared.
     """
-    lacking = [c for c in table.columns if not c.required and c.name not in found.names]
-    ours = {c.name: c.type for c in table.columns if c not in lacking}
-    theirs = {f.name: f.dataType for f in found if f.name in ours or not f.nullable}
-    if problems := list(schema_differences(theirs, ours)):
+    missing = [c for c in table.columns if not c.required and c.name not in stored.names]
+    declared = {c.name: c.type for c in table.columns if c not in missing}
+    actual = {f.name: f.dataType for f in stored if f.name in declared or not f.nullable}
+    if problems := list(schema_differences(actual, declared)):
         raise InputError(
             f"{table.name}: the table at {path} has an older shape: {', '.join(problems)}; "
             f"{table.rebuild_instructions.format(path=path)}"
         )
-    return lacking
+    return missing
 
 
 def select_declared_columns(frame: DataFrame, table: Table, path: str, *more: str) -> DataFrame:
-    """The declared columns of a frame read at `path`, null where it lacks them, and `more`.
+    """Return the declared columns of a frame read at `path`, and the columns `more`.
 
-    Raises InputError as `missing_optional_columns` does.
+    Optional columns that the frame lacks are null. Raises InputError as `missing_optional_columns`
+    does.
     """
     nulls = {
         c.name: F.lit(None).cast(c.type)

@@ -1,4 +1,4 @@
-"""The only code that touches tables: reads, replaces and merges the declared Delta tables."""
+"""Read, replace and merge the declared Delta tables; no other code touches them."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,16 +21,16 @@ from profile_lib.errors import ConcurrentWriteError, InputError
 from profile_lib.spark.session import cached, session_conf
 from profile_lib.tables import Table
 
-VACUUM = {
-    "spark.databricks.delta.vacuum.logging.enabled": "true",  # `changes` looks for it
-    "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller's to decide
+VACUUM_CONF = {
+    "spark.databricks.delta.vacuum.logging.enabled": "true",  # `changes` reads these log entries
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller decides
 }
 
 
 class Store:
     """The declared tables as Delta folders under one root path.
 
-    A write that loses against a concurrent one is tried again, `max_attempts` times in all.
+    A write that loses to a concurrent one is repeated, up to `max_attempts` attempts in all.
     """
 
     def __init__(
@@ -38,55 +38,55 @@ class Store:
     ) -> None:
         self.spark = spark
         self.max_attempts, self.first_wait_seconds = max_attempts, first_wait_seconds
-        self._checked_tables: set[str] | None = None  # tables that are not looked at again
+        self._checked_tables: set[str] | None = None  # None: every write checks the table's shape
         self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
 
     def for_stream_batches(self, spark: SparkSession) -> "Store":
-        """The same tables by the session of a stream's batches.
+        """Return a store of the same tables for the session of a stream's batches.
 
-        Only the first write to a table looks whether it has the declared shape.
+        Only its first write to each table checks the table's shape.
         """
         store = Store(spark, self.root, self.max_attempts, self.first_wait_seconds)
         store._checked_tables = set()
         return store
 
     def path(self, table: Table) -> str:
-        """Where the table lies."""
+        """Return the path of the table."""
         return f"{self.root}/{table.name}"
 
     def exists(self, table: Table) -> bool:
-        """True where the table has been created."""
+        """Return whether the table has been created."""
         from delta.tables import DeltaTable
 
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
     def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """The table as it is now or was at a version; an optional column that it lacks is null.
+        """Read the table's latest version, or an earlier one.
 
-        Raises InputError where it was never written, or with other columns than are declared, and
-        where the version is not kept.
+        Optional columns that it lacks are null. Raises InputError if the table was never written,
+        if its columns differ from the declared ones, or if the version has been removed.
         """
         frame = self._delta(table).toDF() if version is None else self._read_version(table, version)
         return select_declared_columns(frame, table, self.path(table))
 
     def read_or_empty(self, table: Table) -> DataFrame:
-        """The table as it is now, without rows where it was never written."""
+        """Read the table's latest version; return an empty frame if it was never written."""
         if self.exists(table):
             return self.read(table)
         return self.spark.createDataFrame([], table.schema)
 
     def version(self, table: Table) -> int:
-        """The number of the table's last commit."""
+        """Return the number of the table's last commit."""
         history = self._delta(table).history(1).select("version").first()
         assert history is not None
         return int(history["version"])
 
     def table_id(self, table: Table) -> str:
-        """What tells the table from another one that is made in its place."""
+        """Return the Delta table id, which changes if the table is created again."""
         return str(self._delta(table).detail().select("id").collect()[0][0])
 
     def commit_time(self, table: Table, version: int) -> datetime:
-        """When a version that is kept was committed."""
+        """Return the time at which a version was committed."""
         commits = commits_since(self._delta(table), version).where(F.col("version") == version)
         micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
         return datetime.fromtimestamp(micros / 1e6, UTC)
@@ -94,29 +94,29 @@ class Store:
     def changes(
         self, table: Table, after_version: int, until_version: int | None = None
     ) -> DataFrame | None:
-        """What was changed after a version, until another one or now: the table's change feed.
+        """Read the rows changed after a version, up to another version or the latest.
 
-        Rows have the declared columns and CHANGE_COLUMNS. None where the feed does not reach back
-        so far, or the table is not the one that had this version: all of it is to be read then.
+        Rows have the declared columns and CHANGE_COLUMNS. Returns None if the change feed does not
+        reach back that far, or if the table never had this version: read the whole table then.
         """
-        last = self.version(table) if until_version is None else until_version
-        if after_version > last:
+        last_version = self.version(table) if until_version is None else until_version
+        if after_version > last_version:
             return None
         path = self.path(table)
-        if after_version == last:
+        if after_version == last_version:
             return empty_change_feed(self.read(table))
-        feed = read_changes(self.spark, path, after_version + 1, last)
+        feed = read_changes(self.spark, path, after_version + 1, last_version)
         return None if feed is None else select_declared_columns(feed, table, path, *CHANGE_COLUMNS)
 
     def evolve_schema(self, table: Table) -> None:
-        """Give the table the optional columns and the properties that it lacks, if any."""
+        """Add the optional columns and the properties that the table lacks."""
         self._commit(table, lambda: None)
 
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
-        """Put `frame` in place of the rows that `where` selects, or of all; whole or not at all.
+        """Replace all rows, or those that the SQL condition `where` selects, in one commit.
 
-        A table of an older shape that is replaced whole gets the declared one. Raises InputError
-        where the frame breaks the table's contract.
+        Without `where`, a table of an older shape gets the declared one. Raises InputError if the
+        frame's columns differ from the declared ones.
         """
         writer = table.conform(frame).write.format("delta").mode("overwrite")
         if where is not None:
@@ -125,7 +125,7 @@ class Store:
         self._commit(table, lambda: writer.save(self.path(table)), may_replace=where is None)
 
     def append(self, table: Table, frame: DataFrame) -> None:
-        """Add rows whose keys are known to be new."""
+        """Add rows; their keys must be new."""
         writer = table.conform(frame).write.format("delta").mode("append")
 
         self._commit(table, lambda: writer.save(self.path(table)))
@@ -138,25 +138,25 @@ class Store:
         guard: str | None = None,
         keep_target_when: Mapping[str, str] | None = None,
     ) -> None:
-        """MERGE by key: new rows in, rows that are there updated (unless `update` is False).
+        """Merge by key: insert new rows, and update existing ones unless `update` is False.
 
-        Rows of the source whose column `is_deleted` is true are taken out. With `guard`, an SQL
-        condition on `source` and `target`, a row that is there is changed only where it holds.
-        `keep_target_when` names columns and when, by such a condition, a row that is there keeps its value.
-        The source must hold one row a key; it is computed once and kept while it is merged. Raises
-        InputError where the frame breaks the contract.
+        The frame holds one row per key; it is computed once and cached during the merge. Rows whose
+        column `is_deleted` is true are removed from the table. `guard` is an SQL condition on
+        `source` and `target`: an existing row changes only if it holds. `keep_target_when` maps
+        columns to conditions of that kind: an existing row keeps its value if the condition holds.
+        Raises InputError if the frame's columns differ from the declared ones.
         """
         has_deletions = IS_DELETED in frame.columns
         conformed = table.conform(frame.drop(IS_DELETED))
-        if not self.exists(table):  # nothing to compare with
+        if not self.exists(table):  # there is nothing to merge with
             new = frame.where(f"NOT {IS_DELETED}").drop(IS_DELETED) if has_deletions else conformed
             if self._create_with(table, new):
                 return
         source = frame.select(*table.column_names(), IS_DELETED) if has_deletions else conformed
         with cached(source) as source:
-            n_rows = source.count()  # all of it at once, where isEmpty goes part by part
+            n_rows = source.count()  # fills the cache; isEmpty would compute it part by part
             if not n_rows:
-                return  # nor a commit
+                return  # an empty merge would still commit
             on = merge_condition(table, source, n_rows)
 
             def write() -> None:
@@ -173,17 +173,17 @@ class Store:
             self._commit(table, write)
 
     def files(self, table: Table) -> DataFrame:
-        """One row a file of the table as it is now: partition columns, `path` and `bytes`."""
+        """Return one row per file of the latest version: partition columns, `path` and `bytes`."""
         path, size = F.col("_metadata.file_path"), F.col("_metadata.file_size")
         frame = self._delta(table).toDF()
-        found = frame.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
-        return found.distinct()
+        files = frame.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
+        return files.distinct()
 
     def compact(self, table: Table, file_bytes: int, where: str | None = None) -> None:
-        """Write small files of the partitions that `where` selects together, up to `file_bytes`.
+        """Combine small files into files of up to `file_bytes`, in the partitions of `where`.
 
-        Rows of a table that is clustered lie near each other by its columns afterwards. No row
-        changes: readers, streams and the change feed see nothing of it.
+        Rows of a clustered table are sorted by its cluster columns. No row changes: readers,
+        streams and the change feed are not affected.
         """
         limits = {
             f"spark.databricks.delta.optimize.{n}FileSize": file_bytes for n in ("min", "max")
@@ -201,21 +201,21 @@ class Store:
             self._commit(table, write)
 
     def vacuum(self, table: Table, retention_hours: float) -> int:
-        """Remove files that no version of the last `retention_hours` has; how many there were.
+        """Remove files that no version of the last `retention_hours` uses; return their number.
 
-        Earlier versions can be read no more, nor changes of that time.
+        Earlier versions and their changes can no longer be read.
         """
         delta, before = self._delta(table), self.version(table)
-        with session_conf(self.spark, VACUUM):
+        with session_conf(self.spark, VACUUM_CONF):
             delta.vacuum(retention_hours)
-        ended = commits_since(delta, before + 1).where("operation = 'VACUUM END'")
-        return int(ended.select("operationMetrics.numDeletedFiles").collect()[0][0])
+        end = commits_since(delta, before + 1).where("operation = 'VACUUM END'")
+        return int(end.select("operationMetrics.numDeletedFiles").collect()[0][0])
 
     def _create_with(self, table: Table, rows: DataFrame) -> bool:
-        """Write the first rows of a table that is not there; False where another came first.
+        """Create a table with its first rows; return False if another writer came first.
 
-        Appended, the rows of two who begin at once would all be there: this way of writing minds
-        what has come since.
+        If two writers appended their first rows at once, both would succeed and keys would repeat;
+        an overwrite conflicts with what was written meanwhile.
         """
         writer = table.conform(rows).write.format("delta").mode("overwrite")
 
@@ -260,7 +260,8 @@ class Store:
         try:
             return reader.load(self.path(table))
         except AnalysisException as error:
-            kept = self._delta(table).history().agg(F.min("version"), F.max("version")).collect()
+            history = self._delta(table).history().agg(F.min("version"), F.max("version"))
+            first, last = history.collect()[0]
             raise InputError(
-                f"{table.name}: no version {version}, kept are {kept[0][0]} to {kept[0][1]}"
+                f"{table.name}: no version {version}, kept are {first} to {last}"
             ) from error

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.spark.session import hash_uniform
+from profile_lib.spark.hash_sampling import hash_uniform
 
 
 def split_by_time(

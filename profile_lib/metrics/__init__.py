@@ -1,1 +1,1 @@
-"""Metrics."""
+"""Measure classifications and rankings, in numpy and on Spark."""

@@ -16,8 +16,9 @@ from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.serving_model import ServedModel, build_facts, predict_profiles
 from profile_lib.recommend.ranking.labels import find_later_interactions
 from profile_lib.recommend.serving.requests import REQUEST_COLUMNS
+from profile_lib.spark.hash_sampling import hash_uniform
 from profile_lib.spark.moments import midnight
-from profile_lib.spark.session import cached, hash_uniform
+from profile_lib.spark.session import cached
 from profile_lib.tables import BEHAVIOUR, EVENTS, USERS
 
 CUTOFF_KEY = ["user_id", "cutoff_ts"]

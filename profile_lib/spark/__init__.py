@@ -1,1 +1,1 @@
-"""Spark."""
+"""Start Spark, and share what several stages do with it."""

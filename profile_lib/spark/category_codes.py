@@ -1,4 +1,4 @@
-"""Values and a list of known ones in, where each stands in it out, as Spark columns."""
+"""Encode categories as their positions in a list of known values."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -21,13 +21,19 @@ class Category(Protocol):
 
 
 def category_code(value: Column, known: Sequence[str]) -> Column:
-    """The value's position in `known`, from 0; -1 where it is null or not one of them."""
-    found = F.array_position(F.array(*(F.lit(k) for k in known)).cast("array<string>"), value)
-    return (F.coalesce(found, F.lit(0)) - 1).cast("int")
+    """Column: the position of the value in `known`, from 0; -1 if it is null or unknown.
+
+    >>> frame = spark.createDataFrame([("b",), ("x",), (None,)], "c string")
+    >>> [row[0] for row in frame.select(category_code(frame.c, ["a", "b"])).collect()]
+    [1, -1, -1]
+    """
+    known_values = F.array(*(F.lit(k) for k in known)).cast("array<string>")
+    position = F.array_position(known_values, value)  # from 1, 0 if unknown
+    return (F.coalesce(position, F.lit(0)) - 1).cast("int")
 
 
 def append_category_codes(numeric: Column, categories: Iterable[Category]) -> Column:
-    """Append the code of each category's column to `numeric`, NaN for an unknown value.
+    """Column: `numeric` followed by the code of each category's column, NaN if unknown.
 
     Training and inference both build a model's inputs by this function.
     """
@@ -36,5 +42,5 @@ def append_category_codes(numeric: Column, categories: Iterable[Category]) -> Co
     for category in categories:
         code = category_code(F.col(category.name), category.values)
         codes.append(F.when(code >= 0, code.cast("double")).otherwise(nan))
-    unknown = F.transform(numeric, lambda x: F.coalesce(x.cast("double"), nan))
-    return F.concat(unknown, F.array(*codes)) if codes else unknown
+    numbers = F.transform(numeric, lambda x: F.coalesce(x.cast("double"), nan))
+    return F.concat(numbers, F.array(*codes)) if codes else numbers

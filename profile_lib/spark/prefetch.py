@@ -1,4 +1,4 @@
-"""An iterator in, the same items out, made ahead in a thread of their own."""
+"""Produce the items of an iterator ahead, in a thread."""
 
 import queue
 import threading
@@ -10,9 +10,9 @@ Item = TypeVar("Item")
 
 
 class Prefetcher(Generic[Item]):
-    """An iterator whose items are made in a thread of their own, `buffer_size` of them waiting.
+    """An iterator whose items a thread produces ahead, up to `buffer_size` of them.
 
-    What the thread raises is raised here. `wait_seconds` is the seconds spent waiting for items.
+    An error in the thread is raised by `next`. `wait_seconds` is the time spent waiting for items.
     """
 
     def __init__(self, items: Iterator[Item], buffer_size: int = 2):
@@ -28,7 +28,7 @@ class Prefetcher(Generic[Item]):
             for item in items:
                 if not self._put(item):
                     return
-        except BaseException as error:  # noqa: BLE001  # raised again by next()
+        except BaseException as error:  # noqa: BLE001  # next() raises it again
             self._put(error)
         else:
             self._put(None)
@@ -43,7 +43,7 @@ class Prefetcher(Generic[Item]):
         return False
 
     def next(self) -> Item | None:
-        """The next item, None from the end on."""
+        """Return the next item; None once there is no more."""
         if self._is_over:
             return None
         began = time.perf_counter()
@@ -57,7 +57,7 @@ class Prefetcher(Generic[Item]):
         return item
 
     def __iter__(self) -> Iterator[Item]:
-        """The items that are left; the thread ends with them, or when the caller does."""
+        """Yield the remaining items; the thread ends with them, or when the caller stops."""
         try:
             while (item := self.next()) is not None:
                 yield item
@@ -65,6 +65,6 @@ class Prefetcher(Generic[Item]):
             self.close()
 
     def close(self) -> None:
-        """Stop the thread; what it has made is dropped."""
+        """Stop the thread and drop the items it has produced."""
         self._is_closed.set()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""Rules that a shop writes, in words of Spark SQL: checked before they are computed."""
+"""Check the Spark SQL expressions that a shop writes as rules."""
 
 import difflib
 import re
@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 
 from profile_lib.errors import InputError
 
-# What a rule may hold: nothing that reads other tables, calls Java or hides what comes after it.
+# A rule can't read other tables, call Java or hide text in a comment.
 KEYWORDS = {
     "and", "or", "not", "in", "is", "null", "true", "false", "between", "like", "ilike", "rlike",
     "case", "when", "then", "else", "end", "date", "timestamp", "interval", "day", "days", "hour",
@@ -27,17 +27,17 @@ TOKEN = re.compile(
     | (?P<word>[^\W\d]\w*) | (?P<sign><=>|<>|!=|<=|>=|==|[=<>+*%()\[\],.]|-(?!-)|/(?!\*))""",
     re.VERBOSE,
 )
-N_SUGGESTED, N_LISTED = 3, 8  # columns that are told where one was not found, or none was named
+N_SUGGESTED_COLUMNS, N_LISTED_COLUMNS = 3, 8  # columns that an error message names
 
 
 def check_rule(rule: str, columns: Sequence[str], where: str, frame_name: str) -> None:
-    """Raise InputError, which names `where` the rule stands, unless it keeps to what rules may be.
+    """Raise InputError unless the rule is a safe Spark SQL expression of `columns`.
 
-    That is a Spark SQL expression of `columns` of what is named `frame_name`, literals, operators, KEYWORDS
-    and FUNCTIONS: no subquery, no comment, no function with an effect. Wanted is one column or
-    more.
+    A rule consists of column names, literals, operators, KEYWORDS and FUNCTIONS, and names at least
+    one column. It has no subquery, no comment and no function with an effect. `where` is the
+    setting that holds the rule; `frame_name` names the table that has the columns.
     """
-    named = []
+    names_column = False
     for word, is_called in _identifiers(rule, where):
         name = word.lower()
         if is_called and name not in FUNCTIONS | KEYWORDS:
@@ -47,40 +47,40 @@ def check_rule(rule: str, columns: Sequence[str], where: str, frame_name: str) -
         if is_called or (name in KEYWORDS and name not in columns):
             continue
         if name not in columns:
-            near = difflib.get_close_matches(name, columns, N_SUGGESTED) or sorted(columns)
+            near = difflib.get_close_matches(name, columns, N_SUGGESTED_COLUMNS) or sorted(columns)
             raise InputError(f"{where}: no column {word} in {frame_name}; wanted {', '.join(near)}")
-        named.append(name)
-    if not named:
+        names_column = True
+    if not names_column:
         raise InputError(
-            f"{where}: {rule!r} names no column of {frame_name}, so it says the same of all; wanted some "
-            f"of {', '.join(sorted(columns)[:N_LISTED])}, …"
+            f"{where}: {rule!r} names no column of {frame_name}, so it is the same for all rows; "
+            f"wanted some of {', '.join(sorted(columns)[:N_LISTED_COLUMNS])}, …"
         )
 
 
 def _identifiers(rule: str, where: str) -> Iterator[tuple[str, bool]]:
-    """Each name in the rule but fields of another one, and whether it is called."""
-    place, before = 0, ""
-    while place < len(rule):
-        token = TOKEN.match(rule, place)
+    """Yield each name in the rule except fields of a column, and whether it is called."""
+    position, previous = 0, ""
+    while position < len(rule):
+        token = TOKEN.match(rule, position)
         kind = token and token.lastgroup
-        # Spark joins two texts, so 'Can''t' would silently be Cant.
-        if token is None or (kind == "text" and before.endswith(("'", '"'))):
+        # Spark joins adjacent texts, so 'Can''t' would silently become Cant.
+        if token is None or (kind == "text" and previous.endswith(("'", '"'))):
             raise InputError(
-                f"{where}: {rule[place : place + 20]!r} at character {place + 1} has no place in a "
-                "rule; wanted columns, numbers, operators and texts in '' or \"\""
+                f"{where}: found {rule[position : position + 20]!r} at character {position + 1}; "
+                "wanted columns, numbers, operators and texts in '' or \"\""
             )
-        place = token.end()
-        is_called = kind in ("word", "text") and rule[place:].lstrip().startswith("(")
-        if is_called or (kind == "word" and before != "."):
+        position = token.end()
+        is_called = kind in ("word", "text") and rule[position:].lstrip().startswith("(")
+        if is_called or (kind == "word" and previous != "."):
             yield token[0], is_called
-        before = before if kind == "space" else token[0]
+        previous = previous if kind == "space" else token[0]
 
 
 @contextmanager
 def describe_rule_errors(rule: str, where: str) -> Iterator[None]:
-    """Raise InputError in place of what Spark says of a rule, be it read or computed."""
+    """Raise InputError in place of Spark's error when a rule is parsed or computed."""
     try:
         yield
     except PySparkException as error:
-        said = str(error).strip().splitlines()[0]
-        raise InputError(f"{where}: {rule!r} cannot be computed: {said}") from error
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{where}: {rule!r} cannot be computed: {reason}") from error
