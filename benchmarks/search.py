@@ -31,6 +31,7 @@ from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.metrics import ranking as ranks
+from profile_lib.metrics.bootstrap import paired_bootstrap_interval
 from profile_lib.model.checkpoint import load_model
 from profile_lib.pipelines.fit_recommender import PAST_RETRIEVAL_FOLDER
 from profile_lib.pipelines.ranker_examples import CUTOFF_KEY, write_ranker_examples
@@ -177,7 +178,7 @@ def summarise(found: DataFrame, measures: Sequence[str]) -> dict[str, Any]:
     for personalisation, rows in by.items():
         entry = {name: round(float(rows[name].mean()), 4) for name in measures}
         lead = (rows["ndcg"] - engine["ndcg"]).groupby(engine["user_id"]).mean().to_numpy()
-        interval = ranks.paired_bootstrap_interval(lead, np.zeros(len(lead)), RESAMPLES, seed=1)
+        interval = paired_bootstrap_interval(lead, np.zeros(len(lead)), RESAMPLES, seed=1)
         entry["ndcg_lead"] = [round(x, 4) for x in interval or ()]
         result[f"personalisation {personalisation}"] = entry
     return result

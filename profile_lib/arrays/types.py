@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Longs = NDArray[np.int64]
+Integers = NDArray[np.integer]
 Floats = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 Strings = NDArray[np.object_]

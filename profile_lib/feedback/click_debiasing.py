@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from profile_lib.arrays.types import Floats, Integers
 from profile_lib.errors import InputError
-from profile_lib.metrics.classification import Floats, Labels
 
 BOUGHT, CARTED, CLICKED = 3, 2, 1  # labels; shown alone is 0
 MAX_ITERATIONS, TOLERANCE = 10_000, 1e-6  # of the fit, and what moves less is there
@@ -65,7 +65,7 @@ def count_clicks_per_slot(feedback: DataFrame) -> DataFrame:
 
 
 def fit_examination(
-    item: Labels, slot: Labels, n_impressions: Floats, n_clicked: Floats
+    item: Integers, slot: Integers, n_impressions: Floats, n_clicked: Floats
 ) -> dict[int, float]:
     """How much slots are looked at, 1 the most: of each pair of item and slot how often it was
     shown and clicked, (n,).
@@ -94,7 +94,7 @@ def fit_examination(
     )
 
 
-def _check_linked(slots: Labels, of_slot: Labels, of_item: Labels, n_items: int) -> None:
+def _check_linked(slots: Integers, of_slot: Integers, of_item: Integers, n_items: int) -> None:
     n = len(slots) + n_items
     links = sparse.coo_array((np.ones(len(of_slot)), (of_slot, len(slots) + of_item)), (n, n))
     n_parts, part = connected_components(links, directed=False)

@@ -10,9 +10,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from profile_lib.arrays.types import Floats, Integers
 from profile_lib.errors import InputError
 from profile_lib.feedback.ratio_moments import estimate_ratio, sum_moments
-from profile_lib.metrics.classification import Floats, Labels
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Rounds:
     which the logging policy showed this item in this slot; `target_propensity`: that of the new policy.
     """
 
-    user: Labels
+    user: Integers
     reward: Floats
     propensity: Floats
     target_propensity: Floats
@@ -128,7 +128,7 @@ def _raise_if_any(quantity: str, problem: str, is_invalid: np.ndarray) -> None:
         )
 
 
-def _estimate(user: Labels, numerator: Floats, denominator: Floats, z_score: float) -> Estimate:
+def _estimate(user: Integers, numerator: Floats, denominator: Floats, z_score: float) -> Estimate:
     _, place = np.unique(user, return_inverse=True)
     value, variance = estimate_ratio(
         sum_moments(np.bincount(place, denominator), np.bincount(place, numerator))

@@ -1,4 +1,4 @@
-"""The measures agree with scikit-learn, or with arithmetic done by hand."""
+"""Metrics agree with scikit-learn or with arithmetic."""
 
 import numpy as np
 import pytest
@@ -43,15 +43,15 @@ def test_pr_auc_agrees_with_scikit_learn(rows):
 @given(ROWS)
 def test_log_loss_and_brier_agree_with_scikit_learn(rows):
     labels, scores = columns(rows)
-    kept = np.clip(scores, 1e-12, 1 - 1e-12)
+    clipped = np.clip(scores, 1e-12, 1 - 1e-12)
     assert metrics.log_loss(labels, scores) == pytest.approx(
-        reference.log_loss(labels, kept, labels=[0, 1])
+        reference.log_loss(labels, clipped, labels=[0, 1])
     )
     assert metrics.brier(labels, scores) == pytest.approx(np.mean((scores - labels) ** 2))
 
 
 @given(ROWS, st.integers(1, 10))
-def test_the_bins_hold_every_row_once(rows, n_bins):
+def test_calibration_bins_hold_every_row_once(rows, n_bins):
     labels, scores = columns(rows)
     bins = metrics.calibration_bins(labels, scores, n_bins)
     assert sum(b["n"] for b in bins) == len(rows)
@@ -59,14 +59,14 @@ def test_the_bins_hold_every_row_once(rows, n_bins):
     assert sum(b["n"] * b["probability"] for b in bins) == pytest.approx(scores.sum())
 
 
-def test_the_calibration_error_is_the_mean_gap_of_the_bins():
+def test_the_calibration_error_is_the_mean_gap_between_share_and_probability():
     labels, scores = np.array([0, 1, 1, 1]), np.array([0.1, 0.3, 0.8, 0.9])
     assert metrics.calibration_error(labels, scores, 2) == pytest.approx(
         (2 * abs(0.5 - 0.2) + 2 * abs(1.0 - 0.85)) / 4
     )
 
 
-def test_ranks_are_measured_by_hits_and_reciprocals():
+def test_hit_rate_and_reciprocal_rank_agree_with_arithmetic():
     ranks = np.array([1, 2, 4])
     assert metrics.hit_rate(ranks, 1) == pytest.approx(1 / 3)
     assert metrics.hit_rate(ranks, 3) == pytest.approx(2 / 3)

@@ -1,4 +1,4 @@
-"""Ranks and what they are measured by agree with scikit-learn, with Spark, and with arithmetic."""
+"""Ranking metrics agree with scikit-learn, with their Spark twins and with arithmetic."""
 
 import numpy as np
 import pandas as pd
@@ -7,56 +7,56 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from profile_lib.metrics import ranking as ranks
-from profile_lib.metrics import ranking_spark as ranks_spark
+from profile_lib.metrics import bootstrap, ranking, ranking_spark
 
 K = 3
 
 
 @st.composite
 def lists(draw, tied=False):
-    """Scores (users, items), and what the users were to find: user, item, relevance."""
+    """Draw scores (users, items), the user, item and relevance of relevant items, and a matrix of
+    all relevances."""
     n_users, n_items = draw(st.integers(1, 4)), draw(st.integers(2, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     scores = rng.permuted(np.tile(np.arange(n_items, dtype=float), (n_users, 1)), axis=1)
     if tied:
         scores //= 2
-    gains = rng.integers(0, 4, (n_users, n_items)) * (rng.random((n_users, n_items)) < 0.5)
-    gains[:, 0] = np.maximum(gains[:, 0], 1)
-    user, item = np.nonzero(gains)
-    return scores, user, item, gains[user, item].astype(float), gains.astype(float)
+    relevances = rng.integers(0, 4, (n_users, n_items)) * (rng.random((n_users, n_items)) < 0.5)
+    relevances[:, 0] = np.maximum(relevances[:, 0], 1)
+    user, item = np.nonzero(relevances)
+    return scores, user, item, relevances[user, item].astype(float), relevances.astype(float)
 
 
-@settings(deadline=None)
 @given(lists())
-def test_measures_agree_with_scikit_learn(drawn):
-    scores, user, item, relevance, gains = drawn
-    rank = ranks.rank_relevant_items(scores, user, item, relevance)
-    found, all_of_it = (
-        ranks.ranking_metrics_per_user(user, rank, relevance, k) for k in (K, scores.shape[1])
+def test_metrics_agree_with_scikit_learn(drawn):
+    scores, user, item, relevance, relevances = drawn
+    rank = ranking.rank_relevant_items(scores, user, item, relevance)
+    at_k, at_all = (
+        ranking.ranking_metrics_per_user(user, rank, relevance, k) for k in (K, scores.shape[1])
     )
-    auc = ranks.auc_per_user(user, rank, np.full(len(scores), scores.shape[1]))
-    for u, (row, told) in enumerate(zip(gains, scores, strict=True)):
-        assert found["ndcg"][u] == pytest.approx(reference.ndcg_score([row], [told], k=K))
-        assert all_of_it["map"][u] == pytest.approx(
-            reference.average_precision_score(row > 0, told)
+    auc = ranking.auc_per_user(user, rank, np.full(len(scores), scores.shape[1]))
+    for u, (row, score) in enumerate(zip(relevances, scores, strict=True)):
+        is_relevant = row > 0
+        top = np.argsort(-score)[:K]
+        is_top = np.isin(np.arange(len(row)), top)
+        assert at_k["ndcg"][u] == pytest.approx(reference.ndcg_score([row], [score], k=K))
+        assert at_all["map"][u] == pytest.approx(
+            reference.average_precision_score(is_relevant, score)
         )
-        said = np.argsort(-told)[:K]
-        is_said = np.isin(np.arange(len(row)), said)
-        assert found["recall"][u] == pytest.approx(reference.recall_score(row > 0, is_said))
-        assert found["precision"][u] == pytest.approx((row[said] > 0).sum() / K)
-        assert found["hit_rate"][u] == (row[said] > 0).any()
-        if (row > 0).all():
+        assert at_k["recall"][u] == pytest.approx(reference.recall_score(is_relevant, is_top))
+        assert at_k["precision"][u] == pytest.approx(is_relevant[top].sum() / K)
+        assert at_k["hit_rate"][u] == is_relevant[top].any()
+        if is_relevant.all():
             assert np.isnan(auc[u])
         else:
-            assert auc[u] == pytest.approx(reference.roc_auc_score(row > 0, told))
+            assert auc[u] == pytest.approx(reference.roc_auc_score(is_relevant, score))
 
 
 @given(lists(tied=True))
 def test_a_rank_is_the_worst_place_that_equal_scores_allow(drawn):
-    scores, user, item, relevance, gains = drawn
-    rank = ranks.rank_relevant_items(scores, user, item, relevance)
-    worst = np.lexsort((gains, -scores))  # of equal scores the least relevance comes first
+    scores, user, item, relevance, relevances = drawn
+    rank = ranking.rank_relevant_items(scores, user, item, relevance)
+    worst = np.lexsort((relevances, -scores))  # of equal scores the least relevant comes first
     place = np.argsort(worst, axis=1) + 1
     assert sorted(zip(user, rank, relevance, strict=True)) == sorted(
         zip(user, place[user, item], relevance, strict=True)
@@ -64,31 +64,30 @@ def test_a_rank_is_the_worst_place_that_equal_scores_allow(drawn):
 
 
 @given(lists(tied=True))
-def test_the_truth_itself_is_measured_by_one(drawn):
-    _, user, item, relevance, gains = drawn
-    found = ranks.ranking_metrics_per_user(
-        user, ranks.rank_relevant_items(gains, user, item, relevance), relevance, K
-    )
+def test_scores_equal_to_the_relevance_have_the_best_metrics(drawn):
+    _, user, item, relevance, relevances = drawn
+    rank = ranking.rank_relevant_items(relevances, user, item, relevance)
+    found = ranking.ranking_metrics_per_user(user, rank, relevance, K)
     assert found["ndcg"] == pytest.approx(1)
     assert found["map"] == pytest.approx(1)
     assert found["mrr"] == pytest.approx(1)
 
 
-def test_what_is_masked_has_no_rank_and_competes_with_none():
+def test_a_masked_item_has_no_rank_and_takes_none_from_others():
     scores = np.array([[3.0, -np.inf, 1.0], [-np.inf, -1.0, 0.0]])
     user, item, relevance = np.array([0, 0, 1]), np.array([1, 2, 1]), np.ones(3)
-    assert ranks.rank_relevant_items(scores, user, item, relevance).tolist() == [np.inf, 2, 2]
+    assert ranking.rank_relevant_items(scores, user, item, relevance).tolist() == [np.inf, 2, 2]
 
 
-def test_a_score_that_is_no_number_is_refused():
+def test_a_score_that_is_not_a_number_is_refused():
     with pytest.raises(ValueError, match="1 scores are no number"):
-        ranks.rank_relevant_items(
+        ranking.rank_relevant_items(
             np.array([[np.nan, 1.0]]), np.array([0]), np.array([1]), np.ones(1)
         )
 
 
-def test_variety_by_hand():
-    found = ranks.catalog_metrics(np.array([0, 0, 0, 1]), np.array([4, 2, 2, 0]))
+def test_catalog_metrics_agree_with_arithmetic():
+    found = ranking.catalog_metrics(np.array([0, 0, 0, 1]), np.array([4, 2, 2, 0]))
     assert found["coverage"] == 0.5
     assert found["novelty"] == pytest.approx((3 * 1 + 2) / 4)
     assert found["gini"] == pytest.approx((-3 * 0 - 1 * 0 + 1 * 1 + 3 * 3) / (4 * 4))
@@ -96,41 +95,46 @@ def test_variety_by_hand():
 
 def test_an_interval_of_equal_differences_is_that_difference():
     theirs = np.random.default_rng(0).random(50)
-    assert ranks.paired_bootstrap_interval(theirs + 0.25, theirs, 100, 1) == pytest.approx(
+    assert bootstrap.paired_bootstrap_interval(theirs + 0.25, theirs, 100, 1) == pytest.approx(
         [0.25, 0.25]
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4)
 @given(lists(), st.integers(1, 5))
-def test_spark_says_the_same(spark, drawn, k):
+def test_spark_computes_the_same_metrics_per_user(spark, drawn, k):
     scores, user, item, relevance, _ = drawn
-    rank = ranks.rank_relevant_items(scores, user, item, relevance)
+    rank = ranking.rank_relevant_items(scores, user, item, relevance)
     users, items = np.indices(scores.shape)
     place = np.argsort(np.argsort(-scores, axis=1), axis=1) + 1
-    listed = place <= 4
-    told = pd.DataFrame({"user_id": users[listed], "item_id": items[listed], "rank": place[listed]})
+    is_listed = place <= 4
+    lists_frame = pd.DataFrame(
+        {"user_id": users[is_listed], "item_id": items[is_listed], "rank": place[is_listed]}
+    )
     relevant = pd.DataFrame({"user_id": user, "item_id": item, "relevance": relevance})
-    found = ranks_spark.rank_relevant(spark.createDataFrame(told), spark.createDataFrame(relevant))
-    ours = ranks_spark.ranking_metrics_per_user(found, k).orderBy("user_id").toPandas()
-    theirs = ranks.ranking_metrics_per_user(user, np.where(rank <= 4, rank, np.inf), relevance, k)
-    for name in ranks.RANKING_METRICS:
-        assert ours[name].to_numpy() == pytest.approx(theirs[name]), name
+    ranked = ranking_spark.rank_relevant(
+        spark.createDataFrame(lists_frame), spark.createDataFrame(relevant)
+    )
+    found = ranking_spark.ranking_metrics_per_user(ranked, k).orderBy("user_id").toPandas()
+    rank = np.where(rank <= 4, rank, np.inf)
+    expected = ranking.ranking_metrics_per_user(user, rank, relevance, k)
+    for name in ranking.RANKING_METRICS:
+        assert found[name].to_numpy() == pytest.approx(expected[name]), name
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(0, 9))
-def test_spark_tells_the_same_variety(spark, listed, seed):
+def test_spark_computes_the_same_catalog_metrics(spark, listed, seed):
     n_interactions = np.random.default_rng(seed).integers(0, 20, 6) + np.eye(6, dtype=int)[0]
     lists = spark.createDataFrame(pd.DataFrame({"item_id": listed}))
-    seen = spark.createDataFrame(
+    catalog = spark.createDataFrame(
         pd.DataFrame({"item_id": range(6), "n_interactions": n_interactions})
     )
-    (row,) = ranks_spark.catalog_metrics(lists, seen).collect()
-    assert row.asDict() == pytest.approx(ranks.catalog_metrics(np.array(listed), n_interactions))
+    (row,) = ranking_spark.catalog_metrics(lists, catalog).collect()
+    assert row.asDict() == pytest.approx(ranking.catalog_metrics(np.array(listed), n_interactions))
 
 
-def test_spark_resamples_users_as_numpy_does_however_they_are_parted(spark):
+def test_spark_resamples_users_as_numpy_does_in_any_partitioning(spark):
     values = np.random.default_rng(0).normal(size=(400, 2))
     values[:, 0] += 0.1
     names = [f"u{number}" for number in range(400)]
@@ -139,10 +143,10 @@ def test_spark_resamples_users_as_numpy_does_however_they_are_parted(spark):
         for column in values.T
     )
     rules = {"n_resamples": 2000, "seed": 1}
-    found = ranks_spark.paired_bootstrap_interval(ours, theirs.repartition(3), "ndcg", **rules)
-    assert found == pytest.approx(
-        ranks.paired_bootstrap_interval(*values.T, 2000, seed=1), abs=0.02
-    )
-    assert ranks_spark.paired_bootstrap_interval(ours.limit(0), theirs, "ndcg", **rules) is None
-    again = ranks_spark.paired_bootstrap_interval(ours.repartition(5), theirs, "ndcg", **rules)
+    found = ranking_spark.paired_bootstrap_interval(ours, theirs.repartition(3), "ndcg", **rules)
+    expected = bootstrap.paired_bootstrap_interval(*values.T, 2000, seed=1)
+    assert found == pytest.approx(expected, abs=0.02)
+    assert ranking_spark.paired_bootstrap_interval(ours.limit(0), theirs, "ndcg", **rules) is None
+    repartitioned = ours.repartition(5)
+    again = ranking_spark.paired_bootstrap_interval(repartitioned, theirs, "ndcg", **rules)
     assert again == pytest.approx(found)

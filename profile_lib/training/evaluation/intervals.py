@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from profile_lib.metrics import classification as metrics
+from profile_lib.metrics.bootstrap import bootstrap_weights, percentile_interval
 from profile_lib.model.task_kinds import TaskKind
 
 Methods = Mapping[str, np.ndarray]  # method → its predictions of the same rows; `model` is first
@@ -26,7 +26,7 @@ def bootstrap_intervals(
     """
     samples: dict[str, dict[str, list[float | None]]] = {}
     others = [name for name in methods if name != "model"]
-    for weight in metrics.bootstrap_weights(users, n_resamples, seed):
+    for weight in bootstrap_weights(users, n_resamples, seed):
         if not weight.any():
             continue  # a resample of one or two users may draw none of them
         values = {
@@ -40,7 +40,7 @@ def bootstrap_intervals(
             for name, value in by_metric.items():
                 samples.setdefault(method, {}).setdefault(name, []).append(value)
     return {
-        method: {name: metrics.percentile_interval(values) for name, values in by_metric.items()}
+        method: {name: percentile_interval(values) for name, values in by_metric.items()}
         for method, by_metric in samples.items()
     }
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from profile_lib.arrays.groups import index_within_group
-from profile_lib.metrics import classification as metrics
 from profile_lib.metrics import ranking as ranks
+from profile_lib.metrics.bootstrap import bootstrap_weights, percentile_interval
 from profile_lib.training.data.snapshot import REQUEST_HASH
 
 TOP_K = 10  # places of a list that are looked at
@@ -49,10 +49,8 @@ def compute_request_metrics(
     if others:
         lead = found["model"]["ndcg"] - found[others[-1]]["ndcg"]
         user = of_user[np.unique(request[is_wanted])]
-        drawn = metrics.bootstrap_weights(user, n_resamples, seed)
-        told["lead"] = metrics.percentile_interval(
-            [np.average(lead, weights=w) for w in drawn if w.any()]
-        )
+        drawn = bootstrap_weights(user, n_resamples, seed)
+        told["lead"] = percentile_interval([np.average(lead, weights=w) for w in drawn if w.any()])
     return told
 
 

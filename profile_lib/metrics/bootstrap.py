@@ -1,0 +1,48 @@
+"""Compute confidence intervals by resampling users."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from profile_lib.arrays.types import Floats, Integers
+
+
+def bootstrap_weights(users: Integers, n_resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield the rows' weights, (n,), in each resample of the users.
+
+    All rows of a user get the same weight, a Poisson draw of mean 1: the bootstrap of Hanley and
+    MacGibbon (2006), which needs no resample of an exact size.
+    """
+    _, user_number = np.unique(users, return_inverse=True)
+    n_users = int(user_number.max(initial=-1)) + 1
+    rng = np.random.default_rng(seed)
+    for _ in range(n_resamples):
+        yield rng.poisson(1.0, n_users)[user_number].astype(np.float64)
+
+
+def percentile_interval(
+    values: Sequence[float | None], confidence_level: float = 0.95
+) -> list[float] | None:
+    """Return [low, high], between which the middle `confidence_level` of the values lies.
+
+    Values of None are left out. Returns None if no other value is left.
+
+    >>> percentile_interval([0.0, None, 1.0, 2.0], confidence_level=0.5)
+    [0.5, 1.5]
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    low, high = np.quantile(known, [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
+    return [float(low), float(high)]
+
+
+def paired_bootstrap_interval(
+    ours: Floats, theirs: Floats, n_resamples: int, seed: int
+) -> list[float] | None:
+    """Return the 95 % interval of the mean of ours less theirs, one value of each per user."""
+    difference = ours - theirs
+    weights = bootstrap_weights(np.arange(len(difference)), n_resamples, seed)
+    return percentile_interval(
+        [float(np.average(difference, weights=w)) for w in weights if w.any()]
+    )
