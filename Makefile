@@ -10,7 +10,7 @@ help: ## list the targets
 environment: $(STAMP) ## install everything into .venv
 
 demo: $(STAMP) ## run the core jobs on a simulated shop and print three profiles
-	$(PYTHON) jobs/run_all.py --config conf/demo.yaml
+	$(PYTHON) jobs/run_all.py --config demo
 
 test: $(STAMP) ## run the fast tests
 	$(PYTHON) -m pytest -m "not slow"

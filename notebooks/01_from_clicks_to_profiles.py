@@ -22,13 +22,15 @@ from profile_lib.pipelines import refresh_profiles
 from profile_lib.pipelines import simulate_events
 from profile_lib.pipelines import train_model
 from profile_lib.config.settings import load_settings
+from profile_lib.logs import configure_logging
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark.session import start_spark
 from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER_PROFILES
 from profile_lib.training.evaluation.report import format_report
 
-settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
+settings = load_settings(os.environ.get("PROFILE_CONFIG", "demo"))
+configure_logging("from_clicks_to_profiles", settings.logging.format)
 spark = start_spark(settings.spark, "from_clicks_to_profiles")
 store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 

@@ -19,6 +19,7 @@ from profile_lib.pipelines import fit_recommender
 from profile_lib.pipelines import recommend_items
 from profile_lib.pipelines import segment_users
 from profile_lib.config.settings import load_settings
+from profile_lib.logs import configure_logging
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.recommend.serving.server import RecommendationServer
@@ -26,7 +27,8 @@ from profile_lib.spark.session import start_spark
 from profile_lib.delta.store import Store
 from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, USER_SEGMENTS
 
-settings = load_settings(os.environ.get("PROFILE_CONFIG", "conf/demo.yaml"))
+settings = load_settings(os.environ.get("PROFILE_CONFIG", "demo"))
+configure_logging("from_profiles_to_lists", settings.logging.format)
 spark = start_spark(settings.spark, "from_profiles_to_lists")
 store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 

@@ -1,9 +1,11 @@
-"""All jobs in order: progress, resumption after a failure, a summary and three profile cards."""
+"""Run the core jobs in order, and continue a run that failed."""
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +14,6 @@ from profile_lib.cli import JobFunction
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.files import write_text_atomically
 from profile_lib.fingerprint import hash_text
 from profile_lib.pipelines import (
     build_behaviour,
@@ -23,124 +24,119 @@ from profile_lib.pipelines import (
     simulate_events,
     train_model,
 )
+from profile_lib.pipelines.run_state import RunState
 from profile_lib.profiles.card import format_profile_card
+from profile_lib.progress import format_duration
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, SESSIONS, TABLES, USER_PROFILES, Table
 from profile_lib.training.evaluation.report import format_report
 
-STAGES: tuple[tuple[str, JobFunction, Table | None], ...] = (
-    ("simulate_events", simulate_events.run, None),
-    ("ingest_events", ingest_events.run, EVENTS),
-    ("build_sessions", build_sessions.run, SESSIONS),
-    ("build_behaviour", build_behaviour.run, BEHAVIOUR),
-    ("build_examples", build_examples.run, EXAMPLES),
-    ("train_model", train_model.run, None),
-    ("refresh_profiles", refresh_profiles.run, USER_PROFILES),
+log = logging.getLogger(__name__)
+
+
+class Stage(NamedTuple):
+    """Describe a job, the table whose rows are counted after it, and how long it takes."""
+
+    name: str
+    run: JobFunction
+    table: Table | None
+    share: float  # typical share of the time of all stages, by which the time left is estimated
+
+
+STAGES = (
+    Stage("simulate_events", simulate_events.run, None, 0.02),
+    Stage("ingest_events", ingest_events.run, EVENTS, 0.06),
+    Stage("build_sessions", build_sessions.run, SESSIONS, 0.02),
+    Stage("build_behaviour", build_behaviour.run, BEHAVIOUR, 0.05),
+    Stage("build_examples", build_examples.run, EXAMPLES, 0.05),
+    Stage("train_model", train_model.run, None, 0.68),
+    Stage("refresh_profiles", refresh_profiles.run, USER_PROFILES, 0.12),
 )
 N_CARDS = 3
 
 
-class RunState:
-    """Which stages are done, kept beside the run so that a failed one goes on where it stopped.
+def run(store: Store, settings: Settings) -> None:
+    """Run the stages that are not done yet, then log a summary.
 
-    Settings or inputs that differ from those of the failed run start it from the beginning.
+    Raises the InputError of a stage that fails; the same run continues there.
     """
-
-    def __init__(self, folder: str, fingerprint: str) -> None:
-        self.file = Path(folder) / "run_all.json"
-        self.fingerprint = fingerprint
-        self.done: list[str] = []
-        self.running_stage: str | None = None  # the stage at which the failed run ended
-        if self.file.is_file():
-            kept = json.loads(self.file.read_text(encoding="utf-8"))
-            if kept["fingerprint"] == fingerprint:
-                self.done, self.running_stage = kept["done"], kept["running_stage"]
-
-    def begin(self, stage: str) -> None:
-        """Remember that a stage has begun."""
-        self.running_stage = stage
-        self._write()
-
-    def finish(self, stage: str) -> None:
-        """Remember that a stage is done."""
-        self.done.append(stage)
-        self.running_stage = None
-        self._write()
-
-    def _write(self) -> None:
-        told = {
-            "fingerprint": self.fingerprint,
-            "done": self.done,
-            "running_stage": self.running_stage,
-        }
-        write_text_atomically(self.file, json.dumps(told))
-
-    def clear(self) -> None:
-        """The run is complete: the next one starts anew."""
-        self.file.unlink(missing_ok=True)
+    state = RunState(settings.paths.work, run_fingerprint(settings))
+    try:
+        run_stages(store, settings, state, stages_for(settings))
+    except InputError as error:
+        advice = "run_all: fix it and run the same command, which continues at this stage"
+        raise type(error)(f"{error}\n{advice}") from error
+    log_summary(store, settings)
 
 
-def run_stages(
-    store: Store,
-    settings: Settings,
-    progress: RunState,
-    stages: Sequence[tuple[str, JobFunction, Table | None]],
-) -> None:
-    """Run what is not done yet, a line of time and rows for each."""
-    for number, (name, run, table) in enumerate(stages, start=1):
-        head = f"[{number}/{len(stages)}] {name:<17}"
-        if name in progress.done:
-            print(f"{head} done before, skipped", flush=True)
+def run_stages(store: Store, settings: Settings, state: RunState, stages: Sequence[Stage]) -> None:
+    """Run the stages that are not done yet; log the time and rows of each, and the time left."""
+    start, share_run = time.monotonic(), 0.0
+    for number, stage in enumerate(stages, start=1):
+        head = f"[{number}/{len(stages)}] {stage.name:<17}"
+        if stage.name in state.done:
+            log.info(f"{head} done before, skipped")
             continue
-        is_resumed = progress.running_stage == name == "train_model" and train_model.can_resume(
+        is_resumed = state.running_stage == stage.name == "train_model" and train_model.can_resume(
             settings
         )
-        print(f"{head} {'resumed' if is_resumed else ''}…", flush=True)
-        began = time.monotonic()
-        progress.begin(name)
-        run(store, settings, **({"resume": True} if is_resumed else {}))
-        rows = f"{store.read(table).count():>12,} rows" if table else " " * 17
-        print(f"{head} {time.monotonic() - began:7.1f} s {rows}", flush=True)
-        progress.finish(name)
-    progress.clear()
+        log.info(f"{head} {'resumed' if is_resumed else ''}…")
+        stage_start = time.monotonic()
+        state.begin(stage.name)
+        stage.run(store, settings, **({"resume": True} if is_resumed else {}))
+        n_rows = store.read(stage.table).count() if stage.table else None
+        state.finish(stage.name)
+        now = time.monotonic()
+        share_run += stage.share
+        share_left = sum(other.share for other in stages[number:])
+        _log_stage_end(head, now - stage_start, n_rows, (now - start) * share_left / share_run)
+    state.clear()
 
 
-def summarise(store: Store, settings: Settings) -> None:
-    """Rows of each table, test metrics beside the baselines, and three profile cards."""
-    print("\nTables")
+def _log_stage_end(head: str, seconds: float, n_rows: int | None, seconds_left: float) -> None:
+    line = f"{head} {format_duration(seconds):>7}"
+    line += " " * 18 if n_rows is None else f" {n_rows:>12,} rows"
+    if seconds_left:
+        line += f"   about {format_duration(seconds_left)} left"
+    fields = {"seconds": round(seconds, 1), "rows": n_rows, "seconds_left": round(seconds_left, 1)}
+    log.info(line.rstrip(), extra={"fields": fields})
+
+
+def log_summary(store: Store, settings: Settings) -> None:
+    """Log the rows of each table, the test measures, three profile cards and the report's link."""
+    lines = ["", "Tables"]
     for table in TABLES:
         if store.exists(table):
-            print(f"  {table.name:<16} {store.read(table).count():>12,} rows  {store.path(table)}")
-    report = Path(settings.paths.models) / settings.training.name / "report.json"
-    print("\nTest slice, model beside baselines")
-    for line in format_report(json.loads(report.read_text(encoding="utf-8"))["tasks"]):
-        print(f"  {line}")
-    print()
+            n_rows = store.read(table).count()
+            lines.append(f"  {table.name:<22} {n_rows:>12,} rows  {store.path(table)}")
+    model = Path(settings.paths.models) / settings.training.name
+    report = json.loads((model / "report.json").read_text(encoding="utf-8"))
+    lines += ["", "Test split: model and baselines"]
+    lines += [f"  {line}" for line in format_report(report["tasks"])]
+    lines.append("")
     for profile in _sample_profiles(store.read(USER_PROFILES)).collect():
-        print(format_profile_card(profile.asDict(recursive=True)))
+        lines.append(format_profile_card(profile.asDict(recursive=True)))
+    lines += ["", f"Report: {(model / 'report.html').resolve().as_uri()}"]
+    for line in lines:
+        log.info(line)
 
 
 def _sample_profiles(profiles: DataFrame) -> DataFrame:
-    """A few users with a history to show, the same ones every time."""
+    """Choose a few users with a history to show, the same ones every time."""
     with_history = profiles.where(F.size("recent") >= 5)
     return with_history.orderBy(F.xxhash64("user_id")).limit(N_CARDS)
 
 
-def stages_for(settings: Settings) -> list[tuple[str, JobFunction, Table | None]]:
-    """All stages, less the simulator where the events are real."""
-    events = settings.ingest.inputs.get("events")
-    is_simulated = events == settings.simulate.events_path
-    return [s for s in STAGES if is_simulated or s[0] != "simulate_events"]
+def stages_for(settings: Settings) -> list[Stage]:
+    """Return all stages; without the simulator if the events are real."""
+    is_simulated = settings.ingest.inputs.get("events") == settings.simulate.events_path
+    return [stage for stage in STAGES if is_simulated or stage.name != "simulate_events"]
 
 
-def run(store: Store, settings: Settings) -> None:
-    """Run what is left to run, then tell how it came out.
+def run_fingerprint(settings: Settings) -> str:
+    """Hash the settings that decide what a run computes, and the contents of the mapping.
 
-    Raises InputError where a day is given, and where a stage does.
+    The path of the mapping may differ between two runs, as an archive's files are unpacked.
     """
-    mark = hash_text(settings.model_dump_json())
-    try:
-        run_stages(store, settings, RunState(settings.paths.work, mark), stages_for(settings))
-    except InputError as error:
-        again = "run_all: mend it and run the same command: it goes on here"
-        raise InputError(f"{error}\n{again}") from error
-    summarise(store, settings)
+    values = settings.model_dump_json(exclude={"logging": True, "ingest": {"mapping"}})
+    mapping = Path(settings.ingest.mapping)
+    return hash_text(values + (mapping.read_text(encoding="utf-8") if mapping.is_file() else ""))

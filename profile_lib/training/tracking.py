@@ -6,6 +6,9 @@ one that serves.
 """
 
 import json
+import logging
+import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from profile_lib.errors import InputError
+
+log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER, PREVIOUS_CHAMPION = "champion", "challenger", "before_champion"
 SERVED_MODEL_FILE = Path(__file__).parents[1] / "inference" / "mlflow_model.py"
@@ -124,6 +129,7 @@ class Tracker:
             raise InputError("tracking.uri: null; wanted MLflow's store, which keeps the models")
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        _quiet(mlflow)
         mlflow.set_tracking_uri(self.uri)
         return mlflow.MlflowClient()
 
@@ -179,6 +185,20 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{key}"] = value
     return found
+
+
+def _quiet(mlflow: Any) -> None:
+    """Silence MLflow's progress bars and news; its warnings and errors are printed.
+
+    It prints what it registers to standard error, whatever its log level.
+    """
+    from mlflow.tracking._model_registry import fluent
+
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    fluent.eprint = lambda text, **_: log.debug(text)
+    # The signature is given, so an example to infer it from is not needed.
+    warnings.filterwarnings("ignore", ".*An input example was not provided", module="mlflow")
 
 
 def _signature(spec: Mapping[str, Any]) -> Any:

@@ -7,6 +7,7 @@ and activations, with SmoothQuant (Xiao et al. 2023) for the activations of a tr
 import io
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.jit import TracerWarning
 from transformers.utils import logging as transformers_logging
 
 from profile_lib.model.encoder import ProfileModel
@@ -71,7 +73,12 @@ def _without_output_and_telemetry() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "true"))
     try:
-        with redirect_stdout(io.StringIO()):
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            # A trace holds for any number of tokens, and never reads the deprecated attribute.
+            warnings.filterwarnings("ignore", category=TracerWarning, module="transformers")
+            warnings.filterwarnings(
+                "ignore", ".*is_gradient_checkpointing", FutureWarning, module="transformers"
+            )
             yield
     finally:
         for name, value in before.items():

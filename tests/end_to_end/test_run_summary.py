@@ -1,0 +1,20 @@
+"""A run ends with a summary."""
+
+import logging
+
+import pytest
+
+from profile_lib.pipelines.run_all import log_summary
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_summary_lists_tables_measures_three_profiles_and_the_report(shop, caplog):
+    with caplog.at_level(logging.INFO, "profile_lib"):
+        log_summary(*shop)
+    text = "\n".join(caplog.messages)
+    assert "user_profiles" in text
+    assert "gradient_boosting" in text
+    assert text.count("Profile ") == 3
+    assert caplog.messages[-1].startswith("Report: file:///")
+    assert caplog.messages[-1].endswith("/models/profiles/report.html")
