@@ -1,8 +1,7 @@
-"""The package, its dependencies and extras.
+"""Declare the package, its dependencies and extras.
 
-`pip install .` gives everything that resolves by itself. Petastorm (its metadata contradicts
-torch's), Horovod (has to be built) and the default encoder are listed in
-conf/environment/no_deps.txt and added by conf/environment/install.sh.
+`pip install .` installs everything that pip can resolve. conf/environment/install.sh adds Petastorm
+(its metadata contradicts torch's), Horovod (which has to be built) and the default encoder.
 """
 
 from pathlib import Path
@@ -57,7 +56,7 @@ setup(
         "scipy>=1.11",
     ],
     extras_require={
-        "petastorm": [  # what Petastorm imports; itself it is installed without dependencies
+        "petastorm": [  # Petastorm's imports; the package itself is installed without dependencies
             "dill",
             "diskcache",
             "fsspec",
@@ -74,11 +73,11 @@ setup(
             "duckdb>=1.1",
             "hypothesis>=6.100",
             "import-linter>=2",
-            "implicit>=0.7",  # benchmarks/recommend.py measures beside it
+            "implicit>=0.7",  # benchmarks/recommend.py compares with it
             "mypy>=1.11",
             "pytest>=8",
             "ruff>=0.6",
-            "sentence-transformers>=5",  # benchmarks/inference.py measures beside it
+            "sentence-transformers>=5",  # benchmarks/inference.py compares with it
             "pandas-stubs",
             "types-psutil",
             "types-PyYAML",

@@ -1,1 +1,1 @@
-"""The jobs: each reads tables and writes one table or model."""
+"""Start a job from the command line."""

@@ -8,5 +8,5 @@ if __name__ == "__main__":
         "maintain_tables",
         run,
         __doc__,
-        flags={"force": "allow a retention shorter than maintain.least_hours"},
+        flags={"force": "allow a retention shorter than maintain.min_retention_hours"},
     )

@@ -1,4 +1,4 @@
-"""Small worlds for tests: a tiny encoder, and settings of a tiny shop."""
+"""Build small worlds: tiny encoders, settings of a tiny shop, and examples with a known answer."""
 
 import json
 from datetime import datetime
@@ -26,27 +26,27 @@ from profile_lib.training.plan import TrainingPlan
 CONF = Path(__file__).parents[1] / "conf"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
 CLS, SEP, VIEW, CART, COLOURS = 2, 3, 5, 6, {"red": 7, "green": 8, "blue": 9}
-LENGTH = 16  # of a text of colours
+LENGTH = 16  # tokens of a text of colours, padding included
 
-# A table of three columns with all that Delta does for profiles.
+# A table of three columns with the Delta features of user_profiles.
 NOTES = Table(
     "notes",
-    "A number a user",
+    "One number per user",
     key=("user_id",),
-    rebuild_instructions="write them anew",
+    rebuild_instructions="write them again",
     partition_by=("user_bucket",),
     change_feed=True,
     deletion_vectors=True,
     columns=(
         required("user_id", STRING, "pseudonym"),
-        required("user_bucket", INT, "where the user's row lies"),
-        optional("n", LONG, "what is noted"),
+        required("user_bucket", INT, "partition of the user's row"),
+        optional("n", LONG, "the number"),
     ),
 )
 
 
 def tiny_encoder(folder: Path) -> str:
-    """An untrained BERT of two narrow layers with the default encoder's vocabulary."""
+    """Save an untrained BERT of two narrow layers with the default encoder's vocabulary."""
     torch.manual_seed(1)
     tokenizer = AutoTokenizer.from_pretrained(encoder_folder("default"))
     config = BertConfig(
@@ -59,7 +59,7 @@ def tiny_encoder(folder: Path) -> str:
 
 
 def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
-    """The settings file of a shop of a few users in `folder`, over conf/dev.yaml."""
+    """Write the settings file of a shop of a few users, based on conf/dev.yaml."""
     raw = str(folder / "raw" / "events")
     values: dict[str, Any] = {
         "base": str(CONF / "dev.yaml"),
@@ -80,21 +80,24 @@ def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
 
 
 def dev_settings(folder: Path, *changes: str) -> Settings:
-    """conf/dev.yaml with work and models in `folder` and quick reports, under the changes."""
+    """Load conf/dev.yaml with work and models in `folder`, quick reports, and the changes."""
     paths = (f"paths.work={folder}/work", f"paths.models={folder}/models")
     quick = ("training.baseline_rows=200", "training.bootstrap_resamples=5")
     return load_settings(str(CONF / "dev.yaml"), [*paths, *quick, *changes])
 
 
 def example_rows(n: int, **columns: Any) -> pd.DataFrame:
-    """The table `examples`: a user a minute, the first six in ten train, then two validation, two
-    test; what `columns` do not give is unknown or zero."""
-    start, place = pd.Timestamp("2026-01-01", tz="UTC"), np.arange(n)
+    """Build rows of the table `examples`, one user per minute.
+
+    The first 60 % are train, then 20 % validation and 20 % test. Columns that are not given are
+    null or zero.
+    """
+    start, number = pd.Timestamp("2026-01-01", tz="UTC"), np.arange(n)
     rows = {
         "user_id": [f"u{i}" for i in range(n)],
         "cutoff_ts": [start + pd.Timedelta(minutes=i) for i in range(n)],
         "split": np.where(
-            place < n * 0.6, "train", np.where(place < n * 0.8, "validation", "test")
+            number < n * 0.6, "train", np.where(number < n * 0.8, "validation", "test")
         ),
         "text": [""] * n,
         "token_ids": [[0] * 4] * n,
@@ -108,8 +111,8 @@ def example_rows(n: int, **columns: Any) -> pd.DataFrame:
         "age_band": None,
         "gender": None,
         "attributes": None,
-        "is_returning": place % 2 == 0,
-        "device": np.where(place % 3 == 0, "mobile", "desktop"),
+        "is_returning": number % 2 == 0,
+        "device": np.where(number % 3 == 0, "mobile", "desktop"),
         "region": None,
         "channel": None,
         "referrer": None,
@@ -121,7 +124,7 @@ def example_rows(n: int, **columns: Any) -> pd.DataFrame:
 
 
 def examples_store(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Store:
-    """A store whose table `examples` holds these rows."""
+    """Store rows as the table `examples`."""
     store = Store(spark, str(folder))
     in_order = rows[list(EXAMPLES.schema.names)]  # Spark takes a pandas frame by position
     store.replace(EXAMPLES, spark.createDataFrame(in_order, EXAMPLES.schema))
@@ -129,9 +132,9 @@ def examples_store(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Sto
 
 
 def colour_encoder(folder: Path) -> str:
-    """A BertModel folder for texts of colours, small enough to train in seconds, without dropout.
+    """Save a BERT for texts of colours that trains in seconds, without dropout.
 
-    It has more words than it needs: as many as make Horovod send only those that a step has read.
+    Its vocabulary is so large that Horovod sends only the gradients of words in a step.
     """
     torch.manual_seed(0)
     config = BertConfig(
@@ -145,8 +148,11 @@ def colour_encoder(folder: Path) -> str:
 
 
 def colour_rows(n: int) -> pd.DataFrame:
-    """Who has n_in_cart above 2, or the word `cart` in the text, buys with nine in ten; the next
-    category is the colour of the text, which the most seen one tells in half of the cases."""
+    """Build examples whose labels follow known rules.
+
+    A user with n_in_cart above 2, or with the word `cart` in the text, buys with probability 0.9.
+    The next category is the colour of the text, and top_category equals it in half of the rows.
+    """
     rng = np.random.default_rng(3)
     names = [column.name for column in NUMERIC_FEATURES]
     colours = rng.choice(list(COLOURS), n)
@@ -173,7 +179,7 @@ def colour_rows(n: int) -> pd.DataFrame:
 
 
 def tiny_spec(**changes: Any) -> ModelSpec:
-    """A model of one task and one number over ten words, small enough to train within a moment."""
+    """Declare a model of one task and one number over ten words."""
     bert = BertConfig(
         vocab_size=10, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=16, max_position_embeddings=16,
@@ -187,26 +193,27 @@ def tiny_spec(**changes: Any) -> ModelSpec:
 
 
 def tiny_plan(**changes: Any) -> TrainingPlan:
-    """A training of an epoch."""
-    given: dict[str, Any] = {
+    """Plan a training of one epoch."""
+    values: dict[str, Any] = {
         "seed": 1, "epochs": 1, "numeric_epochs": 0, "batch_size": 4, "numeric_batch_size": 4,
         "encoder_lr": 1e-3, "head_lr": 1e-2, "numbers_lr": 0.0, "weight_decay": 0.0,
-        "warmup_share": 0.1, "max_grad_norm": 1.0, "negative_downsampling_rate": 1.0, "progress_steps": 2,
+        "warmup_share": 0.1, "max_grad_norm": 1.0, "negative_downsampling_rate": 1.0,
+        "progress_steps": 2,
     }  # fmt: skip
-    return TrainingPlan(**given | changes)
+    return TrainingPlan(**values | changes)
 
 
 def read_loss_curve(model: Path) -> list[float]:
-    """The loss of each step of a model's training."""
+    """Read the loss of each step of a training."""
     return json.loads((model / "training.json").read_text(encoding="utf-8"))["curve"]
 
 
-def profile_row(user_id: str, **told: Any) -> tuple[Any, ...]:
-    """A row of user_profiles: what is told, and nothing in every other required column."""
-    nothing = {
+def profile_row(user_id: str, **columns: Any) -> tuple[Any, ...]:
+    """Build a row of user_profiles; other required columns get empty values."""
+    empty_values = {
         T.StringType: "", T.IntegerType: 0, T.LongType: 0, T.DoubleType: 0.0,
         T.TimestampType: datetime(2026, 1, 1), T.MapType: {}, T.ArrayType: [],
     }  # fmt: skip
-    values = {c.name: nothing[type(c.type)] for c in USER_PROFILES.columns if c.required}
-    values |= {"user_id": user_id, **told}
+    values = {c.name: empty_values[type(c.type)] for c in USER_PROFILES.columns if c.required}
+    values |= {"user_id": user_id, **columns}
     return tuple(values.get(name) for name in USER_PROFILES.column_names())

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the whole environment in a folder (default .venv): the locked packages, Petastorm, the
-# default encoder, Horovod from source and Delta's jars. Serves the laptop, a cluster's image and,
-# with --into-current-python, a Databricks init script (there the runtime brings Spark, Delta,
-# Horovod and Petastorm, so only what is missing is added).
+# Build the environment in a folder (default .venv): the locked packages, Petastorm, the default
+# encoder, Horovod from source and Delta's jars. Used on a laptop, in a cluster's image and, with
+# --into-current-python, in a Databricks init script, where the runtime brings Spark, Delta, Horovod
+# and Petastorm, so that only missing packages are added.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 uv_version=0.13.9
@@ -26,7 +26,7 @@ check_prerequisites() {
     [ "$missing" -eq 0 ] || fail "install what is missing, then run the same command again; nothing was downloaded"
 }
 
-link_nccl() { # $1: the environment's bin folder, $2: where to put torch's NCCL as a linker finds it
+link_nccl() { # $1: the environment's bin folder, $2: the folder to link torch's NCCL into
     local package
     package=$("$1/python" -c 'import nvidia.nccl; print(*nvidia.nccl.__path__)' 2>/dev/null) || return 1
     mkdir "$2/lib"
@@ -51,7 +51,7 @@ install_horovod() { # $1: the environment's bin folder
     rm -r "$nccl"
 }
 
-install_jars() { # Delta's jars go beside Spark's own, so that every Spark started from here finds them
+install_jars() { # copy Delta's jars to Spark's own, so that every session of this environment finds them
     "$1/python" - <<'PY'
 import shutil
 from importlib.metadata import version
@@ -80,7 +80,7 @@ case "${1:-.venv}" in
     --check)
         check_prerequisites
         ;;
-    --into-current-python) # Databricks: its runtime is the lock file; only what it lacks is added
+    --into-current-python) # Databricks: the runtime fixes the versions; only missing packages are added
         python3 -m pip install --no-deps -r <(grep -v '^petastorm' "$here/no_deps.txt")
         python3 -m pip install --no-deps snowballstemmer stopwordsiso jieba peft optuna colorlog \
             openvino openvino-telemetry nncf natsort ninja pydot tabulate
