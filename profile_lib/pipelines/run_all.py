@@ -14,6 +14,7 @@ from profile_lib.cli import JobFunction
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.events.mapping import read_mapping
 from profile_lib.fingerprint import hash_text
 from profile_lib.pipelines import (
     build_behaviour,
@@ -138,5 +139,4 @@ def run_fingerprint(settings: Settings) -> str:
     The path of the mapping may differ between two runs, as an archive's files are unpacked.
     """
     values = settings.model_dump_json(exclude={"logging": True, "ingest": {"mapping"}})
-    mapping = Path(settings.ingest.mapping)
-    return hash_text(values + (mapping.read_text(encoding="utf-8") if mapping.is_file() else ""))
+    return hash_text(values + read_mapping(settings.ingest.mapping).model_dump_json())

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from profile_lib.config.files import shipped_conf
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.errors import ConcurrentWriteError, InputError
 from profile_lib.pipelines import run_all, train_model
@@ -97,13 +98,14 @@ def test_the_simulator_runs_only_if_its_events_are_ingested(settings):
 
 
 def test_the_fingerprint_follows_the_contents_of_the_mapping_and_not_its_path(tmp_path):
+    mapping = (shipped_conf() / "sources" / "simulated.yaml").read_text()
+
     def fingerprint(name: str, content: str, *overrides: str) -> str:
         (tmp_path / name).write_text(content)
-        return run_fingerprint(
-            load_settings("dev", [f"ingest.mapping={tmp_path / name}", *overrides])
-        )
+        path = f"ingest.mapping={tmp_path / name}"
+        return run_fingerprint(load_settings("dev", [path, *overrides]))
 
-    first = fingerprint("a.yaml", "name: a")
-    assert fingerprint("b.yaml", "name: a", "logging.format=json") == first
-    assert fingerprint("a.yaml", "name: b") != first
-    assert fingerprint("a.yaml", "name: a", "sessions.gap_minutes=5") != first
+    first = fingerprint("a.yaml", mapping)
+    assert fingerprint("b.yaml", mapping, "logging.format=json") == first
+    assert fingerprint("a.yaml", mapping.replace("item_id: item", "item_id: title")) != first
+    assert fingerprint("a.yaml", mapping, "sessions.gap_minutes=5") != first
