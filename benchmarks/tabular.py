@@ -22,7 +22,8 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.pipelines.model_training import SHAPE, fit
+from profile_lib.pipelines.model_training import fit
+from profile_lib.pipelines.training_inputs import MODEL_SHAPE_FIELDS
 from profile_lib.spark.session import start_spark
 from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
 from profile_lib.training.data.snapshot import write_snapshot
@@ -73,7 +74,7 @@ def shoppers(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         model = build_initial_model(
             None, snapshot, statistics, snapshot.categories,
-            seed=given.seed, **settings.model.model_dump(include=SHAPE),
+            seed=given.seed, **settings.model.model_dump(include=MODEL_SHAPE_FIELDS),
         )  # fmt: skip
         save_model(str(folder / INITIAL_MODEL), model, encoder_folder("default"), {}, {})
         began = time.monotonic()

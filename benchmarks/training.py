@@ -28,12 +28,9 @@ from profile_lib.delta.store import Store
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.pipelines.model_training import (
-    hadoop_conf,
-    make_plan,
-    prepare_initial_model,
-    prepare_snapshot,
-)
+from profile_lib.pipelines.training_checkpoints import hadoop_conf
+from profile_lib.pipelines.training_inputs import prepare_initial_model, prepare_snapshot
+from profile_lib.pipelines.training_plan import make_plan
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.data.petastorm_loader import read_shard

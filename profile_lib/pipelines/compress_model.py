@@ -22,13 +22,11 @@ from profile_lib.pipelines.distill_models import (
     fixed_compress_settings,
     prepare,
 )
-from profile_lib.pipelines.model_training import (
-    NUMERIC_FEATURE_NAMES,
-    TrainedModel,
-    check_fixed_settings,
-)
+from profile_lib.pipelines.model_training import TrainedModel
 from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
 from profile_lib.pipelines.save_model import save_trained_model
+from profile_lib.pipelines.training_inputs import check_fixed_settings
+from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES
 from profile_lib.training.compression.comparison import (
     CompressionTable,
     MeasuredModel,

@@ -20,20 +20,17 @@ from profile_lib.model.manifest import Manifest
 from profile_lib.model.pruning import select_important_heads
 from profile_lib.model.shrinking import build_student, prune_heads
 from profile_lib.model.spec import HeadIndices
-from profile_lib.pipelines.model_training import (
+from profile_lib.pipelines.model_training import TrainedModel
+from profile_lib.pipelines.training_checkpoints import remove_checkpoints, remove_training
+from profile_lib.pipelines.training_inputs import (
     FIXED_SETTINGS_FILE,
-    NUMERIC_FEATURE_NAMES,
-    TrainedModel,
     fixed_settings,
-    make_plan,
     prepare_snapshot,
-    print_progress,
-    read_examples_until,
-    remove_checkpoints,
-    remove_training,
-    run_on_processes,
-    shared_job_arguments,
 )
+from profile_lib.pipelines.training_launch import run_on_processes, shared_job_arguments
+from profile_lib.pipelines.training_plan import make_plan
+from profile_lib.pipelines.training_progress import log_training_progress
+from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES, read_examples_until
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.compression.comparison import compare_with_teacher
 from profile_lib.training.compression.head_importance import head_importance
@@ -123,7 +120,7 @@ def fit_all(
     compress, tasks, training = settings.compress, snapshot.tasks, settings.training
     shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, resume)
     teacher_result = run_on_processes(
-        spark, settings, PredictJob(plan=make_plan(settings), **shared), print_progress
+        spark, settings, PredictJob(plan=make_plan(settings), **shared), log_training_progress
     )
     taught = teacher_result.predictions
     teacher, _, _ = load_model(str(folder / TEACHER / INITIAL_MODEL))
@@ -156,4 +153,4 @@ def distil(
         distillation=DistillationOptions(**options),
         **shared_job_arguments(spark, settings, folder, snapshot, resume),
     )
-    return run_on_processes(spark, settings, job, print_progress)
+    return run_on_processes(spark, settings, job, log_training_progress)

@@ -18,14 +18,7 @@ from profile_lib.files import explain_full_disk
 from profile_lib.fingerprint import hash_folder
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.pipelines.impression_examples import write_impression_examples
-from profile_lib.pipelines.model_training import (
-    RowSchema,
-    fit,
-    prepare_initial_model,
-    prepare_snapshot,
-    print_progress,
-    remove_training,
-)
+from profile_lib.pipelines.model_training import fit
 from profile_lib.pipelines.ranker_examples import (
     BEFORE_RANKER,
     write_and_reload,
@@ -34,6 +27,10 @@ from profile_lib.pipelines.ranker_examples import (
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.save_model import save_trained_model
 from profile_lib.pipelines.serving_model import load_served_model
+from profile_lib.pipelines.training_checkpoints import remove_training
+from profile_lib.pipelines.training_inputs import prepare_initial_model, prepare_snapshot
+from profile_lib.pipelines.training_progress import log_training_progress
+from profile_lib.pipelines.training_rows import RowSchema
 from profile_lib.recommend.data.artifacts import RetrievalModel
 from profile_lib.recommend.ranking.examples import (
     REQUEST_KEY,
@@ -83,7 +80,7 @@ def run(store: Store, settings: Settings) -> None:
         impressions = write_impression_examples(store, settings, model, shop, folder)
         prepare_ranker(ranker_examples, ranker, shop, past, folder, impressions)
         snapshot = load_snapshot(str(folder / "snapshot"))
-        fitted = fit(store.spark, ranker, folder, snapshot, print_progress)
+        fitted = fit(store.spark, ranker, folder, snapshot, log_training_progress)
         shop.fit_retrieval(shop.now, ranker_examples).save(folder / RETRIEVAL_FOLDER)
         manifest = save_trained_model(
             models, tracker, given.name, fitted, folder / INITIAL_MODEL,

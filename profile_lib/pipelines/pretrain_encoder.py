@@ -16,15 +16,11 @@ from profile_lib.features.tokens import add_tokens
 from profile_lib.features.vocabulary import train_wordpiece
 from profile_lib.files import atomic_folder, explain_full_disk
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.pipelines.model_training import (
-    NUMERIC_FEATURE_NAMES,
-    make_plan,
-    print_progress,
-    read_examples_until,
-    remove_training,
-    run_on_processes,
-    shared_job_arguments,
-)
+from profile_lib.pipelines.training_checkpoints import remove_training
+from profile_lib.pipelines.training_launch import run_on_processes, shared_job_arguments
+from profile_lib.pipelines.training_plan import make_plan
+from profile_lib.pipelines.training_progress import log_training_progress
+from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES, read_examples_until
 from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
@@ -65,7 +61,7 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
             mask_share=pretrain.mask_share,
             **shared | {"weights": weights},
         )
-        outcome = run_on_processes(store.spark, settings, job, print_progress)
+        outcome = run_on_processes(store.spark, settings, job, log_training_progress)
         target = Path(models) / pretrain.name
         with explain_full_disk(str(target)):
             told = {"epochs": outcome.epochs, "curve": outcome.curve}

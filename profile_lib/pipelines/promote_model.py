@@ -16,7 +16,7 @@ from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import read_manifest
 from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.pipelines.model_training import NUMERIC_FEATURE_NAMES
+from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES
 from profile_lib.spark.hash_sampling import hash_uniform
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.data.task_labels import LabelledTask

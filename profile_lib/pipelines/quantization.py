@@ -16,7 +16,9 @@ from profile_lib.inference.runtimes.openvino_int8 import OpenvinoInt8
 from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Manifest
 from profile_lib.model.manifest import WEIGHTS_FILE
 from profile_lib.model.task_kinds import get_task_kind
-from profile_lib.pipelines.model_training import TrainedModel, make_plan, shared_job_arguments
+from profile_lib.pipelines.model_training import TrainedModel
+from profile_lib.pipelines.training_launch import shared_job_arguments
+from profile_lib.pipelines.training_plan import make_plan
 from profile_lib.training.compression.quantization import quantize_encoder, read_calibration_texts
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.process_group import SingleProcess

@@ -10,20 +10,18 @@ from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.files import explain_full_disk
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.pipelines.model_training import (
-    TrainedModel,
+from profile_lib.pipelines.model_training import TrainedModel, fit
+from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
+from profile_lib.pipelines.save_model import extract_model_metrics, save_trained_model
+from profile_lib.pipelines.training_checkpoints import remove_checkpoints, remove_training
+from profile_lib.pipelines.training_inputs import (
     check_fixed_settings,
-    fit,
     fixed_settings,
     prepare_initial_model,
     prepare_snapshot,
-    print_progress,
-    read_examples_until,
-    remove_checkpoints,
-    remove_training,
 )
-from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
-from profile_lib.pipelines.save_model import extract_model_metrics, save_trained_model
+from profile_lib.pipelines.training_progress import log_training_progress
+from profile_lib.pipelines.training_rows import read_examples_until
 from profile_lib.tables import EXAMPLES
 from profile_lib.training.data.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
 from profile_lib.training.distributed.launch import check_batch_division
@@ -57,7 +55,7 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
             versions = {EXAMPLES.name: store.version(EXAMPLES)}
             snapshot = prepare_snapshot(examples, settings, folder)
             prepare_initial_model(store.spark, snapshot, settings, folder, encoder, versions)
-        fitted = fit(store.spark, settings, folder, snapshot, print_progress, resume=resume)
+        fitted = fit(store.spark, settings, folder, snapshot, log_training_progress, resume=resume)
         sections = {}
         if given.ablations:
             sections["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
@@ -97,6 +95,6 @@ def ablate(
         encoder = encoder_folder(variant.model.encoder)
         prepare_initial_model(spark, snapshot, variant, own, encoder, {})
         measured[name] = extract_model_metrics(
-            fit(spark, variant, own, snapshot, print_progress, skip_baselines=True).report
+            fit(spark, variant, own, snapshot, log_training_progress, skip_baselines=True).report
         )
     return measured

@@ -18,13 +18,10 @@ from profile_lib.examples.split import rolling_windows
 from profile_lib.files import explain_full_disk, write_text_atomically
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.task_kinds import get_task_kind
-from profile_lib.pipelines.model_training import (
-    fit,
-    prepare_initial_model,
-    prepare_snapshot,
-    read_examples_until,
-    remove_checkpoints,
-)
+from profile_lib.pipelines.model_training import fit
+from profile_lib.pipelines.training_checkpoints import remove_checkpoints
+from profile_lib.pipelines.training_inputs import prepare_initial_model, prepare_snapshot
+from profile_lib.pipelines.training_rows import read_examples_until
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.training_lock import lock_training_name

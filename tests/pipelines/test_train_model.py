@@ -18,8 +18,9 @@ from profile_lib.model.checkpoint import load_model
 from profile_lib.model.int8_manifest import read_int8_manifest
 from profile_lib.model.manifest import check_model
 from profile_lib.pipelines import train_model
-from profile_lib.pipelines.model_training import fit, print_progress
+from profile_lib.pipelines.model_training import fit
 from profile_lib.pipelines.quantization import compute_quality_ratios
+from profile_lib.pipelines.training_progress import log_training_progress
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.snapshot import load_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult
@@ -30,7 +31,7 @@ NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 
 def fitted(
-    store: Store, given: Settings, report_progress: ReportProgress = print_progress
+    store: Store, given: Settings, report_progress: ReportProgress = log_training_progress
 ) -> TrainingResult:
     """What comes of a training by these settings, from the examples and the start of `trained_model`."""
     source, own = (
@@ -118,7 +119,7 @@ def patch_progress(fails_at: int):
         return 1 / 0 if entry.get("step") == fails_at else None
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_model, "print_progress", fail)
+        patch.setattr(train_model, "log_training_progress", fail)
         yield
 
 
