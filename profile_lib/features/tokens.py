@@ -1,9 +1,10 @@
-"""Texts in, token ids out: each distinct text is tokenized once, in Arrow batches."""
+"""Tokenize behaviour texts in Arrow batches, each distinct text once."""
 
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -12,6 +13,7 @@ from pyspark.sql import types as T
 from tokenizers import Tokenizer
 
 from profile_lib.errors import InputError
+from profile_lib.features.text import SEPARATOR
 from profile_lib.spark.workers import freeze_loaded_modules
 
 TOKENS = T.StructType(
@@ -23,21 +25,21 @@ TOKENS = T.StructType(
 
 
 def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
-    """`frame` with `token_ids` and `n_tokens` of its column `text`; each text is tokenized once."""
+    """Add `token_ids` and `n_tokens` of the column `text`; each distinct text is tokenized once."""
     tokens = build_tokenize_udf(encoder, max_tokens)("text")
     distinct = frame.select("text").distinct().withColumn("tokens", tokens)
     return frame.join(distinct.select("text", "tokens.*"), "text")
 
 
 def build_tokenize_udf(encoder: str, max_tokens: int) -> Callable[[str], Column]:
-    """A function of a text column, by its name, to a column of TOKENS.
+    """Return a function from the name of a text column to a column of TOKENS.
 
     `encoder` is a folder or hub name with a tokenizer. Ids are cut at `max_tokens` and padded to
-    it with the padding id, so that all arrays have one length; `n_tokens` is the true length.
-    Raises InputError where the tokenizer knows no padding.
+    it with the padding id, so that all arrays have one length; `n_tokens` is the length without
+    padding. The separator of events in the texts becomes the tokenizer's own. Raises InputError
+    if the tokenizer has no padding token.
     """
-
-    as_json, padding_id = _load_tokenizer(encoder)
+    as_json, padding_id, separator = _load_tokenizer(encoder)
     if padding_id is None:
         raise InputError(f"{encoder}: its tokenizer names no padding token; wanted a BERT's")
 
@@ -49,7 +51,7 @@ def build_tokenize_udf(encoder: str, max_tokens: int) -> Callable[[str], Column]
         fast.enable_truncation(max_tokens)
         fast.enable_padding(length=max_tokens, pad_id=padding_id)
         for texts in batches:
-            encoded = fast.encode_batch(texts.tolist())
+            encoded = fast.encode_batch([_use_separator(text, separator) for text in texts])
             yield pd.DataFrame(
                 {
                     "token_ids": [row.ids for row in encoded],
@@ -60,21 +62,41 @@ def build_tokenize_udf(encoder: str, max_tokens: int) -> Callable[[str], Column]
     return tokenize
 
 
-def _load_tokenizer(encoder: str) -> tuple[str, int | None]:
-    """A tokenizer as JSON, and its padding id."""
-    path, padding = Path(encoder) / "tokenizer.json", _padding_token(Path(encoder))
-    if path.is_file() and padding is not None:  # without the seconds that transformers takes
+def _use_separator(text: str, separator: str | None) -> str:
+    """Replace the texts' separator of events by another token, which the text may not contain.
+
+    >>> _use_separator("likes </s> red [SEP] view", "</s>")
+    'likes   red </s> view'
+    """
+    if separator in (None, SEPARATOR.strip()):
+        return text
+    return text.replace(separator, " ").replace(SEPARATOR, f" {separator} ")
+
+
+class _SavedTokenizer(NamedTuple):
+    as_json: str
+    padding_id: int | None
+    separator: str | None
+
+
+def _load_tokenizer(encoder: str) -> _SavedTokenizer:
+    path = Path(encoder) / "tokenizer.json"
+    padding, separator = _special_tokens(Path(encoder), "pad_token", "sep_token")
+    # Reading the file directly avoids the seconds that transformers takes to import.
+    if path.is_file() and padding is not None:
         as_json = path.read_text(encoding="utf-8")
-        return as_json, Tokenizer.from_str(as_json).token_to_id(padding)
+        padding_id = Tokenizer.from_str(as_json).token_to_id(padding)
+        return _SavedTokenizer(as_json, padding_id, separator)
     from transformers import AutoTokenizer
 
     saved = AutoTokenizer.from_pretrained(encoder)
-    return saved.backend_tokenizer.to_str(), saved.pad_token_id
+    as_json = saved.backend_tokenizer.to_str()
+    return _SavedTokenizer(as_json, saved.pad_token_id, saved.sep_token)
 
 
-def _padding_token(folder: Path) -> str | None:
+def _special_tokens(folder: Path, *names: str) -> list[str | None]:
+    """Return special tokens that the tokenizer's config names, None for the others."""
     path = folder / "tokenizer_config.json"
-    if not path.is_file():
-        return None
-    token = json.loads(path.read_text(encoding="utf-8")).get("pad_token")
-    return token["content"] if isinstance(token, dict) else token
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    tokens = [config.get(name) for name in names]
+    return [token["content"] if isinstance(token, dict) else token for token in tokens]

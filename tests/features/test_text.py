@@ -99,6 +99,18 @@ def test_tokens_are_those_of_transformers(rows):
     assert [row.n_tokens for row in found] == [sum(mask) for mask in wanted["attention_mask"]]
 
 
+def test_events_are_separated_by_the_tokenizers_own_separator(rows, tmp_path):
+    from transformers import BertTokenizer
+
+    words = ["<pad>", "[UNK]", "<s>", "</s>", "<mask>", "view", "red"]
+    BertTokenizer(
+        vocab={word: i for i, word in enumerate(words)}, sep_token="</s>", pad_token="<pad>",
+        cls_token="<s>", mask_token="<mask>",
+    ).save_pretrained(tmp_path)  # fmt: skip
+    frame = add_tokens(rows("text string", ("view red [SEP] view",)), str(tmp_path), 8)
+    assert frame.first().token_ids == [2, 5, 6, 3, 5, 3, 0, 0]
+
+
 def test_a_tokenizer_whose_padding_is_told_elsewhere_is_read_by_transformers(rows, tmp_path):
     whole = Path(encoder_folder("default"))
     config = json.loads((whole / "tokenizer_config.json").read_text())
