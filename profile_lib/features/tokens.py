@@ -25,7 +25,7 @@ TOKENS = T.StructType(
 
 
 def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
-    """Add `token_ids` and `n_tokens` of the column `text`; each distinct text is tokenized once."""
+    """Add `token_ids` and `n_tokens` of `text`; distinct texts are tokenized once."""
     tokens = build_tokenize_udf(encoder, max_tokens)("text")
     distinct = frame.select("text").distinct().withColumn("tokens", tokens)
     return frame.join(distinct.select("text", "tokens.*"), "text")

@@ -23,7 +23,10 @@ ROWS_PER_NUMERIC_PASS = 8192  # the same for a model without text
 
 
 class Predictions(NamedTuple):
-    """The predictions for n rows, with interest vectors of size J and at most E events per text."""
+    """Predictions for n rows.
+
+    J is the size of the interest vector, E the largest number of events per text.
+    """
 
     vectors: np.ndarray  # (n, J) float32
     outputs: dict[str, np.ndarray]  # task → probabilities (n,) or (n, classes), or values (n,)
@@ -150,9 +153,10 @@ class Predictor:
             yield pack, by_event
 
     def _encode_pack(self, ids: np.ndarray, lengths: np.ndarray) -> torch.Tensor:
-        """Return what each event adds to the mean of its text: (texts, E + 1, H).
+        """Return what each event adds to its text's mean.
 
-        The last of the E + 1 is the share of the tokens that belong to no event.
+        The shape is (texts, E + 1, H); the last of the E + 1 is the share of the tokens that belong
+        to no event.
         """
         hidden, n_tokens = self.runtime.encode(ids, lengths), int(lengths.sum())
         added = (len(ids), n_tokens, ids.size - n_tokens)

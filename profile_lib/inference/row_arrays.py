@@ -25,7 +25,7 @@ PREDICTION = T.StructType(
 
 
 class RowArrays(NamedTuple):
-    """One Arrow batch of n rows as arrays, which hold only the rows that are known."""
+    """One Arrow batch of n rows; the arrays hold only its known rows."""
 
     is_known: np.ndarray  # (n,)
     token_ids: np.ndarray
@@ -34,7 +34,7 @@ class RowArrays(NamedTuple):
 
     @classmethod
     def all_missing(cls, n: int) -> "RowArrays":
-        """Return `n` rows of which none is known."""
+        """Return `n` rows that are all unknown."""
         ids, numbers = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.float32)
         return cls(np.zeros(n, bool), ids, np.zeros(0, np.int64), numbers)
 
@@ -46,7 +46,7 @@ class RowArrays(NamedTuple):
 
 
 def to_row_arrays(token_ids: pd.Series, n_tokens: pd.Series, numeric: pd.Series) -> RowArrays:
-    """Convert the columns of an Arrow batch; a row is known if none of its values is null."""
+    """Convert the columns of an Arrow batch; rows without nulls are known."""
     known = (token_ids.notna() & n_tokens.notna() & numeric.notna()).to_numpy()
     if not known.any():
         return RowArrays.all_missing(len(known))
@@ -65,9 +65,9 @@ def predict_before_deadline(
     rows: RowArrays,
     n_reasons: int,
 ) -> pd.DataFrame:
-    """Predict rows in order, as long as the `clock` is before `deadline`; the others stay null.
+    """Predict rows in order until `deadline`; the others stay null.
 
-    The clock is read once per ROWS_PER_CLOCK_CHECK rows.
+    The `clock` is read once per ROWS_PER_CLOCK_CHECK rows.
     """
     if deadline == math.inf:
         return predict_rows(predictor, rows, n_reasons)

@@ -31,9 +31,10 @@ class Runtime(ABC):
 
     @classmethod
     def find_obstacle(cls, folder: str, device: "torch.device | None") -> str | None:
-        """Return why the model in `folder` cannot run on this machine, or None if it can.
+        """Return why the model in `folder` cannot run here.
 
-        `device` is None on a driver, which does not know the devices of its workers.
+        The result is None if it can. `device` is None on a driver, which does not know the devices
+        of its workers.
         """
         return None
 

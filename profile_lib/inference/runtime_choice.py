@@ -34,9 +34,10 @@ def check_runtime(requested: str, folder: str, device: "torch.device | None" = N
 
 
 def choose_runtime(requested: str, folder: str, device: "torch.device") -> type[Runtime]:
-    """Return the requested runtime or, for `auto`, the one of the highest priority that can run.
+    """Return the requested runtime or, for `auto`, the best that can run.
 
-    Raises InputError if the requested runtime is unknown or cannot run here.
+    That is the one of the highest priority. Raises InputError if the requested runtime is unknown
+    or cannot run here.
     """
     check_runtime(requested, folder, device)
     if requested != AUTO:
@@ -51,7 +52,7 @@ def choose_runtime(requested: str, folder: str, device: "torch.device") -> type[
 
 
 def bind_runtime(runtime: Runtime, model: "ProfileModel") -> "ProfileModel":
-    """Return a copy of the model whose encoder `runtime` runs, to be measured like any other."""
+    """Return a copy of the model whose encoder `runtime` runs."""
 
     def encode(token_ids: "Tensor", n_tokens: "Tensor") -> "Tensor":
         return runtime.encode(token_ids.numpy(), n_tokens.numpy())

@@ -26,7 +26,7 @@ TASKS_PER_CORE = 4  # so that no core waits long for the last task
 
 
 class InferenceCounters(NamedTuple):
-    """What the workers report of an inference, as Spark accumulators; final once it has run."""
+    """Counters of an inference, as Spark accumulators; final once it has run."""
 
     loads: Any  # loaded models: one per Python worker
     texts: Any
@@ -68,12 +68,13 @@ def add_predictions(
     counters: InferenceCounters,
     max_seconds: float | None = None,
 ) -> DataFrame:
-    """Add `prediction`, a PREDICTION of `token_ids`, `n_tokens` and `numeric`; null if one is null.
+    """Add the column `prediction`, a PREDICTION of each row.
 
-    The model reads the codes of `categories`, columns of the frame, after the numbers. Rows are
-    repartitioned by text and sorted by length, so that equal texts are encoded once and texts of
-    similar length share a forward pass. While a batch is predicted, a thread converts the next. A
-    task computes on as many threads as it has cores, or on its GPU.
+    It is null if `token_ids`, `n_tokens` or `numeric` is null. The model reads the codes of
+    `categories`, columns of the frame, after the numbers. Rows are repartitioned by text and sorted
+    by length, so that equal texts are encoded once and texts of similar length share a forward
+    pass. While a batch is predicted, a thread converts the next. A task computes on as many threads
+    as it has cores, or on its GPU.
 
     With `max_seconds` each core predicts for about that long after its model is loaded, rows with
     the oldest `cutoff_ts` first, and the remaining rows stay null.
@@ -109,7 +110,7 @@ def add_predictions(
 
 
 def task_device() -> "torch.device":
-    """Return the GPU that Spark assigned to this task, else the first GPU, else the processor.
+    """Return this task's GPU, else the first GPU, else the processor.
 
     With `spark.task.resource.gpu.amount` 1 each task, and so each Python worker, has its own.
     """
@@ -132,7 +133,7 @@ def load_cached_predictor(
     batch_tokens: int,
     max_events: int,
 ) -> "Predictor":
-    """Load a predictor once per Python worker, which runs many tasks, and per model version."""
+    """Load a predictor once per Python worker and model version."""
     from profile_lib.inference.predictor import Predictor
 
     gc.unfreeze()  # so that an earlier predictor can be collected

@@ -1,4 +1,4 @@
-"""Save a model to a folder and load it, as safetensors and never as a pickle."""
+"""Save a model to a folder and load it, never as a pickle."""
 
 import json
 import shutil

@@ -103,9 +103,10 @@ class ProfileModel(nn.Module):
         return self.apply_heads(None, self.numbers(numeric))[1]
 
     def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> ModelOutput:
-        """Predict a batch of padded ids (B, T), lengths (B,) and raw features (B, F + K).
+        """Predict a batch of texts and features.
 
-        The features are F numbers and K category codes, NaN for unknown values.
+        Token ids are (B, T), padded, lengths (B,). The features (B, F + K) are F raw numbers and K
+        category codes, NaN for unknown values.
         """
         hidden = self.encode(token_ids, n_tokens)
         pooled = self.pool(hidden, n_tokens)
@@ -114,9 +115,9 @@ class ProfileModel(nn.Module):
 
 
 def _prefix(config: "PreTrainedConfig", n_tokens: int) -> nn.Parameter | None:
-    """Return keys and values that precede every text (Li & Liang, Prefix-Tuning, 2021).
+    """Return keys and values that precede every text.
 
-    Their shape is (layers, 2, heads, n_tokens, H / heads).
+    See Li & Liang, Prefix-Tuning, 2021. Their shape is (layers, 2, heads, n_tokens, H / heads).
     """
     if n_tokens == 0:
         return None

@@ -14,7 +14,7 @@ CONFIG_FILE = "config.json"
 
 
 def encoder_folder(name: str) -> str:
-    """Return the folder of the encoder `name`, or the name itself if it is a hub's.
+    """Return the folder of an encoder, or its name at the hub.
 
     `default` is the encoder that is installed as a package and needs no network. Raises InputError
     for a folder without config or weights, or with an encoder of an unsupported type.
@@ -82,7 +82,7 @@ def load_encoder(
 
 
 def read_separator_id(source: str) -> int:
-    """Return the id of the token that ends an event in texts for the encoder at `source`."""
+    """Return the id of the token that ends an event."""
     from transformers import AutoTokenizer
 
     return find_encoder_family(source).separator_id(AutoTokenizer.from_pretrained(source))

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """Map vectors (B, J) to logits (B, n) by a linear layer plus an MLP with one hidden layer.
+    """Map vectors (B, J) to logits (B, n).
 
-    With the linear path of the numbers this contains a logistic regression (the wide part of
-    Cheng et al., Wide & Deep Learning for Recommender Systems, 2016).
+    It adds an MLP with one hidden layer to a linear layer. With the linear path of the numbers this
+    contains a logistic regression (the wide part of Cheng et al., Wide & Deep Learning for
+    Recommender Systems, 2016).
     """
 
     def __init__(self, size: int, n_outputs: int, dropout: float) -> None:
@@ -53,9 +54,9 @@ class Heads(nn.Module):
         self.tasks = nn.ModuleDict({name: Head(size, n, dropout) for name, n in outputs.items()})
 
     def forward(self, pooled: Tensor | None, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the vector (B, J) and logits (B,) or (B, C) of texts (B, H) and numbers (B, J).
+        """Return the interest vector and each task's logits.
 
-        `pooled` is None if there is no text.
+        Texts are (B, H) or None, numbers and vectors (B, J), logits (B,) or (B, C).
         """
         vector = numbers
         if pooled is not None:

@@ -22,9 +22,9 @@ class Int8Manifest(BaseModel):
 
 
 def read_int8_manifest(folder: str) -> Int8Manifest | None:
-    """Return the manifest of the int8 encoder in a model's folder, or None if it has none.
+    """Read the manifest of a model's int8 encoder.
 
-    Raises InputError if the manifest is invalid.
+    Returns None if the model has none. Raises InputError if the manifest is invalid.
     """
     path = Path(folder) / INT8_FOLDER / INT8_MANIFEST
     if not path.is_file():

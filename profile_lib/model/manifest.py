@@ -39,7 +39,10 @@ def read_manifest(folder: str) -> Manifest:
 
 
 def read_description(path: Path, kind: type[Description], meaning: str) -> Description:
-    """Read a JSON file into a `kind`. Raises InputError, with its `meaning`, if it is not one."""
+    """Read a JSON file into a `kind`.
+
+    Raises InputError, which says that the file is not `meaning`, if it is invalid.
+    """
     try:
         return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
@@ -65,7 +68,7 @@ def check_model(folder: str) -> Manifest:
 
 
 def check_file(folder: str, name: str, manifest: Manifest) -> None:
-    """Raise InputError if a model's file is missing or differs from the one that was saved."""
+    """Raise InputError if a model's file is missing or was changed."""
     path = Path(folder) / name
     if not path.is_file():
         raise InputError(f"{folder}: no {name}; the folder is incomplete, train the model again")

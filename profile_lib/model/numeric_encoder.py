@@ -30,7 +30,7 @@ class NumericStatistics:
 
 
 class NumericEncoder(nn.Module):
-    """Map F numbers and K category codes to vectors: (B, F + K) → (B, J).
+    """Map F numbers and K category codes, (B, F + K), to vectors (B, J).
 
     A heavy-tailed feature is read as sign(x) · log(1 + |x|). Every feature is standardised; an
     unknown one (NaN) becomes 0 and sets a flag. Its piecewise-linear encoding follows: one
@@ -114,7 +114,7 @@ class NumericEncoder(nn.Module):
         return torch.cat([z, is_missing.to(z.dtype), bins.flatten(1)], dim=1)
 
     def forward(self, numeric: Tensor) -> Tensor:
-        """Map raw numbers and category codes (B, F + K), NaN for unknown, to (B, size)."""
+        """Return the vectors of numbers and category codes, NaN if unknown."""
         parts = [self.encode(numeric[:, : self.n_features])]
         for i, vectors in enumerate(self.categories):
             code = numeric[:, self.n_features + i].nan_to_num(self.category_sizes[i])

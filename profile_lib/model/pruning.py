@@ -69,9 +69,10 @@ def _apply_mask(mask: Tensor, dense: nn.Module, inputs: tuple[Tensor]) -> Tensor
 
 
 def count_pruned_heads(heads: Sequence[int], share: float) -> int:
-    """Return how many heads are the `share` of all, given the number of heads of each layer.
+    """Return how many heads a `share` of all heads is.
 
-    Raises InputError if that is none, or more than leaves every layer one head.
+    `heads` is the number of heads of each layer. Raises InputError if that is none, or more than
+    leaves every layer one head.
     """
     n_heads, max_pruned = sum(heads), sum(heads) - len(heads)
     n_pruned = round(share * n_heads)

@@ -85,5 +85,5 @@ def prune_heads(model: ProfileModel, kept_heads: HeadIndices) -> ProfileModel:
 
 
 def _head_rows(heads: Sequence[int], size: int) -> Tensor:
-    """Return the rows of the heads, each of which has `size` of them."""
+    """Return the row indices of heads that have `size` rows each."""
     return (torch.tensor(heads).unsqueeze(1) * size + torch.arange(size)).flatten()

@@ -94,7 +94,10 @@ def _evaluate_int8(
 
 
 def compute_quality_ratios(before: Report, after: Report) -> dict[str, float]:
-    """Return "task metric" → quality of `after` relative to `before`; above 1 is better."""
+    """Return the quality of `after` relative to `before` by "task metric".
+
+    A ratio above 1 is better, also for errors.
+    """
     ratios = {}
     for task, entry in after.items():
         kind = get_task_kind(entry["kind"])

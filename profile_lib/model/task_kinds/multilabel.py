@@ -1,4 +1,4 @@
-"""Define tasks of which a row may have several labels."""
+"""Define tasks whose rows may have several labels."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -66,10 +66,11 @@ def compute_interest_vectors(
 def measure_throughput(
     passes: Mapping[str, Callable[[], Any]], n: int, repeats: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Return how many of `n` rows each of the passes processes per second of the `clock`.
+    """Return how many rows per second each of the passes processes.
 
-    It is the median of `repeats` runs after one that is not counted. The passes take turns, so
-    that other load on the machine slows down all of them.
+    A pass processes `n` rows, timed by the `clock`. The rate is the median of `repeats` runs after
+    one that is not counted. The passes take turns, so that other load on the machine slows down all
+    of them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     for repeat in range(repeats + 1):
@@ -145,7 +146,10 @@ def _with_ratio(value: float | None, teacher_value: float | None) -> dict[str, f
 
 
 def format_compression_table(table: CompressionTable) -> list[str]:
-    """Format the table as aligned text, one column per model, ratios to the teacher in brackets."""
+    """Format the table as aligned lines, one column per model.
+
+    Ratios to the teacher are in brackets.
+    """
     models = table.values()
     rows = {
         "layers": [f"{model['layers']}" for model in models],

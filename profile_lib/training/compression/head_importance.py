@@ -14,7 +14,7 @@ from profile_lib.training.objectives.supervised import Objective
 def head_importance(
     model: ProfileModel, objective: Objective, batches: Iterable[Batch], device: torch.device
 ) -> list[Tensor]:
-    """Sum the absolute gradient of the loss with respect to each head's mask over all rows.
+    """Sum the loss's absolute gradient by each head's mask over all rows.
 
     This is how much a row's loss would change if the head contributed a little less to it (Michel,
     Levy & Neubig, Are Sixteen Heads Really Better than One?, 2019, equation 2). The loss is that

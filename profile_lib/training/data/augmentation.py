@@ -41,10 +41,10 @@ class EventSpans(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Change texts by the methods of EDA (Wei & Zou 2019), applied to events instead of words.
+    """Change texts by the methods of EDA (Wei & Zou 2019).
 
-    `pause_id` is the last token of an event that came after a pause. Such events are not changed,
-    so that events change places within a session only.
+    They are applied to events instead of words. `pause_id` is the last token of an event that came
+    after a pause. Such events are not changed, so that events change places within a session only.
     """
 
     rates: Augmentation

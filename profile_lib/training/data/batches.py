@@ -100,7 +100,7 @@ def trim_batch(batch: Batch) -> Batch:
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """Split a batch, in order, into at most `parts` batches of nearly equal size, none empty."""
+    """Split a batch, in order, into at most `parts` nearly equal ones."""
     packs = np.array_split(np.arange(len(batch["weight"])), parts)
     return [trim_batch({n: c[pack] for n, c in batch.items()}) for pack in packs if len(pack)]
 
@@ -121,7 +121,7 @@ def subsample_negatives(
 
 
 def join_shards(shards: list[Iterator[Batch]], pad_id: int) -> Iterator[Batch]:
-    """Yield one batch per step from a process's shards; a shard that has ended adds nothing."""
+    """Yield one batch per step; a shard that has ended adds nothing."""
     for step in zip_longest(*shards):
         yield _concatenate([batch for batch in step if batch is not None], pad_id)
 

@@ -63,9 +63,10 @@ def _find_synonyms(words: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def _find_near_events(means: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """Return each event's nearest others of its kind (P, k), repeated if there are fewer than k.
+    """Return each event's nearest others of its kind (P, k).
 
-    An event that is the only one of its kind gets itself.
+    They are repeated if there are fewer than k. An event that is the only one of its kind gets
+    itself.
     """
     near = np.tile(np.arange(len(means))[:, None], (1, N_NEIGHBOURS))
     for kind in np.unique(kinds):

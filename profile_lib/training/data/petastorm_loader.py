@@ -100,11 +100,11 @@ class PetastormLoader:
 def read_shard(
     folder: str, shard: int, shards: int, seed: tuple[int, ...], window: int, with_text: bool
 ) -> Iterator[Columns]:
-    """Yield a shard's columns, `window` rows at a time, in an order of row groups drawn by `seed`.
+    """Yield a shard's columns, `window` rows at a time.
 
-    Petastorm reads in this thread (its pool "dummy"): its thread pool checks whether the workers
-    are idle before it checks whether all work was handed out, and sometimes ends before the first
-    row.
+    The order of its row groups is drawn by `seed`. Petastorm reads in this thread (its pool
+    "dummy"): its thread pool checks whether the workers are idle before it checks whether all work
+    was handed out, and sometimes ends before the first row.
     """
     warnings.filterwarnings("ignore", module="petastorm")  # deprecations of its dependencies
     from petastorm import make_batch_reader

@@ -86,12 +86,13 @@ def write_snapshot(
     key: Sequence[str] = ("user_id", "cutoff_ts"),
     request: Sequence[str] = (),
 ) -> Snapshot:
-    """Write train, validation and test to `folder`, in an order that depends on the rows alone.
+    """Write the splits of `examples` to `folder`.
 
-    The columns are token_ids (unless `with_text` is false) and n_tokens; numeric, float32, with
-    the codes of the columns `categorical` after the numbers; labels as TaskSpec defines them, NaN
-    if unknown or a class that train does not have; top_class, the code of top_category among the
-    next_category task's classes, or -1; weight; and row_hash, a hash of the columns `key`.
+    The order of rows depends on the rows alone. The columns are token_ids (unless `with_text` is
+    false) and n_tokens; numeric, float32, with the codes of the columns `categorical` after the
+    numbers; labels as TaskSpec defines them, NaN if unknown or a class that train does not have;
+    top_class, the code of top_category among the next_category task's classes, or -1; weight; and
+    row_hash, a hash of the columns `key`.
 
     The folder `test_users` holds the test rows' users and `segments` by row_hash, and a hash of
     the columns `request` if there are any. Validation and test keep at most about

@@ -23,7 +23,7 @@ def read_columns(folder: str, names: Sequence[str], max_rows: int) -> list[np.nd
 
 
 def read_texts(folder: str, max_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return padded token ids (n, T) and lengths (n,), both int64, of the first `max_rows` rows."""
+    """Return the padded token ids (n, T) and lengths (n,) of a split's first rows."""
     token_ids, n_tokens = read_columns(folder, ("token_ids", "n_tokens"), max_rows)
     return token_ids.astype(np.int64), n_tokens.astype(np.int64)
 

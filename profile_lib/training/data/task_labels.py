@@ -15,9 +15,10 @@ MIN_CATEGORY_ROWS = 20  # train rows that a known value has at least
 
 @dataclass(frozen=True)
 class LabelledTask:
-    """A task and the Spark SQL expression over examples that is its label, null if unknown.
+    """A task, with the Spark SQL expression of its label.
 
-    If there is a `mask` and it is not true, the label counts as unknown.
+    It is null if the label is unknown. If there is a `mask` and it is not true, the label counts as
+    unknown.
     """
 
     name: str
@@ -70,7 +71,10 @@ def _compute_moments(
 
 
 def _count_labels(examples: DataFrame, tasks: Sequence[LabelledTask]) -> dict[str, dict[str, int]]:
-    """Return each task's train rows by label; a label that only other splits hold has 0."""
+    """Count each task's train rows by label.
+
+    A label that only other splits hold has 0.
+    """
     if not tasks:
         return {}
     pairs = F.flatten(F.array(*(_task_label_pairs(task) for task in tasks)))
