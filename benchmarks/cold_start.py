@@ -1,26 +1,26 @@
-"""What new users and new items get: those held out of all that a recommender learns of.
+"""Measure recommendations for new users and of new items.
 
-    python benchmarks/cold_start.py --config conf/ga.yaml
+    python -m benchmarks.cold_start --config conf/ga.yaml
 
-Of the settings' tables and model a tenth of the users and a tenth of the items are held out, by
-hash. `users`: whether the next item that a held-out user had not met before is among the first 20
-listed, when nothing but the context is known, and after one, two and five items; beside it what all
-are shown by popularity alone. `items`: where other users met a held-out item as their second, third
-or fourth, how often it is among the first 100 that each source names before. Items that a user met
-are not listed. Writes benchmarks/results/recommend.json.
+A hash holds out a tenth of the users and a tenth of the items from all that a recommender is fitted
+on. For users: whether the next item that is new to a held-out user is among the first 20 listed
+after none, one, two and five items, compared with listing by popularity alone. For items: where
+other users interacted with a held-out item as their second, third or fourth, how often each source
+has it among its first 100 candidates. Items that a user has interacted with are not listed. Writes
+benchmarks/results/cold_start.json.
 """
 
-import argparse
 from collections.abc import Iterable, Iterator
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from measure import save_result
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from benchmarks.measure import make_parser, save_result
 from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.delta.store import Store
@@ -43,74 +43,76 @@ HITS_SCHEMA = "method string, hits long, n long"
 
 
 def is_held_out(column: str) -> F.Column:
-    """True of a tenth of the values, by hash."""
+    """True for a tenth of the values, chosen by a hash."""
     return F.pmod(F.xxhash64(F.lit("held"), column), F.lit(10_000)) < HELD_OUT_SHARE * 10_000
 
 
 def profiles_after_items(events: DataFrame, kinds: list[str], n_known: int) -> DataFrame:
-    """Profiles of users when they had met so many items, and the next item that was new to them."""
-    act = F.struct("event_ts", "event_type", "item_id", F.lit(None).cast("string").alias("text"))
-    acts = events.where(F.col("event_type").isin(*kinds) & F.col("item_id").isNotNull())
+    """Build the users' profiles after `n_known` items, with their next new item as `next_id`."""
+    step = F.struct("event_ts", "event_type", "item_id", F.lit(None).cast("string").alias("text"))
+    steps = events.where(F.col("event_type").isin(*kinds) & F.col("item_id").isNotNull())
     columns = ("event_ts", "event_type", *CONTEXT_COLUMNS)
-    met = acts.groupBy("user_id", "item_id").agg(
+    first_steps = steps.groupBy("user_id", "item_id").agg(
         *[F.min_by(name, "event_ts").alias(name) for name in columns]
     )
-    of_user = met.groupBy("user_id").agg(
-        F.array_sort(F.collect_list(act)).alias("acts"),
+    users = first_steps.groupBy("user_id").agg(
+        F.array_sort(F.collect_list(step)).alias("steps"),
         *[F.min_by(name, "event_ts").alias(name) for name in CONTEXT_COLUMNS],
     )
-    asked = of_user.where(F.size("acts") > n_known)
+    requests = users.where(F.size("steps") > n_known)
     known = {
-        "recent": F.reverse(F.slice("acts", 1, n_known)),
+        "recent": F.reverse(F.slice("steps", 1, n_known)),
         "interest_vector": F.array().cast("array<float>"),
         "model_version": F.lit(""),
-        "as_of_ts": F.get("acts", F.lit(n_known))["event_ts"],
-        "next_id": F.get("acts", F.lit(n_known))["item_id"],
+        "as_of_ts": F.get("steps", F.lit(n_known))["event_ts"],
+        "next_id": F.get("steps", F.lit(n_known))["item_id"],
     }
     counts = {
         counted: F.when(F.col(name).isNotNull(), F.create_map(name, F.lit(1).cast("long")))
         for name, counted in CONTEXT_COLUMNS.items()
     }
     numbers = {name: F.lit(None).cast("double") for name in PROFILE_NUMBERS}
-    return asked.withColumns(known | counts | numbers).select(*REQUEST_COLUMNS, "next_id")
+    return requests.withColumns(known | counts | numbers).select(*REQUEST_COLUMNS, "next_id")
 
 
 def hit_rates(
-    asked: DataFrame, known: RetrievalModel, k: int, methods: dict[str, Any]
+    requests: DataFrame, retrieval: RetrievalModel, k: int, methods: dict[str, Any]
 ) -> dict[str, float]:
-    """method → the share of the rows whose next item is among the first k that it lists."""
+    """Return per method the share of requests whose next item is among the first k it lists."""
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in slice_batches(batches, MAX_USERS_PER_BATCH):
-            users = known.reader.read_requests(part)
-            pairs = propose_candidates(known.sources, users, CANDIDATES_PER_SOURCE)
+            users = retrieval.reader.read_requests(part)
+            pairs = propose_candidates(retrieval.sources, users, CANDIDATES_PER_SOURCE)
             pairs = pairs.where(~interacted_before(users, pairs, bought=False))
-            wanted = RelevantItems.from_batch(part)
-            hits = [_hits(pairs, score(pairs), wanted, k) for score in methods.values()]
+            relevant = RelevantItems.from_batch(part)
+            hits = [_hits(pairs, score(pairs), relevant, k) for score in methods.values()]
             columns = [list(methods), hits, [part.num_rows] * len(hits)]
             yield pa.RecordBatch.from_arrays(
                 [pa.array(c) for c in columns], ["method", "hits", "n"]
             )
 
-    sums = asked.mapInArrow(count, HITS_SCHEMA).groupBy("method").agg(F.sum("hits") / F.sum("n"))
-    return {method: round(share, 4) for method, share in sums.collect()}
+    counts = requests.mapInArrow(count, HITS_SCHEMA)
+    rates = counts.groupBy("method").agg(F.sum("hits") / F.sum("n")).collect()
+    by_method = {method: round(share, 4) for method, share in rates}
+    return {method: by_method[method] for method in methods}
 
 
-def _hits(pairs: Candidates, scores: Floats, wanted: RelevantItems, k: int) -> int:
+def _hits(pairs: Candidates, scores: Floats, relevant: RelevantItems, k: int) -> int:
     order = np.lexsort((-scores, pairs.user))
-    place = index_within_group(pairs.user[order])
-    first = order[(place < k) & (scores[order] > -np.inf)]
+    rank = index_within_group(pairs.user[order])
+    first = order[(rank < k) & (scores[order] > -np.inf)]
     listed = pairs.where(np.isin(np.arange(len(pairs.user)), first))
-    return int(listed.contains(wanted.user, wanted.item).sum())
+    return int(listed.contains(relevant.user, relevant.item).sum())
 
 
 def sum_of_scores(pairs: Candidates) -> Floats:
-    """All sources alike."""
+    """Score by all sources with equal weights."""
     return pairs.normalised_scores.sum(axis=1)
 
 
 def scores_of_source(name: str) -> Any:
-    """One source alone."""
+    """Score by one source alone."""
 
     def score(pairs: Candidates) -> Floats:
         return np.nan_to_num(pairs.scores[:, pairs.sources.index(name)], nan=-np.inf)
@@ -118,14 +120,20 @@ def scores_of_source(name: str) -> Any:
     return score
 
 
+def number_items(requests: DataFrame, item_numbers: DataFrame) -> DataFrame:
+    """Label requests with the number of their next item."""
+    next_numbers = item_numbers.withColumnRenamed("item_id", "next_id")
+    relevance = F.array(F.lit(1.0).cast("float")).alias("relevance")
+    return requests.join(F.broadcast(next_numbers), "next_id").select(
+        *REQUEST_COLUMNS, F.array("item").alias("relevant"), relevance
+    )
+
+
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="conf/ga.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
-    arguments = parser.parse_args()
+    """Fit the sources without the held-out users and items, and measure both."""
+    arguments = make_parser(__doc__).parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    settings = with_values(settings, {"recommend.sources.interest": None})  # wants profiles
+    settings = with_values(settings, {"recommend.sources.interest": None})  # it needs profiles
     spark = start_spark(settings.spark, "benchmark")
     store = Store(spark, settings.paths.tables)
     shop = ShopData(store, settings, load_served_model(settings, "cold_start"))
@@ -133,38 +141,30 @@ def main() -> None:
     shop.events = events.where(
         ~is_held_out("user_id") & (F.col("item_id").isNull() | ~is_held_out("item_id"))
     )
-    none = spark.createDataFrame([], "interest_vector array<float>, relevant array<int>")
-    known, kinds = shop.fit_retrieval(shop.now, none), list(settings.recommend.weights)
+    no_vectors = spark.createDataFrame([], "interest_vector array<float>, relevant array<int>")
+    retrieval = shop.fit_retrieval(shop.now, no_vectors)
+    kinds = list(settings.recommend.weights)
 
-    def numbered(asked: DataFrame) -> DataFrame:
-        wanted = asked.join(
-            F.broadcast(shop.item_numbers).withColumnRenamed("item_id", "next_id"), "next_id"
-        )
-        gains = F.array(F.lit(1.0).cast("float")).alias("relevance")
-        return wanted.select(*REQUEST_COLUMNS, F.array("item").alias("relevant"), gains)
+    def measure(requests: DataFrame, k: int, methods: dict[str, Any]) -> dict[str, float]:
+        return hit_rates(number_items(requests, shop.item_numbers), retrieval, k, methods)
 
-    methods = {"all sources": sum_of_scores, "popularity": scores_of_source("popular")}
+    methods = {"all_sources": sum_of_scores, "popularity": scores_of_source("popular")}
+    held_out_events = events.where(is_held_out("user_id"))
     users = {
-        f"after {n} items": hit_rates(
-            numbered(profiles_after_items(events.where(is_held_out("user_id")), kinds, n)),
-            known,
-            K,
-            methods,
-        )
+        f"after_{n}_items": measure(profiles_after_items(held_out_events, kinds, n), K, methods)
         for n in ITEMS_KNOWN
     }
     others = events.where(~is_held_out("user_id"))
-    new_items = reduce(DataFrame.union, [profiles_after_items(others, kinds, n) for n in (1, 2, 3)])
-    by_source = {name: scores_of_source(name) for name in known.sources}
-    items = hit_rates(
-        numbered(new_items.where(is_held_out("next_id"))), known, CANDIDATES_PER_SOURCE, by_source
-    )
+    next_items = reduce(
+        DataFrame.union, [profiles_after_items(others, kinds, n) for n in (1, 2, 3)]
+    ).where(is_held_out("next_id"))
+    by_source = {name: scores_of_source(name) for name in retrieval.sources}
     result = {
         "held_out": HELD_OUT_SHARE,
         "new_users_hit_rate_at_20": users,
-        "new_items_hit_rate_at_100": items,
+        "new_items_hit_rate_at_100": measure(next_items, CANDIDATES_PER_SOURCE, by_source),
     }
-    save_result("recommend", "cold start", result)
+    save_result("cold_start", Path(arguments.config).stem, result)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""How fast profiles are inferred: ours beside the textbook's UDF, others' and a bare loop.
+"""Measure how fast texts are inferred, and the memory of the workers.
 
-    python benchmarks/inference.py speed memory --config conf/ga.yaml
+    python -m benchmarks.inference speed memory --config conf/ga.yaml
 
-Reads the table `examples` and the model of the settings (run the jobs up to train_model first),
-and writes each part into benchmarks/results/inference.json. All methods of `speed` encode the same
-distinct texts, turn by turn, on two cores; of ours the time holds vectors, answers and reasons.
+Reads the table `examples` and the model of the settings (run the jobs up to train_model first).
+`speed` compares profile_lib with a textbook's pandas UDF, Spark's predict_batch_udf,
+sentence-transformers and a bare OpenVINO loop: each encodes the same distinct texts, turn by turn,
+on two cores; the time of profile_lib includes vectors, predictions and reasons. Writes
+benchmarks/results/inference.json.
 """
 
-import argparse
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,13 +17,20 @@ import numpy as np
 import pandas as pd
 import psutil
 import torch
-from measure import PeakMemory, save_result, summarise_repeats
 from pyspark.ml.functions import predict_batch_udf
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from transformers import AutoModel, AutoTokenizer
 
+from benchmarks.measure import (
+    PeakMemory,
+    make_parser,
+    run_parts,
+    summarise_ratios,
+    summarise_repeats,
+    time_call,
+)
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
 from profile_lib.inference.udf import InferenceCounters, add_predictions
@@ -34,14 +41,14 @@ from profile_lib.tables import EXAMPLES
 
 REPEATS = 5
 TEXTS = 2000
-MAX_TOKENS = 128  # tokens that the textbook pads to
-TARGETS = {"textbook": 6.0, "bare_int8_loop": 0.85, "padding": 0.08}
+MAX_TOKENS = 128  # that the textbook pads to
+TARGETS = {"textbook_udf": 6.0, "bare_int8_loop": 0.85, "padding": 0.08}
 ROW_COUNTS = (10_000, 100_000, 1_000_000)
 N_DISTINCT_TEXTS = 2000  # texts among these rows
 
 
 def speed(settings: Settings) -> dict[str, Any]:
-    """Texts a second of each method, and ours against them."""
+    """Measure texts per second of each method, and the speedup of profile_lib over it."""
     spark, folder = start_spark(settings.spark, "benchmark"), model_folder(settings)
     n_cores = spark.sparkContext.defaultParallelism
     torch.set_num_threads(n_cores)
@@ -51,11 +58,11 @@ def speed(settings: Settings) -> dict[str, Any]:
         save_encoder(folder, scratch)
         counters = InferenceCounters.create(spark.sparkContext)
         methods: dict[str, Callable[[], object]] = {
-            "textbook": lambda: write(frame.select(textbook(scratch)("text"))),
+            "textbook_udf": lambda: write(frame.select(textbook_udf(scratch)("text"))),
             "predict_batch_udf": lambda: write(frame.select(batch_udf(scratch)("token_ids"))),
             "sentence_transformers": sentence_encoder(scratch, arrays["text"].tolist()),
             "bare_int8_loop": bare_loop(folder, settings, arrays, n_cores),
-            "ours": lambda: write(ours(frame, settings, "auto", counters)),
+            "profile_lib": lambda: write(predict(frame, settings, "auto", counters)),
         }
         for method in methods.values():
             method()  # workers start, models load
@@ -63,46 +70,40 @@ def speed(settings: Settings) -> dict[str, Any]:
         seconds: dict[str, list[float]] = {name: [] for name in methods}
         for turn in range(REPEATS):
             for name, method in methods.items():
-                began = time.monotonic()
-                method()
-                seconds[name].append(time.monotonic() - began)
+                seconds[name].append(time_call(method))
                 print(turn, name, f"{n / seconds[name][-1]:.1f} texts/s", flush=True)
     assert counters.texts.value == texts_before * (1 + REPEATS)
-    against = {
-        f"speedup_over_{name}": summarise_repeats(
-            [a / b for a, b in zip(of, seconds["ours"], strict=True)]
-        )
-        for name, of in seconds.items()
-        if name != "ours"
-    }
+    n_tokens, n_padding = counters.tokens.value, counters.padding.value
     return {
         "texts": n,
         "mean_tokens": round(float(arrays["n_tokens"].mean()), 1),
+        "padding": round(n_padding / (n_tokens + n_padding), 4),
         "texts_per_second": {
-            name: summarise_repeats([n / s for s in of]) for name, of in seconds.items()
+            name: summarise_repeats([n / s for s in values]) for name, values in seconds.items()
         },
-        **against,
-        "padding": round(
-            counters.padding.value / (counters.tokens.value + counters.padding.value), 4
-        ),
+        "speedup_over": {
+            name: summarise_ratios(values, seconds["profile_lib"])
+            for name, values in seconds.items()
+            if name != "profile_lib"
+        },
         "target": TARGETS,
     }
 
 
 def distinct_texts(spark: SparkSession, settings: Settings, n: int) -> DataFrame:
-    """Rows of the test split, each with another text, drawn by hash."""
+    """Draw rows of the test split with distinct texts by a hash."""
     examples = Store(spark, settings.paths.tables).read(EXAMPLES).where("split = 'test'")
     different = examples.dropDuplicates(["text"]).orderBy(F.xxhash64("text")).limit(n)
     return different.repartition(spark.sparkContext.defaultParallelism)
 
 
 def model_folder(settings: Settings) -> str:
-    """Where the model lies."""
+    """The folder of the settings' model."""
     return f"{settings.paths.models}/{settings.training.name}"
 
 
 def save_encoder(folder: str, target: str) -> None:
-    """The model's encoder and tokenizer as transformers reads them."""
+    """Save the model's encoder and tokenizer as transformers reads them."""
     model, _, _ = load_model(folder)
     assert model.bert is not None
     model.bert.save_pretrained(target)
@@ -110,17 +111,17 @@ def save_encoder(folder: str, target: str) -> None:
 
 
 def write(frame: DataFrame) -> None:
-    """Compute all of the frame."""
+    """Compute every row of the frame."""
     frame.write.format("noop").mode("overwrite").save()
 
 
 def pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The mean over the true tokens."""
+    """The mean over the tokens that are not padding."""
     return (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
 
 
-def textbook(encoder: str) -> Callable[..., Any]:
-    """An iterator pandas UDF as it stands in tutorials: it tokenizes, and pads to 128."""
+def textbook_udf(encoder: str) -> Callable[..., Any]:
+    """An iterator pandas UDF as tutorials show it: it tokenizes, and pads to MAX_TOKENS."""
 
     @F.pandas_udf("array<float>")  # type: ignore[call-overload]
     def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
@@ -144,7 +145,7 @@ def textbook(encoder: str) -> Callable[..., Any]:
 
 
 def batch_udf(encoder: str) -> Callable[..., Any]:
-    """Spark's own predict_batch_udf over the token arrays of the table, which it does not trim."""
+    """Spark's predict_batch_udf over the table's token arrays, which it does not trim."""
 
     def load() -> Callable[[np.ndarray], np.ndarray]:
         model = AutoModel.from_pretrained(encoder)
@@ -164,7 +165,7 @@ def batch_udf(encoder: str) -> Callable[..., Any]:
 
 
 def sentence_encoder(encoder: str, texts: list[str]) -> Callable[[], object]:
-    """sentence-transformers' encode, which sorts by length and trims."""
+    """The encode method of sentence-transformers, which sorts by length and trims."""
     from sentence_transformers import SentenceTransformer, models
 
     transformer = models.Transformer(encoder, max_seq_length=MAX_TOKENS)
@@ -176,7 +177,7 @@ def sentence_encoder(encoder: str, texts: list[str]) -> Callable[[], object]:
 def bare_loop(
     folder: str, settings: Settings, arrays: pd.DataFrame, threads: int
 ) -> Callable[[], object]:
-    """OpenVINO's int8 encoder alone over sorted, trimmed passes in this process."""
+    """OpenVINO's int8 encoder alone, over sorted and trimmed passes in this process."""
     from profile_lib.inference.runtimes.openvino_int8 import OpenvinoInt8
 
     runtime = OpenvinoInt8(folder, threads)
@@ -185,21 +186,21 @@ def bare_loop(
     order = np.argsort(-lengths, kind="stable")
 
     def run() -> None:
-        at = 0
-        while at < len(order):
-            size = max(1, settings.refresh.batch_tokens // int(lengths[order[at]]))
-            pack = order[at : at + size]
-            runtime.encode(ids[pack, : lengths[pack].max()], lengths[pack]).mean(1)
-            at += size
+        first = 0
+        while first < len(order):
+            size = max(1, settings.refresh.batch_tokens // int(lengths[order[first]]))
+            rows = order[first : first + size]
+            runtime.encode(ids[rows, : lengths[rows].max()], lengths[rows]).mean(1)
+            first += size
 
     return run
 
 
-def ours(
+def predict(
     frame: DataFrame, settings: Settings, runtime: str, counters: InferenceCounters
 ) -> DataFrame:
-    """Vectors, answers and reasons as a refresh computes them."""
-    folder, given = model_folder(settings), settings.refresh
+    """Vectors, predictions and reasons as a refresh computes them."""
+    folder, refresh = model_folder(settings), settings.refresh
     manifest = check_model(folder)
     return add_predictions(
         frame,
@@ -207,18 +208,19 @@ def ours(
         categories=manifest.spec.categories,
         model_version=manifest.model_version,
         runtime=runtime,
-        batch_tokens=given.batch_tokens,
+        batch_tokens=refresh.batch_tokens,
         max_events=settings.examples.max_text_events,
-        n_reasons=given.n_reasons,
+        n_reasons=refresh.n_reasons,
         counters=counters,
     ).select("prediction")
 
 
 def memory(settings: Settings) -> dict[str, Any]:
-    """Peak memory of the Python workers, at few rows and at ten and a hundred times as many."""
+    """Measure the peak memory of the Python workers at each of ROW_COUNTS."""
     spark = start_spark(settings.spark, "benchmark")
     counters = InferenceCounters.create(spark.sparkContext)
-    write(ours(distinct_texts(spark, settings, 100), settings, "auto", counters))  # starts workers
+    few = distinct_texts(spark, settings, 100)
+    write(predict(few, settings, "auto", counters))  # starts the workers
     peaks = {}
     for rows in ROW_COUNTS:
         texts = distinct_texts(spark, settings, N_DISTINCT_TEXTS)
@@ -226,33 +228,34 @@ def memory(settings: Settings) -> dict[str, Any]:
             n = frame.count()
             (daemon,) = [
                 p for p in psutil.Process().children(recursive=True)
-                if "pyspark.daemon" in " ".join(p.cmdline()) and not is_below(p)
+                if is_daemon(p) and not is_forked_worker(p)
             ]  # fmt: skip
             with PeakMemory(daemon.pid, every_seconds=1) as peak:
-                write(ours(frame, settings, "auto", counters))
+                write(predict(frame, settings, "auto", counters))
             peaks[str(n)] = round(peak.gib, 2)
             print(n, peak.gib, flush=True)
-    return {"peak_gib_of_workers_by_rows": peaks}
+    return {"workers_peak_gib_by_rows": peaks}
 
 
-def is_below(process: psutil.Process) -> bool:
-    """Whether a Python worker forked it, or the daemon is its parent."""
+def is_daemon(process: psutil.Process) -> bool:
+    """Whether a process runs pyspark's daemon, as its forked workers do too."""
+    return "pyspark.daemon" in " ".join(process.cmdline())
+
+
+def is_forked_worker(process: psutil.Process) -> bool:
+    """Whether the daemon forked the process."""
     parent = process.parent()
-    return parent is not None and "pyspark.daemon" in " ".join(parent.cmdline())
+    return parent is not None and is_daemon(parent)
 
 
 PARTS = {"speed": speed, "memory": memory}
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="+", choices=PARTS)
-    parser.add_argument("--config", default="conf/ga.yaml")
-    arguments = parser.parse_args()
-    settings = load_settings(arguments.config)
-    for part in arguments.parts:
-        save_result("inference", part, PARTS[part](settings))
+    """Run the requested parts."""
+    arguments = make_parser(__doc__, PARTS).parse_args()
+    settings = load_settings(arguments.config, arguments.set)
+    run_parts("inference", PARTS, arguments.parts, settings)
 
 
 if __name__ == "__main__":

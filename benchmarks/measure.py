@@ -1,26 +1,40 @@
-"""What the benchmarks share: wall time, peak memory of a process tree, and results on disk."""
+"""Measure time and memory, and store figures: what all benchmarks share."""
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from profile_lib.config.settings import Settings, load_settings
+
 RESULTS = Path(__file__).parent / "results"
+LINE_LENGTH = 100  # characters of a line of a results file
+CITED_METRICS = ("roc_auc", "pr_auc", "calibration_error", "accuracy")
+COMPARED_METHODS = (
+    "model",
+    "gradient_boosting",
+    "logistic_regression",
+    "most_seen_category",
+    "commonest_class",
+)
 
 
 class PeakMemory:
-    """Samples the memory of a process and all below it, each 5 s; `gib` is the peak.
+    """Sample the memory of a process and its descendants; `gib` is the peak.
 
-    Proportional set size: pages that processes share are counted once. For that the kernel walks
-    all pages, 0.25 s of a core where they are some GiB: more often, it would be seen in the times.
+    A sample is the proportional set size, which counts a page that processes share once. The kernel
+    walks all pages for it, 0.25 s of a core for some GiB, so frequent samples would lengthen the
+    measured times.
     """
 
     def __init__(self, pid: int, every_seconds: float = 5.0) -> None:
@@ -53,24 +67,34 @@ def _proportional_set_size(root: psutil.Process) -> int:
         try:
             total += process.memory_full_info().pss
         except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
-            continue  # it ended between the listing and the look
+            continue  # the process ended after it was listed
     return total
 
 
+def time_call(function: Callable[..., object], *arguments: object) -> float:
+    """Return the seconds that a call takes."""
+    start = time.monotonic()
+    function(*arguments)
+    return time.monotonic() - start
+
+
 def run_measured(command: Sequence[str], log: Path) -> dict[str, float]:
-    """Run a command, its output into `log`: seconds and peak GiB. Raises where it fails."""
-    began = time.monotonic()
+    """Run a command with its output in `log`; return seconds and peak GiB.
+
+    Raises SystemExit with the end of the log if the command fails.
+    """
+    start = time.monotonic()
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         with PeakMemory(process.pid) as memory:
             code = process.wait()
     if code != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{log.read_text()[-3000:]}")
-    return {"seconds": round(time.monotonic() - began, 1), "peak_gib": round(memory.gib, 2)}
+    return {"seconds": round(time.monotonic() - start, 1), "peak_gib": round(memory.gib, 2)}
 
 
 def summarise_repeats(values: Sequence[float]) -> dict[str, Any]:
-    """Median, least and most of repeats."""
+    """Return the median, smallest and largest value, and how many there are."""
     return {
         "median": round(statistics.median(values), 3),
         "min": round(min(values), 3),
@@ -79,22 +103,124 @@ def summarise_repeats(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        return next(line.partition(": ")[2].strip() for line in lines if "model name" in line)
+def summarise_ratios(numerators: Iterable[float], denominators: Iterable[float]) -> dict[str, Any]:
+    """Summarise the ratio of each repeat's two values."""
+    return summarise_repeats([a / b for a, b in zip(numerators, denominators, strict=True)])
 
 
-def save_result(name: str, part: str, result: dict[str, Any]) -> None:
-    """Put `result` under `part` into results/`name`.json, with date, cores and processor."""
+def summarise_report(tasks: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of a model's test report the metrics that the documentation cites, per task."""
+    return {
+        task: {
+            "rows": entry["n"],
+            **({"positives": entry["positives"]} if "positives" in entry else {}),
+            **{name: cite_metrics(entry[name]) for name in COMPARED_METHODS if name in entry},
+        }
+        for task, entry in tasks.items()
+    }
+
+
+def cite_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Keep the cited metrics of one method, rounded."""
+    return {name: round(metrics[name], 4) for name in CITED_METRICS if name in metrics}
+
+
+def read_report_summary(settings: Settings) -> dict[str, Any]:
+    """Summarise the test report of the settings' model."""
+    folder = Path(settings.paths.models) / settings.training.name
+    return summarise_report(json.loads((folder / "report.json").read_text())["tasks"])
+
+
+def make_parser(
+    description: str | None,
+    parts: Iterable[str] = (),
+    *,
+    config: str = "conf/ga.yaml",
+    folder_help: str | None = None,
+) -> argparse.ArgumentParser:
+    """Build the parser of a benchmark: its parts, --config, --set, and --folder if it needs one."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if parts:
+        parser.add_argument("parts", nargs="+", choices=list(parts))
+    parser.add_argument("--config", default=config)
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    if folder_help:
+        parser.add_argument("--folder", required=True, type=Path, help=folder_help)
+    return parser
+
+
+def run_parts(
+    benchmark: str,
+    parts: Mapping[str, Callable[..., dict[str, Any]]],
+    names: Iterable[str],
+    *arguments: object,
+) -> None:
+    """Run the named parts of a benchmark and save the result of each."""
+    for name in names:
+        save_result(benchmark, name, parts[name](*arguments))
+
+
+def settings_in_folder(folder: Path, config: str, *more: str) -> tuple[Settings, list[str]]:
+    """Load `config` with every path that is written to moved into `folder`; also the overrides."""
+    overrides = path_overrides(folder)
+    settings = load_settings(config)
+    if settings.ingest.inputs.get("events") == settings.simulate.events_path:
+        raw = f"{folder}/raw"
+        overrides += [f"simulate.events_path={raw}/events", f"simulate.truth_path={raw}/truth"]
+        overrides += [f"ingest.inputs={{events: {raw}/events, users: {raw}/users}}"]
+    overrides += more
+    return load_settings(config, overrides), overrides
+
+
+def path_overrides(folder: Path) -> list[str]:
+    """Overrides that move tables, models and work files into `folder`."""
+    return [f"paths.{name}={folder}/{name}" for name in ("tables", "models", "work")]
+
+
+def set_options(overrides: Iterable[str]) -> list[str]:
+    """Overrides as command-line options."""
+    return [option for override in overrides for option in ("--set", override)]
+
+
+def job_command(job: str, config: str, overrides: Iterable[str]) -> list[str]:
+    """The command line of a job."""
+    return [sys.executable, f"jobs/{job}.py", "--config", config, *set_options(overrides)]
+
+
+def save_result(benchmark: str, part: str, result: Mapping[str, Any]) -> None:
+    """Store `result` as the newest figures of a part in results/BENCHMARK.json, and print it.
+
+    `measured` states the date, cores, processor and memory of the machine.
+    """
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    kept = json.loads(path.read_text()) if path.is_file() else {}
-    about = {
+    path = RESULTS / f"{benchmark}.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    measured = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
     }
-    kept[part] = about | result
-    path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
-    print(f"{part}: {json.dumps(kept[part], indent=1)}", flush=True)
+    results[part] = {"measured": measured, **result}
+    path.write_text(format_json(dict(sorted(results.items()))) + "\n")
+    print(f"{part}: {format_json(results[part])}", flush=True)
+
+
+def format_json(value: Any, depth: int = 0) -> str:
+    """Format JSON with an object on one line if it fits, else one entry per line."""
+    line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, dict) or (depth and len(line) + 24 + depth <= LINE_LENGTH):
+        return line
+    pad = " " * (depth + 1)
+    entries = [
+        f"{pad}{json.dumps(str(key))}: {format_json(entry, depth + 1)}"
+        for key, entry in value.items()
+    ]
+    return "{\n" + ",\n".join(entries) + "\n" + " " * depth + "}"
+
+
+def _processor() -> str:
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        return next(line.partition(": ")[2].strip() for line in lines if "model name" in line)

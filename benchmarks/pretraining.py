@@ -1,10 +1,10 @@
-"""What pretraining on one's own clicks is worth: masked words, then fine-tuning from both starts.
+"""Compare fine-tuning from a pretrained encoder with fine-tuning from the original one.
 
-    python benchmarks/pretraining.py --config conf/ga.yaml
+    python -m benchmarks.pretraining --config conf/ga.yaml
 
-Reads the table `examples` of the settings and draws rows of it. Writes the part `pretraining` of
-benchmarks/results/training.json: perplexity before and after, and what a model of the text alone
-reaches on the same budget from the encoder as it comes and from the pretrained one.
+Draws rows of the settings' table `examples`, pretrains on their masked words, and fine-tunes a
+model of the text alone from both encoders on the same budget. Writes
+benchmarks/results/pretraining.json.
 """
 
 import argparse
@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measure import save_result, summarise_repeats
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from benchmarks.measure import make_parser, path_overrides, save_result, summarise_repeats
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.pipelines import pretrain_encoder, train_model
@@ -26,6 +26,11 @@ from profile_lib.tables import EXAMPLES
 
 ROWS = {"train": 12_000, "validation": 2_000, "test": 8_000}
 SEEDS = (13, 14)
+METRICS = {
+    "buys_roc_auc": ("buys", "roc_auc"),
+    "buys_pr_auc": ("buys", "pr_auc"),
+    "next_category_accuracy": ("next_category", "accuracy"),
+}
 TEXT_ONLY = {
     "model.numbers": False, "training.numeric_epochs": 0, "training.epochs": 1,
     "training.negative_downsampling_rate": 1.0, "training.ablations": {}, "tracking.uri": None,
@@ -33,57 +38,55 @@ TEXT_ONLY = {
 
 
 def sample_examples(examples: DataFrame) -> DataFrame:
-    """At most ROWS of each split, drawn by a hash."""
+    """Draw at most ROWS of each split by a hash."""
     order = F.xxhash64("user_id", "cutoff_ts")
     parts = [examples.where(F.col("split") == s).orderBy(order).limit(n) for s, n in ROWS.items()]
     return parts[0].unionByName(parts[1]).unionByName(parts[2])
 
 
 def train_and_measure(store: Store, settings: Settings, name: str, changes: dict[str, Any]) -> Any:
-    """What each task of a model fitted under `changes` measures on the test rows."""
-    chosen = with_values(settings, {**changes, "training.name": name})
-    train_model.run(store, chosen)
-    report = json.loads(Path(chosen.paths.models, name, "report.json").read_text())
+    """Train under `changes`; return each task's metrics on the test rows."""
+    changed = with_values(settings, {**changes, "training.name": name})
+    train_model.run(store, changed)
+    report = json.loads(Path(changed.paths.models, name, "report.json").read_text())
     return {task: entry["model"] for task, entry in report["tasks"].items()}
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Pretrain once, fine-tune from both encoders with each seed."""
-    given = load_settings(arguments.config)
-    spark = start_spark(given.spark, "benchmark")
-    examples = Store(spark, given.paths.tables).read(EXAMPLES)
+def compare_encoders(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Pretrain once, then fine-tune from both encoders with each seed."""
+    settings = load_settings(arguments.config, arguments.set)
+    spark = start_spark(settings.spark, "benchmark")
+    examples = Store(spark, settings.paths.tables).read(EXAMPLES)
     with tempfile.TemporaryDirectory() as folder:
-        own = {f"paths.{name}": f"{folder}/{name}" for name in ("tables", "models", "work")}
-        settings = with_values(given, {**own, **TEXT_ONLY})
+        overrides = [*arguments.set, *path_overrides(Path(folder))]
+        settings = with_values(load_settings(arguments.config, overrides), TEXT_ONLY)
         store = Store(spark, settings.paths.tables)
         store.replace(EXAMPLES, sample_examples(examples))
-        began = time.monotonic()
+        start = time.monotonic()
         pretrain_encoder.run(store, settings)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         target = Path(settings.paths.models, settings.pretrain.name)
         epochs = json.loads((target / "training.json").read_text())["epochs"]
-        starts = {"original_encoder": {}, "pretrained_encoder": {"model.encoder": str(target)}}
-        found: dict[str, list[Any]] = {name: [] for name in starts}
+        encoders = {"original_encoder": {}, "pretrained_encoder": {"model.encoder": str(target)}}
+        measured: dict[str, list[Any]] = {name: [] for name in encoders}
         for seed in SEEDS:
-            for name, changes in starts.items():
+            for name, changes in encoders.items():
                 seeded = {**changes, "training.seed": seed}
-                found[name].append(train_and_measure(store, settings, f"{name}_{seed}", seeded))
-    told = {
-        name: {
-            "buys_roc_auc": summarise_repeats([m["buys"]["roc_auc"] for m in of]),
-            "buys_pr_auc": summarise_repeats([m["buys"]["pr_auc"] for m in of]),
-            "next_category_accuracy": summarise_repeats(
-                [m["next_category"]["accuracy"] for m in of]
-            ),
-        }
-        for name, of in found.items()
+                measured[name].append(train_and_measure(store, settings, f"{name}_{seed}", seeded))
+    perplexities = [round(epoch["validation"]["perplexity"], 2) for epoch in epochs]
+    return {
+        "rows": ROWS,
+        "pretraining_seconds": round(seconds),
+        "perplexity": {"before": perplexities[0], "after": perplexities[-1]},
+        **{
+            encoder: {
+                name: summarise_repeats([run[task][metric] for run in runs])
+                for name, (task, metric) in METRICS.items()
+            }
+            for encoder, runs in measured.items()
+        },
     }
-    perplexities = [epoch["validation"]["perplexity"] for epoch in epochs]
-    about = {"rows": ROWS, "pretraining_seconds": round(seconds), "perplexity": perplexities}
-    save_result("training", "pretraining", about | told)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="conf/ga.yaml")
-    main(parser.parse_args())
+    save_result("pretraining", "pretraining", compare_encoders(make_parser(__doc__).parse_args()))

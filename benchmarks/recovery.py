@@ -1,12 +1,12 @@
-"""How a training outlives its ranks: seeded kills, each at its own step, all to be made up for.
+"""Kill processes of a distributed training at random steps, and measure its recovery.
 
-    python benchmarks/recovery.py --config conf/ga.yaml --kills 20
+    python -m benchmarks.recovery --config conf/ga.yaml --kills 20
 
 Reads the table `examples` of the settings (run the jobs up to build_examples first). Each training
-is one of two Horovod ranks, on the numbers and then with the text; its victim is a rank, or the
-Spark worker that it runs below, the moment a random step of either stage.
-Writes benchmarks/results/training.json: how many recovered, after how many seconds the next step
-was told, and how many steps were lost.
+has two Horovod ranks and trains on the numbers, then with the text. The victim is a rank, or the
+Spark worker that started it, at a random step of either stage. Writes
+benchmarks/results/recovery.json: the trainings that recovered, the seconds until the next step, and
+the steps lost.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import psutil
-from measure import save_result, summarise_repeats
-from training import PreparedTraining
 
+from benchmarks.measure import make_parser, save_result, summarise_repeats
+from benchmarks.prepared_training import PreparedTraining
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.pipelines.model_training import fit
 
-ROWS = 512  # of each kind of split: seconds in each stage, far longer with the text
+ROWS = 512  # of each kind of split: seconds in the first stage, far longer with the text
 CHECKPOINT_STEPS = 5  # steps between two checkpoints
 TARGET_SECONDS = 60
 CHANGES = {
@@ -39,7 +39,7 @@ CHANGES = {
 
 
 class Kill(threading.Thread):
-    """Kills a rank, or the worker above it, once so many steps as `step` have been told."""
+    """Kill a rank, or the Spark worker above it, once `step` steps have been reported."""
 
     def __init__(self, step: int, rank: int, worker: bool) -> None:
         super().__init__(daemon=True)
@@ -48,95 +48,94 @@ class Kill(threading.Thread):
         self.killed_at = 0.0
 
     def run(self) -> None:
-        """Wait for the step, then strike."""
+        """Wait for the step, then kill."""
         self.reached.wait()
         ranks = sorted(
             python_processes("horovod.spark.task.gloo_exec_fn"), key=lambda p: p.create_time()
         )
         victim = ranks[self.rank]
         if self.worker:
-            above = [p for p in victim.parents() if "pyspark" in " ".join(p.cmdline())]
-            victim = above[0]
+            workers = [p for p in victim.parents() if "pyspark" in " ".join(p.cmdline())]
+            victim = workers[0]
         self.killed_at = time.monotonic()
         victim.kill()
 
 
 def python_processes(word: str) -> list[psutil.Process]:
-    """Python processes of this one's tree whose command line holds `word`."""
-    found = []
+    """Descendants of this process that run Python with `word` on their command line."""
+    matching = []
     for process in psutil.Process(os.getpid()).children(recursive=True):
         try:
             line = process.cmdline()
         except psutil.NoSuchProcess:
-            continue  # it ended between the listing and the look
+            continue  # the process ended after it was listed
         if line and "python" in Path(line[0]).name and word in line:
-            found.append(process)
-    return found
+            matching.append(process)
+    return matching
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """One unbroken training, then as many broken ones as asked for."""
-    settings = with_values(load_settings(arguments.config), CHANGES)
+def measure_recovery(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train once without a kill, then once per kill."""
+    settings = with_values(load_settings(arguments.config, arguments.set), CHANGES)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        given = PreparedTraining(settings, folder, ROWS)
-        spark, snapshot = given.spark, given.snapshot
-        whole = fit(spark, settings, folder, snapshot, lambda entry: None, skip_baselines=True)
-        curve = whole.outcome.curve
-        kills = []
+        training = PreparedTraining(settings, folder, ROWS)
+        spark, snapshot = training.spark, training.snapshot
+        unbroken = fit(spark, settings, folder, snapshot, lambda entry: None, skip_baselines=True)
+        curve = unbroken.outcome.curve
+        outcomes = []
         for seed in range(arguments.kills):
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             rng = np.random.default_rng(seed)
             step = int(rng.integers(1, len(curve) * 9 // 10))
             kill = Kill(step, int(rng.integers(0, 2)), bool(rng.integers(0, 2)))
-            kills.append(train_with_kill(kill, spark, settings, folder, snapshot, curve))
-            print(seed, kills[-1], flush=True)
-    recovered = [k for k in kills if k["same_curve"]]
-    save_result(
-        "training",
-        "recovery",
-        {
-            "kills": len(kills),
-            "recovered_to_the_same_curve": len(recovered),
-            "steps": len(curve),
-            "steps_between_checkpoints": CHECKPOINT_STEPS,
-            "steps_lost": summarise_repeats([k["steps_lost"] for k in kills]),
-            "seconds_to_the_next_step": summarise_repeats([k["seconds"] for k in kills]),
-            "target_seconds": TARGET_SECONDS,
-        },
-    )
+            outcomes.append(train_with_kill(kill, spark, settings, folder, snapshot, curve))
+            print(seed, outcomes[-1], flush=True)
+    return {
+        "kills": len(outcomes),
+        "recovered_to_the_same_curve": sum(outcome["same_curve"] for outcome in outcomes),
+        "steps": len(curve),
+        "steps_between_checkpoints": CHECKPOINT_STEPS,
+        "steps_lost": summarise_repeats([outcome["steps_lost"] for outcome in outcomes]),
+        "seconds_to_the_next_step": summarise_repeats([outcome["seconds"] for outcome in outcomes]),
+        "target_seconds": TARGET_SECONDS,
+    }
 
 
 def train_with_kill(
     kill: Kill, spark: Any, settings: Any, folder: Path, snapshot: Any, curve: list[float]
 ) -> dict[str, Any]:
-    """What came of one kill."""
-    told: list[tuple[float, dict[str, Any]]] = []
+    """Train under a kill; return the seconds to the next step and the steps lost."""
+    entries: list[tuple[float, dict[str, Any]]] = []
 
     def report_progress(entry: dict[str, Any]) -> None:
-        told.append((time.monotonic(), entry))
-        if sum("step" in e for _, e in told) >= kill.step:
+        entries.append((time.monotonic(), entry))
+        if sum("step" in e for _, e in entries) >= kill.step:
             kill.reached.set()
 
     kill.start()
-    found = fit(spark, settings, folder, snapshot, report_progress, skip_baselines=True)
+    fitted = fit(spark, settings, folder, snapshot, report_progress, skip_baselines=True)
     kill.join(10)
-    after = [at for at, entry in told if at > kill.killed_at and "step" in entry]
-    lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
-    before = sum("step" in e for _, e in told[:lost])
-    resumed = next((e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e), 0)
-    resumed_after = [at for at in after if at > told[lost][0]]
+    loss = next(i for i, (_, entry) in enumerate(entries) if "a rank was lost" in entry)
+    steps_before = sum("step" in e for _, e in entries[:loss])
+    resumed = next((e["resumed at step"] for _, e in entries[loss:] if "resumed at step" in e), 0)
+    step_times = [moment for moment, entry in entries if "step" in entry]
+    next_step = next(t for t in step_times if t > kill.killed_at and t > entries[loss][0])
     return {
         "step": kill.step,
         "victim": "worker" if kill.worker else "rank",
-        "seconds": resumed_after[0] - kill.killed_at,
-        "steps_lost": before - resumed,
-        "same_curve": bool(np.allclose(found.outcome.curve, curve, atol=1e-5)),
+        "seconds": next_step - kill.killed_at,
+        "steps_lost": steps_before - resumed,
+        "same_curve": bool(np.allclose(fitted.outcome.curve, curve, atol=1e-5)),
     }
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="conf/ga.yaml")
+def main() -> None:
+    """Measure the recovery from the requested number of kills."""
+    parser = make_parser(__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    main(parser.parse_args())
+    save_result("recovery", "recovery", measure_recovery(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

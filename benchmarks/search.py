@@ -1,37 +1,36 @@
-"""Whether results of searches are better in the order that suits who asked.
+"""Measure whether searches are better in the order that suits the user.
 
-    python benchmarks/search.py --config conf/ga.yaml
-    python benchmarks/search.py --config conf/demo.yaml --truth
+    python -m benchmarks.search --config conf/ga.yaml
+    python -m benchmarks.search --config conf/demo.yaml --truth
 
-Wants tables, a model and a fitted recommender of these settings; ranked is by what its sources knew
-before `recommend.ranker_from`, at cutoffs of the test split right after a search or a listing.
+Needs tables, a model and a fitted recommender of these settings. Results are re-ranked by what the
+sources knew before `recommend.ranker_from`, at cutoffs of the test split right after a search or a
+listing. Writes benchmarks/results/search.json.
 
-Without `--truth` the engine is the shop's habit: what others met after the same text before the
-test, most often first; told is where the item stands that the user met next. Clicks are no verdict
-on what was not shown: which results a page showed and in which order no data here tell. With
-`--truth` the shop is the simulated one: the results are all items that a search asks for, the
-engine puts the most wanted first, and told is NDCG by how well each truly suits the user. Writes
-benchmarks/results/recommend.json.
+Without `--truth` the engine is the shop's habit: items that others interacted with after the same
+text before the test, most frequent first. Relevant is the item that the user interacted with next.
+The data do not record which results a page showed, so an item that was not clicked may not have
+been seen. With `--truth` the shop is the simulated one: the results are all items that match the
+search, the engine orders them by popularity, and relevance is how well each truly suits the user.
 """
 
-import argparse
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from measure import save_result
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-from simulated import add_appeal, simulated_shop
 
+from benchmarks.measure import make_parser, save_result
+from benchmarks.true_appeal import add_appeal, simulated_shop
 from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.metrics import ranking as ranks
 from profile_lib.metrics.bootstrap import paired_bootstrap_interval
+from profile_lib.metrics.ranking import ranking_metrics_per_user
 from profile_lib.model.checkpoint import load_model
 from profile_lib.pipelines.fit_recommender import PAST_RETRIEVAL_FOLDER
 from profile_lib.pipelines.ranker_examples import CUTOFF_KEY, write_ranker_examples
@@ -50,86 +49,90 @@ PERSONALISATION = (0.0, 0.25, 0.5, 0.75, 1.0)
 RESULTS, K, RESAMPLES = 20, 10, 1000
 MAX_REQUESTS_PER_BATCH = 64
 ALL = 10**6
-METRICS_SCHEMA = "user_id string, request long, personalisation double, ndcg double, mrr double"
+METRICS_SCHEMA = "user_id string, request long, personalisation double, ndcg double"
 
 
 def select_search_requests(ranker_examples: DataFrame, kinds: list[str]) -> DataFrame:
-    """The test cutoffs right after a search or a listing: `query` is its text."""
+    """Select the test cutoffs right after a search or a listing, whose text becomes `query`."""
     last = F.get("recent", F.lit(0))
-    asked = ranker_examples.where("split = 'test'").withColumn("query", last["text"])
-    return asked.where(last["event_type"].isin(*kinds) & F.col("query").isNotNull())
+    test = ranker_examples.where("split = 'test'").withColumn("query", last["text"])
+    return test.where(last["event_type"].isin(*kinds) & F.col("query").isNotNull())
 
 
 def habit_results(shop: ShopData, settings: Settings) -> DataFrame:
-    """(query, items): what users met after a text before the test, most often first."""
-    given, before = settings.recommend, F.lit(midnight(settings.examples.test_from))
+    """Collect per query the `items` that users interacted with after it, most frequent first.
+
+    Only events before the test count.
+    """
+    recommend, before = settings.recommend, F.lit(midnight(settings.examples.test_from))
     ts = F.unix_seconds("event_ts")
     text = F.coalesce("query", "text")
-    is_text = F.col("event_type").isin(*given.query_event_types) & text.isNotNull()
+    is_text = F.col("event_type").isin(*recommend.query_event_types) & text.isNotNull()
     earlier = Window.partitionBy("user_id").orderBy("event_ts").rowsBetween(-ALL, -1)
     last = F.last(F.when(is_text, F.struct(text.alias("text"), ts.alias("ts"))), True).over(earlier)
-    met = (
+    interactions = (
         shop.events.where(F.col("event_ts") < before)
-        .withColumn("asked", last)
-        .where(F.col("event_type").isin(*given.weights))
-        .where(ts - F.col("asked.ts") <= settings.sessions.gap.total_seconds())
+        .withColumn("search", last)
+        .where(F.col("event_type").isin(*recommend.weights))
+        .where(ts - F.col("search.ts") <= settings.sessions.gap.total_seconds())
         .join(F.broadcast(shop.item_numbers), "item_id")
     )
-    counts = met.groupBy(F.col("asked.text").alias("query"), "item").count()
-    return collect_results(counts, F.col("count"), ["query"])
+    counts = interactions.groupBy(F.col("search.text").alias("query"), "item").count()
+    row = F.struct((-F.col("count")).alias("priority"), "item")
+    ordered = F.array_sort(F.collect_list(row))
+    return counts.groupBy("query").agg(F.slice(ordered, 1, RESULTS)["item"].alias("items"))
 
 
-def collect_results(rows: DataFrame, priority: F.Column, keys: list[str]) -> DataFrame:
-    """`items` by keys, the first RESULTS."""
-    ordered = F.array_sort(F.collect_list(F.struct((-priority).alias("priority"), "item")))
-    return rows.groupBy(*keys).agg(F.slice(ordered, 1, RESULTS)["item"].alias("items"))
+def label_next_item(requests: DataFrame, results: DataFrame, numbers: DataFrame) -> DataFrame:
+    """Add the results, with a relevance of 1 for the item that the user interacted with next.
 
-
-def label_next_item(asked: DataFrame, results: DataFrame, numbers: DataFrame) -> DataFrame:
-    """With gains of 1 for what was met next, where it is among the results, and whether the user
-    meets it for the first time (`is_new`)."""
+    Requests without that item among the results are left out. `is_new` is true if the user had not
+    interacted with it before.
+    """
     following = F.get("relevant", F.lit(0))
     is_next = F.transform("items", lambda item: (item == following).cast("float"))
-    found = asked.join(results, "query").withColumn("relevance", is_next)
-    found = found.where(F.array_contains("relevance", 1.0)).where(F.size("items") > 1)
+    labelled = requests.join(results, "query").withColumn("relevance", is_next)
+    labelled = labelled.where(F.array_contains("relevance", 1.0)).where(F.size("items") > 1)
     ids = F.broadcast(numbers.withColumnsRenamed({"item_id": "next_id", "item": "next"}))
-    met = F.transform("recent", lambda act: act["item_id"])
-    told = found.join(ids, following == F.col("next"))
-    return told.withColumn(
-        "is_new", ~F.coalesce(F.array_contains(met, F.col("next_id")), F.lit(False))
-    )
+    earlier = F.transform("recent", lambda event: event["item_id"])
+    was_seen = F.coalesce(F.array_contains(earlier, F.col("next_id")), F.lit(False))
+    return labelled.join(ids, following == F.col("next")).withColumn("is_new", ~was_seen)
 
 
 def label_by_truth(
-    asked: DataFrame, shop: ShopData, settings: Settings, identity: DataFrame
+    requests: DataFrame, shop: ShopData, settings: Settings, identity: DataFrame
 ) -> DataFrame:
-    """With all items that a search asks for, the most wanted first, and how each suits the user."""
+    """Add the items that match the search, most popular first, and how well each suits the user."""
     simulated = simulated_shop(settings)
-    catalogue = simulated.catalogue()
+    catalog = simulated.catalog()
     rows = pa.table(
         {
-            "query": pa.array(catalogue.query, pa.string()),
-            "item_id": pa.array(catalogue.item, pa.string()),
+            "query": pa.array(catalog.query, pa.string()),
+            "item_id": pa.array(catalog.item, pa.string()),
         }
     )
     before = shop.events.where(F.col("event_ts") < F.lit(midnight(settings.examples.test_from)))
     counts = before.groupBy("item_id").count()
     items = identity.sparkSession.createDataFrame(rows).withColumn("query", F.lower("query"))
     items = items.join(F.broadcast(shop.item_numbers), "item_id").join(counts, "item_id", "left")
-    pairs = asked.select(*CUTOFF_KEY, "query").join(F.broadcast(items), "query")
-    told = add_appeal(pairs, identity, simulated).drop("item").join(shop.item_numbers, "item_id")
+    pairs = requests.select(*CUTOFF_KEY, "query").join(F.broadcast(items), "query")
+    judged = add_appeal(pairs, identity, simulated).drop("item").join(shop.item_numbers, "item_id")
     row = F.struct((-F.coalesce("count", F.lit(0))).alias("priority"), "item", "appeal")
-    ordered = told.groupBy(*CUTOFF_KEY).agg(F.array_sort(F.collect_list(row)).alias("rows"))
+    ordered = judged.groupBy(*CUTOFF_KEY).agg(F.array_sort(F.collect_list(row)).alias("rows"))
     lists = ordered.select(
         *CUTOFF_KEY,
         F.col("rows.item").alias("items"),
         F.col("rows.appeal").cast("array<float>").alias("relevance"),
     )
-    return asked.drop("relevance").join(lists, CUTOFF_KEY).where(F.size("items") > 1)
+    return requests.drop("relevance").join(lists, CUTOFF_KEY).where(F.size("items") > 1)
 
 
 def measure_orders(requests: DataFrame, listing: ListBuilder) -> DataFrame:
-    """METRICS_SCHEMA of requests with REQUEST_COLUMNS, query, items (the engine's order) and gains."""
+    """Measure the order of each request's results at each degree of personalisation.
+
+    `requests` has REQUEST_COLUMNS, `query`, `items` in the engine's order and their `relevance`;
+    returns METRICS_SCHEMA.
+    """
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
@@ -146,86 +149,93 @@ def measure_orders(requests: DataFrame, listing: ListBuilder) -> DataFrame:
 
 
 def _measure_part(part: pa.RecordBatch, listing: ListBuilder) -> Iterator[pa.RecordBatch]:
-    asked, items = listing.retrieval.reader.read_requests(part), part["items"]
+    users, items = listing.retrieval.reader.read_requests(part), part["items"]
     user = items.value_parent_indices().to_numpy().astype(np.int64)
-    item, gain = (
+    item, relevance = (
         part[name].flatten().to_numpy(zero_copy_only=False) for name in ("items", "relevance")
     )
+    is_relevant = relevance > 0
     for personalisation in PERSONALISATION:
         order = rerank_results(
-            listing, asked, part["query"], user, item.astype(np.int64), personalisation
+            listing, users, part["query"], user, item.astype(np.int64), personalisation
         )
         rank = np.empty(len(user))
         rank[order] = index_within_group(user[order]) + 1
-        of = ranks.ranking_metrics_per_user(user[gain > 0], rank[gain > 0], gain[gain > 0], K)
+        metrics = ranking_metrics_per_user(
+            user[is_relevant], rank[is_relevant], relevance[is_relevant], K
+        )
         columns = [
-            part["user_id"], part["request"], np.full(part.num_rows, personalisation), of["ndcg"],
-            of["mrr"],
+            part["user_id"], part["request"], np.full(part.num_rows, personalisation),
+            metrics["ndcg"],
         ]  # fmt: skip
         names = [column.split()[0] for column in METRICS_SCHEMA.split(", ")]
         yield pa.RecordBatch.from_arrays([pa.array(c) for c in columns], names)
 
 
-def summarise(found: DataFrame, measures: Sequence[str]) -> dict[str, Any]:
-    """how far → means over the requests, and the interval of the lead, the users resampled."""
-    frame = found.toPandas().sort_values(["personalisation", "request"])  # the test's requests
-    by = {
+def summarise(metrics: DataFrame) -> dict[str, Any]:
+    """Return the mean NDCG per degree of personalisation, and the interval of its lead.
+
+    The lead is over the engine's order; the interval resamples users.
+    """
+    frame = metrics.toPandas().sort_values(["personalisation", "request"])
+    by_degree = {
         personalisation: rows.set_index("request")
         for personalisation, rows in frame.groupby("personalisation")
     }
-    engine = by[0.0]
+    engine = by_degree[0.0]
     result: dict[str, Any] = {"requests": len(engine), "users": engine["user_id"].nunique()}
-    for personalisation, rows in by.items():
-        entry = {name: round(float(rows[name].mean()), 4) for name in measures}
+    for personalisation, rows in by_degree.items():
         lead = (rows["ndcg"] - engine["ndcg"]).groupby(engine["user_id"]).mean().to_numpy()
         interval = paired_bootstrap_interval(lead, np.zeros(len(lead)), RESAMPLES, seed=1)
-        entry["ndcg_lead"] = [round(x, 4) for x in interval or ()]
-        result[f"personalisation {personalisation}"] = entry
+        result[f"personalisation_{personalisation}"] = {
+            "ndcg": round(float(rows["ndcg"].mean()), 4),
+            "ndcg_lead": [round(x, 4) for x in interval or ()],
+        }
     return result
 
 
+def load_listing(settings: Settings) -> ListBuilder:
+    """Load the ranker, with the sources as they were before its examples."""
+    recommend = settings.recommend
+    work = Path(settings.paths.work) / f"train_{recommend.name}"
+    retrieval = RetrievalModel.load(work / PAST_RETRIEVAL_FOLDER)
+    ranker = load_model(f"{settings.paths.models}/{recommend.name}", with_encoder=False)[0]
+    eligibility = Eligibility.all_eligible(len(retrieval.catalog))
+    rules = ListRules(**recommend.lists.model_dump())
+    return ListBuilder.from_model(retrieval, ranker, recommend.task_weights, rules, eligibility)
+
+
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="conf/ga.yaml")
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    """Re-rank the results of the test's searches and measure them."""
+    parser = make_parser(__doc__)
     parser.add_argument("--truth", action="store_true")
     arguments = parser.parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    spark = start_spark(settings.spark, "benchmark")
-    store, rules = Store(spark, settings.paths.tables), settings.recommend
+    store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
     model = load_served_model(settings, "search")
     shop = ShopData(store, settings, model)
     folder = Path(settings.paths.work) / "benchmark_search"
     shutil.rmtree(folder, ignore_errors=True)
-    few = {"recommend.max_train_cutoffs": 100, "recommend.max_test_cutoffs": ALL}
-    ranker_examples = write_ranker_examples(store, with_values(settings, few), model, shop, folder)
-    asked = select_search_requests(ranker_examples, list(rules.query_event_types))
+    cutoffs = {"recommend.max_train_cutoffs": 100, "recommend.max_test_cutoffs": ALL}
+    with_cutoffs = with_values(settings, cutoffs)
+    ranker_examples = write_ranker_examples(store, with_cutoffs, model, shop, folder)
+    kinds = list(settings.recommend.query_event_types)
+    searches = select_search_requests(ranker_examples, kinds)
     if arguments.truth:
-        requests = label_by_truth(asked, shop, settings, store.read(IDENTITY))
+        requests = label_by_truth(searches, shop, settings, store.read(IDENTITY))
     else:
-        requests = label_next_item(asked, habit_results(shop, settings), shop.item_numbers)
-    measures = ("ndcg",) if arguments.truth else ("ndcg", "mrr")  # by truth every result has a gain
-    known = RetrievalModel.load(
-        Path(settings.paths.work) / f"train_{rules.name}" / PAST_RETRIEVAL_FOLDER
-    )
-    ranker = load_model(f"{settings.paths.models}/{rules.name}", with_encoder=False)[0]
-    offers, lists = (
-        Eligibility.all_eligible(len(known.catalog)),
-        ListRules(**rules.lists.model_dump()),
-    )
-    listing = ListBuilder.from_model(known, ranker, rules.task_weights, lists, offers)
+        requests = label_next_item(searches, habit_results(shop, settings), shop.item_numbers)
+    listing = load_listing(settings)
     result = {
-        "test_cutoffs": ranker_examples.where("split = 'test'").count(),
-        "n_search_requests": asked.count(),
         "engine": "popularity" if arguments.truth else "habit",
-        "all_requests": summarise(measure_orders(requests, listing), measures),
+        "test_cutoffs": ranker_examples.where("split = 'test'").count(),
+        "search_requests": searches.count(),
+        "all_requests": summarise(measure_orders(requests, listing)),
     }
     if not arguments.truth:
-        first = measure_orders(requests.where("is_new"), listing)
-        result["first_interactions"] = summarise(first, measures)
-    print(result)
-    save_result("recommend", f"search, {Path(arguments.config).stem}", result)
+        first_interactions = measure_orders(requests.where("is_new"), listing)
+        result["first_interactions"] = summarise(first_interactions)
+    save_result("search", Path(arguments.config).stem, result)
 
 
 if __name__ == "__main__":

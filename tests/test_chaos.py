@@ -1,19 +1,21 @@
-"""What is killed comes back: nothing is lost, nothing counts twice, nothing is unreadable."""
+"""Check that killed streams and refreshes recover without a fault."""
 
 import numpy as np
+import pytest
 
-from benchmarks.chaos import draw_kills, run_kill
-from benchmarks.trial_of_profiles import Profiles
-from benchmarks.trials import PHASES
+from benchmarks.chaos.kills import draw_kills, run_kill
+from benchmarks.chaos.profiles import ProfilesTrial
+from benchmarks.chaos.trial import PHASES
 
 
-def test_five_kills_one_a_phase_leave_the_profiles_as_a_batch_computes_them(spark, tmp_path):
-    kills = draw_kills(Profiles, np.random.default_rng(4))
-    drawn = {kill.phase: kill for kill in (next(kills) for _ in range(30))}  # all there are
-    shop = Profiles(spark, tmp_path)
+@pytest.mark.slow
+def test_a_kill_in_each_phase_leaves_the_profiles_of_a_batch_run(spark, tmp_path):
+    kills = draw_kills(ProfilesTrial, np.random.default_rng(4))
+    kill_of_phase = {kill.phase: kill for kill in (next(kills) for _ in range(30))}
+    trial = ProfilesTrial(spark, tmp_path)
     try:
-        outcomes = [run_kill(shop, drawn[phase]) for phase in PHASES]
+        outcomes = [run_kill(trial, kill_of_phase[phase]) for phase in PHASES]
     finally:
-        shop.stop()
+        trial.stop()
     assert [outcome["struck"] for outcome in outcomes] == [True] * 5
     assert [outcome["faults"] for outcome in outcomes] == [{}] * 5

@@ -1,8 +1,4 @@
-"""What `chaos.py` puts under kills.
-
-A trial writes events, tells by which signs the phases begin, waits until all is through, and counts
-what is wrong with the outcome.
-"""
+"""Put a stream under kills: what every trial shares."""
 
 import json
 import time
@@ -16,37 +12,41 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from benchmarks.kills import Sign, Victim
+from benchmarks.chaos.process import Sign, Victim
+from benchmarks.measure import path_overrides
 from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS
 from tests.worlds import CONF
 
 STUCK_SECONDS = 300
-GRACE_SECONDS = 10  # what the killed leave behind may end by itself
-BEFORE_COMMIT, COMMITTED = r"\.json", r"/\d+\.json$"  # the log's file under its passing name too
+GRACE_SECONDS = 10  # in which processes that a kill left behind may end by themselves
+MAX_RESTARTS = 3  # while waiting for one condition
+# The log's file under its temporary name or its own.
+BEFORE_COMMIT, COMMITTED = r"\.json", r"/\d+\.json$"
 PHASES = ("reading", "computing", "writing", "committing", "checkpointing")
 DATA = r"^(?!.*_delta_log).*\.(parquet|bin)$"
 
 
 class Kill(NamedTuple):
-    """Who dies, how long after a phase of what has begun, and whether a refresh runs beside."""
+    """The part to kill, and the phase of which work starts the delay before it."""
 
     part: str
-    which: float  # of several: 0 the first, below 1 the last
+    which: float  # among several processes: 0 the first, just below 1 the last
     work: str  # stream or refresh
     phase: str
-    delay: float
-    during_refresh: bool
+    delay: float  # in seconds
+    during_refresh: bool  # whether a refresh runs beside the stream
 
 
 class Stuck(Exception):
-    """A stream that did not come back."""
+    """A stream that did not recover."""
 
 
 class Trial(ABC):
-    """A stream in a folder of its own, which comes back whenever it ends."""
+    """A stream in a folder of its own, restarted whenever it ends."""
 
+    name: str
     module: str
     parts: Sequence[str]
     works: Sequence[str]
@@ -54,10 +54,10 @@ class Trial(ABC):
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         self.folder = folder
-        self.changes = [f"paths.{name}={folder}/{name}" for name in ("tables", "models", "work")]
-        self.changes += ["refresh.user_buckets=2", "refresh.buckets_per_chunk=2"]
-        self.changes += [f"stream.checkpoint={folder}/checkpoint", "stream.state_partitions=1"]
-        self.settings = load_settings(str(CONF / "dev.yaml"), self.changes)
+        self.overrides = path_overrides(folder)
+        self.overrides += ["refresh.user_buckets=2", "refresh.buckets_per_chunk=2"]
+        self.overrides += [f"stream.checkpoint={folder}/checkpoint", "stream.state_partitions=1"]
+        self.settings = load_settings(str(CONF / "dev.yaml"), self.overrides)
         self.store = Store(
             spark, self.settings.paths.tables, max_attempts=8, first_wait_seconds=0.5
         )
@@ -65,16 +65,16 @@ class Trial(ABC):
         self.start()
 
     def start(self) -> None:
-        """A victim, or the next one."""
+        """Start the first victim, or the next one."""
         log = self.folder / "victim.log"
-        self.victim = Victim(self.module, self.changes, CONF / "dev.yaml", log)
+        self.victim = Victim(self.module, self.overrides, CONF / "dev.yaml", log)
         self.n_restarts = getattr(self, "n_restarts", -1) + 1
 
-    def wait_until(self, is_so: Callable[[], bool]) -> None:
-        """Wait, and start the stream again wherever it ended. Raises Stuck."""
-        end, before = time.monotonic() + STUCK_SECONDS, self.n_restarts
-        while not is_so():
-            if time.monotonic() > end or self.n_restarts > before + 3:
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition, restarting the stream if it ends. Raises Stuck."""
+        deadline, restarts_before = time.monotonic() + STUCK_SECONDS, self.n_restarts
+        while not condition():
+            if time.monotonic() > deadline or self.n_restarts > restarts_before + MAX_RESTARTS:
                 raise Stuck(self.victim.log_tail())
             if self.victim.process.poll() is not None:
                 self.victim.stop(GRACE_SECONDS)
@@ -82,7 +82,7 @@ class Trial(ABC):
             time.sleep(0.05)
 
     def is_through(self) -> bool:
-        """Whether the stream is there, and a batch that holds the last commit of events done."""
+        """Whether the stream runs and has finished a batch with the last commit of events."""
         if self.victim.process.poll() is not None:
             return False
         offsets, commits = (self.checkpoint / name for name in ("offsets", "commits"))
@@ -90,14 +90,15 @@ class Trial(ABC):
         if not batches or not (commits / str(max(batches))).exists():
             return False
         offset = json.loads((offsets / str(max(batches))).read_text().splitlines()[-1])
-        return (offset["reservoirVersion"], offset["index"]) > (self.version, -1)  # whole commits
+        # A whole commit is read once the offset stands before the next version.
+        return (offset["reservoirVersion"], offset["index"]) > (self.version, -1)
 
     def remember_version(self) -> None:
-        """Remember how far the stream has to come."""
+        """Remember the version of `events` that the stream has to reach."""
         self.version = self.store.version(EVENTS)
 
     def faults(self) -> Counter[str]:
-        """How many users are wrong, by kind; `unreadable` where a table cannot be read."""
+        """Count the faulty users by kind; `unreadable` if a table cannot be read."""
         try:
             return self.count_faults()
         except (PySparkException, Py4JError) as error:
@@ -110,43 +111,43 @@ class Trial(ABC):
 
     @property
     def checkpoint(self) -> Path:
-        """Of the query."""
+        """The checkpoint of the query."""
         return Path(self.settings.stream.checkpoint)
 
     def signs_in(self, table: str) -> dict[str, Sign]:
-        """Of what is merged into a table."""
-        written = self.folder / "tables" / table
+        """The signs of a query that merges into a table, by phase."""
+        table_folder = self.folder / "tables" / table
         return {
             "reading": Sign(self.checkpoint / "offsets", "."),
-            "writing": Sign(written, DATA),
-            "committing": Sign(written / "_delta_log", BEFORE_COMMIT),
-            "checkpointing": Sign(written / "_delta_log", COMMITTED),
+            "writing": Sign(table_folder, DATA),
+            "committing": Sign(table_folder / "_delta_log", BEFORE_COMMIT),
+            "checkpointing": Sign(table_folder / "_delta_log", COMMITTED),
         }
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write what is there before the first start."""
+        """Write what exists before the first start."""
 
     @abstractmethod
     def signs(self, work: str) -> dict[str, Sign]:
-        """By phase."""
+        """The signs of a kind of work, by phase."""
 
     @abstractmethod
     def trigger_work(self, kill: Kill) -> None:
-        """Write something that sets off the work."""
+        """Write something that starts the work to be killed."""
 
     @abstractmethod
     def write_events(self) -> None:
-        """Write events once more."""
+        """Write more events."""
 
     def finish(self) -> None:
-        """Set off what the stream itself does not do."""
+        """Start what the stream itself does not do."""
         return
 
     def is_idle(self) -> bool:
-        """Whether nothing runs any more."""
+        """Whether no work is left."""
         return self.is_through()
 
     @abstractmethod
     def count_faults(self) -> Counter[str]:
-        """Users by what is wrong with them."""
+        """Count the users by what is wrong with them."""

@@ -1,7 +1,7 @@
-"""The stream of profiles, and beside it a refresh whenever the file `ask` is there.
+"""Stream profiles, and refresh them whenever the file `refresh_request` appears.
 
-Not run by hand: `chaos.py` starts it and kills it. It lies with its checkpoint in one folder. What
-a refresh does not show on disk by itself it tells by files in `signs`.
+The trial starts and kills this module. The checkpoint lies in the trial's folder; phases of a
+refresh that leave nothing on disk are shown by files in its folder `signs`.
 """
 
 import os
@@ -21,38 +21,38 @@ from profile_lib.pipelines.serving_model import load_served_model
 
 
 def write_sign(folder: Path, phase: str) -> None:
-    """Leave a sign."""
+    """Show on disk that a phase begins."""
     (folder / "signs").mkdir(exist_ok=True)
     (folder / "signs" / f"{time.time_ns()}.{phase}").touch()
 
 
-class SigningRefresh(ProfileRefresher):
-    """A refresh that tells when it begins to compute."""
+class SigningRefresher(ProfileRefresher):
+    """A refresher that shows on disk when it begins to compute."""
 
     def compute(self, users: DataFrame) -> None:
-        """As it does, with a sign before."""
+        """Write the sign, then compute."""
         write_sign(Path(self.settings.stream.checkpoint).parent, "computing")
         super().compute(users)
 
 
 def refresh_on_request(store: Store, settings: Settings) -> None:
-    """Refresh as often as asked; where that fails, the process ends as a failed job does."""
+    """Refresh at each request; a failure ends the process, as it ends a job."""
     folder = Path(settings.stream.checkpoint).parent
-    ask, model = folder / "ask", load_served_model(settings)
+    request_file, model = folder / "refresh_request", load_served_model(settings)
     try:
         while True:
-            if ask.is_file():
+            if request_file.is_file():
                 write_sign(folder, "reading")
-                SigningRefresh(store, settings, model).catch_up()
-                ask.unlink()
+                SigningRefresher(store, settings, model).catch_up()
+                request_file.unlink()
             time.sleep(0.05)
-    finally:  # never by itself
+    finally:  # only an error ends the loop
         traceback.print_exc()
         os._exit(1)
 
 
 def run(store: Store, settings: Settings) -> None:
-    """The job, and the refreshes in a session of their own."""
+    """Run the streaming job, and the refreshes in a Spark session of their own."""
     other = store.for_stream_batches(store.spark.newSession())
     threading.Thread(target=refresh_on_request, args=(other, settings), daemon=True).start()
     stream_profiles.run(store, settings)

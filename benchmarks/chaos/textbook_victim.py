@@ -1,10 +1,9 @@
-"""The textbook's stream: foreachBatch, and a MERGE that adds a batch's counts to a table's.
+"""Count events by foreachBatch and a MERGE that adds a batch's counts to a table.
 
-Not run by hand: `chaos.py` starts it and kills it. As the documentation of Delta shows it, with the
+The trial starts and kills this module. It is what the documentation of Delta shows, with the
 counter that its readers make of it, and without `txnAppId` and `txnVersion`.
 """
 
-from datetime import date
 from pathlib import Path
 
 from delta.tables import DeltaTable
@@ -17,8 +16,8 @@ from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS
 
 
-def run(store: Store, settings: Settings, _: date | None) -> None:
-    """Count the events of each user, as they come, into the table `counts`."""
+def run(store: Store, settings: Settings) -> None:
+    """Count the events of each user in the table `counts` as they arrive."""
     counts = str(Path(store.root) / "counts")
 
     def add(batch: DataFrame, _: int) -> None:

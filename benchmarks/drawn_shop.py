@@ -1,4 +1,7 @@
-"""A shop of any size, drawn: users with a taste, items by a Zipf law, texts near their category."""
+"""Draw a shop of any size.
+
+Users prefer one category, items follow a Zipf law, and text vectors lie near their category.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,17 +23,16 @@ from profile_lib.recommend.serving.requests import PROFILE_NUMBERS, ProfileReade
 from profile_lib.spark.session import cached
 
 CATEGORIES, REGIONS = 100, 20
-OWN_CATEGORY_SHARE = 0.7  # of the steps are in the user's own category
+OWN_CATEGORY_SHARE = 0.7  # of a user's steps in the preferred category
 FIRST_SECOND, PERIOD_SECONDS = 1_760_000_000, 60 * 86_400
 KINDS = {"view": 0.85, "cart": 0.1, "purchase": 0.05}
 NOW = FIRST_SECOND + PERIOD_SECONDS
-INTEREST_SIZE = 128  # numbers of an interest vector
-TO_TEXTS_RIDGE = 0.001
+INTEREST_SIZE = 128  # of an interest vector
 
 
 @dataclass(frozen=True)
 class DrawnShop:
-    """So many users of so many steps each, and items."""
+    """A shop of `n_users` users with `steps_per_user` steps each, and `n_items` items."""
 
     spark: SparkSession
     n_users: int
@@ -38,18 +40,18 @@ class DrawnShop:
     steps_per_user: int
 
     def hash_uniform(self, name: str) -> F.Column:
-        """A number from 0 to 1 for each row of `range`."""
+        """A pseudo-random number from 0 to 1 for each row of `range`."""
         return F.pmod(F.xxhash64(F.lit(name), "id"), F.lit(1_000_003)) / 1_000_003
 
     @cached_property
     def events(self) -> DataFrame:
         """(user_id, event_ts, event_date, event_type, item_id, region)."""
         user = (F.col("id") / self.steps_per_user).cast("int")
-        own = F.pmod(F.xxhash64(F.lit("taste"), user), F.lit(CATEGORIES))
-        category = F.when(self.hash_uniform("faithful") < OWN_CATEGORY_SHARE, own).otherwise(
+        preferred = F.pmod(F.xxhash64(F.lit("taste"), user), F.lit(CATEGORIES))
+        category = F.when(self.hash_uniform("faithful") < OWN_CATEGORY_SHARE, preferred).otherwise(
             (self.hash_uniform("category") * CATEGORIES).cast("int")
         )
-        # The k-th most popular of a category about as often as 1 / k.
+        # The k-th most popular item of a category is drawn about as often as 1 / k.
         place = F.pow(F.lit(self.n_items / CATEGORIES), self.hash_uniform("place")).cast("int") - 1
         kind = F.when(self.hash_uniform("kind") < KINDS["view"], "view").when(
             self.hash_uniform("kind") < KINDS["view"] + KINDS["cart"], "cart"
@@ -73,73 +75,79 @@ class DrawnShop:
 
     @cached_property
     def vectors(self) -> Floats:
-        """(n_items, 32) of length 1, near that of the item's category."""
+        """Text vectors of length 1, (n_items, 32), near the vector of the item's category."""
         rng = np.random.default_rng(1)
         size = 32
         drawn = rng.normal(size=(CATEGORIES, size))[np.arange(self.n_items) % CATEGORIES]
         drawn += 0.7 * rng.normal(size=(self.n_items, size))
         return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
-    def known(self, settings: Settings, steps: DataFrame) -> SourceData:
-        """What sources are fitted from."""
-        given = settings.recommend
+    def source_data(self, settings: Settings, steps: DataFrame) -> SourceData:
+        """The data that sources are fitted on."""
+        recommend = settings.recommend
         rng = np.random.default_rng(2)
         interest_map = rng.normal(size=(INTEREST_SIZE + 1, self.vectors.shape[1])).astype(
             np.float32
         )
         return SourceData(
-            histories=steps, vectors=self.vectors, approximate_search_from=given.approximate_search_from, seed=1,
+            histories=steps, vectors=self.vectors, seed=1,
+            approximate_search_from=recommend.approximate_search_from,
             events=self.events, items=self.item_numbers, interest_map=interest_map,
-            contexts={"region": [f"r{n}" for n in range(REGIONS)]}, weights=given.weights, now=NOW,
+            contexts={"region": [f"r{n}" for n in range(REGIONS)]}, weights=recommend.weights,
+            now=NOW,
         )  # fmt: skip
 
-    def fitted(self, settings: Settings) -> dict[str, Source]:
-        """All sources of the settings."""
-        given = settings.recommend
-        steps = build_histories(self.events, self.item_numbers, given.weights, given.max_steps)
+    def fit_sources(self, settings: Settings) -> dict[str, Source]:
+        """Fit all sources of the settings."""
+        recommend = settings.recommend
+        steps = build_histories(
+            self.events, self.item_numbers, recommend.weights, recommend.max_steps
+        )
         with cached(steps) as steps:
-            known = self.known(settings, steps)
+            data = self.source_data(settings, steps)
             return {
-                name: fit_source(known, **source.model_dump())
-                for name, source in given.chosen.items()
+                name: fit_source(data, **source.model_dump())
+                for name, source in recommend.chosen.items()
             }
 
-    def learned(self, settings: Settings) -> RetrievalModel:
-        """All that a recommender of it carries but its ranker."""
-        given = settings.recommend
-        sources, known = self.fitted(settings), self.known(settings, self.events)
-        assert known.interest_map is not None
+    def fit_retrieval(self, settings: Settings) -> RetrievalModel:
+        """Fit everything of a recommender except its ranker."""
+        recommend = settings.recommend
+        sources, data = self.fit_sources(settings), self.source_data(settings, self.events)
+        assert data.interest_map is not None
         ids = self.item_numbers.toArrow()["item_id"].combine_chunks()
         texts = QueryTexts(
-            pa.array(["a search"]), self.vectors[:1], given.query_event_types, 1800.0
+            pa.array(["a search"]), self.vectors[:1], recommend.query_event_types, 1800.0
         )
-        reader = ProfileReader(ids, given.weights, known.contexts, "made", INTEREST_SIZE, texts)
-        words = ReasonTexts({name: given.reasons[name] for name in sources}, "an item", "the shop")
+        reader = ProfileReader(ids, recommend.weights, data.contexts, "made", INTEREST_SIZE, texts)
+        sentences = {name: recommend.reasons[name] for name in sources}
+        reasons = ReasonTexts(sentences, "an item", "the shop")
         return RetrievalModel(
-            self._catalog(ids), sources, words, reader, known.interest_map, given.decay
+            self._catalog(ids), sources, reasons, reader, data.interest_map, recommend.decay
         )
 
     def profiles(self, n: int) -> list[dict[str, object]]:
-        """Of so many users as they stand in `user_profiles`, as far as a recommender reads them."""
+        """The profiles of the first n users, with the columns that a recommender reads."""
         rng = np.random.default_rng(3)
-        of = self.events.where(F.substring("user_id", 2, 9).cast("int") < n)
-        act = F.struct(
+        events = self.events.where(F.substring("user_id", 2, 9).cast("int") < n)
+        event = F.struct(
             "event_ts", "event_type", "item_id", F.lit(None).cast("string").alias("text")
         )
-        newest = F.slice(F.reverse(F.array_sort(F.collect_list(act))), 1, 25)
-        rows = of.groupBy("user_id").agg(newest.alias("recent"), F.first("region").alias("region"))
-        told = [row.asDict(recursive=True) for row in rows.collect()]
-        drawn = rng.normal(size=(len(told), INTEREST_SIZE)).astype(np.float32)
-        usual = dict.fromkeys(PROFILE_NUMBERS, 0.5) | {"user_bucket": 0, "model_version": "made"}
+        newest = F.slice(F.reverse(F.array_sort(F.collect_list(event))), 1, 25)
+        columns = newest.alias("recent"), F.first("region").alias("region")
+        rows = events.groupBy("user_id").agg(*columns)
+        users = [row.asDict(recursive=True) for row in rows.collect()]
+        vectors = rng.normal(size=(len(users), INTEREST_SIZE)).astype(np.float32)
+        defaults = dict.fromkeys(PROFILE_NUMBERS, 0.5) | {"user_bucket": 0, "model_version": "made"}
         return [
-            usual
+            defaults
             | row
             | {
                 "interest_vector": vector,
                 "regions": {row["region"]: 5},
                 "as_of_ts": row["recent"][0]["event_ts"],
             }
-            for row, vector in zip(told, drawn, strict=True)
+            for row, vector in zip(users, vectors, strict=True)
         ]
 
     def _catalog(self, ids: pa.Array) -> Catalog:
@@ -162,5 +170,4 @@ class DrawnShop:
 
 
 def _item_id(number: F.Column) -> F.Column:
-    """In the order of the numbers."""
     return F.format_string("i%08d", number.cast("long"))
