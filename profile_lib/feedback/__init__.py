@@ -1,1 +1,1 @@
-"""What was shown and what came of it: outcomes, measures, policies, experiments, examples."""
+"""Attribute outcomes to impressions, and judge lists, policies and experiments by them."""

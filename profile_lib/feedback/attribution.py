@@ -1,7 +1,4 @@
-"""Impressions and events in, what became of each impression out: the table `feedback`.
-
-Knows of no days but which of them an arrival can concern.
-"""
+"""Attribute clicks, carts and purchases to impressions: the table `feedback`."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +11,7 @@ from profile_lib.errors import InputError
 from profile_lib.tables import FEEDBACK
 from profile_lib.tables.feedback import IMPRESSION_COLUMNS
 
-IMPRESSION, CLICK, CART, PURCHASE = range(4)  # at the same moment in this order
+IMPRESSION, CLICK, CART, PURCHASE = range(4)  # the order of actions at the same moment
 IMPRESSION_COLUMN_NAMES = [c.name for c in IMPRESSION_COLUMNS]
 
 
@@ -26,30 +23,29 @@ def build_feedback(
     click_types: Sequence[str],
     as_of: datetime,
 ) -> DataFrame:
-    """One row an impression, as `feedback` declares it; one shuffle, by user and item.
+    """Build the outcome of each impression, as the table `feedback` declares it.
 
-    An event of the same user and item counts from the moment of an impression until just before
-    `window` has passed. A click is credited to the impression shown last; a cart or a purchase to
-    the one clicked last, for its click led there, else to the one shown last. An impression is
-    complete once all until the end of its window is known.
+    An event counts for impressions of the same user and item that are less than `window` old. A
+    click is credited to the last impression. A cart or a purchase is credited to the last clicked
+    impression, whose click led to it, or to the last impression if none was clicked. An impression
+    is complete once all events until the end of its window are known (`as_of`). Needs one shuffle,
+    by user and item.
     """
     credited = _attribute_rows(
         _impression_rows(impressions).unionByName(_event_rows(events, click_types), True), window
     )
-    act = F.col("action")
-    told = credited.groupBy("user_id", "item_id", "credited_impression.impression_id").agg(
-        F.first("impression", ignorenulls=True).alias(
-            "impression"
-        ),  # its own, and once if it came twice
-        F.bool_or(act == CLICK).alias("is_clicked"),
-        F.bool_or(act == CART).alias("is_carted"),
-        F.bool_or(act == PURCHASE).alias("is_bought"),
-        # Decimals add up to the same in whatever order they come.
+    action = F.col("action")
+    outcomes = credited.groupBy("user_id", "item_id", "credited_impression.impression_id").agg(
+        F.first("impression", ignorenulls=True).alias("impression"),
+        F.bool_or(action == CLICK).alias("is_clicked"),
+        F.bool_or(action == CART).alias("is_carted"),
+        F.bool_or(action == PURCHASE).alias("is_bought"),
+        # Revenue is decimal, so that its sum does not depend on the order of the rows.
         F.coalesce(F.sum("revenue").cast("double"), F.lit(0.0)).alias("revenue"),
-        F.min(F.when(act == CLICK, F.col("ts"))).alias("clicked_ts"),
+        F.min(F.when(action == CLICK, F.col("ts"))).alias("clicked_ts"),
     )
     is_complete = F.col("impression.shown_ts") + F.lit(window) <= F.lit(as_of)
-    return told.withColumn("is_complete", is_complete).select(
+    return outcomes.withColumn("is_complete", is_complete).select(
         "impression.*",
         *(name for name in FEEDBACK.column_names() if name not in IMPRESSION_COLUMN_NAMES),
     )
@@ -69,7 +65,7 @@ def _impression_rows(impressions: DataFrame) -> DataFrame:
 
 def _event_rows(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
     kind = F.col("event_type")
-    act = (
+    action = (
         F.when(kind.isin(*click_types), CLICK)
         .when(kind == "cart", CART)
         .when(kind == "purchase", PURCHASE)
@@ -79,35 +75,35 @@ def _event_rows(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
         "user_id",
         "item_id",
         F.col("event_ts").alias("ts"),
-        act.alias("action"),
+        action.alias("action"),
         F.col("event_id").alias("id"),
-        F.when(act == PURCHASE, value).alias("revenue"),
+        F.when(action == PURCHASE, value).alias("revenue"),
     ).where("action IS NOT NULL AND item_id IS NOT NULL")
 
 
 def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
-    """The rows that belong to an impression, itself among them, which `credited_impression` tells."""
-    in_time = (
+    """Add `credited_impression`, and drop rows without one; an impression credits itself."""
+    until_now = (
         Window.partitionBy("user_id", "item_id")
         .orderBy("ts", "action", "id")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
 
     def last(name: str) -> Column:
-        return F.last(name, ignorenulls=True).over(in_time)
+        return F.last(name, ignorenulls=True).over(until_now)
 
-    def still(name: str) -> Column:  # within its window
+    def if_in_window(name: str) -> Column:
         return F.when(F.col(f"{name}.shown_ts") + F.lit(window) > F.col("ts"), F.col(name))
 
-    is_click, is_shown = F.col("action") == CLICK, F.col("action") == IMPRESSION
+    is_click, is_impression = F.col("action") == CLICK, F.col("action") == IMPRESSION
     return (
         rows.withColumn("last_impression", last("impression_key"))
-        .withColumn("clicked_impression", F.when(is_click, still("last_impression")))
+        .withColumn("clicked_impression", F.when(is_click, if_in_window("last_impression")))
         .withColumn("last_clicked_impression", last("clicked_impression"))
         .withColumn(
             "credited_impression",
-            F.when(is_shown, F.col("impression_key")).otherwise(
-                F.coalesce(still("last_clicked_impression"), still("last_impression"))
+            F.when(is_impression, F.col("impression_key")).otherwise(
+                F.coalesce(if_in_window("last_clicked_impression"), if_in_window("last_impression"))
             ),
         )
         .where("credited_impression IS NOT NULL")
@@ -115,38 +111,39 @@ def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
 
 
 def check_impressions(impressions: DataFrame) -> None:
-    """Raises InputError where an id stands for different impressions, or a slot or a propensity is
-    none that can be."""
+    """Raise InputError if an id has several contents, or a slot or propensity is invalid."""
     content = F.xxhash64(*IMPRESSION_COLUMN_NAMES)
-    is_share = (F.col("propensity") > 0) & (F.col("propensity") <= 1)  # false for NaN
+    is_probability = (F.col("propensity") > 0) & (F.col("propensity") <= 1)  # false for NaN
     rules = {
         "stand for impressions of different content": F.min(content) != F.max(content),
         "have a slot below 1": F.min("slot") < 1,
-        "have a propensity not above 0 and up to 1": ~F.bool_and(F.coalesce(is_share, F.lit(True))),
+        "have a propensity not above 0 and up to 1": ~F.bool_and(
+            F.coalesce(is_probability, F.lit(True))
+        ),
     }
     broken = impressions.groupBy("impression_id").agg(
-        *(rule.alias(told) for told, rule in rules.items())
+        *(is_broken.alias(problem) for problem, is_broken in rules.items())
     )
-    counts = [
-        part
-        for told in rules
-        for part in (F.count_if(told), F.min(F.when(F.col(told), F.col("impression_id"))))
+    counts_and_examples = [
+        column
+        for problem in rules
+        for column in (F.count_if(problem), F.min(F.when(F.col(problem), F.col("impression_id"))))
     ]
-    found = broken.agg(*counts).collect()[0]
+    row = broken.agg(*counts_and_examples).collect()[0]
     problems = [
-        f"{found[2 * n]} ids {told}, such as {found[2 * n + 1]!r}"
-        for n, told in enumerate(rules)
-        if found[2 * n]
+        f"{row[2 * n]} ids {problem}, such as {row[2 * n + 1]!r}"
+        for n, problem in enumerate(rules)
+        if row[2 * n]
     ]
     if problems:
-        raise InputError(f"impressions: {'; '.join(problems)}; mend or remove these rows")
+        raise InputError(f"impressions: {'; '.join(problems)}; fix or remove these rows")
 
 
 def days_within_window(days: Iterable[date], window: timedelta) -> set[date]:
-    """The days from `window` before until `window` after something on one of these days.
+    """Return the days at most `window`, rounded up to whole days, before or after any of `days`.
 
-    What arrives of a day can change the feedback of these alone; to tell that of a day the
-    impressions and events of these are needed, no others.
+    Rows that arrive for a day can change the feedback of these days alone, and the feedback of a
+    day depends on the impressions and events of these days alone.
     """
     reach = math.ceil(window / timedelta(days=1))
     return {day + timedelta(days=n) for day in days for n in range(-reach, reach + 1)}

@@ -1,4 +1,4 @@
-"""Feedback in, a ranker's training rows out, freed from what slots do to clicks."""
+"""Label impressions for a ranker, corrected for the effect of slots on clicks."""
 
 from collections.abc import Mapping
 
@@ -11,55 +11,60 @@ from scipy.sparse.csgraph import connected_components
 from profile_lib.arrays.types import Floats, Integers
 from profile_lib.errors import InputError
 
-BOUGHT, CARTED, CLICKED = 3, 2, 1  # labels; shown alone is 0
-MAX_ITERATIONS, TOLERANCE = 10_000, 1e-6  # of the fit, and what moves less is there
+BOUGHT, CARTED, CLICKED = 3, 2, 1  # labels; an impression without an outcome has 0
+MAX_ITERATIONS, TOLERANCE = 10_000, 1e-6
+LABELLED_COLUMNS = (
+    "impression_id", "request_id", "user_id", "item_id", "slot", "shown_ts", "query"
+)  # fmt: skip
 
 
 def label_impressions(
     feedback: DataFrame, examination: Mapping[int, float], max_weight: float
 ) -> DataFrame:
-    """One row a complete impression: its ids, slot, query, shown_ts (known is what came before),
-    `label` (3 bought, 2 in the cart, 1 clicked, else 0) and `weight`.
+    """Return each complete impression with a `label` and a `weight` for a ranker.
 
-    Of a positive label the weight is one over the slot's `examination`, at most `max_weight`: a
-    click where few look stands for more (Joachims, Swaminathan & Schnabel 2017); others weigh 1.
-    Raises InputError where a slot has no examination.
+    The label is 3 if the item was bought, 2 if it was put in the cart, 1 if it was clicked, else
+    0. The weight of a positive label is one over the `examination` of its slot, at most
+    `max_weight`: a click in a slot that few look at stands for more clicks (Joachims, Swaminathan
+    & Schnabel 2017). Other weights are 1. `shown_ts` bounds what may be known of the user.
+
+    Raises InputError if a slot has no examination.
     """
-    done = feedback.where("is_complete")
-    slots = {row["slot"] for row in done.select("slot").distinct().collect()}
+    complete = feedback.where("is_complete")
+    slots = {row["slot"] for row in complete.select("slot").distinct().collect()}
     if unknown := sorted(slots - set(examination)):
         raise InputError(f"feedback: no examination is known of slots {unknown}; leave them out")
-    weights = [
-        F.lit(part)
+    slot_weights = [
+        F.lit(value)
         for slot, share in examination.items()
-        for part in (slot, min(1 / share, max_weight) if share > 0 else float(max_weight))
+        for value in (slot, min(1 / share, max_weight) if share > 0 else float(max_weight))
     ]
     label = F.when(F.col("is_bought"), BOUGHT).when(F.col("is_carted"), CARTED)
     label = label.when(F.col("is_clicked"), CLICKED).otherwise(0)
-    told = ("impression_id", "request_id", "user_id", "item_id", "slot", "shown_ts", "query")
-    weight = F.when(label > 0, F.create_map(*weights)[F.col("slot")]).otherwise(1.0)
-    return done.select(*told, label.alias("label"), weight.alias("weight"))
+    weight = F.when(label > 0, F.create_map(*slot_weights)[F.col("slot")]).otherwise(1.0)
+    return complete.select(*LABELLED_COLUMNS, label.alias("label"), weight.alias("weight"))
 
 
 def count_clicks_per_slot(feedback: DataFrame) -> DataFrame:
-    """(item_id, slot, n_impressions, n_clicked) of items that were clicked and shown in several slots.
+    """Count `n_impressions` and `n_clicked` per `item_id` and `slot`.
 
-    Other items tell nothing of slots. An impression counts by one over its propensity, as if items
-    had come into slots by chance alone: else slots that are filled with what a user likes seem to
-    be looked at more. Where it is not known it counts once.
+    Only items that were clicked and shown in several slots say anything about slots; others are
+    left out. An impression counts one over its propensity, as if chance alone had filled the slots;
+    otherwise slots filled with what users like would seem to be looked at more. An impression
+    without a propensity counts once.
     """
-    times = F.coalesce(F.try_divide(F.lit(1.0), F.col("propensity")), F.lit(1.0))
-    of_item = Window.partitionBy("item_id")
+    count = F.coalesce(F.try_divide(F.lit(1.0), F.col("propensity")), F.lit(1.0))
+    per_item = Window.partitionBy("item_id")
     return (
         feedback.where("is_complete")
         .groupBy("item_id", "slot")
         .agg(
-            F.sum(times).alias("n_impressions"),
-            F.sum(F.when(F.col("is_clicked"), times).otherwise(0.0)).alias("n_clicked"),
+            F.sum(count).alias("n_impressions"),
+            F.sum(F.when(F.col("is_clicked"), count).otherwise(0.0)).alias("n_clicked"),
         )
-        .withColumn("n_slots", F.count("*").over(of_item))
-        .withColumn("n_ever", F.sum("n_clicked").over(of_item))
-        .where("n_slots > 1 AND n_ever > 0")
+        .withColumn("n_slots", F.count("*").over(per_item))
+        .withColumn("n_clicked_in_all", F.sum("n_clicked").over(per_item))
+        .where("n_slots > 1 AND n_clicked_in_all > 0")
         .select("item_id", "slot", "n_impressions", "n_clicked")
     )
 
@@ -67,40 +72,46 @@ def count_clicks_per_slot(feedback: DataFrame) -> DataFrame:
 def fit_examination(
     item: Integers, slot: Integers, n_impressions: Floats, n_clicked: Floats
 ) -> dict[int, float]:
-    """How much slots are looked at, 1 the most: of each pair of item and slot how often it was
-    shown and clicked, (n,).
+    """Estimate the share of users who look at each slot, relative to the most looked-at slot.
 
-    The position-based model (Richardson et al. 2007): an item is clicked where its slot is looked
-    at and it appeals, both independent. Fitted by turns until the clicks expected of each slot and
-    of each item are those seen, the maximum of the Poisson likelihood: with expectations of this
-    form it finds them whatever clicks are distributed by (Gourieroux et al. 1984), and needs no
-    probabilities up to 1, as EM does. Raises InputError where items do not link all slots.
+    All arguments have shape (n,), one entry per item and slot. In the position-based model
+    (Richardson et al. 2007) an item is clicked if its slot is looked at and the item appeals, both
+    independent. The fit alternates until the expected clicks of each slot and of each item equal
+    the observed ones, which is the maximum of the Poisson likelihood. That estimate is consistent
+    whatever the distribution of clicks (Gourieroux et al. 1984), and unlike EM it does not require
+    probabilities of at most 1.
+
+    Raises InputError if items do not link all slots, or if the fit does not converge.
     """
-    slots, of_slot = np.unique(slot, return_inverse=True)
-    items, of_item = np.unique(item, return_inverse=True)
-    _check_linked(slots, of_slot, of_item, len(items))
-    of_each = np.bincount(of_slot, n_clicked), np.bincount(of_item, n_clicked)
-    looked = np.ones(len(slots))
+    slots, slot_code = np.unique(slot, return_inverse=True)
+    items, item_code = np.unique(item, return_inverse=True)
+    _check_slots_are_linked(slots, slot_code, item_code, len(items))
+    slot_clicks, item_clicks = np.bincount(slot_code, n_clicked), np.bincount(item_code, n_clicked)
+    examination = np.ones(len(slots))
     for _ in range(MAX_ITERATIONS):
-        appeal = of_each[1] / np.bincount(of_item, n_impressions * looked[of_slot])
-        found = of_each[0] / np.bincount(of_slot, n_impressions * appeal[of_item])
-        found /= found.max()
-        moved, looked = np.abs(found - looked).max(), found
-        if moved < TOLERANCE:
-            return {int(s): float(share) for s, share in zip(slots, looked, strict=True)}
+        appeal = item_clicks / np.bincount(item_code, n_impressions * examination[slot_code])
+        updated = slot_clicks / np.bincount(slot_code, n_impressions * appeal[item_code])
+        updated /= updated.max()
+        change, examination = np.abs(updated - examination).max(), updated
+        if change < TOLERANCE:
+            return {int(s): float(share) for s, share in zip(slots, examination, strict=True)}
     raise InputError(
-        f"feedback: how much slots are looked at moved by {moved:.1g} in the last of {MAX_ITERATIONS} "
-        "rounds; too few items were shown in several slots: log with more exploration"
+        f"feedback: the examination of slots changed by {change:.1g} in the last of "
+        f"{MAX_ITERATIONS} iterations, wanted less than {TOLERANCE:.1g}; too few items were shown "
+        "in several slots: log with more exploration"
     )
 
 
-def _check_linked(slots: Integers, of_slot: Integers, of_item: Integers, n_items: int) -> None:
+def _check_slots_are_linked(
+    slots: Integers, slot_code: Integers, item_code: Integers, n_items: int
+) -> None:
     n = len(slots) + n_items
-    links = sparse.coo_array((np.ones(len(of_slot)), (of_slot, len(slots) + of_item)), (n, n))
+    nodes = (slot_code, len(slots) + item_code)
+    links = sparse.coo_array((np.ones(len(slot_code)), nodes), (n, n))
     n_parts, part = connected_components(links, directed=False)
     if n_parts != 1:
         linked = slots[part[: len(slots)] == part[:1]].tolist()
         raise InputError(
-            f"feedback: clicked items link slots {linked}, wanted {slots.tolist()}: one that was "
-            "shown here and there in each; log with more exploration"
+            f"feedback: clicked items link slots {linked}, wanted {slots.tolist()}: items shown in "
+            "several of these slots; log with more exploration"
         )

@@ -1,6 +1,6 @@
-"""What the users of an experiment's arms did in, what may be said of the arms out.
+"""Compare the arms of an experiment with its control, validly at every look.
 
-The readout holds at every look alike: one may look each day and stop at any of them. Numpy only.
+One may look each day and stop at any look. Uses numpy only.
 """
 
 import math
@@ -13,16 +13,16 @@ import numpy as np
 from profile_lib.errors import InputError
 from profile_lib.feedback.ratio_moments import Moments, estimate_ratio
 
-Arm = Mapping[str, Moments]  # measure → its moments over the arm's users
+Arm = Mapping[str, Moments]  # the moments over the arm's users, by measure
 
-# How sure it is beforehand that wrong shares are near the right ones: an arm that is to get half of
-# the users is thought to get it within 1.6 points or so.
+# How strongly the prior of `mismatch_p_value` keeps wrong shares near the right ones: an arm meant
+# to get half of the users is expected to get it within about 1.6 percentage points.
 DIRICHLET_CONCENTRATION = 1_000
 
 
 @dataclass(frozen=True)
 class Readout:
-    """A measure of an arm beside the control's; `experiment_readouts` tells what columns mean."""
+    """One measure of an arm compared with the control; a row of `experiment_readouts`."""
 
     variant: str
     measure: str
@@ -39,12 +39,12 @@ class Readout:
 
 
 def always_valid_p_value(difference: Any, variance: Any, effect: float) -> np.ndarray:
-    """The probability of ever seeing such evidence against no difference, were there none.
+    """Bound the probability of ever seeing this much evidence if there is no difference.
 
-    One over the mixture likelihood ratio of Robbins (1970), as Johari et al. (2017) use it for
-    experiments: the difference is normal with this estimated variance, and a true one, were there
-    any, normal around 0 with standard deviation `effect`, chosen beforehand. Valid at every look
-    once the arms have users enough for that (Bibaut et al. 2022).
+    It is one over the mixture likelihood ratio of Robbins (1970), as Johari et al. (2017) use it
+    for experiments: the difference is normal with the estimated variance, and a true difference is
+    normal around 0 with the standard deviation `effect`, which is chosen beforehand. It is valid at
+    every look once the arms have enough users (Bibaut et al. 2022).
     """
     total = variance + effect**2
     log_ratio = 0.5 * np.log(variance / total) + effect**2 * difference**2 / (2 * variance * total)
@@ -52,18 +52,20 @@ def always_valid_p_value(difference: Any, variance: Any, effect: float) -> np.nd
 
 
 def confidence_half_width(variance: Any, effect: float, alpha: float) -> np.ndarray:
-    """Half of the confidence sequence: the differences whose `always_valid_p_value` is above `alpha`.
+    """Return half the width of the confidence sequence around a difference.
 
-    It holds the true one at all looks together with probability 1 - alpha.
+    The sequence holds the differences whose `always_valid_p_value` is above `alpha`. With
+    probability 1 - alpha it contains the true difference at all looks.
     """
     total = variance + effect**2
     return np.sqrt(variance * total / effect**2 * np.log(total / (variance * alpha**2)))
 
 
 def mismatch_p_value(counts: Any, shares: Any) -> float:
-    """The probability of ever seeing arms so far from their shares of users, were these kept.
+    """Bound the probability of ever seeing users this far from the arms' shares by chance.
 
-    One over the ratio of a Dirichlet mixture of shares to the shares wanted (Lindon & Malek 2022).
+    It is one over the likelihood ratio of a Dirichlet mixture of shares to the wanted shares
+    (Lindon & Malek 2022).
     """
     log_ratio = math.lgamma(DIRICHLET_CONCENTRATION) - math.lgamma(
         DIRICHLET_CONCENTRATION + sum(counts)
@@ -85,45 +87,60 @@ def compare_arms(
     mismatch_alpha: float,
     min_users: int,
 ) -> list[Readout]:
-    """Each measure in `effects`, the least difference of interest, of each arm beside the control.
+    """Compare each arm with the control in each measure of `effects`.
 
-    `alpha` bounds the probability that any comparison of the experiment ever finds what is not
-    there: it is divided among them (Bonferroni). Verdicts: mismatched, where users are not in the
-    arms by their shares, for then arms cannot be compared; early, below `min_users` an arm, or
-    where users do not differ; open, better or worse. Raises InputError where the arms are not
-    those that have shares.
+    `effects` holds the smallest difference of interest per measure. `alpha` bounds the probability
+    that any comparison of the experiment ever finds a difference that does not exist; it is divided
+    among the comparisons (Bonferroni). Verdicts are `mismatched` if the users do not follow the
+    shares, so that arms cannot be compared; `early` if an arm has fewer than `min_users` or its
+    users do not differ; else `open`, `better` or `worse`.
+
+    Raises InputError if the arms are not those with shares.
     """
     if set(arms) != set(shares):
         raise InputError(
-            f"experiment {name}: users in arms {sorted(arms)}, wanted in {sorted(shares)}; mend "
-            "feedback.experiments, or what assigns the users"
+            f"experiment {name}: users in arms {sorted(arms)}, wanted in {sorted(shares)}; fix "
+            "feedback.experiments, or the assignment of users"
         )
-    n = {arm: int(next(iter(arms[arm].values())).n) for arm in shares}
-    mismatch = mismatch_p_value(list(n.values()), list(shares.values()))
-    others = sorted(set(shares) - {control})
-    told = []
-    for arm in others:
+    n_users = {arm: int(next(iter(arms[arm].values())).n) for arm in shares}
+    mismatch = mismatch_p_value(list(n_users.values()), list(shares.values()))
+    variants = sorted(set(shares) - {control})
+    alpha_each = alpha / len(effects) / len(variants)
+    readouts = []
+    for variant in variants:
         for measure, effect in effects.items():
-            both, each = (arms[arm][measure], arms[control][measure]), alpha / len(effects)
-            found = _compare_measure(*both, effect, each / len(others), min_users)
-            if mismatch <= mismatch_alpha:
-                found["verdict"] = "mismatched"
-            told.append(
-                Readout(arm, measure, n[arm], n[control], mismatch_p_value=mismatch, **found)
+            comparison = _compare_measure(
+                arms[variant][measure], arms[control][measure], effect, alpha_each, min_users
             )
-    return told
+            if mismatch <= mismatch_alpha:
+                comparison["verdict"] = "mismatched"
+            readouts.append(
+                Readout(
+                    variant,
+                    measure,
+                    n_users[variant],
+                    n_users[control],
+                    mismatch_p_value=mismatch,
+                    **comparison,
+                )
+            )
+    return readouts
 
 
 def _compare_measure(
     arm: Moments, control: Moments, effect: float, alpha: float, min_users: int
 ) -> dict[str, Any]:
-    (value, variance), (base, variance_of_base) = estimate_ratio(arm), estimate_ratio(control)
-    difference, total = float(value - base), float(variance + variance_of_base)
-    found = {"value": float(value), "control_value": float(base), "difference": difference}
+    (value, variance), (control_value, control_variance) = map(estimate_ratio, (arm, control))
+    difference, total = float(value - control_value), float(variance + control_variance)
+    values = {
+        "value": float(value),
+        "control_value": float(control_value),
+        "difference": difference,
+    }
     if min(arm.n, control.n) < min_users or not total > 0:
-        return found | {"low": None, "high": None, "p_value": None, "verdict": "early"}
+        return values | {"low": None, "high": None, "p_value": None, "verdict": "early"}
     p_value = float(always_valid_p_value(difference, total, effect))
-    away = float(confidence_half_width(total, effect, alpha))
+    half_width = float(confidence_half_width(total, effect, alpha))
     verdict = "open" if p_value > alpha else "better" if difference > 0 else "worse"
-    ends = {"low": difference - away, "high": difference + away}
-    return found | ends | {"p_value": p_value, "verdict": verdict}
+    ends = {"low": difference - half_width, "high": difference + half_width}
+    return values | ends | {"p_value": p_value, "verdict": verdict}

@@ -1,4 +1,4 @@
-"""Feedback in, how well what was shown did out: by whatever tells it apart, and by arm."""
+"""Measure click, conversion and revenue rates by day and dimension, and by arm."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -16,17 +16,18 @@ UNKNOWN, ALL = "unknown", "all"
 def measure_feedback(
     feedback: DataFrame, dimensions: Sequence[str], confidence_level: float
 ) -> DataFrame:
-    """One row a day, dimension and value, as `feedback_measures` declares it, and one of all.
+    """Measure each value of each dimension per day, and all together: `feedback_measures`.
 
-    A dimension is a column; of a list each value counts. Impressions that are not complete do not.
-    Intervals are of the confidence `confidence_level`, users their unit. Raises InputError where a
-    dimension is no column.
+    A dimension is a column of `feedback`; each value of a list counts. Only complete impressions
+    count. Intervals have the confidence `confidence_level` and treat users as the unit.
+
+    Raises InputError if a dimension is not a column.
     """
     if missing := [name for name in dimensions if name not in feedback.columns]:
         raise InputError(f"feedback.dimensions: no columns {missing}; there are {feedback.columns}")
-    normal = NormalDist().inv_cdf((1 + confidence_level) / 2)
-    every = F.array(F.struct(F.lit(ALL).alias("dimension"), F.lit(ALL).alias("value")))
-    cells = F.concat(every, *(_cells(feedback, name) for name in dimensions))
+    z_score = NormalDist().inv_cdf((1 + confidence_level) / 2)
+    everything = F.array(F.struct(F.lit(ALL).alias("dimension"), F.lit(ALL).alias("value")))
+    cells = F.concat(everything, *(_cells(feedback, name) for name in dimensions))
     by_user = (
         feedback.where("is_complete")
         .withColumn("cell", F.explode(cells))
@@ -49,15 +50,15 @@ def measure_feedback(
             *cell,
             "n_users",
             *counts,
-            *interval_columns("ctr", normal, upper_bound=1.0),
-            *interval_columns("cvr", normal, upper_bound=1.0),
-            *interval_columns("revenue_per_1000", normal),
+            *interval_columns("ctr", z_score, upper_bound=1.0),
+            *interval_columns("cvr", z_score, upper_bound=1.0),
+            *interval_columns("revenue_per_1000", z_score),
         )
     )
 
 
 def _cells(feedback: DataFrame, name: str) -> Column:
-    """The values of a column as structs of dimension and value."""
+    """The values of a column as an array of structs of dimension and value."""
     is_list = isinstance(feedback.schema[name].dataType, T.ArrayType)
     values = F.array_distinct(name) if is_list else F.array(F.col(name))
     texts = values.cast("array<string>")
@@ -80,21 +81,21 @@ def _sums() -> list[Column]:
 
 
 def measure_arms(feedback: DataFrame, experiment: str) -> DataFrame:
-    """One row an arm of the experiment: variant, and Moments of `ctr` and of `revenue` a user.
+    """Sum the moments of each arm of an experiment.
 
-    `n_users_in_several_arms` tells how many of the arm's users were in another one too. Impressions that are not
-    complete do not count.
+    Columns: `variant`, `n_users_in_several_arms` (users of the arm who were in another one as
+    well), and the Moments of `ctr` and of `revenue` per user. Only complete impressions count.
     """
-    seen = feedback.where(F.col("is_complete") & (F.col("experiment") == experiment))
+    impressions = feedback.where(F.col("is_complete") & (F.col("experiment") == experiment))
     variant = F.coalesce("variant", F.lit(UNKNOWN))
-    by_user = seen.groupBy("user_id").agg(
-        F.min(variant).alias("variant"), F.max(variant).alias("other"), *_sums()
+    by_user = impressions.groupBy("user_id").agg(
+        F.min(variant).alias("variant"), F.max(variant).alias("last_variant"), *_sums()
     )
     return (
         by_user.withColumn("one", F.lit(1.0))
         .groupBy("variant")
         .agg(
-            F.count_if(F.expr("variant != other")).alias("n_users_in_several_arms"),
+            F.count_if(F.expr("variant != last_variant")).alias("n_users_in_several_arms"),
             moments_column("n_impressions", "n_clicked").alias("ctr"),
             moments_column("one", "revenue").alias("revenue"),
         )

@@ -1,8 +1,8 @@
-"""What a logged policy showed and earned in, what another one would have earned out: numpy only.
+"""Estimate what another policy would have earned from a logged policy's rounds.
 
-A round is an item in a slot of a list. Slots are taken one by one: what an item earns in a slot may
-depend on user, item and slot, not on the items in the other slots (the item-position model of
-Li et al. 2018).
+A round is an item in one slot of a list. Slots are judged one by one: the reward of an item in a
+slot may depend on user, item and slot, but not on the items in other slots (the item-position model
+of Li et al. 2018). Uses numpy only.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,11 @@ from profile_lib.feedback.ratio_moments import estimate_ratio, sum_moments
 
 @dataclass(frozen=True)
 class Rounds:
-    """What was logged of n rounds, and the new policy's part of them; all (n,).
+    """Logged rounds; all arrays have shape (n,).
 
-    `user`: whose rounds they are; `reward`: clicks, revenue, …; `propensity`: the probability with
-    which the logging policy showed this item in this slot; `target_propensity`: that of the new policy.
+    `user`: whose rounds they are; `reward`: clicks, revenue or another reward; `propensity`: the
+    probability that the logging policy shows this item in this slot; `target_propensity`: that of
+    the new policy.
     """
 
     user: Integers
@@ -31,10 +32,10 @@ class Rounds:
 
 @dataclass(frozen=True)
 class RewardPredictions:
-    """What a model expects of the same n rounds; it must not have been fitted on their users.
+    """Rewards that a model predicts for the same rounds; it must not be fitted on their users.
 
-    `logged_reward`: of the item that was shown, (n,); `target_reward`: of the items that the new policy might
-    show in the slot, weighted by its probabilities, (n,).
+    `logged_reward`: of the item that was shown, (n,); `target_reward`: the mean over the items that
+    the new policy may show in the slot, by its probabilities, (n,).
     """
 
     logged_reward: Floats
@@ -43,7 +44,7 @@ class RewardPredictions:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The new policy's mean reward a round, and an interval by users."""
+    """The new policy's mean reward per round, with an interval over users."""
 
     value: float
     low: float
@@ -52,20 +53,22 @@ class Estimate:
 
 def policy_value(
     rounds: Rounds,
-    model: RewardPredictions | None = None,
+    predictions: RewardPredictions | None = None,
     *,
     max_weight: float,
     min_overlap: float,
     min_effective_sample_size: float,
     confidence_level: float,
 ) -> dict[str, Estimate]:
-    """The new policy's value by each estimator, from the logged one's rounds.
+    """Estimate the new policy's value by each estimator.
 
-    `ips` (Horvitz & Thompson 1952), unbiased; `snips`, self-normalised (Swaminathan & Joachims
-    2015); `clipped` at `max_weight`, less noise for a bias towards nothing (Ionides 2008); with a
-    reward model `dr`, doubly robust (Dudík et al. 2011): unbiased where propensities or model are
-    right, and less noisy the better the model. Raises InputError where a probability is none,
-    where the log does not say enough (`importance_weights`), or where the model has no answer.
+    `ips` (Horvitz & Thompson 1952) is unbiased; `snips` is self-normalised (Swaminathan & Joachims
+    2015); `clipped` limits weights to `max_weight`, which trades noise for a bias towards 0
+    (Ionides 2008). With reward predictions `dr` is doubly robust (Dudík et al. 2011): unbiased if
+    the propensities or the predictions are right, and less noisy the better the predictions.
+
+    Raises InputError if a probability is invalid, if the log says too little about the new policy
+    (`importance_weights`), or if a prediction is missing.
     """
     weight = importance_weights(
         rounds, min_overlap=min_overlap, min_effective_sample_size=min_effective_sample_size
@@ -76,29 +79,28 @@ def policy_value(
         "snips": (weight * reward, weight),
         "clipped": (np.minimum(weight, max_weight) * reward, one),
     }
-    if model is not None:
-        _raise_if_any(
-            "the reward model", "no number", ~np.isfinite(model.logged_reward + model.target_reward)
-        )
-        sums["dr"] = (model.target_reward + weight * (reward - model.logged_reward), one)
-    normal = NormalDist().inv_cdf((1 + confidence_level) / 2)
-    return {name: _estimate(rounds.user, *parts, normal) for name, parts in sums.items()}
+    if predictions is not None:
+        logged, target = predictions.logged_reward, predictions.target_reward
+        _raise_if_any("the predicted reward", "not a number", ~np.isfinite(logged + target))
+        sums["dr"] = (target + weight * (reward - logged), one)
+    z_score = NormalDist().inv_cdf((1 + confidence_level) / 2)
+    return {name: _estimate(rounds.user, *parts, z_score) for name, parts in sums.items()}
 
 
 def importance_weights(
     rounds: Rounds, *, min_overlap: float, min_effective_sample_size: float
 ) -> Floats:
-    """The rounds' importance weights: the new policy's probability by the logging one's.
+    """Return the new policy's probability over the logging policy's, per round.
 
-    Raises InputError where a probability is missing or none that can be; where the mean weight,
-    which is 1 but for chance, is below `min_overlap`, for then the new policy shows what the log
-    never does, or above its inverse, for then these are not the log's propensities; and where the
-    weights leave less than `min_effective_sample_size` rounds' worth (Kish's effective sample size).
+    Raises InputError if a probability is missing or invalid, and if the log says too little. The
+    mean weight is 1 except for chance: below `min_overlap` the new policy shows what the log never
+    does, and above its inverse the propensities are not the log's. The weights must leave an
+    effective sample size of `min_effective_sample_size` rounds (Kish 1965).
     """
     p, q = rounds.propensity, rounds.target_propensity
-    _raise_if_any("propensity", "not above 0 and up to 1", ~((p > 0) & (p <= 1)))  # nor is NaN
+    _raise_if_any("propensity", "not above 0 and up to 1", ~((p > 0) & (p <= 1)))  # true for NaN
     _raise_if_any("target_propensity", "not from 0 to 1", ~((q >= 0) & (q <= 1)))
-    _raise_if_any("reward", "no number", ~np.isfinite(rounds.reward))
+    _raise_if_any("reward", "not a number", ~np.isfinite(rounds.reward))
     weight = q / p
     overlap = float(weight.mean()) if len(weight) else 0.0
     if not min_overlap <= overlap <= 1 / min_overlap:
@@ -107,31 +109,32 @@ def importance_weights(
             f"{1 / min_overlap:.3f}: the new policy shows what the logged one could not, or the "
             "propensities are not the log's; log with more exploration, or a policy nearer to it"
         )
-    if (sample := effective_sample_size(weight)) < min_effective_sample_size:
+    if (sample_size := effective_sample_size(weight)) < min_effective_sample_size:
         raise InputError(
-            f"policy: {len(weight):,} rounds are worth {sample:,.0f} of the new policy's, wanted "
-            f"{min_effective_sample_size:,.0f}; log more of them, or a policy nearer to it"
+            f"policy: {len(weight):,} rounds carry the information of {sample_size:,.0f} of the "
+            f"new policy's, wanted {min_effective_sample_size:,.0f}; log more rounds, or a policy "
+            "nearer to it"
         )
     return weight
 
 
 def effective_sample_size(weight: Floats) -> float:
-    """Of how many rounds of equal weight a mean would be as noisy (Kish 1965)."""
+    """Return how many rounds of equal weight would give an equally noisy mean (Kish 1965)."""
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 
 def _raise_if_any(quantity: str, problem: str, is_invalid: np.ndarray) -> None:
     if n := int(is_invalid.sum()):
         raise InputError(
-            f"policy: {quantity} is {problem} in {n:,} of {len(is_invalid):,} rounds; leave these out, if it "
-            "is known why they are so"
+            f"policy: {quantity} is {problem} in {n:,} of {len(is_invalid):,} rounds; fix these "
+            "rounds, or leave them out if the reason is known"
         )
 
 
 def _estimate(user: Integers, numerator: Floats, denominator: Floats, z_score: float) -> Estimate:
-    _, place = np.unique(user, return_inverse=True)
+    _, user_code = np.unique(user, return_inverse=True)
     value, variance = estimate_ratio(
-        sum_moments(np.bincount(place, denominator), np.bincount(place, numerator))
+        sum_moments(np.bincount(user_code, denominator), np.bincount(user_code, numerator))
     )
-    away = z_score * np.sqrt(variance)
-    return Estimate(float(value), float(value - away), float(value + away))
+    half_width = z_score * np.sqrt(variance)
+    return Estimate(float(value), float(value - half_width), float(value + half_width))

@@ -1,6 +1,6 @@
-"""Sums over users in, ratios of sums and their variances out: on arrays and as Spark columns.
+"""Estimate ratios of sums over users and their variances, in numpy and as Spark columns.
 
-Users are the unit: what one user does in several lists is not independent.
+The user is the unit, as what one user does in several lists is not independent.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 
 class Moments(NamedTuple):
-    """Of `n` users with x above 0 the sums of x, y and their products: numbers, or arrays alike."""
+    """Sums of x, y and their products over the `n` users with x above 0: numbers or arrays."""
 
     n: np.ndarray
     x: np.ndarray
@@ -22,15 +22,16 @@ class Moments(NamedTuple):
 
 
 def sum_moments(x: np.ndarray, y: np.ndarray) -> Moments:
-    """Of arrays (…, users); a user whose x is 0 has y 0 too, and counts for nothing."""
+    """Sum the moments of arrays (…, users); a user with x = 0 must have y = 0."""
     products = (x, y, x * x, x * y, y * y)
     return Moments(np.count_nonzero(x, axis=-1), *(p.sum(axis=-1) for p in products))
 
 
 def estimate_ratio(sums: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of y by sum of x, and its variance, by the delta method (Deng, Knoblich & Lu 2018).
+    """Return the sum of y over the sum of x, and its variance.
 
-    NaN where no x is above 0; the variance also where fewer than two users' are.
+    The variance is that of the delta method (Deng, Knoblich & Lu 2018). Both are NaN if no x is
+    above 0; the variance is NaN also if only one user's x is.
     """
     n, x, y, xx, xy, yy = (np.asarray(part, np.float64) for part in sums)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -40,7 +41,7 @@ def estimate_ratio(sums: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moments_column(x: str, y: str) -> Column:
-    """A struct of Moments over rows of one user each, an aggregate."""
+    """Aggregate rows of one user each to a struct of Moments."""
     a, b = F.col(x).cast("double"), F.col(y).cast("double")
     sums = {"x": a, "y": b, "xx": a * a, "xy": a * b, "yy": b * b}
     n = F.count_if(a > 0).cast("double").alias("n")
@@ -48,20 +49,22 @@ def moments_column(x: str, y: str) -> Column:
 
 
 def interval_columns(name: str, z_score: float, upper_bound: float | None = None) -> list[Column]:
-    """`name`, a column of Moments, as their ratio, and `_low` and `_high`: `z_score` standard errors
-    away, within 0 and `upper_bound`. Null where nothing can be told, the ends also where users are alike.
+    """Turn `name`, a column of Moments, into its ratio with the columns `_low` and `_high`.
+
+    The ends are `z_score` standard errors away, within 0 and `upper_bound`. The ratio is null if no
+    x is above 0; the ends are null also if users do not differ.
     """
     n, x, y, xx, xy, yy = (F.col(f"{name}.{part}") for part in Moments._fields)
     value = F.try_divide(y, x)
     residuals = F.greatest(yy - 2 * value * xy + value * value * xx, F.lit(0.0))
     variance = F.try_divide(residuals * n, (n - 1) * x * x)
-    away = z_score * F.sqrt(F.when(variance > 0, variance))
-    low, high = F.greatest(value - away, F.lit(0.0)), value + away
+    half_width = z_score * F.sqrt(F.when(variance > 0, variance))
+    low, high = F.greatest(value - half_width, F.lit(0.0)), value + half_width
     if upper_bound is not None:
         high = F.least(high, F.lit(upper_bound))
-    is_told = away.isNotNull()  # greatest and least pass over nulls
+    has_interval = half_width.isNotNull()  # greatest and least would skip the null
     return [
         value.alias(name),
-        F.when(is_told, low).alias(f"{name}_low"),
-        F.when(is_told, high).alias(f"{name}_high"),
+        F.when(has_interval, low).alias(f"{name}_low"),
+        F.when(has_interval, high).alias(f"{name}_high"),
     ]

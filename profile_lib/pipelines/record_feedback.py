@@ -1,7 +1,4 @@
-"""impressions, events → feedback, its measures, and the readouts of experiments.
-
-With a date only of the days that what arrived on it can concern, and of those not complete yet.
-"""
+"""Record the outcome of impressions, their measures and the readouts of experiments."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -22,10 +19,10 @@ from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_M
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Tell what became of all that was shown, or what changes by what arrived on `day`.
+    """Record the outcome of all impressions, or only what rows that arrived on `day` change.
 
-    Raises InputError where impressions contradict each other, or where an experiment's arms are
-    not those of the settings.
+    Days whose impressions are not complete yet are always included. Raises InputError if
+    impressions contradict each other, or if an experiment's arms are not those of the settings.
     """
     config = settings.feedback
     as_of = latest_event_time(store.read(EVENTS))
@@ -33,23 +30,25 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
         store.replace(FEEDBACK, _build(store, config, as_of))
         _measure(store, config)
     elif days := _affected_days(store, config, day):
-        again = _build(store, config, as_of, days_within_window(days, config.window))
-        where = _date_condition("shown_date", days)
-        stored = store.read_or_empty(FEEDBACK).where(where)
-        store.upsert(FEEDBACK, again.where(where).subtract(stored))  # what is new, no more
-        _measure(store, config, where)
+        built = _build(store, config, as_of, days_within_window(days, config.window))
+        condition = _date_condition("shown_date", days)
+        stored = store.read_or_empty(FEEDBACK).where(condition)
+        store.upsert(FEEDBACK, built.where(condition).subtract(stored))  # only changed rows
+        _measure(store, config, condition)
     record_experiment_readouts(store, config, as_of.date())
 
 
 def _affected_days(store: Store, config: FeedbackSettings, day: date) -> set[date]:
-    def dates(frame: DataFrame, where: str, column: str) -> set[date]:
-        return {row[0] for row in frame.where(where).select(column).distinct().collect()}
+    """The days whose feedback can change by what arrived on `day`, or is not complete yet."""
+
+    def dates(frame: DataFrame, condition: str, column: str) -> set[date]:
+        return {row[0] for row in frame.where(condition).select(column).distinct().collect()}
 
     arrived = f"to_date(ingest_ts) = DATE '{day}'"
-    news = dates(store.read(EVENTS), arrived, "event_date")
-    news |= dates(store.read(IMPRESSIONS), arrived, "shown_date")
-    not_over = dates(store.read_or_empty(FEEDBACK), "NOT is_complete", "shown_date")
-    return days_within_window(news, config.window) | not_over
+    arrival_days = dates(store.read(EVENTS), arrived, "event_date")
+    arrival_days |= dates(store.read(IMPRESSIONS), arrived, "shown_date")
+    incomplete_days = dates(store.read_or_empty(FEEDBACK), "NOT is_complete", "shown_date")
+    return days_within_window(arrival_days, config.window) | incomplete_days
 
 
 def _build(
@@ -69,17 +68,18 @@ def _build(
     )
 
 
-def _measure(store: Store, config: FeedbackSettings, where: str | None = None) -> None:
+def _measure(store: Store, config: FeedbackSettings, condition: str | None = None) -> None:
     feedback = store.read(FEEDBACK)
-    chosen = feedback if where is None else feedback.where(where)
-    found = measure_feedback(chosen, config.dimensions, config.confidence_level)
-    store.replace(FEEDBACK_MEASURES, found, where=where)
+    if condition is not None:
+        feedback = feedback.where(condition)
+    measures = measure_feedback(feedback, config.dimensions, config.confidence_level)
+    store.replace(FEEDBACK_MEASURES, measures, where=condition)
 
 
 def record_experiment_readouts(store: Store, config: FeedbackSettings, as_of: date) -> None:
-    """Add what a look at the feedback tells of each experiment; an earlier one of the day goes.
+    """Record today's comparison of each experiment's arms, in place of an earlier one of the day.
 
-    Raises InputError where a user is in two arms, or where the arms are not those of the settings.
+    Raises InputError if a user is in two arms, or if the arms are not those of the settings.
     """
     rows = [
         {"as_of_date": as_of, "experiment": name, **asdict(readout)}
@@ -87,22 +87,22 @@ def record_experiment_readouts(store: Store, config: FeedbackSettings, as_of: da
         for readout in _compare_arms_of(store, config, name, experiment)
     ]
     if rows:
-        told = store.spark.createDataFrame(rows, EXPERIMENT_READOUTS.schema)
-        store.replace(EXPERIMENT_READOUTS, told, where=f"as_of_date = DATE '{as_of}'")
+        readouts = store.spark.createDataFrame(rows, EXPERIMENT_READOUTS.schema)
+        store.replace(EXPERIMENT_READOUTS, readouts, where=f"as_of_date = DATE '{as_of}'")
 
 
 def _compare_arms_of(
     store: Store, config: FeedbackSettings, name: str, experiment: ExperimentSettings
 ) -> list[Readout]:
-    rows = measure_arms(store.read(FEEDBACK), name).collect()  # one an arm
-    if n_users_in_several_arms := sum(row["n_users_in_several_arms"] for row in rows):
+    arms = measure_arms(store.read(FEEDBACK), name).collect()
+    if n := sum(arm["n_users_in_several_arms"] for arm in arms):
         raise InputError(
-            f"experiment {name}: {n_users_in_several_arms:,} users were in more than one arm, wanted one a user; "
+            f"experiment {name}: {n:,} users were in more than one arm, wanted one arm per user; "
             "assign arms by a hash of the user"
         )
     return compare_arms(
         name,
-        {row["variant"]: {m: Moments(*row[m]) for m in ("ctr", "revenue")} for row in rows},
+        {arm["variant"]: {m: Moments(*arm[m]) for m in ("ctr", "revenue")} for arm in arms},
         control=experiment.control,
         shares=experiment.shares,
         effects={"ctr": experiment.ctr_effect, "revenue": experiment.revenue_effect},
@@ -113,5 +113,5 @@ def _compare_arms_of(
 
 
 def _date_condition(column: str, days: Iterable[date]) -> str:
-    listed = ", ".join(f"DATE '{day}'" for day in sorted(days))
-    return f"{column} IN ({listed})"
+    dates = ", ".join(f"DATE '{day}'" for day in sorted(days))
+    return f"{column} IN ({dates})"

@@ -1,4 +1,4 @@
-"""Rates and their intervals, by day and by what tells the shown apart, agree with numpy."""
+"""Check rates and their intervals, by day and dimension and by arm, against numpy."""
 
 from datetime import timedelta
 from statistics import NormalDist
@@ -15,7 +15,7 @@ from tests.impressions import feedback_row
 
 @pytest.fixture(scope="module")
 def world():
-    """What was shown to forty users within two days: rows of `feedback` as dicts."""
+    """The rows of `feedback` of forty users on two days, as dicts."""
     rng = np.random.default_rng(8)
     rows = []
     for n in range(400):
@@ -48,30 +48,30 @@ def feedback(spark, world):
 
 
 @pytest.fixture(scope="module")
-def found(feedback):
+def measured(feedback):
     frame = FEEDBACK_MEASURES.conform(
         measure_feedback(feedback, ["slot", "sources", "segment"], 0.9)
     )
     return {(r["shown_date"], r["dimension"], r["value"]): r for r in frame.collect()}
 
 
-def by_user(rows, x, y):
+def sums_by_user(rows, x, y):
     """The sums of x and of y over each user's rows."""
     users = sorted({row["user_id"] for row in rows})
-    place = [users.index(row["user_id"]) for row in rows]
-    return (np.bincount(place, [f(row) for row in rows]) for f in (x, y))
+    codes = [users.index(row["user_id"]) for row in rows]
+    return (np.bincount(codes, [f(row) for row in rows]) for f in (x, y))
 
 
-def assert_told(row, name, rows, x, y):
-    value, variance = estimate_ratio(sum_moments(*by_user(rows, x, y)))
-    away = NormalDist().inv_cdf(0.95) * np.sqrt(variance)
+def assert_rate(row, name, rows, x, y):
+    value, variance = estimate_ratio(sum_moments(*sums_by_user(rows, x, y)))
+    half_width = NormalDist().inv_cdf(0.95) * np.sqrt(variance)
     assert row[name] == pytest.approx(value)
-    assert row[f"{name}_low"] == pytest.approx(max(value - away, 0))
-    most = np.inf if name == "revenue_per_1000" else 1
-    assert row[f"{name}_high"] == pytest.approx(min(value + away, most))
+    assert row[f"{name}_low"] == pytest.approx(max(value - half_width, 0))
+    upper_bound = np.inf if name == "revenue_per_1000" else 1
+    assert row[f"{name}_high"] == pytest.approx(min(value + half_width, upper_bound))
 
 
-CHOICES = {
+CELLS = {
     ("all", "all"): lambda row: True,
     ("slot", "2"): lambda row: row["slot"] == 2,
     ("sources", "similar"): lambda row: "similar" in row["sources"],
@@ -80,58 +80,58 @@ CHOICES = {
 }
 
 
-@pytest.mark.parametrize(("dimension", "value"), CHOICES)
-def test_rates_and_intervals_are_those_of_sums_by_user(world, found, dimension, value):
+@pytest.mark.parametrize(("dimension", "value"), CELLS)
+def test_rates_and_intervals_are_those_of_sums_by_user(world, measured, dimension, value):
     days = {row["shown_date"] for row in world}
     for day in days:
-        is_chosen = CHOICES[dimension, value]
-        rows = [r for r in world if r["shown_date"] == day and r["is_complete"] and is_chosen(r)]
-        row = found[day, dimension, value]
+        is_in_cell = CELLS[dimension, value]
+        rows = [r for r in world if r["shown_date"] == day and r["is_complete"] and is_in_cell(r)]
+        row = measured[day, dimension, value]
         assert (row["n_impressions"], row["n_users"]) == (
             len(rows),
             len({r["user_id"] for r in rows}),
         )
         assert row["n_bought"] == sum(r["is_bought"] for r in rows)
-        assert_told(row, "ctr", rows, lambda r: 1, lambda r: r["is_clicked"])
-        clicks_that_buy = lambda r: r["is_clicked"] and r["is_bought"]  # noqa: E731
-        assert_told(row, "cvr", rows, lambda r: r["is_clicked"], clicks_that_buy)
-        assert_told(row, "revenue_per_1000", rows, lambda r: 1, lambda r: 1000 * r["revenue"])
+        assert_rate(row, "ctr", rows, lambda r: 1, lambda r: r["is_clicked"])
+        is_clicked_and_bought = lambda r: r["is_clicked"] and r["is_bought"]  # noqa: E731
+        assert_rate(row, "cvr", rows, lambda r: r["is_clicked"], is_clicked_and_bought)
+        assert_rate(row, "revenue_per_1000", rows, lambda r: 1, lambda r: 1000 * r["revenue"])
 
 
-def test_each_value_of_a_dimension_has_a_row_a_day(found):
-    values = {(dimension, value) for _, dimension, value in found}
+def test_each_value_of_a_dimension_has_one_row_per_day(measured):
+    values = {(dimension, value) for _, dimension, value in measured}
     assert values == {
         ("all", "all"),
         *(("slot", str(n)) for n in (1, 2, 3)),
         *(("sources", s) for s in ("popular", "similar", "unknown")),
         *(("segment", s) for s in ("buyer", "unknown")),
     }
-    assert len(found) == 2 * len(values)
+    assert len(measured) == 2 * len(values)
 
 
-def test_of_users_who_are_alike_no_interval_is_told(spark):
+def test_users_who_do_not_differ_have_no_interval(spark):
     rows = [tuple(feedback_row(impression_id=f"i{n}", user_id=f"u{n}").values()) for n in range(3)]
     row = measure_feedback(spark.createDataFrame(rows, FEEDBACK.schema), [], 0.95).first()
     assert (row["ctr"], row["ctr_low"], row["ctr_high"], row["cvr"]) == (0.0, None, None, None)
     assert row["n_users"] == 3
 
 
-def test_a_dimension_that_is_no_column_is_told(feedback):
+def test_a_dimension_that_is_not_a_column_is_refused(feedback):
     with pytest.raises(InputError, match=r"feedback.dimensions: no columns \['colour'\]; there"):
         measure_feedback(feedback, ["slot", "colour"], 0.95)
 
 
 def test_an_arm_has_the_sums_of_its_users(spark, world, feedback):
-    ours = [r for r in world if r["experiment"] and r["is_complete"]]
+    arm = [r for r in world if r["experiment"] and r["is_complete"]]
     (row,) = measure_arms(feedback, "ranker").collect()
-    shown, clicked = by_user(ours, lambda r: 1, lambda r: r["is_clicked"])
+    shown, clicked = sums_by_user(arm, lambda r: 1, lambda r: r["is_clicked"])
     assert Moments(*row["ctr"]) == pytest.approx(sum_moments(shown, clicked))
-    _, paid = by_user(ours, lambda r: 1, lambda r: r["revenue"])
+    _, paid = sums_by_user(arm, lambda r: 1, lambda r: r["revenue"])
     assert Moments(*row["revenue"]) == pytest.approx(sum_moments(np.ones(len(paid)), paid))
     assert (row["variant"], row["n_users_in_several_arms"]) == ("unknown", 0)
 
 
-def test_users_in_two_arms_are_counted(spark):
+def test_users_in_several_arms_are_counted(spark):
     arms = [("ann", "a"), ("ann", "b"), ("bob", "a"), ("cat", "b"), ("cat", "b")]
     rows = [
         tuple(feedback_row(impression_id=f"i{n}", user_id=u, experiment="x", variant=v).values())

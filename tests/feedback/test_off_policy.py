@@ -1,4 +1,4 @@
-"""What another policy would have earned, on a log whose truth is known."""
+"""Check estimates of another policy's value on logs with a known truth."""
 
 import numpy as np
 import pytest
@@ -12,29 +12,29 @@ from profile_lib.feedback.off_policy import (
     policy_value,
 )
 
-GATES = {"min_overlap": 0.8, "min_effective_sample_size": 100}
-GIVEN = {"max_weight": 2.0, "confidence_level": 0.95, **GATES}
-KINDS, ITEMS, ROUNDS, LOGS = 3, 5, 2000, 200
+LIMITS = {"min_overlap": 0.8, "min_effective_sample_size": 100}
+OPTIONS = {"max_weight": 2.0, "confidence_level": 0.95, **LIMITS}
+USER_KINDS, ITEMS, ROUNDS, LOGS = 3, 5, 2000, 200
 
 
-def some_policy(rng):
-    """The probability of each item to each kind of user, none of them 0."""
-    return rng.dirichlet(np.full(ITEMS, 2.0), KINDS) * 0.8 + 0.2 / ITEMS
+def random_policy(rng):
+    """The probability of each item for each kind of user, always above 0."""
+    return rng.dirichlet(np.full(ITEMS, 2.0), USER_KINDS) * 0.8 + 0.2 / ITEMS
 
 
 @pytest.fixture(scope="module")
 def world():
-    """What was logged of clicks by kind of user and item, LOGS times, and the new policy's value.
+    """LOGS logs of clicks by kind of user and item, and the true value of the new policy.
 
-    Each log: its rounds, and a reward model that is right but for noise of its own.
+    A log holds its rounds, and predicted rewards that are right except for noise.
     """
     rng = np.random.default_rng(5)
-    logging, new = some_policy(rng), some_policy(rng)
-    rate = rng.uniform(0.05, 0.6, (KINDS, ITEMS))
-    guess = rate + rng.normal(0, 0.02, rate.shape)
+    logging, new = random_policy(rng), random_policy(rng)
+    rate = rng.uniform(0.05, 0.6, (USER_KINDS, ITEMS))
+    predicted = rate + rng.normal(0, 0.02, rate.shape)
     logs = []
     for _ in range(LOGS):
-        kind = rng.integers(0, KINDS, ROUNDS)
+        kind = rng.integers(0, USER_KINDS, ROUNDS)
         item = (rng.random((ROUNDS, 1)) > logging[kind].cumsum(1)).sum(1)
         rounds = Rounds(
             user=np.arange(ROUNDS) // 2,
@@ -42,84 +42,85 @@ def world():
             propensity=logging[kind, item],
             target_propensity=new[kind, item],
         )
-        logs.append((rounds, RewardPredictions(guess[kind, item], (new * guess).sum(1)[kind])))
+        logs.append(
+            (rounds, RewardPredictions(predicted[kind, item], (new * predicted).sum(1)[kind]))
+        )
     return logs, float((new * rate).sum(1).mean())
 
 
 @pytest.fixture(scope="module")
-def found(world):
-    """Of each estimator the values and ends over all logs, (LOGS, 3)."""
-    told = [policy_value(rounds, model, **GIVEN) for rounds, model in world[0]]
+def estimates(world):
+    """The value and interval of each estimator over all logs, (LOGS, 3)."""
+    by_log = [policy_value(rounds, predictions, **OPTIONS) for rounds, predictions in world[0]]
     return {
-        name: np.array([(e[name].value, e[name].low, e[name].high) for e in told])
-        for name in told[0]
+        name: np.array([(e[name].value, e[name].low, e[name].high) for e in by_log])
+        for name in by_log[0]
     }
 
 
 @pytest.mark.parametrize("name", ["ips", "snips", "dr"])
-def test_the_new_policys_value_is_found_without_bias_and_with_the_interval_promised(
-    world, found, name
+def test_the_estimate_is_unbiased_and_its_interval_has_the_stated_confidence(
+    world, estimates, name
 ):
-    value, low, high = found[name].T
+    value, low, high = estimates[name].T
     error = value.std() / np.sqrt(LOGS)
     assert value.mean() == pytest.approx(world[1], abs=3 * error)
     assert 0.91 <= np.mean((low <= world[1]) & (world[1] <= high)) <= 0.99
 
 
-def test_a_reward_model_takes_noise_away_and_clipping_does_for_a_bias(world, found):
-    spread = {name: values[:, 0].std() for name, values in found.items()}
+def test_predicted_rewards_reduce_noise_and_clipping_trades_noise_for_bias(world, estimates):
+    spread = {name: values[:, 0].std() for name, values in estimates.items()}
     assert spread["dr"] < 0.85 * spread["ips"]
     assert spread["clipped"] < spread["ips"]
-    assert found["clipped"][:, 0].mean() < world[1]
+    assert estimates["clipped"][:, 0].mean() < world[1]
 
 
-def test_a_wrong_reward_model_is_put_right_by_the_propensities(world):
+def test_right_propensities_correct_wrong_predictions(world):
     logs, truth = world
-    wrong = [
-        policy_value(rounds, RewardPredictions(np.full(ROUNDS, 0.9), np.full(ROUNDS, 0.9)), **GIVEN)
-        for rounds, _ in logs
-    ]
-    values = np.array([told["dr"].value for told in wrong])
+    wrong = RewardPredictions(np.full(ROUNDS, 0.9), np.full(ROUNDS, 0.9))
+    estimates = [policy_value(rounds, wrong, **OPTIONS) for rounds, _ in logs]
+    values = np.array([estimate["dr"].value for estimate in estimates])
     assert values.mean() == pytest.approx(truth, abs=3 * values.std() / np.sqrt(LOGS))
 
 
-def test_the_logging_policy_is_worth_what_it_earned(world):
+def test_the_value_of_the_logging_policy_is_its_mean_reward(world):
     rounds = world[0][0][0]
-    own = Rounds(rounds.user, rounds.reward, rounds.propensity, rounds.propensity)
-    told = policy_value(own, **GIVEN)
-    assert {e.value for e in told.values()} == {rounds.reward.mean()}
-    assert effective_sample_size(importance_weights(own, **GATES)) == ROUNDS
+    unchanged = Rounds(rounds.user, rounds.reward, rounds.propensity, rounds.propensity)
+    estimates = policy_value(unchanged, **OPTIONS)
+    assert {e.value for e in estimates.values()} == {rounds.reward.mean()}
+    assert effective_sample_size(importance_weights(unchanged, **LIMITS)) == ROUNDS
 
 
-def test_a_users_rounds_are_one_in_the_interval():
+def test_repeating_each_users_rounds_does_not_narrow_the_interval():
     rng = np.random.default_rng(1)
     reward, half = rng.integers(0, 2, 500).astype(float), np.full(500, 0.5)
-    once = policy_value(Rounds(np.arange(500), reward, half, half), **GIVEN)["ips"]
-    four = np.tile(np.arange(500), 4), np.tile(reward, 4), np.tile(half, 4), np.tile(half, 4)
-    again = policy_value(Rounds(*four), **GIVEN)["ips"]
-    assert (again.low, again.high) == (pytest.approx(once.low), pytest.approx(once.high))
+    single = policy_value(Rounds(np.arange(500), reward, half, half), **OPTIONS)["ips"]
+    repeated = np.tile(np.arange(500), 4), np.tile(reward, 4), np.tile(half, 4), np.tile(half, 4)
+    fourfold = policy_value(Rounds(*repeated), **OPTIONS)["ips"]
+    assert fourfold.low == pytest.approx(single.low)
+    assert fourfold.high == pytest.approx(single.high)
 
 
-def rounds_of(n=200, **changes):
-    told = {
+def make_rounds(n=200, **changes):
+    """Rounds of which the first half has other values."""
+    columns = {
         "user": np.arange(n),
         **{k: np.full(n, 0.5) for k in ("reward", "propensity", "target_propensity")},
     }
     for name, value in changes.items():
-        told[name] = told[name].copy()
-        told[name][: n // 2] = value
-    return Rounds(**told)
+        columns[name][: n // 2] = value
+    return Rounds(**columns)
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"propensity": np.nan}, "propensity is not above 0 and up to 1 in 100 of 200 rounds"),
         ({"propensity": 0.0}, "propensity is not above 0 and up to 1 in 100"),
         ({"propensity": 1.5}, "propensity is not above 0 and up to 1 in 100"),
         ({"target_propensity": np.nan}, "target_propensity is not from 0 to 1 in 100"),
         ({"target_propensity": -0.1}, "target_propensity is not from 0 to 1 in 100"),
-        ({"reward": np.nan}, "reward is no number in 100"),
+        ({"reward": np.nan}, "reward is not a number in 100"),
         (
             {"target_propensity": 0.0},
             "mean weight is 0.500, wanted 0.8 to 1.250: the new policy shows what",
@@ -128,22 +129,24 @@ def rounds_of(n=200, **changes):
         ({"target_propensity": 0.0, "propensity": 0.5}, "log with more exploration"),
     ],
 )
-def test_a_log_that_does_not_say_enough_is_refused(changes, told):
-    with pytest.raises(InputError, match=told):
-        importance_weights(rounds_of(**changes), **GATES)
+def test_an_invalid_or_uninformative_log_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        importance_weights(make_rounds(**changes), **LIMITS)
 
 
-def test_rounds_that_are_worth_few_are_refused():
-    rare = rounds_of()
+def test_a_log_with_a_small_effective_sample_size_is_refused():
+    rare = make_rounds()
     rare.propensity[:] = 1.0
     rare.propensity[0] = 0.5 / 110  # a single round that weighs as much as all others
-    with pytest.raises(InputError, match="200 rounds are worth 4 of the new policy's, wanted 100"):
-        importance_weights(rare, **GATES)
+    with pytest.raises(
+        InputError, match="200 rounds carry the information of 4 of the new policy's, wanted 100"
+    ):
+        importance_weights(rare, **LIMITS)
 
 
-def test_no_rounds_and_a_model_without_an_answer_are_refused():
+def test_an_empty_log_and_a_missing_prediction_are_refused():
     with pytest.raises(InputError, match="mean weight is 0.000"):
-        importance_weights(rounds_of(0), **GATES)
-    nothing = RewardPredictions(np.full(200, np.nan), np.zeros(200))
-    with pytest.raises(InputError, match="the reward model is no number in 200 of 200 rounds"):
-        policy_value(rounds_of(), nothing, **GIVEN)
+        importance_weights(make_rounds(0), **LIMITS)
+    missing = RewardPredictions(np.full(200, np.nan), np.zeros(200))
+    with pytest.raises(InputError, match="the predicted reward is not a number in 200 of 200"):
+        policy_value(make_rounds(), missing, **OPTIONS)

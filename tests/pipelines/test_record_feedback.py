@@ -1,4 +1,4 @@
-"""Feedback in the tables: the same run again, what comes late, and experiments."""
+"""Check that recording feedback handles late rows, repeated runs and experiments."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ DAY = 24 * 60
 
 
 def experiment(name):
-    """Settings of an experiment of two halves."""
+    """The setting of an experiment with two equal arms."""
     shares = "shares: {a: 0.5, b: 0.5}, ctr_effect: 0.1, revenue_effect: 1.0"
     return f"feedback.experiments={{{name}: {{control: a, {shares}}}}}"
 
@@ -23,22 +23,20 @@ def put(store, table, *rows):
     store.append(table, store.spark.createDataFrame(list(rows), table.schema))
 
 
-def everything(store):
+def rows_of_feedback(store):
     return [
         sorted(map(tuple, store.read(table).collect()), key=str)
         for table in (FEEDBACK, FEEDBACK_MEASURES)
     ]
 
 
-def bought(store):
+def bought_impressions(store):
     rows = store.read(FEEDBACK).where("is_bought").select("impression_id").collect()
     return {row["impression_id"] for row in rows}
 
 
-def test_what_comes_late_changes_what_it_must_and_all_ends_as_if_it_had_come_in_time(
-    store, tmp_path
-):
-    given = dev_settings(tmp_path)
+def test_late_rows_change_only_their_feedback_and_lead_to_the_same_tables(store, tmp_path):
+    config = dev_settings(tmp_path)
     put(
         store,
         IMPRESSIONS,
@@ -53,26 +51,26 @@ def test_what_comes_late_changes_what_it_must_and_all_ends_as_if_it_had_come_in_
         event_row("ann", DAY + 5, "click"),
         event_row("bob", 5 * DAY + 1, "view", "pen"),
     )
-    record_feedback.run(store, given)
+    record_feedback.run(store, config)
     complete = store.read(FEEDBACK).where("is_complete").select("impression_id").collect()
     assert {row[0] for row in complete} == {"a", "b", "c"}
 
     late = START + timedelta(days=8)
     put(store, EVENTS, event_row("ann", DAY + 9, "purchase", ingest_ts=late))
     put(store, IMPRESSIONS, impression_row("e", "ann", DAY + 7, ingest_ts=late))
-    assert bought(store) == set()
-    record_feedback.run(store, given, late.date())
-    assert bought(store) == {"b"}
+    assert bought_impressions(store) == set()
+    record_feedback.run(store, config, late.date())
+    assert bought_impressions(store) == {"b"}
     merge = store._delta(FEEDBACK).history(1).select("operationMetrics").collect()[0][0]
     changed = merge["numTargetRowsUpdated"], merge["numTargetRowsInserted"]
-    assert changed == ("2", "1")  # b is bought, d complete, e is new
+    assert changed == ("2", "1")  # b is bought now, d is complete now, e is new
 
-    as_it_came = everything(store)
-    record_feedback.run(store, given)
-    assert everything(store) == as_it_came
+    incremental = rows_of_feedback(store)
+    record_feedback.run(store, config)
+    assert rows_of_feedback(store) == incremental
 
 
-def test_an_experiments_arms_are_read_out_and_wrong_ones_refused(store, tmp_path):
+def test_arms_are_compared_and_unexpected_ones_refused(store, tmp_path):
     users = ("a1", "a2", "a3", "b1", "b2", "b3")
     rows = [
         {"experiment": "ranker", "user_id": user, "variant": user[0], "is_clicked": clicked}
@@ -82,25 +80,25 @@ def test_an_experiments_arms_are_read_out_and_wrong_ones_refused(store, tmp_path
     rows += [{"experiment": "mixed", "user_id": "a1", "variant": arm} for arm in ("a", "b")]
     numbered = [feedback_row(impression_id=f"i{n}", **row) for n, row in enumerate(rows)]
     put(store, FEEDBACK, *(tuple(row.values()) for row in numbered))
-    given, mixed, other = (
+    ranker, mixed, other = (
         dev_settings(tmp_path, "feedback.min_users=2", experiment(name)).feedback
         for name in ("ranker", "mixed", "other")
     )
-    record_feedback.record_experiment_readouts(store, given, START.date())
-    found = {r["measure"]: r for r in store.read(EXPERIMENT_READOUTS).collect()}
-    assert set(found) == {"ctr", "revenue"}
-    row = found["ctr"]
+    record_feedback.record_experiment_readouts(store, ranker, START.date())
+    readouts = {r["measure"]: r for r in store.read(EXPERIMENT_READOUTS).collect()}
+    assert set(readouts) == {"ctr", "revenue"}
+    row = readouts["ctr"]
     assert (row["experiment"], row["variant"], row["as_of_date"]) == ("ranker", "b", START.date())
     assert (row["n_users"], row["n_control"], row["verdict"]) == (3, 3, "open")
     assert (row["value"], row["difference"]) == (pytest.approx(1 / 6), pytest.approx(0.0))
-    assert (found["revenue"]["verdict"], found["revenue"]["low"]) == ("early", None)
-    with pytest.raises(InputError, match="mixed: 1 users were in more than one arm, wanted one a"):
+    assert (readouts["revenue"]["verdict"], readouts["revenue"]["low"]) == ("early", None)
+    with pytest.raises(InputError, match="mixed: 1 users were in more than one arm, wanted one"):
         record_feedback.record_experiment_readouts(store, mixed, START.date())
     with pytest.raises(InputError, match=r"other: users in arms \[\], wanted in \['a', 'b'\]"):
         record_feedback.record_experiment_readouts(store, other, START.date())
 
 
-def test_a_shop_that_logs_nothing_is_told(spark, store, tmp_path):
+def test_a_shop_without_events_is_refused(spark, store, tmp_path):
     with pytest.raises(InputError, match="events: no table at"):
         record_feedback.run(store, dev_settings(tmp_path))
     store.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
