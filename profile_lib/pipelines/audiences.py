@@ -1,5 +1,6 @@
-"""Rules and lists of users → who is in each audience, as a table and as files of pseudonyms."""
+"""Fill the audiences of the settings: a table, and files of pseudonyms."""
 
+import logging
 from contextlib import ExitStack
 from datetime import datetime
 from functools import reduce
@@ -25,11 +26,13 @@ SEGMENT_COLUMNS = [
     name for name in USER_SEGMENTS.column_names() if name not in USER_PROFILES.column_names()
 ]
 
+log = logging.getLogger(__name__)
+
 
 class Audiences:
-    """Those of the settings, by profiles of one version.
+    """The audiences of the settings over one version of the profiles.
 
-    Raises InputError where a rule or a list of users cannot be used.
+    Raises InputError if a rule or a list of seeds cannot be used.
     """
 
     def __init__(self, store: Store, config: SegmentSettings, profiles: DataFrame) -> None:
@@ -39,39 +42,40 @@ class Audiences:
             check_rule(rule, columns, _rule_setting(name), "user_profiles and user_segments")
         self.seeds = {
             name: select_seeds_with_profile(
-                read_seeds(store.spark, like.seeds, _seeds_setting(name)),
+                read_seeds(store.spark, lookalike.seeds, _seeds_setting(name)),
                 profiles,
                 _seeds_setting(name),
             )
-            for name, like in config.lookalikes.items()
+            for name, lookalike in config.lookalikes.items()
         }
 
     def fill(self) -> None:
-        """Write who is in each, all at once, and then a file of each where these are wanted.
+        """Write the members of all audiences at once, then a file per audience if requested.
 
-        A user who was in one before keeps the time since when. Audiences that are no more in the
-        settings go from the table. Raises InputError where a rule cannot be computed.
+        A user who stays in an audience keeps its `added_ts`. Audiences that have left the settings
+        leave the table. Raises InputError if a rule fails on the rows.
         """
         segments = self.store.read(USER_SEGMENTS)
         as_of = segments.agg(F.max("as_of_ts")).collect()[0][0]
-        told = self.profiles.join(segments.select("user_id", *SEGMENT_COLUMNS), "user_id")
+        users = self.profiles.join(segments.select("user_id", *SEGMENT_COLUMNS), "user_id")
         with ExitStack() as stack:
-            filled: dict[str, DataFrame] = {}
+            audiences: dict[str, DataFrame] = {}
             for name, rule in self.config.audiences.items():
                 with describe_rule_errors(rule, _rule_setting(name)):
-                    found = stack.enter_context(
-                        cached(select_members(told, rule, _rule_setting(name)))
-                    )
-                    print(f"  {name}: {found.count():,} users", flush=True)
-                filled[name] = _rows(name, found.withColumn("score", F.lit(None)), rule)
-            for name in self.config.lookalikes:
-                found = stack.enter_context(cached(self._find_lookalikes(name)))
-                filled[name] = _rows(name, found, f"like {self.config.lookalikes[name].seeds}")
-            self._write(filled, as_of)
+                    selected = select_members(users, rule, _rule_setting(name))
+                    members = stack.enter_context(cached(selected))
+                    log.info(f"  {name}: {members.count():,} users")
+                audiences[name] = _audience_rows(
+                    name, members.withColumn("score", F.lit(None)), rule
+                )
+            for name, lookalike in self.config.lookalikes.items():
+                members = stack.enter_context(cached(self._find_lookalikes(name)))
+                audiences[name] = _audience_rows(name, members, f"like {lookalike.seeds}")
+            self._write(audiences, as_of)
 
     def _find_lookalikes(self, name: str) -> DataFrame:
         seeds, config = self.seeds[name], self.config
-        lookalike_model = fit_lookalike_model(
+        model = fit_lookalike_model(
             self.profiles,
             seeds,
             n_sample=config.sample_users,
@@ -79,29 +83,26 @@ class Audiences:
             setting=_seeds_setting(name),
         )
         n_users = config.lookalikes[name].n_users
-        auc = "not known of so few" if lookalike_model.auc is None else f"{lookalike_model.auc:.3f}"
-        print(
-            f"  {name}: {n_users:,} users like {lookalike_model.n_seeds:,}, ROC-AUC {auc}",
-            flush=True,
-        )
-        return find_lookalikes(self.profiles, seeds, lookalike_model, n_users)
+        auc = "unknown with so few" if model.auc is None else f"{model.auc:.3f}"
+        log.info(f"  {name}: {n_users:,} users like {model.n_seeds:,} seeds, ROC-AUC {auc}")
+        return find_lookalikes(self.profiles, seeds, model, n_users)
 
-    def _write(self, filled: dict[str, DataFrame], as_of: datetime) -> None:
-        if not filled and not self.store.exists(AUDIENCES):
+    def _write(self, audiences: dict[str, DataFrame], as_of: datetime) -> None:
+        if not audiences and not self.store.exists(AUDIENCES):
             return
-        before = self.store.read_or_empty(AUDIENCES)
-        nobody = before.drop("added_ts").limit(0)
-        now = reduce(DataFrame.unionByName, filled.values(), nobody)
-        since_when = before.select("audience", "user_id", "added_ts")
-        rows = now.join(since_when, ["audience", "user_id"], "left")
-        added = F.coalesce("added_ts", F.lit(as_of))
-        self.store.replace(AUDIENCES, rows.withColumn("added_ts", added))
+        previous = self.store.read_or_empty(AUDIENCES)
+        no_rows = previous.drop("added_ts").limit(0)
+        current = reduce(DataFrame.unionByName, audiences.values(), no_rows)
+        added = previous.select("audience", "user_id", "added_ts")
+        rows = current.join(added, ["audience", "user_id"], "left")
+        added_ts = F.coalesce("added_ts", F.lit(as_of))
+        self.store.replace(AUDIENCES, rows.withColumn("added_ts", added_ts))
         if self.config.export_folder is not None:
-            for name, users in filled.items():
-                write_pseudonyms(users, f"{self.config.export_folder}/{name}.csv")
+            for name, members in audiences.items():
+                write_pseudonyms(members, f"{self.config.export_folder}/{name}.csv")
 
 
-def _rows(name: str, users: DataFrame, rule: str) -> DataFrame:
+def _audience_rows(name: str, users: DataFrame, rule: str) -> DataFrame:
     return users.select(
         F.lit(name).alias("audience"),
         "user_id",

@@ -1,5 +1,7 @@
-"""Profiles of a version → clusters whose ids live on, and of each user where they stand."""
+"""Cluster users by their interests, and keep the ids of clusters from run to run."""
 
+import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +9,7 @@ import numpy as np
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Floats
+from profile_lib.arrays.types import Floats
 from profile_lib.config.segmentation import SegmentSettings
 from profile_lib.delta.store import Store
 from profile_lib.fingerprint import hash_text
@@ -29,57 +31,55 @@ from profile_lib.segmentation.stability import ClusterMatching, count_shared_use
 from profile_lib.spark.session import cached
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
 
-AUDIENCE_SETTINGS = {
-    "audiences",
-    "lookalikes",
-    "export_folder",
-}  # settings that say nothing of clusters
+AUDIENCE_SETTINGS = {"audiences", "lookalikes", "export_folder"}  # without effect on clusters
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PreviousRun:
-    """The last run that was written whole; version 0: there was none."""
+    """The last complete run; its version is 0 if there was none."""
 
     version: int
-    fingerprint: str | None  # what it was computed from
+    fingerprint: str | None  # of what it was computed from
     segments: DataFrame
-    clusters: Sequence[Row]  # those that are no more among them
-    first_free_id: int  # the lowest id that was never given
+    clusters: Sequence[Row]  # with retired ones
+    first_free_id: int  # the lowest id that no cluster has had
 
     @classmethod
     def read(cls, store: Store) -> "PreviousRun":
-        """What the tables say of it: `user_segments` is what a run writes last."""
+        """Read it from the tables; a run is complete once it has written `user_segments`."""
         segments = store.read_or_empty(USER_SEGMENTS)
-        clusters = store.read_or_empty(CLUSTERS).orderBy("cluster_id").collect()  # few, ever
-        told = store.read_or_empty(CLUSTERINGS).select("version", "input_fingerprint").collect()
-        marks: dict[int, str] = {row["version"]: row["input_fingerprint"] for row in told}
-        ends = F.max("clustering_version"), F.max("cluster_id")
-        written, last_id = segments.agg(*ends).collect()[0]
-        version = written or max(marks, default=0)
-        fingerprint = marks.get(written) if clusters else None
+        clusters = store.read_or_empty(CLUSTERS).orderBy("cluster_id").collect()
+        runs = store.read_or_empty(CLUSTERINGS).select("version", "input_fingerprint").collect()
+        fingerprints: dict[int, str] = {row["version"]: row["input_fingerprint"] for row in runs}
+        highest = F.max("clustering_version"), F.max("cluster_id")
+        complete_version, last_id = segments.agg(*highest).collect()[0]
+        version = complete_version or max(fingerprints, default=0)
+        fingerprint = fingerprints.get(complete_version) if clusters else None
         last_id = max([last_id or 0, *(row["cluster_id"] for row in clusters)])
         clusters = [row for row in clusters if row["first_version"] <= version]
         return cls(version, fingerprint, segments, clusters, last_id + 1)
 
     @property
     def active_clusters(self) -> list[Row]:
-        """Its own clusters, also where a later run that was broken off has written of them."""
+        """Clusters that it had not retired, even if a later, interrupted run has."""
         return [row for row in self.clusters if row["last_version"] >= self.version]
 
     @property
     def active_ids(self) -> list[int]:
-        """Of its own clusters."""
+        """The ids of `active_clusters`."""
         return [row["cluster_id"] for row in self.active_clusters]
 
     def centroids(self, model_version: str) -> Floats | None:
-        """(k, size) to begin at; None where they are of another model, so of another space."""
+        """Centroids to start from, (k, size); None if they belong to another model's vectors."""
         if {row["model_version"] for row in self.active_clusters} != {model_version}:
             return None
         return np.array([row["centroid"] for row in self.active_clusters])
 
 
 class ClusterRun:
-    """Clusters of the profiles of a version, and where each user stands."""
+    """A clustering of one version of the profiles."""
 
     def __init__(
         self, store: Store, config: SegmentSettings, profiles: DataFrame, profiles_version: int
@@ -88,29 +88,24 @@ class ClusterRun:
         self.previous = PreviousRun.read(store)
         self.version = self.previous.version + 1
         settings = config.model_dump_json(exclude=AUDIENCE_SETTINGS)
-        told = f"{store.table_id(USER_PROFILES)} {profiles_version} {settings}"
-        self.fingerprint = hash_text(told)
+        source = f"{store.table_id(USER_PROFILES)} {profiles_version} {settings}"
+        self.fingerprint = hashlib.sha256(source.encode()).hexdigest()
 
     def catch_up(self) -> None:
-        """Write `clusters`, `clusterings` and `user_segments`, unless they are of these profiles.
+        """Write the tables of clusters and segments unless they match these profiles already.
 
-        A run that was broken off is done again, against the same previous one. Raises InputError
-        where the interest vectors cannot be compared, or are too few.
+        An interrupted run is repeated against the same previous one. Raises InputError if the
+        interest vectors cannot be compared, or are too few.
         """
         if self.previous.fingerprint == self.fingerprint:
-            print("  nothing new in user_profiles: clusters stay", flush=True)
+            log.info("  user_profiles has not changed: clusters stay")
             return
         vectors = summarise_vectors(self.profiles)
-        found = self._find_clusters(vectors.model_version)
-        with cached(assign_clusters(self.profiles, found.centroids)) as assigned:
-            previous, k = self.previous, len(found.centroids)
-            shared = count_shared_users(previous.segments, assigned, previous.active_ids, k)
-            matching = match_clusters(
-                shared, previous.active_ids, previous.first_free_id, self.config.min_jaccard
-            )
-            self._write_clusters(assigned, vectors, found, matching)
-            ids = matching.ids
-            segments = build_segments(self.profiles, assigned, ids, vectors, self.version)
+        clustering = self._find_clusters(vectors.model_version)
+        with cached(assign_clusters(self.profiles, clustering.centroids)) as assigned:
+            matching = self._match_clusters(assigned, len(clustering.centroids))
+            self._write_clusters(assigned, vectors, clustering, matching)
+            segments = build_segments(self.profiles, assigned, matching.ids, vectors, self.version)
             self.store.replace(USER_SEGMENTS, segments)
 
     def _find_clusters(self, model_version: str) -> Clustering:
@@ -124,28 +119,46 @@ class ClusterRun:
             min_silhouette_gain=config.min_silhouette_gain,
         )
 
+    def _match_clusters(self, assigned: DataFrame, k: int) -> ClusterMatching:
+        previous = self.previous
+        shared = count_shared_users(previous.segments, assigned, previous.active_ids, k)
+        return match_clusters(
+            shared, previous.active_ids, previous.first_free_id, self.config.min_jaccard
+        )
+
     def _write_clusters(
         self,
         assigned: DataFrame,
         vectors: VectorSummary,
-        found: Clustering,
+        clustering: Clustering,
         matching: ClusterMatching,
     ) -> None:
-        config, counted = self.config, assigned.groupBy("cluster").agg(F.count("*").alias("n"))
-        sizes = {row["cluster"]: row["n"] for row in counted.collect()}
+        counts = assigned.groupBy("cluster").agg(F.count("*").alias("n")).collect()
+        sizes = {row["cluster"]: row["n"] for row in counts}
         terms = find_distinctive_terms(
-            self.profiles, assigned, prior_users=config.prior_users, n_terms=config.n_terms
+            self.profiles,
+            assigned,
+            prior_users=self.config.prior_users,
+            n_terms=self.config.n_terms,
         ).collect()
-        first = {row["cluster_id"]: row["first_version"] for row in self.previous.active_clusters}
+        previous = self.previous
+        first_versions = {
+            row["cluster_id"]: row["first_version"] for row in previous.active_clusters
+        }
         rows = cluster_rows(
-            found, matching, sizes, terms, vectors.model_version, first, self.version
+            clustering, matching, sizes, terms, vectors.model_version, first_versions, self.version
         )
         run = clustering_row(
-            found, matching, vectors, sum(sizes.values()), self.version, self.fingerprint
+            clustering, matching, vectors, sum(sizes.values()), self.version, self.fingerprint
         )
-        spark, told = self.store.spark, (row.asDict() for row in self.previous.clusters)
-        gone = [old | {"is_retired": True} for old in told if old["cluster_id"] not in matching.ids]
-        self.store.replace(CLUSTERS, spark.createDataFrame([*rows, *gone], CLUSTERS.schema))
+        retired = [
+            row.asDict() | {"is_retired": True}
+            for row in previous.clusters
+            if row["cluster_id"] not in matching.ids
+        ]
+        spark = self.store.spark
+        self.store.replace(CLUSTERS, spark.createDataFrame([*rows, *retired], CLUSTERS.schema))
         runs = spark.createDataFrame([run], CLUSTERINGS.schema)
         self.store.replace(CLUSTERINGS, runs, where=f"version = {self.version}")
-        print("\n".join(format_report(run, rows)), flush=True)
+        for line in format_report(run, rows):
+            log.info(line)

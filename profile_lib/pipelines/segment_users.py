@@ -1,4 +1,4 @@
-"""user_profiles → user_segments, clusters with the record of their runs, and audiences."""
+"""Segment users by their profiles, and fill the audiences."""
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
@@ -8,11 +8,11 @@ from profile_lib.tables import USER_PROFILES
 
 
 def run(store: Store, settings: Settings) -> None:
-    """Put users together by the profiles as they are now, and fill the audiences.
+    """Write user_segments, clusters, clusterings and audiences from the current profiles.
 
-    Nothing new in the profiles and the settings of clusters: these stay. Raises InputError where a
-    day is given, where a rule or a list of users cannot be used, before anything is written, and
-    where the interest vectors cannot be compared.
+    Clusters stay as they are if neither the profiles nor their settings have changed. Raises
+    InputError, before anything is written, if a rule or a list of seeds cannot be used, and if the
+    interest vectors cannot be compared.
     """
     version = store.version(USER_PROFILES)
     profiles = store.read(USER_PROFILES, version)

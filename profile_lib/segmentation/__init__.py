@@ -1,1 +1,1 @@
-"""Users put together: by recency, frequency and money, by interests, by likeness, by a rule."""
+"""Group users by recency and orders, by interests, by similarity and by rules."""

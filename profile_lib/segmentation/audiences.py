@@ -1,4 +1,4 @@
-"""A rule in words of Spark SQL and a frame in, the users for whom it holds out."""
+"""Select the users of an audience by a rule."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -9,9 +9,9 @@ from profile_lib.spark.sql_rules import describe_rule_errors
 
 
 def select_members(frame: DataFrame, rule: str, setting: str) -> DataFrame:
-    """(user_id) of the rows for which the rule holds; where it is null it does not.
+    """Return the `user_id` of the rows for which a Spark SQL rule is true, not null.
 
-    Raises InputError where Spark cannot read it, or it is no condition.
+    Raises InputError if Spark cannot parse the rule, or if it is not a condition.
     """
     with describe_rule_errors(rule, setting):
         kind = frame.select(F.expr(rule)).schema[0].dataType

@@ -1,4 +1,4 @@
-"""A clustering and the profiles in; what the tables say of clusters and users out."""
+"""Build the rows of the segment tables from a clustering and the profiles."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from profile_lib.segmentation.interest_vectors import VectorSummary
 from profile_lib.segmentation.rfm import find_quintile_cuts, score_rfm
 from profile_lib.segmentation.stability import ClusterMatching
 
-TableRow = dict[str, Any]  # a row of a table
+TableRow = dict[str, Any]
 
 
 def build_segments(
@@ -23,7 +23,7 @@ def build_segments(
     vectors: VectorSummary,
     version: int,
 ) -> DataFrame:
-    """The table `user_segments`; `ids` are those of the clusters that `assigned` numbers from 0."""
+    """Build the table `user_segments`; `ids` are those of the clusters 0, 1, … in `assigned`."""
     scored = score_rfm(profiles, find_quintile_cuts(profiles, vectors.as_of), vectors.as_of)
     columns = {
         "cluster_id": F.get(F.array(*[F.lit(i) for i in ids]), F.col("cluster")),
@@ -43,21 +43,21 @@ def cluster_rows(
     first_versions: Mapping[int, int],
     version: int,
 ) -> list[TableRow]:
-    """The rows of `clusters` that are there in the run `version`.
+    """Build the rows of `clusters` that exist in the run `version`.
 
-    `sizes` and `terms` are by the clusters' numbers from 0, `first_versions` by the previous ids.
+    `sizes` and `terms` refer to clusters by their numbers from 0, `first_versions` by previous ids.
     """
     rows = []
     for number, (cluster_id, jaccard) in enumerate(
         zip(matching.ids, matching.jaccard, strict=True)
     ):
-        of_kind = {row["kind"]: row["terms"] for row in terms if row["cluster"] == number}
+        terms_by_kind = {row["kind"]: row["terms"] for row in terms if row["cluster"] == number}
         rows.append(
             {
                 "cluster_id": cluster_id,
-                "description": describe_cluster(of_kind),
+                "description": describe_cluster(terms_by_kind),
                 "n_users": sizes.get(number, 0),
-                **{kind: of_kind.get(kind, []) for kind in TERM_KINDS},
+                **{kind: terms_by_kind.get(kind, []) for kind in TERM_KINDS},
                 "centroid": clustering.centroids[number].tolist(),
                 "jaccard": None if np.isnan(jaccard) else float(jaccard),
                 "model_version": model_version,
@@ -77,7 +77,7 @@ def clustering_row(
     version: int,
     fingerprint: str,
 ) -> TableRow:
-    """The row of `clusterings` that tells of a run; `n_users` are those in a cluster."""
+    """Build the row of `clusterings` for a run that puts `n_users` into clusters."""
     return {
         "version": version,
         "input_fingerprint": fingerprint,
@@ -95,17 +95,19 @@ def clustering_row(
 
 
 def format_report(run: TableRow, rows: Sequence[TableRow]) -> Iterator[str]:
-    """Lines for a person: how clear and how stable, and each cluster, the largest first."""
+    """Yield lines on the quality and stability of a run, and on each cluster, largest first."""
     yield (
-        f"  {run['n_clusters']} clusters of {run['n_users']:,} users ({run['n_users_without_vector']:,} "
-        f"without a usable vector): silhouette {run['silhouette']:.3f}, adjusted Rand index "
-        f"{run['seed_adjusted_rand']:.3f} against another seed"
+        f"  {run['n_clusters']} clusters of {run['n_users']:,} users "
+        f"({run['n_users_without_vector']:,} without a usable vector): silhouette "
+        f"{run['silhouette']:.3f}, adjusted Rand index {run['seed_adjusted_rand']:.3f} compared "
+        "with another seed"
     )
     if run["share_users_unchanged"] is not None:
         yield (
-            f"  since the run before {run['share_users_unchanged']:.1%} of the users stay: adjusted Rand "
-            f"index {run['previous_adjusted_rand']:.3f}, mean Jaccard {run['previous_mean_jaccard']:.3f}"
+            f"  since the previous run {run['share_users_unchanged']:.1%} of the users stayed in "
+            f"their cluster: adjusted Rand index {run['previous_adjusted_rand']:.3f}, mean Jaccard "
+            f"index {run['previous_mean_jaccard']:.3f}"
         )
     for row in sorted(rows, key=lambda row: -row["n_users"]):
-        since = "new" if row["first_version"] == run["version"] else ""
-        yield f"{row['cluster_id']:>7} {row['n_users']:>12,} users {since:>4}  {row['description']}"
+        new = "new" if row["first_version"] == run["version"] else ""
+        yield f"{row['cluster_id']:>7} {row['n_users']:>12,} users {new:>4}  {row['description']}"

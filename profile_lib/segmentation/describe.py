@@ -1,4 +1,4 @@
-"""Profiles and their clusters in; what tells each cluster from the others out."""
+"""Describe each cluster by the interests that distinguish it from the others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,66 +7,76 @@ from pyspark.sql import functions as F
 
 TERM_KINDS = ("categories", "brands", "keywords")
 NO_DISTINCTIVE_TERMS = "like all the others"
-UNKNOWN_INTERESTS = "not known yet"  # stands among the categories for users who have none
-MIN_LIFT = 1 + 1e-9  # a lift that is more than what is left of rounding
+UNKNOWN_INTERESTS = "not known yet"  # counted as a category of users without any
+MIN_LIFT = 1 + 1e-9  # above rounding errors
 
 
 def find_distinctive_terms(
     profiles: DataFrame, clusters: DataFrame, *, prior_users: float, n_terms: int
 ) -> DataFrame:
-    """(cluster, kind, terms): of each of TERM_KINDS up to `n_terms` (name, share, lift), surest first.
+    """Find up to `n_terms` terms (name, share, lift) per `cluster` and `kind`, surest first.
 
-    A user has one vote a kind, parted among the names by their weight, or for none. `share` is a
-    name's share of the cluster's votes, `lift` that by its share of all; to both counts of the
-    cluster `prior_users` who vote like all are added, so that few users prove little. What lifts is
-    ordered by the z-score of its log-odds against the other clusters (Monroe, Colaresi & Quinn
-    2008): a rare name may be there by chance. `clusters`: user_id, cluster.
+    A user has one vote per kind, divided among the names by their weights; a user without names
+    votes for none. `share` is a name's share of the cluster's votes, and `lift` is that share over
+    its share of all votes. Both counts of the cluster include `prior_users` who vote like everyone,
+    so that a few users prove little. Terms with a lift above 1 are ordered by the z-score of their
+    log-odds compared with the other clusters (Monroe, Colaresi & Quinn 2008), as a rare name may be
+    frequent by chance. `clusters` has the columns user_id and cluster.
     """
+    measured = _measure_terms(_count_votes(profiles, clusters), prior_users)
+    surest = Window.partitionBy("cluster", "kind").orderBy(F.col("z").desc_nulls_last(), "name")
+    best = (
+        measured.where((F.col("lift") > MIN_LIFT) & F.col("name").isNotNull())
+        .withColumn("rank", F.row_number().over(surest))
+        .where(F.col("rank") <= n_terms)
+    )
+    ranked = F.array_sort(F.collect_list(F.struct("rank", "name", "share", "lift")))
+    terms = F.transform(ranked, lambda term: term.dropFields("rank"))
+    return best.groupBy("cluster", "kind").agg(terms.alias("terms"))
+
+
+def _count_votes(profiles: DataFrame, clusters: DataFrame) -> DataFrame:
+    """Count votes per cluster, kind and name (`y`), and in the cluster and kind (`n`)."""
     votes = F.concat(*[_votes(kind) for kind in TERM_KINDS])
     joined = profiles.join(clusters.select("user_id", "cluster"), "user_id")
     each = joined.select("cluster", F.inline(votes))
     counted = each.groupBy("cluster", "kind", "name").agg(F.sum("vote").alias("y"))
-    in_all = counted.withColumns(
+    return counted.withColumns(
         {
             "n": F.sum("y").over(Window.partitionBy("cluster", "kind")),
             "y_all": F.sum("y").over(Window.partitionBy("kind", "name")),
             "n_all": F.sum("y").over(Window.partitionBy("kind")),
         }
     )
+
+
+def _measure_terms(counted: DataFrame, prior_users: float) -> DataFrame:
+    """Add `share`, `lift` and the z-score `z` to each term."""
     prior = F.lit(prior_users) * F.col("y_all") / F.col("n_all")
     y, n = F.col("y") + prior, F.col("n") + prior_users
     y_others, n_others = F.expr("y_all - y") + prior, F.expr("n_all - n") + prior_users
     log_odds = F.ln(F.try_divide(y, n - y)) - F.ln(F.try_divide(y_others, n_others - y_others))
-    measured = in_all.withColumns(
+    return counted.withColumns(
         {
             "share": y / n,
             "lift": y / n / (F.col("y_all") / F.col("n_all")),
             "z": log_odds / F.sqrt(1 / y + 1 / y_others),
         }
     )
-    surest = Window.partitionBy("cluster", "kind").orderBy(F.col("z").desc_nulls_last(), "name")
-    best = (
-        measured.where((F.col("lift") > MIN_LIFT) & F.col("name").isNotNull())
-        .withColumn("place", F.row_number().over(surest))
-        .where(F.col("place") <= n_terms)
-    )
-    placed = F.array_sort(F.collect_list(F.struct("place", "name", "share", "lift")))
-    told = F.transform(placed, lambda term: term.dropFields("place"))
-    return best.groupBy("cluster", "kind").agg(told.alias("terms"))
 
 
 def _votes(kind: str) -> Column:
-    def vote(name: Column, vote: Column) -> Column:
-        return F.struct(F.lit(kind).alias("kind"), name.alias("name"), vote.alias("vote"))
+    def vote(name: Column, share: Column) -> Column:
+        return F.struct(F.lit(kind).alias("kind"), name.alias("name"), share.alias("vote"))
 
-    weights = F.aggregate(kind, F.lit(0.0), lambda total, term: total + term["weight"])
-    for_none = F.lit(UNKNOWN_INTERESTS if kind == "categories" else None).cast("string")
-    parted = F.transform(kind, lambda x: vote(x["name"], F.try_divide(x["weight"], weights)))
-    return F.when(F.size(kind) > 0, parted).otherwise(F.array(vote(for_none, F.lit(1.0))))
+    total_weight = F.aggregate(kind, F.lit(0.0), lambda total, term: total + term["weight"])
+    no_name = F.lit(UNKNOWN_INTERESTS if kind == "categories" else None).cast("string")
+    divided = F.transform(kind, lambda x: vote(x["name"], F.try_divide(x["weight"], total_weight)))
+    return F.when(F.size(kind) > 0, divided).otherwise(F.array(vote(no_name, F.lit(1.0))))
 
 
 def describe_cluster(terms: Mapping[str, Sequence[Row]]) -> str:
-    """A line of the terms of each of TERM_KINDS that a cluster has any of.
+    """Return one line with the terms of each of TERM_KINDS that a cluster has.
 
     >>> describe_cluster({"categories": [Row(name="pets")], "keywords": [Row(name="bed")]})
     'pets; likes bed'

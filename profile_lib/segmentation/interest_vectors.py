@@ -1,7 +1,8 @@
-"""Interest vectors in; of each user the nearest centroid, or the score on a direction, out.
+"""Assign users to the nearest centroid, or score them, by their interest vectors.
 
-A vector is scaled to length 1: its direction tells what a user likes, its length mostly how much
-is known. One that holds no number, or is 0 everywhere, is not usable: its user comes out nowhere.
+Vectors are scaled to length 1: the direction says what a user likes, the length mostly how much is
+known. A vector that is zero or holds a value that is not a finite number is not usable; its user is
+left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,12 +19,14 @@ from profile_lib.errors import InputError
 from profile_lib.spark.workers import freeze_loaded_modules
 
 VECTOR_COLUMN = "interest_vector"
-REFRESH_HINT = "run python jobs/refresh_profiles.py --config FILE, which computes all by one model"
+REFRESH_HINT = (
+    "run python jobs/refresh_profiles.py --config FILE, which computes all with one model"
+)
 
 
 @dataclass(frozen=True)
 class VectorSummary:
-    """Of a table of profiles: how many, up to when they know, and the model of their vectors."""
+    """The number of profiles, the latest moment they know, and the model of their vectors."""
 
     n_profiles: int
     as_of: datetime
@@ -31,28 +34,28 @@ class VectorSummary:
 
 
 def summarise_vectors(profiles: DataFrame) -> VectorSummary:
-    """What the vectors are; a profile that awaits the model may have an empty one.
+    """Summarise the vectors of profiles; a profile that awaits the model may have an empty one.
 
-    Raises InputError where no profile has a vector, or they are of several models or sizes: such
-    vectors cannot be compared.
+    Raises InputError if no profile has a vector, or if vectors of several models or sizes cannot be
+    compared.
     """
     size = F.nullif(F.size(VECTOR_COLUMN), F.lit(0))
     versions = F.collect_set(F.when(size.isNotNull(), F.col("model_version")))
-    told = profiles.agg(F.count("*"), F.max("as_of_ts"), versions, F.collect_set(size))
-    n, as_of, models, sizes = told.collect()[0]
+    summary = profiles.agg(F.count("*"), F.max("as_of_ts"), versions, F.collect_set(size))
+    n, as_of, models, sizes = summary.collect()[0]
     if not sizes:
         raise InputError(f"user_profiles: none of {n:,} has an interest vector; {REFRESH_HINT}")
-    for what, found in (("models", models), ("sizes", sizes)):
-        if len(found) > 1:
+    for property_name, values in (("models", models), ("sizes", sizes)):
+        if len(values) > 1:
             raise InputError(
-                f"user_profiles: interest vectors of several {what}, {sorted(found)}, "
+                f"user_profiles: interest vectors of several {property_name}, {sorted(values)}, "
                 f"wanted one; {REFRESH_HINT}"
             )
     return VectorSummary(n, as_of, models[0])
 
 
 def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
-    """Of (n, size) which rows are usable, (n,), and these scaled to length 1.
+    """Return which rows of (n, size) are usable, (n,), and these rows scaled to length 1.
 
     >>> scale_to_unit_length(np.array([[3.0, 4.0], [np.nan, 1.0], [0.0, 0.0]]))
     (array([ True, False, False]), array([[0.6, 0.8]]))
@@ -63,34 +66,35 @@ def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
 
 
 def sample_vectors(profiles: DataFrame, n: int, seed: int) -> Floats:
-    """(n or fewer, size): usable vectors, scaled, of users drawn by a hash of the seed.
+    """Sample up to `n` usable vectors, scaled, by a hash of the user and the seed: (≤ n, size).
 
-    Who is drawn stays so while no more users come before them: two runs see nearly the same ones.
+    A sampled user stays in the sample unless new users with a lower hash push it out, so two runs
+    sample nearly the same users.
     """
-    drawn = profiles.where(F.size(VECTOR_COLUMN) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
-    found = drawn.select(VECTOR_COLUMN).limit(n).toPandas()[VECTOR_COLUMN]
-    if found.empty:
+    sample = profiles.where(F.size(VECTOR_COLUMN) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
+    vectors = sample.select(VECTOR_COLUMN).limit(n).toPandas()[VECTOR_COLUMN]
+    if vectors.empty:
         return np.zeros((0, 0))
-    return scale_to_unit_length(np.stack(list(found)).astype(np.float64))[1]
+    return scale_to_unit_length(np.stack(list(vectors)).astype(np.float64))[1]
 
 
 def nearest_centroid(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
-    """Of each of (n, size) the nearest of (k, size), and its margin over the next one.
+    """Find the nearest of (k, size) centroids for each of (n, size) vectors, and its margin.
 
-    The margin is the simplified silhouette (Hruschka et al. 2004): 1 less the distance to the
-    nearest by that to the next; 1 where there is no next.
+    The margin is the simplified silhouette (Hruschka et al. 2004): 1 minus the distance to the
+    nearest centroid over that to the second nearest; 1 if there is only one centroid.
     """
     squares = (vectors**2).sum(1)[:, None] + (centroids**2).sum(1) - 2 * vectors @ centroids.T
     distances = np.sqrt(np.maximum(squares, 0))
     cluster = distances.argmin(1).astype(np.int32)
     if len(centroids) == 1:
         return cluster, np.ones(len(vectors))
-    own, next_one = np.partition(distances, 1, axis=1)[:, :2].T
-    return cluster, 1 - own / np.maximum(next_one, np.finfo(float).tiny)
+    nearest, second = np.partition(distances, 1, axis=1)[:, :2].T
+    return cluster, 1 - nearest / np.maximum(second, np.finfo(float).tiny)
 
 
 def assign_clusters(profiles: DataFrame, centroids: Floats) -> DataFrame:
-    """(user_id, cluster, cluster_margin) of all users with a usable vector; clusters from 0."""
+    """Return (user_id, cluster, cluster_margin) of users with a usable vector; clusters from 0."""
     return _map_units(
         profiles,
         "cluster int, cluster_margin double",
@@ -99,7 +103,7 @@ def assign_clusters(profiles: DataFrame, centroids: Floats) -> DataFrame:
 
 
 def score_users(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
-    """(user_id, score) of all users with a usable vector: by a logistic regression, 0 to 1."""
+    """Return (user_id, score) of users with a usable vector: a logistic score from 0 to 1."""
 
     def scores(units: Floats) -> tuple[Floats]:
         return (1 / (1 + np.exp(-(units @ weights + intercept))),)
@@ -121,5 +125,5 @@ def _map_units(
             yield pa.RecordBatch.from_arrays([users, *map(pa.array, function(units))], names)
 
     names = ["user_id", *[column.split()[0] for column in columns.split(", ")]]
-    known = profiles.where(F.size(VECTOR_COLUMN) > 0).select("user_id", VECTOR_COLUMN)
-    return known.mapInArrow(mapped, f"user_id string, {columns}")
+    with_vector = profiles.where(F.size(VECTOR_COLUMN) > 0).select("user_id", VECTOR_COLUMN)
+    return with_vector.mapInArrow(mapped, f"user_id string, {columns}")

@@ -1,4 +1,4 @@
-"""A list of users in; those most like them, and how well such a search finds its own, out."""
+"""Find users similar to those of a list, and measure how well this works."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,15 @@ from profile_lib.metrics.classification import roc_auc
 from profile_lib.segmentation.interest_vectors import sample_vectors, score_users
 
 FOLDS = 5
-MAX_ITERATIONS = 1_000  # of the solver, at most
+MAX_ITERATIONS = 1_000  # of the solver
 
 
 @dataclass(frozen=True)
 class LookalikeModel:
-    """A direction among scaled interest vectors, and how well it finds seeds it was not told of.
+    """A direction among scaled interest vectors, and how well it finds held-out seeds.
 
-    `auc`: the probability that it puts such a seed before another user; None of fewer than FOLDS.
+    `auc` is the probability that a held-out seed scores above another user; None if there are fewer
+    than FOLDS of either.
     """
 
     weights: Floats
@@ -31,7 +32,7 @@ class LookalikeModel:
 
 
 def read_seeds(spark: SparkSession, file: str, setting: str) -> DataFrame:
-    """(user_id) of a CSV file with that column. Raises InputError where it is not that."""
+    """Read the column `user_id` of a CSV file. Raises InputError if either is missing."""
     try:
         rows = spark.read.option("header", True).csv(file)
     except AnalysisException as error:
@@ -44,45 +45,44 @@ def read_seeds(spark: SparkSession, file: str, setting: str) -> DataFrame:
 
 
 def select_seeds_with_profile(seeds: DataFrame, profiles: DataFrame, setting: str) -> DataFrame:
-    """The seeds, a frame with user_id, that have a profile, each once; others are left out.
-
-    Raises InputError, which names `setting` they come from, if there are none.
-    """
-    wanted = seeds.select("user_id").where(F.col("user_id").isNotNull()).distinct()
-    known = wanted.join(profiles.select("user_id"), "user_id", "left_semi")
-    n_wanted, n_known = wanted.count(), known.count()
-    if not n_known:
-        found = f"{n_wanted:,} users, none of whom has a profile" if n_wanted else "no user"
+    """Select the distinct seeds that have a profile. Raises InputError if there are none."""
+    distinct = seeds.select("user_id").where(F.col("user_id").isNotNull()).distinct()
+    with_profile = distinct.join(profiles.select("user_id"), "user_id", "left_semi")
+    n_seeds, n_with_profile = distinct.count(), with_profile.count()
+    if not n_with_profile:
+        found = f"{n_seeds:,} users, none of them with a profile" if n_seeds else "no user"
         raise InputError(
             f"{setting}: found {found}; wanted a column user_id of pseudonyms as in user_profiles"
         )
-    return known
+    return with_profile
 
 
 def fit_lookalike_model(
     profiles: DataFrame, seeds: DataFrame, *, n_sample: int, seed: int, setting: str
 ) -> LookalikeModel:
-    """What tells the seeds from other users: a logistic regression on samples of both.
+    """Fit a logistic regression that separates samples of seeds and of other users.
 
-    Both count alike in all, however few the seeds. Raises InputError where no seed, or nobody else,
-    has a usable interest vector.
+    Both classes have the same total weight, however few the seeds. Raises InputError if no seed, or
+    no other user, has a usable interest vector.
     """
-    of_seeds = sample_vectors(profiles.join(seeds, "user_id", "left_semi"), n_sample, seed)
-    others = sample_vectors(profiles.join(seeds, "user_id", "left_anti"), n_sample, seed)
-    if not (len(of_seeds) and len(others)):
-        whom = "other users" if len(of_seeds) else "seeds"
-        raise InputError(f"{setting}: found no {whom} with a usable interest vector, wanted some")
-    units = np.vstack([of_seeds, others])
-    labels = np.append(np.ones(len(of_seeds), int), np.zeros(len(others), int))
+    seed_units = sample_vectors(profiles.join(seeds, "user_id", "left_semi"), n_sample, seed)
+    other_units = sample_vectors(profiles.join(seeds, "user_id", "left_anti"), n_sample, seed)
+    if not (len(seed_units) and len(other_units)):
+        missing = "other users" if len(seed_units) else "seeds"
+        raise InputError(
+            f"{setting}: found no {missing} with a usable interest vector, wanted some"
+        )
+    units = np.vstack([seed_units, other_units])
+    labels = np.append(np.ones(len(seed_units), int), np.zeros(len(other_units), int))
     model = _fit(units, labels)
     auc = held_out_auc(units, labels, seed)
-    return LookalikeModel(model.coef_[0], float(model.intercept_[0]), auc, len(of_seeds))
+    return LookalikeModel(model.coef_[0], float(model.intercept_[0]), auc, len(seed_units))
 
 
 def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
-    """ROC-AUC of each fifth of the rows by what was learned of the rest, mean over the fifths.
+    """Return the mean ROC-AUC over FOLDS stratified folds, each scored by a fit on the others.
 
-    Each fifth has its share of seeds. None where there are fewer of one label than fifths.
+    None if there are fewer rows of one label than folds.
     """
     if min(np.bincount(labels, minlength=2)) < FOLDS:
         return None
@@ -92,17 +92,17 @@ def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
         rows = order[labels[order] == label]
         fold[rows] = np.arange(len(rows)) % FOLDS
     aucs = []
-    for part in range(FOLDS):
-        is_out = fold == part
-        scores = _fit(units[~is_out], labels[~is_out]).decision_function(units[is_out])
-        aucs.append(roc_auc(labels[is_out], scores))
+    for number in range(FOLDS):
+        is_held_out = fold == number
+        model = _fit(units[~is_held_out], labels[~is_held_out])
+        aucs.append(roc_auc(labels[is_held_out], model.decision_function(units[is_held_out])))
     return float(np.mean(np.array(aucs, float)))
 
 
 def find_lookalikes(
     profiles: DataFrame, seeds: DataFrame, lookalike_model: LookalikeModel, n_users: int
 ) -> DataFrame:
-    """(user_id, score): the `n_users` that score highest, seeds not among them, ties by id."""
+    """Return (user_id, score) of the `n_users` highest scores except seeds; ties by id."""
     others = profiles.join(seeds, "user_id", "left_anti")
     scored = score_users(others, lookalike_model.weights, lookalike_model.intercept)
     return scored.orderBy(F.col("score").desc(), "user_id").limit(n_users)

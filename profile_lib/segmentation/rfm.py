@@ -1,4 +1,4 @@
-"""Profiles in; recency, frequency and monetary scores of each user, with their usual name, out."""
+"""Score users by recency, frequency and monetary value, and name their segment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 QUINTILES = (0.2, 0.4, 0.6, 0.8)
-PERCENTILE_ACCURACY = 10_000  # of ranks: one part in so many; as many users are told exactly
-MICROSECONDS_PER_DAY = 86_400_000_000  # microseconds
+PERCENTILE_ACCURACY = 10_000  # ranks are exact to one part in so many
+MICROSECONDS_PER_DAY = 86_400_000_000
 PROSPECTS = "Prospects"
-# A row a recency score, from 5 down; a column a frequency score, from 1 up.
+# One row per recency score, from 5 down to 1; one column per frequency score, from 1 up to 5.
 RFM_SEGMENT_GRID = (
     ("New Customers", *["Potential Loyalists"] * 2, *["Champions"] * 2),
     ("Promising", *["Potential Loyalists"] * 2, *["Loyal Customers"] * 2),
@@ -23,7 +23,10 @@ RFM_SEGMENT_GRID = (
 
 @dataclass(frozen=True)
 class QuintileCuts:
-    """Between the fifths of those who ordered, lowest first; empty where nobody did."""
+    """The cuts between the quintiles of users with an order, lowest first.
+
+    Empty if no user has an order.
+    """
 
     recency_days: Sequence[float]
     n_orders: Sequence[float]
@@ -31,25 +34,28 @@ class QuintileCuts:
 
 
 def recency_days(as_of: datetime) -> Column:
-    """Days from a profile's last event to `as_of`; below 0 where the profile knows more."""
+    """Days from a profile's last event to `as_of`; negative if the profile knows later events."""
     micros = F.unix_micros(F.lit(as_of)) - F.unix_micros("last_event_ts")
     return (micros / MICROSECONDS_PER_DAY).alias("recency_days")
 
 
 def find_quintile_cuts(profiles: DataFrame, as_of: datetime) -> QuintileCuts:
-    """Where the fifths of the users with an order meet."""
-    told = profiles.where("n_orders > 0").select(recency_days(as_of), "n_orders", "order_value")
-    found = told.agg(
+    """Find the cuts between the quintiles of the users with an order."""
+    buyers = profiles.where("n_orders > 0").select(recency_days(as_of), "n_orders", "order_value")
+    percentiles = buyers.agg(
         *[
             F.percentile_approx(name, list(QUINTILES), PERCENTILE_ACCURACY).alias(name)
-            for name in told.columns
+            for name in buyers.columns
         ]
     )
-    return QuintileCuts(**{name: cuts or () for name, cuts in found.collect()[0].asDict().items()})
+    row = percentiles.collect()[0].asDict()
+    return QuintileCuts(**{name: cuts or () for name, cuts in row.items()})
 
 
 def quintile(value: Column, cuts: Sequence[float]) -> Column:
-    """From 1, for the lowest fifth, to 5. Equal values are in one fifth, the lowest of theirs.
+    """Return the quintile of a value, from 1 for the lowest to 5.
+
+    Equal values share a quintile, the lowest of theirs.
 
     >>> orders = spark.createDataFrame([(1,), (1,), (2,), (9,)], "n long")
     >>> [row.f for row in orders.select(quintile(F.col("n"), (1, 1, 1, 2)).alias("f")).collect()]
@@ -59,27 +65,27 @@ def quintile(value: Column, cuts: Sequence[float]) -> Column:
 
 
 def rfm_segment(recency_score: Column, frequency_score: Column) -> Column:
-    """The usual name of the two scores by RFM_SEGMENT_GRID, PROSPECTS where they are null."""
+    """Look up the name of two scores in RFM_SEGMENT_GRID; PROSPECTS if they are null."""
     names = F.array(*[F.lit(name) for row in RFM_SEGMENT_GRID for name in row])
-    place = (5 - recency_score) * 5 + frequency_score - 1
-    return F.coalesce(F.get(names, place), F.lit(PROSPECTS))
+    index = (5 - recency_score) * 5 + frequency_score - 1
+    return F.coalesce(F.get(names, index), F.lit(PROSPECTS))
 
 
 def score_rfm(profiles: DataFrame, cuts: QuintileCuts, as_of: datetime) -> DataFrame:
-    """A row a user: `user_id`, `recency_days`, three scores and `rfm_segment`.
+    """Return `user_id`, `recency_days`, three scores and `rfm_segment` of each user.
 
-    Most of a shop's buyers ordered once, so they share a fifth: with one order more than most one
-    is among the best. Who never ordered has no scores.
+    Most buyers of a shop ordered once and share a quintile, so one order more than most puts a user
+    among the best. A user without an order has no scores.
     """
     days = recency_days(as_of)
-    ordered = F.col("n_orders") > 0
+    has_ordered = F.col("n_orders") > 0
     scores = {
         "recency_score": 6 - quintile(days, cuts.recency_days),
         "frequency_score": quintile(F.col("n_orders"), cuts.n_orders),
         "monetary_score": quintile(F.col("order_value"), cuts.order_value),
     }
     scored = profiles.select(
-        "user_id", days, *[F.when(ordered, score).alias(name) for name, score in scores.items()]
+        "user_id", days, *[F.when(has_ordered, score).alias(name) for name, score in scores.items()]
     )
     name = rfm_segment(F.col("recency_score"), F.col("frequency_score"))
     return scored.withColumn("rfm_segment", name)

@@ -1,4 +1,4 @@
-"""Maintenance leaves fewer files and the same rows, and loses nothing beside writers."""
+"""Check that maintenance keeps all rows in fewer files, also while others write."""
 
 import threading
 from datetime import datetime
@@ -14,33 +14,33 @@ from profile_lib.tables import EVENTS, IDENTITY, USER_PROFILES, USER_PROFILES_HI
 from tests.worlds import NOTES, profile_row
 
 SETTINGS = load_settings("conf/dev.yaml")
-GIVEN = SETTINGS.maintain
+MAINTAIN = SETTINGS.maintain
 
 
 def event(number: int) -> tuple[object, ...]:
     ts = datetime(2026, 1, 1 + number % 2, number)
-    told = {
+    values = {
         "event_id": f"e{number}", "user_id": f"u{number % 3}", "event_ts": ts,
         "event_date": ts.date(), "event_type": "view", "source": "test", "ingest_ts": ts,
     }  # fmt: skip
-    return tuple(told.get(name) for name in EVENTS.column_names())
+    return tuple(values.get(name) for name in EVENTS.column_names())
 
 
-def test_a_fragmented_table_has_fewer_files_and_the_same_rows(store, rows, tmp_path):
+def test_compaction_leaves_fewer_files_and_the_same_rows(store, rows, tmp_path):
     for number in range(4):
         store.append(EVENTS, rows(EVENTS.schema, event(number)))
     store.replace(IDENTITY, rows(IDENTITY.schema, ("u0", "0", "test")).coalesce(1))
     store.upsert(USER_PROFILES, rows(USER_PROFILES.schema, profile_row("u0")))
     before = sorted(map(tuple, store.read(EVENTS).collect()), key=str)
-    none_kept = GIVEN.model_copy(update={"retention_hours": 0})
-    settings = SETTINGS.model_copy(update={"maintain": none_kept})
+    no_retention = MAINTAIN.model_copy(update={"retention_hours": 0})
+    settings = SETTINGS.model_copy(update={"maintain": no_retention})
 
     events, identity, profiles, history = run(store, settings, force=True)
 
     assert sorted(map(tuple, store.read(EVENTS).collect()), key=str) == before
     assert (events.table, events.files_before, events.files_after) == ("events", 4, 2)
     files = list((tmp_path / "tables" / "events").glob("event_date=*/*.parquet"))
-    sizes = sorted(file.stat().st_size for file in files)  # the old ones are gone from disk
+    sizes = sorted(file.stat().st_size for file in files)  # the old files are deleted
     assert [events.smallest, events.largest] == sizes
     assert (events.bytes_after, events.mean) == (sum(sizes), sum(sizes) // 2)
     assert events.files_removed == 4
@@ -48,14 +48,14 @@ def test_a_fragmented_table_has_fewer_files_and_the_same_rows(store, rows, tmp_p
     assert (profiles.table, history.table) == ("user_profiles", "user_profiles_history")
     assert store.read(USER_PROFILES_HISTORY).count() == 1
 
-    version = store.version(EVENTS)  # what is not fragmented is not written again
-    again = maintain(store, EVENTS, GIVEN)
+    version = store.version(EVENTS)  # a table that is not fragmented is not rewritten
+    again = maintain(store, EVENTS, MAINTAIN)
     assert (again.files_before, again.files_after, again.files_removed) == (2, 2, 0)
     commits = store.spark.sql(f"DESCRIBE HISTORY delta.`{store.path(EVENTS)}`")
     assert commits.where(f"version > {version} AND operation = 'OPTIMIZE'").isEmpty()
 
 
-def test_files_are_written_together_beside_a_writer_and_nothing_is_lost(spark, rows, tmp_path):
+def test_compaction_during_concurrent_writes_loses_nothing(spark, rows, tmp_path):
     store = Store(spark, str(tmp_path), max_attempts=10, first_wait_seconds=0.05)
     users = [f"u{number}" for number in range(6)]
     store.replace(NOTES, rows(NOTES.schema, *((user, 0, 0) for user in users)))
@@ -87,9 +87,9 @@ def test_files_are_written_together_beside_a_writer_and_nothing_is_lost(spark, r
     assert commits.where("operation = 'OPTIMIZE'").count() >= 1
 
 
-def test_less_than_streams_need_is_removed_only_when_asked(store):
+def test_a_retention_too_short_for_streams_needs_force(store):
     settings = SETTINGS.model_copy(
-        update={"maintain": GIVEN.model_copy(update={"retention_hours": 1})}
+        update={"maintain": MAINTAIN.model_copy(update={"retention_hours": 1})}
     )
     with pytest.raises(
         InputError, match=r"retention_hours: found 1, wanted maintain.min_retention_hours \(168"
@@ -98,7 +98,7 @@ def test_less_than_streams_need_is_removed_only_when_asked(store):
     assert run(store, settings, force=True) == []
 
 
-def test_partitions_are_written_together_up_to_a_size():
+def test_partitions_are_compacted_in_groups_up_to_a_size():
     parts = [
         FileLayout(name, 2, size, 1, 1) for name, size in zip("abcd", (5, 5, 1, 20), strict=True)
     ]
@@ -113,5 +113,5 @@ def test_partitions_are_written_together_up_to_a_size():
     ("n_files", "n_bytes", "is_fragmented"),
     [(1, 5, False), (2, 5, True), (2, 11, False), (3, 20, False), (4, 20, True), (1, 0, False)],
 )
-def test_half_as_many_files_more_than_needed_are_too_many(n_files, n_bytes, is_fragmented):
+def test_a_table_with_half_again_the_files_it_needs_is_fragmented(n_files, n_bytes, is_fragmented):
     assert FileLayout(None, n_files, n_bytes, 1, 1).is_fragmented(10) is is_fragmented

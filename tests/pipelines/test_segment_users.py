@@ -1,4 +1,4 @@
-"""Segments from run to run: ids live on with their members, audiences know since when."""
+"""Check segments over several runs: ids of clusters, audiences and interrupted runs."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ TABLES = {t.name: t for t in (CLUSTERS, CLUSTERINGS, USER_SEGMENTS, AUDIENCES)}
 
 
 def users(axis: int, n: int, day: int, model: str):
-    """Users who like one thing, u0-0, u0-1, …; those with odd numbers ordered once."""
+    """Users of one interest, u0-0, u0-1, …; those with odd numbers have one order."""
     for number in range(n):
         noise = np.random.default_rng(100 * axis + number).normal(0, 0.05, 5)
         yield profile_row(
@@ -38,35 +38,36 @@ def put(store: Store, *groups) -> None:
 
 
 def segment(store: Store, **changes: str) -> None:
-    given = {"min_clusters": 2, "max_clusters": 5, "prior_users": 1, **changes}
-    told = [f"segments.{key}={value}" for key, value in given.items()]
-    segment_users.run(store, load_settings(str(CONF / "dev.yaml"), told))
+    options = {"min_clusters": 2, "max_clusters": 5, "prior_users": 1, **changes}
+    overrides = [f"segments.{key}={value}" for key, value in options.items()]
+    segment_users.run(store, load_settings(str(CONF / "dev.yaml"), overrides))
 
 
 def state(store: Store):
-    """What the tables hold, and the versions of those that runs without news leave alone."""
-    told = {n: store.read(t).orderBy(*t.key).collect() for n, t in TABLES.items()}
-    told["versions"] = [store.version(t) for t in (CLUSTERS, CLUSTERINGS, USER_SEGMENTS)]
-    return told
+    """The rows of the tables, and the versions of those that a run may leave alone."""
+    rows = {n: store.read(t).orderBy(*t.key).collect() for n, t in TABLES.items()}
+    rows["versions"] = [store.version(t) for t in (CLUSTERS, CLUSTERINGS, USER_SEGMENTS)]
+    return rows
 
 
-def clusters(told):
+def clusters(tables):
     return {
-        r["cluster_id"]: (r["description"], r["n_users"], r["is_retired"]) for r in told["clusters"]
+        r["cluster_id"]: (r["description"], r["n_users"], r["is_retired"])
+        for r in tables["clusters"]
     }
 
 
-def break_off(store: Store) -> None:
-    """A run that ends before its last table is written."""
-    whole = store.replace
+def interrupt(store: Store) -> None:
+    """Run until the last table is to be written."""
+    replace = store.replace
 
-    def breaks(table, *rest, **more):
+    def replace_or_interrupt(table, *arguments, **options):
         if table is USER_SEGMENTS:
             raise KeyboardInterrupt
-        whole(table, *rest, **more)
+        replace(table, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "replace", breaks)
+        patch.setattr(store, "replace", replace_or_interrupt)
         with pytest.raises(KeyboardInterrupt):
             segment(store)
 
@@ -77,38 +78,38 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def story(spark, folder):
-    """What the tables hold after each of some runs."""
+def runs(spark, folder):
+    """The state of the tables after each of several runs."""
     store = Store(spark, str(folder / "tables"))
     (folder / "seeds.csv").write_text("user_id\nu0-0\nu0-1\nnever seen\n")
     rules = {"audiences": "{buyers: \"n_orders > 0 and rfm_segment != 'Prospects'\"}"}
-    alike = {
+    lookalikes = {
         "lookalikes": f"{{alike: {{seeds: {folder}/seeds.csv, n_users: 10}}}}",
         "export_folder": str(folder / "out"),
     }
-    told = {}
-    awaits = profile_row("new", model_version="m1")
-    put(store, *(users(axis, 12, 1, "m1") for axis in range(3)), [awaits])
-    segment(store, **rules, **alike)
-    told["first"] = state(store)
+    states = {}
+    pending = profile_row("new", model_version="m1")
+    put(store, *(users(axis, 12, 1, "m1") for axis in range(3)), [pending])
+    segment(store, **rules, **lookalikes)
+    states["first"] = state(store)
     segment(store, **rules)
-    told["nothing new"] = state(store)
-    # Another model, more users of two kinds, none of the third and those of a fourth.
+    states["unchanged"] = state(store)
+    # Another model, more users of two interests, none of the third, and users of a fourth.
     put(store, users(2, 20, 2, "m2"), users(0, 20, 2, "m2"), users(3, 12, 2, "m2"))
-    break_off(store)
+    interrupt(store)
     segment(store, **rules)
-    told["second"] = state(store)
+    states["second"] = state(store)
     put(store, users(1, 12, 3, "m2"), users(0, 12, 3, "m2"), users(3, 12, 3, "m2"))
     segment(store)
-    told["third"] = state(store)
-    return told
+    states["third"] = state(store)
+    return states
 
 
-def test_clear_kinds_of_users_are_clusters_told_by_what_they_like(story):
-    assert set(clusters(story["first"])) == {1, 2, 3}
-    told = sorted(clusters(story["first"]).values())
-    assert told == [("books", 12, False), ("pets", 12, False), ("shoes", 12, False)]
-    (run,) = story["first"]["clusterings"]
+def test_users_of_each_interest_are_one_cluster_described_by_it(runs):
+    assert set(clusters(runs["first"])) == {1, 2, 3}
+    described = sorted(clusters(runs["first"]).values())
+    assert described == [("books", 12, False), ("pets", 12, False), ("shoes", 12, False)]
+    (run,) = runs["first"]["clusterings"]
     assert (run["n_clusters"], run["n_users"], run["n_users_without_vector"]) == (3, 36, 1)
     assert (run["as_of_ts"], run["seed_adjusted_rand"], run["previous_adjusted_rand"]) == (
         DAYS[1],
@@ -117,8 +118,8 @@ def test_clear_kinds_of_users_are_clusters_told_by_what_they_like(story):
     )
 
 
-def test_every_user_has_a_name_and_those_with_a_vector_a_cluster(story):
-    segments = {r["user_id"]: r for r in story["first"]["user_segments"]}
+def test_every_user_has_an_rfm_segment_and_users_with_a_vector_a_cluster(runs):
+    segments = {r["user_id"]: r for r in runs["first"]["user_segments"]}
     assert len(segments) == 37
     assert segments["u1-3"]["rfm_segment"] == "New Customers"
     assert (segments["new"]["rfm_segment"], segments["new"]["cluster_id"]) == ("Prospects", None)
@@ -126,21 +127,21 @@ def test_every_user_has_a_name_and_those_with_a_vector_a_cluster(story):
     assert segments["u1-3"]["cluster_id"] == segments["u1-4"]["cluster_id"]
 
 
-def test_a_run_without_news_writes_no_clusters(story):
-    assert story["nothing new"]["versions"] == story["first"]["versions"]
+def test_a_run_on_unchanged_profiles_writes_no_clusters(runs):
+    assert runs["unchanged"]["versions"] == runs["first"]["versions"]
 
 
-def test_ids_live_on_with_their_members_by_another_model_and_after_a_broken_run(story):
-    ids = {like: number for number, (like, *_) in clusters(story["first"]).items()}
-    found = clusters(story["second"])
-    (fresh,) = set(found) - {1, 2, 3}
-    assert found == {
+def test_ids_persist_with_their_users_after_a_new_model_and_an_interrupted_run(runs):
+    ids = {like: number for number, (like, *_) in clusters(runs["first"]).items()}
+    second = clusters(runs["second"])
+    (new_id,) = set(second) - {1, 2, 3}
+    assert second == {
         ids["pets"]: ("pets", 20, False),
         ids["shoes"]: ("shoes", 20, False),
         ids["books"]: ("books", 12, True),
-        fresh: ("games", 12, False),
+        new_id: ("games", 12, False),
     }
-    run = max(story["second"]["clusterings"], key=lambda r: r["version"])
+    run = max(runs["second"]["clusterings"], key=lambda r: r["version"])
     assert (run["version"], run["previous_adjusted_rand"], run["share_users_unchanged"]) == (
         2,
         1.0,
@@ -149,40 +150,41 @@ def test_ids_live_on_with_their_members_by_another_model_and_after_a_broken_run(
     assert run["previous_mean_jaccard"] == pytest.approx(2 / 3)
 
 
-def test_an_id_that_is_retired_never_comes_back(story):
-    before, found = clusters(story["second"]), clusters(story["third"])
-    (fresh,) = set(found) - set(before)
-    assert found[fresh] == ("books", 12, False)
-    assert fresh == max(found)
-    retired = {like for like, _, is_retired in found.values() if is_retired}
+def test_a_retired_id_is_never_used_again(runs):
+    second, third = clusters(runs["second"]), clusters(runs["third"])
+    (new_id,) = set(third) - set(second)
+    assert third[new_id] == ("books", 12, False)
+    assert new_id == max(third)
+    retired = {like for like, _, is_retired in third.values() if is_retired}
     assert retired == {"books", "shoes"}
 
 
-def test_audiences_know_since_when_a_user_is_in_them(story):
-    def buyers(told):
-        return {r["user_id"]: r["added_ts"] for r in told["audiences"] if r["audience"] == "buyers"}
+def test_a_user_who_stays_in_an_audience_keeps_the_time_of_joining(runs):
+    def buyers(state):
+        members = [r for r in state["audiences"] if r["audience"] == "buyers"]
+        return {r["user_id"]: r["added_ts"] for r in members}
 
     odd = range(1, 12, 2)
-    assert buyers(story["first"]) == {f"u{a}-{n}": DAYS[1] for a in range(3) for n in odd}
+    assert buyers(runs["first"]) == {f"u{a}-{n}": DAYS[1] for a in range(3) for n in odd}
     stayed = {f"u{a}-{n}": DAYS[1] for a in (0, 2) for n in odd}
-    came = [(a, n) for a in (0, 2) for n in range(13, 20, 2)] + [(3, n) for n in odd]
-    assert buyers(story["second"]) == stayed | {f"u{a}-{n}": DAYS[2] for a, n in came}
+    joined = [(a, n) for a in (0, 2) for n in range(13, 20, 2)] + [(3, n) for n in odd]
+    assert buyers(runs["second"]) == stayed | {f"u{a}-{n}": DAYS[2] for a, n in joined}
 
 
-def test_users_like_those_of_a_list_are_an_audience_and_a_file_of_pseudonyms(story, folder):
-    alike = [r for r in story["first"]["audiences"] if r["audience"] == "alike"]
+def test_lookalikes_are_an_audience_and_a_file_of_pseudonyms(runs, folder):
+    alike = [r for r in runs["first"]["audiences"] if r["audience"] == "alike"]
     assert {r["user_id"] for r in alike} == {f"u0-{n}" for n in range(2, 12)}
     assert min(r["score"] for r in alike) > 0.5
     lines = (folder / "out" / "alike.csv").read_text().split()
     assert (lines[0], set(lines[1:])) == ("user_id", {r["user_id"] for r in alike})
 
 
-def test_an_audience_that_is_no_more_in_the_settings_is_no_more(story):
-    assert {r["audience"] for r in story["nothing new"]["audiences"]} == {"buyers"}
-    assert story["third"]["audiences"] == []
+def test_an_audience_removed_from_the_settings_leaves_the_table(runs):
+    assert {r["audience"] for r in runs["unchanged"]["audiences"]} == {"buyers"}
+    assert runs["third"]["audiences"] == []
 
 
-def test_bad_rules_and_lists_are_told_before_anything_is_written(store, tmp_path):
+def test_invalid_rules_and_seeds_are_refused_before_anything_is_written(store, tmp_path):
     (tmp_path / "none.csv").write_text("user_id\n")
     empty = f"{{alike: {{seeds: {tmp_path}/none.csv, n_users: 3}}}}"
     put(store, users(0, 5, 1, "m1"), users(1, 5, 1, "m1"))

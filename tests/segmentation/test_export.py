@@ -1,4 +1,4 @@
-"""A file of an audience holds pseudonyms alone, and is there whole or as it was."""
+"""Check that an exported file holds pseudonyms alone, and is replaced as a whole."""
 
 import pytest
 from pyspark.errors import PySparkException
@@ -17,7 +17,7 @@ def test_a_file_holds_pseudonyms_and_nothing_else(rows, tmp_path):
     assert [p.name for p in file.parent.iterdir() if not p.name.startswith(".")] == ["best.csv"]
 
 
-def test_a_file_that_could_not_be_written_stays_as_it_was(rows, tmp_path):
+def test_a_failed_export_leaves_the_old_file(rows, tmp_path):
     file = tmp_path / "best.csv"
     users = rows("user_id string", ("a1",))
     write_pseudonyms(users, str(file))
