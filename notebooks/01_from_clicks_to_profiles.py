@@ -1,9 +1,9 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # From clicks to profiles
-# MAGIC The main job, one stage a cell, with a look at what each stage wrote. It runs on a laptop
-# MAGIC (`python notebooks/01_from_clicks_to_profiles.py`) and on Databricks as it is; the variable
-# MAGIC `PROFILE_CONFIG` names the settings, and without it they are those of the demo.
+# MAGIC The main job, one stage per cell, with a look at what each stage wrote. It runs unchanged on a
+# MAGIC laptop (`python notebooks/01_from_clicks_to_profiles.py`) and on Databricks. The variable
+# MAGIC `PROFILE_CONFIG` names the settings; the default is the demo.
 
 # COMMAND ----------
 
@@ -14,18 +14,20 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from pyspark.sql import functions as F
 
-from profile_lib.pipelines import build_behaviour
-from profile_lib.pipelines import build_examples
-from profile_lib.pipelines import build_sessions
-from profile_lib.pipelines import ingest_events
-from profile_lib.pipelines import refresh_profiles
-from profile_lib.pipelines import simulate_events
-from profile_lib.pipelines import train_model
 from profile_lib.config.settings import load_settings
+from profile_lib.delta.store import Store
 from profile_lib.logs import configure_logging
+from profile_lib.pipelines import (
+    build_behaviour,
+    build_examples,
+    build_sessions,
+    ingest_events,
+    refresh_profiles,
+    simulate_events,
+    train_model,
+)
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.spark.session import start_spark
-from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, EXAMPLES, REJECTED_EVENTS, SESSIONS, USER_PROFILES
 from profile_lib.training.evaluation.report import format_report
 
@@ -37,8 +39,7 @@ store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## A shop, its clicks, and what cleaning says of them
-# MAGIC The simulated shop knows the truth about its users, which later cells compare with.
+# MAGIC ## A simulated shop, its events, and the rows that cleaning rejects
 
 # COMMAND ----------
 
@@ -70,7 +71,7 @@ plt.show()
 
 # MAGIC %md
 # MAGIC ## Sessions
-# MAGIC Events of a user without a gap of half an hour.
+# MAGIC A session is a user's events without a gap of more than half an hour.
 
 # COMMAND ----------
 
@@ -88,7 +89,8 @@ plt.show()
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What was known at each cutoff, and what came after it
+# MAGIC ## Examples
+# MAGIC What was known of a user at each cutoff, and what the user did afterwards.
 
 # COMMAND ----------
 
@@ -108,7 +110,7 @@ print(store.read(EXAMPLES).select("text").orderBy(F.desc("n_tokens")).first()["t
 
 # MAGIC %md
 # MAGIC ## The model
-# MAGIC Fine-tuned by Horovod over the workers; the report stands beside its weights.
+# MAGIC Horovod fine-tunes it over the workers. Its test report is in the model's folder.
 
 # COMMAND ----------
 
@@ -129,17 +131,17 @@ print("\n".join(format_report(report["tasks"])))
 refresh_profiles.run(store, settings)
 
 profiles = store.read(USER_PROFILES)
-chance = F.floor(F.col("propensities")["buys"] * 40) / 40
-chances = profiles.groupBy(chance.alias("chance")).count().toPandas()
-segments = profiles.groupBy("segment").count().orderBy(F.desc("count")).toPandas()
+probability = F.floor(F.col("propensities")["buys"] * 40) / 40
+probabilities = profiles.groupBy(probability.alias("probability")).count().toPandas()
+by_segment = profiles.groupBy("segment").count().orderBy(F.desc("count")).toPandas()
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4))
-left.bar(chances["chance"], chances["count"], width=1 / 40, align="edge")
+left.bar(probabilities["probability"], probabilities["count"], width=1 / 40, align="edge")
 left.set_yscale("log")
-left.set_title("Chance to buy within the horizon")
+left.set_title("Probability of a purchase within the horizon")
 left.set_xlabel("probability")
 left.set_ylabel("users")
-right.barh(segments["segment"], segments["count"])
+right.barh(by_segment["segment"], by_segment["count"])
 right.set_title("Users by segment")
 right.set_xlabel("users")
 figure.tight_layout()

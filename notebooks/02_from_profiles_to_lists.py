@@ -1,10 +1,10 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # From profiles to lists and segments
-# MAGIC What the profiles of the first notebook are for: recommendations with their reasons, results
-# MAGIC of a search in the order that suits who asked, and segments. It runs on a laptop
-# MAGIC (`python notebooks/02_from_profiles_to_lists.py`, after the first) and on Databricks as it is;
-# MAGIC the variable `PROFILE_CONFIG` names the settings.
+# MAGIC What the profiles of the first notebook are for: recommendations with reasons, search results
+# MAGIC in the order that suits the user, and segments. It runs unchanged on a laptop
+# MAGIC (`python notebooks/02_from_profiles_to_lists.py`, after the first notebook) and on Databricks.
+# MAGIC The variable `PROFILE_CONFIG` names the settings; the default is the demo.
 
 # COMMAND ----------
 
@@ -15,16 +15,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from pyspark.sql import functions as F
 
-from profile_lib.pipelines import fit_recommender
-from profile_lib.pipelines import recommend_items
-from profile_lib.pipelines import segment_users
 from profile_lib.config.settings import load_settings
+from profile_lib.delta.store import Store
 from profile_lib.logs import configure_logging
+from profile_lib.pipelines import fit_recommender, recommend_items, segment_users
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.recommend.serving.server import RecommendationServer
 from profile_lib.spark.session import start_spark
-from profile_lib.delta.store import Store
 from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, USER_SEGMENTS
 
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "demo"))
@@ -36,19 +34,19 @@ store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 
 # MAGIC %md
 # MAGIC ## The recommender
-# MAGIC Several sources name candidates, a model ranks them. How many of the items that users met later
-# MAGIC each source had named:
+# MAGIC Several sources propose candidates, and a model ranks them. The chart shows, per source, the
+# MAGIC share of items with a later interaction that it had proposed.
 
 # COMMAND ----------
 
 fit_recommender.run(store, settings)
 
 folder = Path(settings.paths.models) / settings.recommend.name
-found = json.loads((folder / "report.json").read_text())["candidates"]
+candidates = json.loads((folder / "report.json").read_text())["candidates"]
 
 figure, axes = plt.subplots(figsize=(7, 4))
-axes.barh(list(found), [of["recall"] for of in found.values()])
-axes.set_title("Items met later that were among the candidates")
+axes.barh(list(candidates), [source["recall"] for source in candidates.values()])
+axes.set_title("Items with a later interaction that were among the candidates")
 axes.set_xlabel("share")
 figure.tight_layout()
 plt.show()
@@ -57,7 +55,7 @@ plt.show()
 
 # MAGIC %md
 # MAGIC ## Lists
-# MAGIC A row a user and rank, with who named the item and why.
+# MAGIC One row per user and rank, with the sources that proposed the item and the reasons.
 
 # COMMAND ----------
 
@@ -75,8 +73,8 @@ by_source = (
 
 figure, axes = plt.subplots(figsize=(7, 4))
 axes.barh(by_source["source"], by_source["count"])
-axes.set_title("Who named the first five items")
-axes.set_xlabel("items of all lists")
+axes.set_title("Sources of the first five items")
+axes.set_xlabel("items in all lists")
 figure.tight_layout()
 plt.show()
 
@@ -85,15 +83,15 @@ plt.show()
 profiles = store.read(USER_PROFILES).where(F.size("recent") >= 5)
 profile = profiles.orderBy("user_id").first().asDict(recursive=True)
 print(format_profile_card(profile))
-own = lists.where(F.col("user_id") == profile["user_id"]).join(titles, "item_id").orderBy("rank")
-for row in own.limit(5).collect():
+user_list = lists.where(F.col("user_id") == profile["user_id"]).join(titles, "item_id").orderBy("rank")
+for row in user_list.limit(5).collect():
     print(f"{row['rank']:>2} {row['title'] or row['item_id']}: {row['reasons'][0]['text']}")
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## One user at once
-# MAGIC The same lists without Spark, and the results of a search as the user would have them.
+# MAGIC ## Serving a single user
+# MAGIC The same lists without Spark, and search results in the order that suits the user.
 
 # COMMAND ----------
 
@@ -107,17 +105,17 @@ print(server.rerank(profile, "", results, personalisation=0.5))
 
 # MAGIC %md
 # MAGIC ## Segments
-# MAGIC By recency, frequency and money, and by what users like.
+# MAGIC Users by recency, frequency and monetary value, and clusters of users by their interests.
 
 # COMMAND ----------
 
 segment_users.run(store, settings)
 
-by_name = store.read(USER_SEGMENTS).groupBy("rfm_segment").count().orderBy("count").toPandas()
+by_segment = store.read(USER_SEGMENTS).groupBy("rfm_segment").count().orderBy("count").toPandas()
 
 figure, axes = plt.subplots(figsize=(7, 4))
-axes.barh(by_name["rfm_segment"], by_name["count"])
-axes.set_title("Users by recency, frequency and money")
+axes.barh(by_segment["rfm_segment"], by_segment["count"])
+axes.set_title("Users by RFM segment")
 axes.set_xlabel("users")
 figure.tight_layout()
 plt.show()
