@@ -21,7 +21,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from benchmarks.measure import make_parser, save_result
-from profile_lib.arrays.groups import Floats, index_within_group, slice_batches
+from profile_lib.arrays.groups import index_within_group, slice_batches
+from profile_lib.arrays.types import Floats
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.pipelines.recommender_inputs import ShopData

@@ -11,7 +11,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Floats, rows_to_list_array
+from profile_lib.arrays.groups import rows_to_list_array
+from profile_lib.arrays.types import Floats
 from profile_lib.config.settings import Settings
 from profile_lib.recommend.candidates.fitting import SourceData, fit_source
 from profile_lib.recommend.candidates.source import Source
@@ -52,7 +53,8 @@ class DrawnShop:
             (self.hash_uniform("category") * CATEGORIES).cast("int")
         )
         # The k-th most popular item of a category is drawn about as often as 1 / k.
-        place = F.pow(F.lit(self.n_items / CATEGORIES), self.hash_uniform("place")).cast("int") - 1
+        n_ranks = F.lit(self.n_items / CATEGORIES)
+        rank = F.pow(n_ranks, self.hash_uniform("place")).cast("int") - 1
         kind = F.when(self.hash_uniform("kind") < KINDS["view"], "view").when(
             self.hash_uniform("kind") < KINDS["view"] + KINDS["cart"], "cart"
         )
@@ -62,7 +64,7 @@ class DrawnShop:
             F.timestamp_seconds(second).alias("event_ts"),
             F.to_date(F.timestamp_seconds(second)).alias("event_date"),
             kind.otherwise("purchase").alias("event_type"),
-            _item_id(place * CATEGORIES + category).alias("item_id"),
+            _item_id(rank * CATEGORIES + category).alias("item_id"),
             F.concat(F.lit("r"), F.pmod(F.xxhash64(user), F.lit(REGIONS))).alias("region"),
         )
 

@@ -58,8 +58,8 @@ def demo(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def ga(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure August and September of GA from files to the profile of every user seen."""
-    config, kept = "conf/ga.yaml", arguments.keep
-    with nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
+    config, kept_folder = "conf/ga.yaml", arguments.keep
+    with nullcontext(kept_folder) if kept_folder else tempfile.TemporaryDirectory() as folder:
         settings, overrides = settings_in_folder(Path(folder), config)
         log = Path(folder) / "log"
         measured = run_measured(job_command("run_all", config, overrides), log)

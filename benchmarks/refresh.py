@@ -9,7 +9,7 @@ that share of the users, chosen by a hash. Writes benchmarks/results/refresh.jso
 `changed` times a full refresh, then refreshes after one more event of a share of the users. `days`
 adds one day after another to the events of the first days, refreshes after each, and compares every
 cell of every profile with a full refresh; it infers by torch in fp32, as the int8 encoder's output
-for a text depends on the texts beside it.
+for a text depends on the other texts of its pass.
 """
 
 import shutil

@@ -29,14 +29,14 @@ DATA = r"^(?!.*_delta_log).*\.(parquet|bin)$"
 
 
 class Kill(NamedTuple):
-    """The part to kill, and the phase of which work starts the delay before it."""
+    """The part to kill, and the work and phase whose sign starts the delay."""
 
     part: str
     which: float  # among several processes: 0 the first, just below 1 the last
     work: str  # stream or refresh
     phase: str
     delay: float  # in seconds
-    during_refresh: bool  # whether a refresh runs beside the stream
+    during_refresh: bool  # whether a refresh runs at the same time
 
 
 class Stuck(Exception):
@@ -90,7 +90,7 @@ class Trial(ABC):
         if not batches or not (commits / str(max(batches))).exists():
             return False
         offset = json.loads((offsets / str(max(batches))).read_text().splitlines()[-1])
-        # A whole commit is read once the offset stands before the next version.
+        # All of a commit is read once the offset stands before the next version.
         return (offset["reservoirVersion"], offset["index"]) > (self.version, -1)
 
     def remember_version(self) -> None:

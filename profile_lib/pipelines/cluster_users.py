@@ -1,6 +1,5 @@
 """Cluster users by their interests, and keep the ids of clusters from run to run."""
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ class ClusterRun:
         self.version = self.previous.version + 1
         settings = config.model_dump_json(exclude=AUDIENCE_SETTINGS)
         source = f"{store.table_id(USER_PROFILES)} {profiles_version} {settings}"
-        self.fingerprint = hashlib.sha256(source.encode()).hexdigest()
+        self.fingerprint = hash_text(source)
 
     def catch_up(self) -> None:
         """Write the tables of clusters and segments unless they match these profiles already.

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
-from profile_lib.arrays.groups import Floats, Longs
+from profile_lib.arrays.types import Floats, Longs
 from profile_lib.errors import InputError
 from profile_lib.segmentation.interest_vectors import nearest_centroid
 from profile_lib.segmentation.stability import adjusted_rand, contingency_table

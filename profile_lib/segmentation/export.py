@@ -15,7 +15,7 @@ def write_pseudonyms(users: DataFrame, file: str) -> None:
     assert context._gateway is not None
     hadoop = context._gateway.jvm.org.apache.hadoop.fs
     conf = context._jsc.hadoopConfiguration()
-    temporary = f"{file}.writing"
+    temporary = file + UNFINISHED_SUFFIX
     rows = users.select("user_id").coalesce(1)
     rows.write.mode("overwrite").option("header", True).csv(temporary)
     system = hadoop.Path(temporary).getFileSystem(conf)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Flags, Floats, Longs
+from profile_lib.arrays.types import Flags, Floats, Longs
 from profile_lib.errors import InputError
 from profile_lib.spark.workers import freeze_loaded_modules
 

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sklearn.linear_model import LogisticRegression
 
-from profile_lib.arrays.groups import Floats
+from profile_lib.arrays.types import Floats
 from profile_lib.errors import InputError
 from profile_lib.metrics.classification import roc_auc
 from profile_lib.segmentation.interest_vectors import sample_vectors, score_users

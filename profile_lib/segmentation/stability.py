@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.optimize import linear_sum_assignment
 
-from profile_lib.arrays.groups import Floats, Longs
+from profile_lib.arrays.types import Floats, Longs
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ def test_examination_is_recovered_from_expected_clicks():
     rng = np.random.default_rng(0)
     appeal, n_shown = rng.uniform(0.05, 0.9, 30), rng.integers(1, 500, (30, 4)).astype(float)
     n_shown[:, 1] *= np.linspace(0.2, 5, 30) * (appeal > 0.3)  # the second slot has good items
-    item, place = np.nonzero(n_shown)
-    n = n_shown[item, place]
-    fitted = fit_examination(item, SLOTS[place], n, n * appeal[item] * EXAMINATION[place])
+    item, slot_index = np.nonzero(n_shown)
+    n = n_shown[item, slot_index]
+    fitted = fit_examination(item, SLOTS[slot_index], n, n * appeal[item] * EXAMINATION[slot_index])
     assert list(fitted) == SLOTS.tolist()
     assert list(fitted.values()) == pytest.approx(EXAMINATION.tolist(), abs=1e-4)
 
@@ -76,21 +76,21 @@ def test_examination_is_recovered_from_expected_clicks():
 def test_examination_is_estimated_from_random_clicks():
     rng = np.random.default_rng(1)
     appeal = rng.uniform(0.05, 0.5, 200)
-    item, place = (a.ravel() for a in np.indices((200, 4)))
+    item, slot_index = (a.ravel() for a in np.indices((200, 4)))
     n = rng.integers(50, 500, item.shape)
-    clicked = rng.binomial(n, appeal[item] * EXAMINATION[place])
-    fitted = fit_examination(item, SLOTS[place], n, clicked)
+    clicked = rng.binomial(n, appeal[item] * EXAMINATION[slot_index])
+    fitted = fit_examination(item, SLOTS[slot_index], n, clicked)
     assert list(fitted.values()) == pytest.approx(EXAMINATION.tolist(), abs=0.03)
 
 
 def test_preferred_items_in_first_slots_bias_the_estimate_unless_counted_by_propensity():
     # Half of the users like the first item, half the second; 8 in 10 see it in the first slot.
     appeal, chance = np.array([[0.6, 0.1], [0.1, 0.6]]), np.array([[0.8, 0.2], [0.2, 0.8]])
-    user, item, place = (a.ravel() for a in np.indices((2, 2, 2)))
-    p = chance[user, (item + place) % 2]  # that a user of this kind sees this item there
-    clicked = 1000 * p * appeal[user, item] * EXAMINATION[place]
-    plain = fit_examination(item, SLOTS[place], 1000 * p, clicked)
-    by_propensity = fit_examination(item, SLOTS[place], 1000 * p / p, clicked / p)
+    user, item, slot_index = (a.ravel() for a in np.indices((2, 2, 2)))
+    p = chance[user, (item + slot_index) % 2]  # that a user of this kind sees this item there
+    clicked = 1000 * p * appeal[user, item] * EXAMINATION[slot_index]
+    plain = fit_examination(item, SLOTS[slot_index], 1000 * p, clicked)
+    by_propensity = fit_examination(item, SLOTS[slot_index], 1000 * p / p, clicked / p)
     assert by_propensity == {1: 1.0, 2: pytest.approx(0.6, abs=1e-5)}
     assert plain[2] < 0.3
 

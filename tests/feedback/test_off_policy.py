@@ -102,7 +102,7 @@ def test_repeating_each_users_rounds_does_not_narrow_the_interval():
 
 
 def make_rounds(n=200, **changes):
-    """Rounds of which the first half has other values."""
+    """Make rounds whose first half has the changed values."""
     columns = {
         "user": np.arange(n),
         **{k: np.full(n, 0.5) for k in ("reward", "propensity", "target_propensity")},

@@ -1,4 +1,4 @@
-"""Check which rules of audiences are accepted, and whom they select."""
+"""Check which rules of audiences are accepted, and which users they select."""
 
 import pytest
 
