@@ -34,8 +34,8 @@ def example(
     cutoff = START + timedelta(minutes=i)
     liked, spend = ["cap", "mug"][: i % 3], float(i % 5)
     return (
-        f"u{i}", cutoff, split, list(ids), 2, list(numeric), buys, following, top, 1.0, liked, spend,
-        i % 2 == 0,
+        f"u{i}", cutoff, split, list(ids), 2, list(numeric), buys, following, top, 1.0, liked,
+        spend, i % 2 == 0,
     )  # fmt: skip
 
 
