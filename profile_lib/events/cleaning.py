@@ -35,12 +35,12 @@ def clean_events(
     latest: datetime,
     max_text_chars: int,
 ) -> DataFrame:
-    """Compute all columns of `events`, and `reasons`: one sentence for each rule a row breaks.
+    """Compute all columns of `events`, and the `reasons` against each row.
 
-    `mapped` holds `user_id` (already a pseudonym) and the mapped columns; a column that it lacks
-    is null. Rows whose event type is mapped to null are left out. A text is cut after
-    `max_text_chars` characters, and a value that breaks a rule becomes null. `latest` is
-    exclusive. Columns that are not of the contract stay.
+    A reason is one sentence per broken rule. `mapped` holds `user_id` (already a pseudonym) and the
+    mapped columns; a column that it lacks is null. Rows whose event type is mapped to null are left
+    out. A text is cut after `max_text_chars` characters, and a value that breaks a rule becomes
+    null. `latest` is exclusive. Columns that are not of the contract stay.
     """
     unknown = F.lit(None).cast("string")
     mapped = mapped.withColumns(
@@ -63,7 +63,7 @@ def clean_events(
 def _clean_values(
     raw: Mapping[str, Column], typed: Mapping[str, Column], max_text_chars: int
 ) -> dict[str, Column]:
-    """Return every contract column except event_type and source, null if its value is invalid."""
+    """Return all columns except event_type and source; invalid values are null."""
     ts = typed["event_ts"]
     values = {
         "event_ts": ts,
@@ -129,7 +129,7 @@ def _find_broken_rules(
     earliest: datetime,
     latest: datetime,
 ) -> list[Column]:
-    """Return one column per rule: its sentence if a row breaks the rule, else null."""
+    """Return one column per rule: a sentence, or null if the row keeps it."""
     ts, step = typed["event_ts"], raw["step"]
     reasons = [
         F.when(raw["user_id"].isNull(), F.lit("user_id is null")),

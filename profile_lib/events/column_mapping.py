@@ -13,19 +13,19 @@ from profile_lib.events.readers import read_input
 
 
 def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
-    """Read the events input and map its columns. `paths` holds the path of each input."""
+    """Read and map the events input; `paths` has one path per input."""
     return map_events(read_input(spark, mapping, "events", paths["events"]), mapping, paths)
 
 
 def map_events(frame: DataFrame, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
-    """Join the lookups to the events, and compute every mapped column under its contract name."""
+    """Join the lookups to the events and compute the contract's columns."""
     for lookup in mapping.lookups:
         frame = _join_lookup(frame, mapping, lookup, paths[lookup.input])
     return select_columns(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
 
 
 def _join_lookup(frame: DataFrame, mapping: SourceMapping, lookup: Lookup, path: str) -> DataFrame:
-    """Add the lookup's columns; of several rows with one key any one is taken."""
+    """Add the lookup's columns from any one row of each key."""
     columns = [*lookup.join_keys, *lookup.columns]
     other = read_input(frame.sparkSession, mapping, lookup.input, path)
     if missing := [c for c in columns if c not in other.columns]:
@@ -40,9 +40,10 @@ def _join_lookup(frame: DataFrame, mapping: SourceMapping, lookup: Lookup, path:
 def select_columns(
     frame: DataFrame, columns: Mapping[str, str], label: str, path: str
 ) -> DataFrame:
-    """Compute columns, given as name → SQL; each is checked by itself, to name the wrong one.
+    """Compute columns, given by name and SQL expression.
 
-    Raises InputError that names the column, what its expression asks for and what the file has.
+    Each is checked by itself, so that the InputError names the wrong column, what its expression
+    asks for and what the file has.
     """
     for name, expression in columns.items():
         try:

@@ -53,10 +53,11 @@ def summarise_seen_users(events: DataFrame) -> DataFrame:
 
 
 def update_users(seen: DataFrame, declared: DataFrame | None, stored: DataFrame) -> DataFrame:
-    """Compute the new rows of `users` for the users seen; unchanged rows are left out.
+    """Compute the rows of `users` that a batch changes.
 
-    Declared facts win over stored ones. A region that is not declared is the last one seen, and
-    the first event is the earliest of all, so that batches may come in any order.
+    `seen` is the result of `summarise_seen_users`, `stored` the table `users`. Declared facts win
+    over stored ones. A region that is not declared is the last one seen, and the first event is the
+    earliest of all, so that batches may come in any order.
     """
     facts = USERS.column_names()[1:]
     if declared is None:
@@ -72,7 +73,7 @@ def update_users(seen: DataFrame, declared: DataFrame | None, stored: DataFrame)
 
 
 def _updated_facts() -> dict[str, Column]:
-    """Return the facts of a user whose stored ones are prefixed with `old_`."""
+    """Return a user's facts; the stored ones have the prefix `old_`."""
     was_region_seen = F.col("old_region_seen_ts").isNotNull()
     old_region = F.struct(
         F.col("old_region_seen_ts").alias("event_ts"), F.col("old_region").alias("region")
@@ -113,11 +114,11 @@ def read_declared_items(spark: SparkSession, mapping: SourceMapping, path: str) 
 def count_item_descriptions(
     events: DataFrame, declared: DataFrame | None, max_text_chars: int
 ) -> DataFrame:
-    """Count how often each description of an item occurs: item_id, ITEM_TEXT_COLUMNS, price, n.
+    """Count how often each description of an item occurs.
 
-    Descriptions come from the events or, if the source has a catalogue, from the catalogue, and
-    only prices from the events too. Texts are normalised after counting, because one title occurs
-    in many events.
+    Columns: item_id, title, category, brand, price, n. Descriptions come from the events or, if the
+    source has a catalogue, from the catalogue, and only prices from the events too. Texts are
+    normalised after counting, because one title occurs in many events.
     """
     in_events = [
         c if c in events.columns and declared is None else NULL_STRING_SQL

@@ -1,4 +1,8 @@
-"""Replace raw user ids by keyed pseudonyms: HMAC-SHA-256 (RFC 2104) in Spark's own functions."""
+"""Replace raw user ids by keyed pseudonyms.
+
+The pseudonyms are HMAC-SHA-256 (RFC 2104), written in Spark's own functions so that the JVM
+computes them.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +16,7 @@ SHA256_BLOCK_BYTES = 64
 
 
 def pseudonymise(raw_id: Column, key: bytes) -> Column:
-    """Compute the HMAC-SHA-256 of an id's UTF-8 bytes, in hex; null for null. The JVM does it.
+    """Compute the HMAC-SHA-256 of an id's UTF-8 bytes, in hex.
 
     >>> spark.range(1).select(pseudonymise(F.lit("ann"), b"key")).first()[0][:16]
     '9d77c3180ff81edf'
@@ -26,7 +30,7 @@ def pseudonymise(raw_id: Column, key: bytes) -> Column:
 
 
 def build_event_id(mapped: DataFrame, source: str) -> Column:
-    """Return the source's own event id or, without one, a hash of the mapped row."""
+    """Return the source's event id, or else a hash of the mapped row."""
     parts = [F.coalesce(F.col(c).cast("string"), F.lit("\0")) for c in sorted(mapped.columns)]
     row_hash = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
     if "event_id" not in mapped.columns:
@@ -37,7 +41,7 @@ def build_event_id(mapped: DataFrame, source: str) -> Column:
 def read_pseudonym_key(
     configured: str | None, variable: str, environment: Mapping[str, str]
 ) -> bytes:
-    """Return the key of the settings or, without one, of an environment variable.
+    """Return the configured key, or else that of an environment variable.
 
     Raises InputError if there is none, so that no id is read without a key.
     """

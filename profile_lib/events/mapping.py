@@ -13,6 +13,8 @@ from profile_lib.events.formats.registry import describe_unknown_format
 
 
 class _MappingPart(BaseModel):
+    """A part of a mapping file; unknown keys are errors."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -40,7 +42,7 @@ class Lookup(_MappingPart):
 
 
 class ItemColumns(_MappingPart):
-    """A catalogue that the source publishes: columns as SQL over the input."""
+    """The catalogue that the source publishes, as SQL over the input."""
 
     input: str
     item_id: str
@@ -51,7 +53,7 @@ class ItemColumns(_MappingPart):
 
 
 class UserColumns(_MappingPart):
-    """The facts that the source declares about users: columns as SQL over the input."""
+    """The facts that the source declares about users, as SQL over the input."""
 
     input: str
     user_id: str
@@ -99,7 +101,7 @@ def _load_yaml(path: str) -> Any:
 
 
 def check_paths(mapping: SourceMapping, paths: Mapping[str, str]) -> None:
-    """Raise InputError if an input has no path, or a path has no input."""
+    """Raise InputError unless each input has a path, and each path an input."""
     if differing := set(mapping.inputs) ^ set(paths):
         raise InputError(
             f"ingest.inputs: paths for {', '.join(sorted(paths)) or 'nothing'}; the mapping "

@@ -13,9 +13,9 @@ RATE_COLUMNS = ("user_id", "event_id", "event_ts", "event_date", "order_id")
 
 
 def select_rate_history(stored: DataFrame, rejected: DataFrame) -> DataFrame:
-    """Select the earlier events that count for rates: stored ones, and those rejected as too fast.
+    """Select RATE_COLUMNS of the earlier events that count for rates.
 
-    Columns: RATE_COLUMNS.
+    These are the stored events and those that were rejected as too fast.
     """
     is_fast = F.exists("reasons", lambda reason: reason.startswith(RATE_REASON_PREFIX))
     order_id = F.get_json_object("row", "$.order_id").alias("order_id")
@@ -51,7 +51,7 @@ def _find_fast_windows(suspects: DataFrame, window: str, max_acts: int) -> DataF
 
 
 def add_rate_reasons(rows: DataFrame, rates: DataFrame) -> DataFrame:
-    """Add to each row's reasons those of the windows of `find_impossible_rates` it falls into."""
+    """Add the reasons of `find_impossible_rates` to the rows in its windows."""
     for window in RATE_REASONS:
         windows = rates.where(F.col("window") == window).drop("window")
         reasons = F.when(F.col("rate_reason").isNull(), F.col("reasons")).otherwise(
@@ -67,6 +67,6 @@ def add_rate_reasons(rows: DataFrame, rates: DataFrame) -> DataFrame:
 
 
 def select_retracted_events(stored: DataFrame, rates: DataFrame) -> DataFrame:
-    """Select the stored events, with reasons, that are too fast now that more events are known."""
+    """Select the stored events that newer events show to be too fast."""
     without_reasons = stored.withColumn("reasons", F.array().cast("array<string>"))
     return add_rate_reasons(without_reasons, rates).where(F.size("reasons") > 0)

@@ -21,7 +21,10 @@ OTHER_ERRORS = {"FAILED_READ_FILE": "the content is not what the mapping's forma
 
 @contextmanager
 def explain_read_errors(label: str, path: str) -> Iterator[None]:
-    """Raise InputError, which names `label` and `path`, for errors of files; others pass."""
+    """Turn errors of files into one sentence with `label` and `path`.
+
+    Raises InputError; an error of another kind passes unchanged.
+    """
     try:
         yield
     except (PySparkException, Py4JError) as error:

@@ -1,4 +1,4 @@
-"""Read the inputs of a mapping, in one go or as they arrive."""
+"""Read the inputs of a mapping, at once or as they arrive."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from profile_lib.events.read_errors import explain_read_errors
 
 
 def read_input(spark: SparkSession, mapping: SourceMapping, name: str, path: str) -> DataFrame:
-    """Read the rows of an input that its mapping wants, in the source's own columns.
+    """Read the wanted rows of an input in the source's own columns.
 
     Raises InputError if there is no file, or if it is not of the mapping's format.
     """
@@ -25,10 +25,11 @@ def read_input(spark: SparkSession, mapping: SourceMapping, name: str, path: str
 def stream_events(
     spark: SparkSession, mapping: SourceMapping, path: str, kafka: Mapping[str, str] | None
 ) -> DataFrame:
-    """Read the events input as it arrives: new files in `path`, or values of a Kafka topic.
+    """Read the events input as it arrives, in files or through Kafka.
 
-    `kafka` holds Spark's options of the topic; its values are JSON objects. Raises InputError if
-    the format has no stream, or if the mapping does not declare the columns of the values.
+    Without `kafka`, new files in `path` are read. `kafka` holds Spark's options of a topic whose
+    values are JSON objects. Raises InputError if the format has no stream, or if the mapping does
+    not declare the columns of the values.
     """
     spec = mapping.inputs["events"]
     if kafka is not None:

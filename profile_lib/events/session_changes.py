@@ -13,7 +13,7 @@ from profile_lib.tables import SESSIONS
 
 
 def find_affected_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
-    """Find the time in which each user's new events can change a session.
+    """Find when each user's new events can change a session.
 
     Columns: user_id, from_ts, to_ts.
     """
@@ -24,13 +24,13 @@ def find_affected_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
 
 
 def find_affected_sessions(sessions: DataFrame, spans: DataFrame) -> DataFrame:
-    """Select the sessions that overlap their user's span: their key columns and bounds."""
+    """Select the keys and bounds of sessions that overlap their user's span."""
     overlapping = sessions.join(spans, "user_id").where("end_ts >= from_ts AND start_ts <= to_ts")
     return overlapping.select("session_id", "session_date", "user_id", "start_ts", "end_ts")
 
 
 def widen_spans(spans: DataFrame, affected: DataFrame) -> DataFrame:
-    """Widen each span to the bounds of the affected sessions: the time to read events of."""
+    """Widen each span to the bounds of its affected sessions."""
     bounds = affected.groupBy("user_id").agg(
         F.min("start_ts").alias("first_ts"), F.max("end_ts").alias("last_ts")
     )
@@ -48,7 +48,7 @@ def select_events_in_spans(events: DataFrame, spans: DataFrame) -> DataFrame:
 
 
 def diff_sessions(rebuilt: DataFrame, affected: DataFrame) -> DataFrame:
-    """Return the rebuilt sessions, and with `is_deleted` the affected ones that are gone."""
+    """Return the rebuilt sessions; `is_deleted` marks affected ones that are gone."""
     before = affected.select("session_id", "session_date", F.lit(True).alias("existed"))
     both = rebuilt.join(before, ["session_id", "session_date"], "full_outer")
     return both.select(*SESSIONS.column_names(), F.col("user_id").isNull().alias("is_deleted"))

@@ -1,8 +1,9 @@
-"""Build sessions: runs of a user's events without a gap longer than a limit.
+"""Build sessions of events.
 
-Spark brings each user's events together (one shuffle, and one radix sort by a hash of the user).
-Array operations over Arrow batches then order, cut and count them. Events at the same moment count
-in the order of their event_id. Days have no meaning here: the caller chooses the events.
+A session is a run of a user's events without a gap longer than a limit. Spark brings each user's
+events together (one shuffle, and one radix sort by a hash of the user). Array operations over Arrow
+batches then order, cut and count them. Events at the same moment count in the order of their
+event_id. Days have no meaning here: the caller chooses the events.
 """
 
 from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 
 
 def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
-    """Build one row per session, as the table `sessions` declares it; one shuffle, by user."""
+    """Build the table `sessions` with one shuffle, by user."""
     max_gap_micros = to_micros(gap)
 
     def cut_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -46,7 +47,7 @@ def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
 
 
 def select_session_columns(events: DataFrame) -> DataFrame:
-    """Select what a session needs of its events, encoded small for the shuffle."""
+    """Select what sessions need of events, encoded small for the shuffle."""
     event_type_code = F.coalesce(
         *(F.when(F.col("event_type") == name, code) for code, name in enumerate(EVENT_TYPES))
     )
@@ -69,7 +70,7 @@ def select_session_columns(events: DataFrame) -> DataFrame:
 def cut_session_batches(
     batches: Iterable[pa.RecordBatch], max_gap_micros: int
 ) -> Iterator[pa.RecordBatch]:
-    """Cut events sorted by user_key; a batch's last user waits for the next batch."""
+    """Cut events sorted by user_key; a user may span several batches."""
     for events in complete_groups(batches, "user_key"):
         yield cut_sessions(events, max_gap_micros)
 

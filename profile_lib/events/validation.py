@@ -12,7 +12,7 @@ MAX_REPORTED_REASONS = 3  # in the message that stops the job
 
 
 class BatchSummary(NamedTuple):
-    """The rows of a batch and the dates of its good rows; no dates if there are none."""
+    """The size of a batch, and the dates of its good rows."""
 
     n_rows: int
     n_rejected: int
@@ -21,10 +21,10 @@ class BatchSummary(NamedTuple):
 
 
 def deduplicate_events(cleaned: DataFrame) -> DataFrame:
-    """Keep each event once: of rows with one event_id the first to arrive, ties by content.
+    """Keep each event once: of equal event_ids the first to arrive.
 
-    The result is partitioned by user, which spares later steps per user a shuffle. Rejected rows
-    are not events yet: all of them stay.
+    Ties are broken by content. The result is partitioned by user, which spares later steps per
+    user a shuffle. Rejected rows are not events yet: all of them stay.
     """
     is_good = F.size("reasons") == 0
     content = F.xxhash64(*[c for c in cleaned.columns if c != "reasons"])
@@ -50,7 +50,7 @@ def summarise_batch(cleaned: DataFrame) -> BatchSummary:
 def describe_excess_rejections(
     cleaned: DataFrame, summary: BatchSummary, max_rejected_share: float
 ) -> str | None:
-    """Return the sentence that stops the job if too many rows are rejected, else None."""
+    """Return why the job must stop, or None if few rows are rejected."""
     if summary.n_rejected <= max_rejected_share * summary.n_rows:
         return None
     reason = F.explode(F.transform("reasons", lambda r: F.regexp_replace(r, ":.*", "")))
@@ -65,7 +65,7 @@ def describe_excess_rejections(
 
 
 def build_rejected_events(rows: DataFrame) -> DataFrame:
-    """Build rows of `rejected_events` from rows with reasons; the raw id is not stored."""
+    """Build rows of `rejected_events` without the raw id."""
     row = F.to_json(F.struct(*[c for c in EVENTS.column_names() if c in rows.columns]))
     return (
         rows.withColumn("row", row)

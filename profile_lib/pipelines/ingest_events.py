@@ -1,9 +1,7 @@
 """Ingest files of any source into events, items, users, identity and rejected_events."""
 
 import logging
-import os
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -22,8 +20,7 @@ from profile_lib.events.dimensions import (
     summarise_seen_users,
     update_users,
 )
-from profile_lib.events.identity import build_event_id, pseudonymise, read_pseudonym_key
-from profile_lib.events.mapping import SourceMapping, check_paths, read_mapping
+from profile_lib.events.identity import build_event_id, pseudonymise
 from profile_lib.events.rates import (
     RATE_COLUMNS,
     add_rate_reasons,
@@ -41,6 +38,7 @@ from profile_lib.events.validation import (
 )
 from profile_lib.features.catalog import derive_items, merge_items
 from profile_lib.features.changed_items import find_changed_keys
+from profile_lib.pipelines.event_source import Source, find_latest_time, open_source
 from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
@@ -48,27 +46,10 @@ from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Source:
-    """A source's mapping, the settings that hold its paths and limits, and the pseudonym key."""
-
-    mapping: SourceMapping
-    settings: IngestSettings
-    key: bytes
-
-
-def open_source(settings: IngestSettings) -> Source:
-    """Read the key and the mapping. Raises InputError if one is missing or the paths don't fit."""
-    key = read_pseudonym_key(settings.pseudonym_key, settings.pseudonym_key_env, os.environ)
-    mapping = read_mapping(settings.mapping)
-    check_paths(mapping, settings.inputs)
-    return Source(mapping, settings, key)
-
-
 def run(
     store: Store, settings: Settings, day: date | None = None, now: datetime | None = None
 ) -> None:
-    """Ingest all events of the inputs or, with a `day`, those that arrived on it.
+    """Ingest all events of the inputs, or those that arrived on `day`.
 
     Events that are stored already are not added again. If more than `ingest.max_rejected_share`
     of the rows is rejected, or no event arrived, nothing is written to `events`. `now` is the
@@ -82,26 +63,16 @@ def run(
         ingest_batch(store, source, mapped, latest, day)
 
 
-def find_latest_time(settings: IngestSettings, day: date | None, now: datetime) -> datetime:
-    """Return the time from which an event is in the future.
-
-    It is the end of `day` or, without one, `ingest.latest` or else the end of the date of `now`.
-    """
-    if day is None and settings.latest is not None:
-        return midnight(settings.latest)
-    return midnight((day or now.date()).isoformat()) + timedelta(days=1)
-
-
 def ingest_batch(
     store: Store, source: Source, mapped: DataFrame, latest: datetime, day: date | None = None
 ) -> None:
-    """Clean mapped rows and write them and what they show to each table."""
+    """Clean mapped rows, and write each table that depends on them."""
     with cached(clean_batch(mapped, source, latest, day)) as cleaned:
         _write_batch(store, source, cleaned, day)
 
 
 def clean_batch(mapped: DataFrame, source: Source, latest: datetime, day: date | None) -> DataFrame:
-    """Clean mapped rows, with `raw_id` and `reasons`; of rows with one event_id keep one."""
+    """Clean and deduplicate mapped rows; `raw_id` and `reasons` are added."""
     raw_id = F.trim(F.col("user_id").cast("string"))
     mapped = mapped.withColumn("raw_id", F.when(raw_id != "", raw_id))
     mapped = mapped.withColumn("user_id", pseudonymise(F.col("raw_id"), source.key))
@@ -120,7 +91,7 @@ def clean_batch(mapped: DataFrame, source: Source, latest: datetime, day: date |
 
 
 def _write_batch(store: Store, source: Source, cleaned: DataFrame, day: date | None) -> None:
-    """Write each table, `events` last, so that each of its users and items is known by then."""
+    """Write each table, `events` last: its users and items exist by then."""
     summary = summarise_batch(cleaned)
     cleaned, retracted = _reject_fast_users(store, source.settings, cleaned, summary)
     if retracted is not None:
@@ -145,9 +116,9 @@ def _write_batch(store: Store, source: Source, cleaned: DataFrame, day: date | N
 def _reject_fast_users(
     store: Store, settings: IngestSettings, cleaned: DataFrame, summary: BatchSummary
 ) -> tuple[DataFrame, DataFrame | None]:
-    """Return the batch with the reasons of impossible rates, and the stored events to retract.
+    """Add reasons of impossible rates; also return stored events to retract.
 
-    There is nothing to retract (None) if no user was too fast.
+    There are none to retract (None) if no user was too fast.
     """
     stored = store.read_or_empty(EVENTS).where(
         F.col("event_date").between(F.lit(summary.first_date), F.lit(summary.last_date))
@@ -173,7 +144,7 @@ def _write_users(store: Store, source: Source, good: DataFrame) -> None:
 
 
 def _write_items(store: Store, source: Source, good: DataFrame) -> None:
-    """Write the items whose facts changed: by the source's catalogue, else by the events."""
+    """Write the changed items of the source's catalogue, or else of the events."""
     mapping = source.mapping
     path = "" if mapping.items is None else source.settings.inputs[mapping.items.input]
     declared = read_declared_items(store.spark, mapping, path)

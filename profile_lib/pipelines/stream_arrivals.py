@@ -8,7 +8,8 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.column_mapping import map_events
 from profile_lib.events.readers import stream_events
-from profile_lib.pipelines.ingest_events import find_latest_time, ingest_batch, open_source
+from profile_lib.pipelines.event_source import find_latest_time, open_source
+from profile_lib.pipelines.ingest_events import ingest_batch
 from profile_lib.pipelines.stream_queries import RunningQuery, start_query
 
 

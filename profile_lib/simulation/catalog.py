@@ -19,7 +19,7 @@ ZIPF_EXPONENT = 1.0
 
 @dataclass(frozen=True)
 class Catalog:
-    """Arrays with one row per item, in the order of popularity within a category."""
+    """Arrays with one row per item; within a category the most popular first."""
 
     item: Strings
     category: Longs  # index into ASSORTMENTS
@@ -34,7 +34,7 @@ class Catalog:
 
 
 def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalog:
-    """Make `n_items` items, spread evenly over the categories; at least one per category."""
+    """Make items, spread evenly over the categories."""
     number = np.arange(n_items)
     category = number % len(ASSORTMENTS)
     style = rng.pick("style", np.ones(len(STYLES)), number)
@@ -67,7 +67,7 @@ def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalo
 def _name_item(
     category: int, brand: int, style: int, noun: int, colour: int, is_chinese: bool
 ) -> tuple[str, str]:
-    """Return an item's title, and the query by which users search for it."""
+    """Return an item's title, and the query that finds it."""
     shelf = ASSORTMENTS[category]
     if is_chinese:
         name = f"{CHINESE_STYLES[style]}{shelf.chinese_nouns[noun]} {CHINESE_COLOURS[colour]}"
@@ -86,7 +86,10 @@ def _price_levels(level: Floats, items_by_category: tuple[Longs, ...]) -> Floats
 def pick_items(
     rng: KeyedRandom, name: str, catalog: Catalog, category: Longs, *keys: Longs
 ) -> Longs:
-    """Draw an item of each given category, the k-th most popular with weight k^-ZIPF_EXPONENT."""
+    """Draw an item of each given category by Zipf's law.
+
+    The k-th most popular item has the weight k^-ZIPF_EXPONENT.
+    """
     items = np.empty(len(category), dtype=np.int64)
     for c, shelf in enumerate(catalog.items_by_category):
         rows = np.flatnonzero(category == c)

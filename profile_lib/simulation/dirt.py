@@ -1,4 +1,4 @@
-"""Add the faults of a real log to raw rows: copies, late arrivals, invalid values."""
+"""Add copies, late arrivals and invalid values to raw rows."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ CLEAN = "clean"
 
 
 def add_dirt(rows: DataFrame, share: float, seed: int) -> DataFrame:
-    """Make about `share` of the rows dirty, and name the kind in the column `dirt`.
+    """Make about `share` of the rows dirty.
 
-    The draw depends only on the seed and the row's event_id. A duplicate becomes two equal rows,
-    both of the kind `duplicate`.
+    The column `dirt` names the kind. The draw depends only on the seed and the row's event_id. A
+    duplicate becomes two equal rows, both of the kind `duplicate`.
     """
     dirty = rows.withColumn("dirt", _draw_dirt_kind(share, seed)).transform(_apply_dirt)
     copies = F.when(F.col("dirt") == "duplicate", 2).otherwise(1)
@@ -45,7 +45,7 @@ def _draw_dirt_kind(share: float, seed: int) -> Column:
 
 
 def _apply_dirt(rows: DataFrame) -> DataFrame:
-    """Add `received`, a second or some days after the event, and break values by their kind."""
+    """Add `received`, and break values by the kind of dirt."""
     days = 1 + F.floor(3 * _uniform(0, "days late"))
     broken: dict[str, tuple[str, Callable[[Column], Column]]] = {
         "unparsable_time": ("time", lambda c: F.concat(F.lit("yesterday "), F.substring(c, 12, 5))),
@@ -55,8 +55,9 @@ def _apply_dirt(rows: DataFrame) -> DataFrame:
         "negative_price": ("price", lambda c: F.concat(F.lit("-"), c)),
         BAD_STARS: ("stars", lambda c: F.lit("9")),
     }
-    late = F.when(F.col("dirt") == "late", days * 86_400).otherwise(F.lit(1))
-    rows = rows.withColumn("received", F.col("event_time") + F.make_dt_interval(secs=late))
+    delay_seconds = F.when(F.col("dirt") == "late", days * 86_400).otherwise(F.lit(1))
+    received = F.col("event_time") + F.make_dt_interval(secs=delay_seconds)
+    rows = rows.withColumn("received", received)
     for kind, (name, change) in broken.items():
         value = F.when(F.col("dirt") == kind, change(F.col(name))).otherwise(F.col(name))
         rows = rows.withColumn(name, value)

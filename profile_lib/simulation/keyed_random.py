@@ -1,4 +1,4 @@
-"""Draw random numbers that depend only on a seed, a name and keys.
+"""Draw random numbers by a seed, a name and keys.
 
 The same keys give the same draw in any batch and on any worker.
 """
@@ -16,12 +16,12 @@ SPLITMIX64_INCREMENT = np.uint64(0x9E3779B97F4A7C15)  # Steele, Lea and Flood, 2
 
 @dataclass(frozen=True)
 class KeyedRandom:
-    """Draw numbers by the name of the decision and the keys of the rows that it concerns."""
+    """Draw numbers by a decision's name and its rows' keys."""
 
     seed: int
 
     def uniform(self, name: str, *keys: Longs) -> Floats:
-        """Draw from [0, 1) for each row of the keys, which broadcast against each other.
+        """Draw from [0, 1) for each row of the keys, which broadcast.
 
         >>> KeyedRandom(7).uniform("coin", np.arange(3)).round(3).tolist()
         [0.383, 0.477, 0.051]
@@ -40,7 +40,7 @@ class KeyedRandom:
         return radius * np.cos(2 * np.pi * self.uniform(f"{name} angle", *keys))
 
     def pick(self, name: str, weights: Floats, *keys: Longs) -> Longs:
-        """Draw indices into the last axis of `weights` with probabilities proportional to them."""
+        """Draw indices into the last axis of `weights`, in proportion to them."""
         totals = np.cumsum(weights, axis=-1)
         draws = self.uniform(name, *keys) * totals[..., -1]
         if weights.ndim == 1:

@@ -1,4 +1,4 @@
-"""Make the users of the simulated shop: the hidden truth behind their behaviour."""
+"""Make the simulated users: the hidden truth behind their behaviour."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from profile_lib.simulation.words import (
 
 GENDER_TASTES = np.array([FEMALE_TASTES, [-taste for taste in FEMALE_TASTES]])
 TASTE_SPREAD = 0.8  # scale of personal taste, added to the taste of the age band and gender
-# Of the three strongest interests; the others share the rest evenly.
+# The shares of the three strongest interests; the others share the rest evenly.
 INTEREST_SHARES = np.array([0.7, 0.13, 0.06])
 AGE_SHARES = np.array([0.2, 0.28, 0.22, 0.17, 0.13])
 CHANNEL_SHARES = np.array([0.35, 0.25, 0.15, 0.1, 0.1, 0.05])
@@ -51,7 +51,7 @@ class People:
 
 
 def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: float) -> People:
-    """Make the users with these numbers; they do not depend on which others are made."""
+    """Make the users with these numbers, each independent of the others."""
     age = rng.pick("age", AGE_SHARES, user)
     gender = rng.pick("gender", np.ones(len(GENDERS)), user)
     drifts = rng.uniform("drifts", user) < drift_share
@@ -75,7 +75,10 @@ def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: f
 
 
 def _interests(rng: KeyedRandom, user: Longs, taste: Floats, drifts: Flags) -> Floats:
-    """Give shares by the rank of a taste; drifting users lose their two strongest interests."""
+    """Give shares by the rank of a taste, before and after a drift.
+
+    Drifting users lose their two strongest interests.
+    """
     category = np.arange(len(CATEGORIES))
     before = taste + TASTE_SPREAD * _gumbel(rng, "taste", user[:, None], category)
     after = taste + TASTE_SPREAD * _gumbel(rng, "later taste", user[:, None], category)

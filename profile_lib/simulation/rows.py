@@ -1,4 +1,4 @@
-"""Make the raw rows of users as Arrow batches, with ids that are still numbers."""
+"""Make the raw rows of users as Arrow batches, with numeric ids."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ REVIEWS = [
 
 @dataclass(frozen=True)
 class Shop:
-    """The parameters of a simulated shop: with a user's number they decide every row."""
+    """The parameters that, with a user's number, decide every row."""
 
     seed: int
     n_users: int
@@ -69,7 +69,7 @@ class Shop:
 
 
 def make_row_batches(shop: Shop, numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Make the rows of users, given by number; a user's rows do not depend on the batch."""
+    """Make the rows of users, the same in any batch."""
     catalog = shop.catalog()
     for batch in numbers:
         users = batch.column(0).to_numpy()

@@ -1,4 +1,4 @@
-"""Simulate a shop's raw events and users, as a source would send them, and their truth.
+"""Simulate a shop's raw events and users, and their truth.
 
 Spark makes the rows in parallel. Each is a function of the seed and the user's number, so that the
 result does not depend on the number of partitions, and nothing is collected on the driver.
@@ -34,7 +34,10 @@ PEOPLE_SCHEMA = (
 def simulate_events(
     spark: SparkSession, shop: Shop, first_day: date, dirt_share: float
 ) -> DataFrame:
-    """Make raw events: RAW_COLUMNS as strings, and the column `dirt` that names a row's fault."""
+    """Make raw events: RAW_COLUMNS as strings, and `dirt`.
+
+    The column `dirt` names the fault of a row.
+    """
 
     def make_rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
         return make_row_batches(shop, batches)
@@ -62,13 +65,16 @@ def simulate_events(
 
 
 def simulate_users(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Make raw users: the facts that users declared to the shop. Bots declare nothing."""
+    """Make raw users: the facts that people declared to the shop."""
     declared = build_user_truth(spark, shop).where("is_declared AND NOT is_bot")
     return declared.select("uid", "age_band", "gender", "region")
 
 
 def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Make the truth about each user: PEOPLE_SCHEMA and uid; `interests` are those after a drift."""
+    """Make the truth about each user: PEOPLE_SCHEMA and uid.
+
+    `interests` are those of the second half of the days, after any drift.
+    """
 
     def make_people_frames(frames: Iterable[pd.DataFrame]) -> Iterable[pd.DataFrame]:
         for frame in frames:
@@ -83,7 +89,7 @@ def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
 
 
 def build_item_truth(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Make the truth about each item, the most popular first within a category."""
+    """Make the truth about each item."""
     catalog = shop.catalog()
     return spark.createDataFrame(
         pd.DataFrame(

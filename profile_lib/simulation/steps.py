@@ -1,4 +1,4 @@
-"""Make the events of visits: the steps of the purchase funnel with their times."""
+"""Make the events of visits: the timed steps of the purchase funnel."""
 
 from dataclasses import dataclass, fields
 
@@ -13,6 +13,7 @@ ACTIONS = (
     "checkout", "purchase", "review",
 )  # fmt: skip
 PAGE, SEARCH, VIEW, CLICK, FAVOURITE, CART, UNCART, CHECKOUT, PURCHASE, REVIEW = range(10)
+READ_ACTIONS = (CLICK, PAGE)  # those with a dwell time
 # Users examine position p of a list with probability p^-POSITION_BIAS_EXPONENT.
 POSITION_BIAS_EXPONENT = 0.5
 # Added to the number of the visit that caused the return or the review.
@@ -45,7 +46,7 @@ class Steps:
 
 
 def make_steps(rng: KeyedRandom, visits: Visits, impressions: Impressions, n_days: int) -> Steps:
-    """Make the events of all visits within the days, with returns to the cart and reviews."""
+    """Make all events within the days, with return visits and reviews."""
     target = np.flatnonzero(impressions.is_target)  # row of each visit's target
     carts = rng.uniform("carts", *visits.keys) < 0.03 + 0.85 * visits.intent**2
     carts &= ~visits.is_bot
@@ -118,7 +119,7 @@ def _plan_checkout(
     checks: Flags,
     buys: Flags,
 ) -> Plan:
-    """Plan the end of a visit; sometimes a second item is added, or removed again."""
+    """Plan the end of a visit; sometimes a second item is added or removed."""
     first = np.flatnonzero(impressions.slot == 0)
     adds = checks & (first != target) & (rng.uniform("adds", *visits.keys) < 0.3)
     drops = adds & (rng.uniform("drops", *visits.keys) < 0.25)
@@ -136,7 +137,7 @@ def _plan_checkout(
 
 
 def _plan_return_visit(rng: KeyedRandom, visits: Visits, target: Longs, returns: Flags) -> Plan:
-    """Plan the next day's return to the item that was left in the cart."""
+    """Plan the next day's return to the item left in the cart."""
     buys = returns & (rng.uniform("buys later", *visits.keys) < 0.45 + 0.5 * visits.intent)
     steps = ((1.0, CLICK, returns), (2.0, CHECKOUT, buys), (3.0, PURCHASE, buys))
     return [
@@ -158,7 +159,7 @@ def _schedule_steps(
     start: Floats,
     visit_offset: int,
 ) -> Steps:
-    """Put the plan in order; each step starts when the one before it has taken its time."""
+    """Put the plan in order; each step waits for the one before it."""
     visit = np.concatenate([p[0] for p in plan])
     rank = np.concatenate([p[1] for p in plan])
     action = np.concatenate([np.full(len(p[0]), p[2]) for p in plan])
@@ -167,28 +168,35 @@ def _schedule_steps(
     visit, action, shown = visit[order], action[order], shown[order]
     first = np.searchsorted(visit, visit)  # row of the visit's first step
     step = np.arange(len(visit)) - first
-    numbers = visits.visit_number[visit] + visit_offset
-    keys = (visits.user[visit], numbers, step)
+    visit_number = visits.visit_number[visit] + visit_offset
     relevance = np.where(shown >= 0, impressions.relevance[shown], 0.3)
-    reads = (action == CLICK) | (action == PAGE)
-    dwell = np.where(reads, np.exp(2.4 + 1.4 * relevance + 0.7 * rng.normal("dwell", *keys)), 0)
-    dwell = np.round(np.minimum(dwell, MAX_WAIT_SECONDS / 2), 1)
-    slow = np.where(np.isin(action, (CART, CHECKOUT)), 1.8, 0.0)
-    wait = dwell + np.minimum(np.exp(1.5 + slow + rng.normal("wait", *keys)), MAX_WAIT_SECONDS / 2)
+    dwell, wait = _draw_times(rng, action, relevance, visits.user[visit], visit_number, step)
     wait = np.where(visits.is_bot[visit], BOT_WAIT_SECONDS, wait)
     waits = np.rint(1000 * wait).astype(np.int64)  # integers, so that sums are exact in any batch
     elapsed = np.cumsum(waits) - waits
     listed = np.isin(action, (VIEW, CLICK)) & (visit_offset == 0)
     return Steps(
         visit=visit,
-        visit_number=numbers,
+        visit_number=visit_number,
         step=step,
         action=action,
         item=np.where(shown >= 0, impressions.item[shown], -1),
         position=np.where(listed, impressions.position[shown], 0),
         time=np.rint(1000 * start[visit]).astype(np.int64) + elapsed - elapsed[first],
-        dwell=np.where(reads, dwell, np.nan),
+        dwell=np.where(np.isin(action, READ_ACTIONS), dwell, np.nan),
     )
+
+
+def _draw_times(
+    rng: KeyedRandom, action: Longs, relevance: Floats, *keys: Longs
+) -> tuple[Floats, Floats]:
+    """Draw the dwell time of each step, and the wait until the next step: seconds."""
+    is_read = np.isin(action, READ_ACTIONS)
+    dwell = np.where(is_read, np.exp(2.4 + 1.4 * relevance + 0.7 * rng.normal("dwell", *keys)), 0)
+    dwell = np.round(np.minimum(dwell, MAX_WAIT_SECONDS / 2), 1)
+    slow = np.where(np.isin(action, (CART, CHECKOUT)), 1.8, 0.0)
+    pause = np.minimum(np.exp(1.5 + slow + rng.normal("wait", *keys)), MAX_WAIT_SECONDS / 2)
+    return dwell, dwell + pause
 
 
 def _make_reviews(rng: KeyedRandom, visits: Visits, bought: Steps) -> Steps:

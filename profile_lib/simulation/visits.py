@@ -39,7 +39,10 @@ class Visits:
 
 @dataclass(frozen=True)
 class Impressions:
-    """Arrays with one row per item shown in a visit; the last one, the target, may be bought."""
+    """Arrays with one row per item shown in a visit.
+
+    The last item of a visit is its target, which may be bought.
+    """
 
     visit: Longs  # row of Visits
     slot: Longs  # from 0, in the order of viewing
@@ -50,7 +53,7 @@ class Impressions:
 
 
 def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user: float) -> Visits:
-    """Spread visits over the days, near each user's peak hour; a bot makes VISITS_PER_BOT."""
+    """Spread visits over the days, near each user's peak hour."""
     n_visits = np.maximum(1, np.rint(sessions_per_user * people.activity)).astype(np.int64)
     n_visits = np.where(people.is_bot, VISITS_PER_BOT, n_visits)
     person = np.repeat(np.arange(len(people.user)), n_visits)
@@ -81,9 +84,9 @@ def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user
 def make_impressions(
     rng: KeyedRandom, catalog: Catalog, people: People, visits: Visits
 ) -> Impressions:
-    """Show 1 to MAX_IMPRESSIONS_PER_VISIT items per visit, more with intent, some off its focus.
+    """Show items in each visit, more with intent, some off its focus.
 
-    A bot sees IMPRESSIONS_PER_BOT_VISIT items.
+    A person sees 1 to MAX_IMPRESSIONS_PER_VISIT items, a bot IMPRESSIONS_PER_BOT_VISIT.
     """
     drawn = -np.log(1 - rng.uniform("looks", *visits.keys)) * (1.3 + 3.4 * visits.intent)
     n_impressions = np.minimum(1 + drawn.astype(np.int64), MAX_IMPRESSIONS_PER_VISIT)
@@ -112,7 +115,10 @@ def make_impressions(
 def _best_of_three(
     rng: KeyedRandom, catalog: Catalog, people: People, person: Longs, category: Longs, *keys: Longs
 ) -> tuple[Longs, Floats]:
-    """Choose the best fit of three popular items: the favourite brand, a price near the wealth."""
+    """Choose the best fit of three popular items; also return its fit, 0 to 1.
+
+    The favourite brand fits, and so does a price level near the user's wealth.
+    """
     drawn = [pick_items(rng, f"item {n}", catalog, category, *keys) for n in range(3)]
     favourite = rng.pick("favourite brand", np.ones(4), people.user[person], category)
     fits = np.stack(

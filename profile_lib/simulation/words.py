@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Assortment:
-    """The products of one category; the Chinese nouns are those in English, in the same order."""
+    """The products of one category, in English and Chinese in the same order."""
 
     category: str
     median_price: float  # in the shop's currency

@@ -18,7 +18,7 @@ class JsonLines(SparkFormat):
         return reader.option("primitivesAsString", True).format("json")
 
     def read(self, spark: SparkSession, path: str, column_types: ColumnTypes | None) -> DataFrame:
-        """Read lines with the declared types; without them Spark infers the nested columns.
+        """Read lines with the declared types, or else the inferred ones.
 
         Raises InputError if no line is JSON.
         """
@@ -33,7 +33,7 @@ class JsonLines(SparkFormat):
     def stream(
         self, spark: SparkSession, path: str, column_types: ColumnTypes | None
     ) -> DataFrame | None:
-        """Read lines that arrive; a line that is not JSON stands in CORRUPT_RECORD."""
+        """Read arriving lines; CORRUPT_RECORD holds those that are not JSON."""
         schema = self.read(spark, path, column_types).schema
         if CORRUPT_RECORD not in schema.names:
             schema = schema.add(CORRUPT_RECORD, "string")

@@ -28,7 +28,7 @@ class SourceFormat(ABC):
     def stream(
         self, spark: SparkSession, path: str, column_types: ColumnTypes | None
     ) -> DataFrame | None:
-        """Read the files that arrive in `path` as a stream; None if the format has no stream."""
+        """Read files as they arrive; None if the format has no stream."""
         return None
 
 
@@ -46,7 +46,7 @@ class SparkFormat(SourceFormat):
     def stream(
         self, spark: SparkSession, path: str, column_types: ColumnTypes | None
     ) -> DataFrame | None:
-        """Read what arrives with the schema of the files that are there already."""
+        """Read arriving files with the schema of those already there."""
         schema = self.read(spark, path, column_types).schema
         return self.configure(spark.readStream.schema(schema)).load(path)
 
@@ -71,7 +71,7 @@ def source_format(name: str) -> Callable[[FormatClass], FormatClass]:
 
 
 def describe_unknown_format(name: str) -> str | None:
-    """Return a sentence that names the nearest format and all others; None if `name` is one."""
+    """Return what is wrong with a name, or None if it is registered."""
     if name in FORMATS:
         return None
     nearest = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.5)
