@@ -78,12 +78,12 @@ class SourceMapping(_MappingPart):
 def read_mapping(path: str) -> SourceMapping:
     """Read a mapping file. Raises InputError that names every wrong key.
 
-    A file that `extends` another one, by a path relative to itself, holds only the keys that
-    differ.
+    A file with the key `base`, the path of another mapping relative to itself, holds only the
+    top-level keys that differ.
     """
     values = _load_yaml(path)
-    if isinstance(values, dict) and "extends" in values:
-        base = _load_yaml(str(Path(path).parent / str(values.pop("extends"))))
+    if isinstance(values, dict) and "base" in values:
+        base = _load_yaml(str(Path(path).parent / str(values.pop("base"))))
         values = base | values if isinstance(base, dict) else base
     try:
         return SourceMapping.model_validate(values)

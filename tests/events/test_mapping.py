@@ -36,21 +36,21 @@ def test_a_missing_or_invalid_mapping_file_is_reported(tmp_path):
         read_mapping(str(tmp_path / "broken.yaml"))
 
 
-def test_a_mapping_that_extends_another_changes_only_its_own_keys(tmp_path):
+def test_a_mapping_with_a_base_changes_only_its_own_keys(tmp_path):
     write_mapping(tmp_path)
-    extending = tmp_path / "parquet.yaml"
-    extending.write_text("extends: shop.yaml\ninputs: {events: {format: parquet}}", "utf-8")
-    mapping = read_mapping(str(extending))
+    changed = tmp_path / "parquet.yaml"
+    changed.write_text("base: shop.yaml\ninputs: {events: {format: parquet}}", "utf-8")
+    mapping = read_mapping(str(changed))
     assert mapping.inputs["events"].format == "parquet"
     assert mapping.columns == COLUMNS
 
 
-def test_a_mapping_that_extends_a_missing_file_or_itself_is_reported(tmp_path):
-    (tmp_path / "a.yaml").write_text("extends: nothing.yaml", "utf-8")
+def test_a_mapping_whose_base_is_missing_or_itself_is_reported(tmp_path):
+    (tmp_path / "a.yaml").write_text("base: nothing.yaml", "utf-8")
     with pytest.raises(InputError, match="no file .*nothing.yaml"):
         read_mapping(str(tmp_path / "a.yaml"))
-    (tmp_path / "b.yaml").write_text("extends: b.yaml", "utf-8")
-    with pytest.raises(InputError, match=r"b.yaml: .*extends: no such key"):
+    (tmp_path / "b.yaml").write_text("base: b.yaml", "utf-8")
+    with pytest.raises(InputError, match=r"b.yaml: .*base: no such key"):
         read_mapping(str(tmp_path / "b.yaml"))
 
 
