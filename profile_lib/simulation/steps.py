@@ -53,9 +53,8 @@ def make_steps(rng: KeyedRandom, visits: Visits, impressions: Impressions, n_day
     checks = carts & (rng.uniform("checks", *visits.keys) < 0.35 + 0.5 * visits.intent)
     buys = checks & (rng.uniform("buys", *visits.keys) < 0.8)
     returns = carts & ~buys & (rng.uniform("returns", *visits.keys) < 0.6)
-    plan = _plan_browsing(rng, visits, impressions, carts) + _plan_checkout(
-        visits, impressions, target, rng, checks, buys
-    )
+    plan = _plan_browsing(rng, visits, impressions, carts)
+    plan += _plan_checkout(rng, visits, impressions, target, checks, buys)
     main = _schedule_steps(rng, visits, impressions, plan, visits.start, 0)
     again = _schedule_steps(
         rng,
@@ -78,6 +77,7 @@ Plan = list[tuple[Longs, Floats, int, Longs]]
 def _plan_browsing(
     rng: KeyedRandom, visits: Visits, impressions: Impressions, carts: Flags
 ) -> Plan:
+    """Plan the pages, searches, views and clicks of a visit, and the item put in the cart."""
     every = np.arange(len(visits.user))
     draw = rng.uniform("entry", *visits.keys)
     searches = every[draw < 0.35 + 0.3 * visits.intent]
@@ -112,10 +112,10 @@ def _plan_browsing(
 
 
 def _plan_checkout(
+    rng: KeyedRandom,
     visits: Visits,
     impressions: Impressions,
     target: Longs,
-    rng: KeyedRandom,
     checks: Flags,
     buys: Flags,
 ) -> Plan:
