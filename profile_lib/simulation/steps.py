@@ -77,7 +77,7 @@ Plan = list[tuple[Longs, Floats, int, Longs]]
 def _plan_browsing(
     rng: KeyedRandom, visits: Visits, impressions: Impressions, carts: Flags
 ) -> Plan:
-    """Plan the pages, searches, views and clicks of a visit, and the item put in the cart."""
+    """Plan the steps of a visit up to the item put in the cart."""
     every = np.arange(len(visits.user))
     draw = rng.uniform("entry", *visits.keys)
     searches = every[draw < 0.35 + 0.3 * visits.intent]
