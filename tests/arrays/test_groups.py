@@ -32,19 +32,19 @@ def columns(log: list[tuple]) -> tuple[np.ndarray, ...]:
 @given(log=logs)
 def test_groups_are_counted_and_searched_as_a_loop_over_them_does(log):
     of, code, value, where = columns(log)
-    segments = GroupedRows(of, N)
+    groups = GroupedRows(of, N)
     assert index_within_group(of).tolist() == [
         of[:i].tolist().count(of[i]) for i in range(len(log))
     ]
     for group in range(N):
         own = [i for i, row in enumerate(log) if row[0] == group]
         true = [i for i in own if where[i]]
-        assert list(range(segments.start_rows[group], segments.end_rows[group])) == own
-        assert segments.count(where)[group] == len(true)
-        assert segments.first_true(where)[group] == (true[0] if true else -1)
-        assert segments.last_true(where)[group] == (true[-1] if true else -1)
-        assert segments.max(value, where, NONE)[group] == max([NONE, *value[true]])
-        counts = segments.count_by_code(code, CODES, where)[:, group]
+        assert list(range(groups.start_rows[group], groups.end_rows[group])) == own
+        assert groups.count(where)[group] == len(true)
+        assert groups.first_true(where)[group] == (true[0] if true else -1)
+        assert groups.last_true(where)[group] == (true[-1] if true else -1)
+        assert groups.max(value, where, NONE)[group] == max([NONE, *value[true]])
+        counts = groups.count_by_code(code, CODES, where)[:, group]
         assert counts.tolist() == [sum(code[i] == c for i in true) for c in range(CODES)]
 
 
