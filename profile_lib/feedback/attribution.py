@@ -140,8 +140,9 @@ def check_impressions(impressions: DataFrame) -> None:
 
 
 def days_within_window(days: Iterable[date], window: timedelta) -> set[date]:
-    """Return the days at most `window`, rounded up to whole days, before or after any of `days`.
+    """Return the days within `window` of any of `days`.
 
+    The window is rounded up to whole days.
     Rows that arrive for a day can change the feedback of these days alone, and the feedback of a
     day depends on the impressions and events of these days alone.
     """

@@ -72,14 +72,14 @@ def count_clicks_per_slot(feedback: DataFrame) -> DataFrame:
 def fit_examination(
     item: Integers, slot: Integers, n_impressions: Floats, n_clicked: Floats
 ) -> dict[int, float]:
-    """Estimate the share of users who look at each slot, relative to the most looked-at slot.
+    """Estimate the share of users who look at each slot.
 
-    All arguments have shape (n,), one entry per item and slot. In the position-based model
-    (Richardson et al. 2007) an item is clicked if its slot is looked at and the item appeals, both
-    independent. The fit alternates until the expected clicks of each slot and of each item equal
-    the observed ones, which is the maximum of the Poisson likelihood. That estimate is consistent
-    whatever the distribution of clicks (Gourieroux et al. 1984), and unlike EM it does not require
-    probabilities of at most 1.
+    Shares are relative to the slot that most users look at. All arguments have shape (n,), one
+    entry per item and slot. In the position-based model (Richardson et al. 2007) an item is clicked
+    if its slot is looked at and the item appeals, both independent. The fit alternates until the
+    expected clicks of each slot and of each item equal the observed ones, which is the maximum of
+    the Poisson likelihood. That estimate is consistent whatever the distribution of clicks
+    (Gourieroux et al. 1984), and unlike EM it does not require probabilities of at most 1.
 
     Raises InputError if items do not link all slots, or if the fit does not converge.
     """

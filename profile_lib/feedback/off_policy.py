@@ -32,7 +32,9 @@ class Rounds:
 
 @dataclass(frozen=True)
 class RewardPredictions:
-    """Rewards that a model predicts for the same rounds; it must not be fitted on their users.
+    """Rewards that a model predicts for the same rounds.
+
+    The model must not be fitted on the users of these rounds.
 
     `logged_reward`: of the item that was shown, (n,); `target_reward`: the mean over the items that
     the new policy may show in the slot, by its probabilities, (n,).

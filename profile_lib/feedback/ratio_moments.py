@@ -11,7 +11,10 @@ from pyspark.sql import functions as F
 
 
 class Moments(NamedTuple):
-    """Sums of x, y and their products over the `n` users with x above 0: numbers or arrays."""
+    """Sums of x, y and their products over users.
+
+    `n` counts the users with x above 0. All are numbers, or arrays of one shape.
+    """
 
     n: np.ndarray
     x: np.ndarray
@@ -22,7 +25,10 @@ class Moments(NamedTuple):
 
 
 def sum_moments(x: np.ndarray, y: np.ndarray) -> Moments:
-    """Sum the moments of arrays (…, users); a user with x = 0 must have y = 0."""
+    """Sum the moments of arrays of shape (…, users).
+
+    A user whose x is 0 must have a y of 0.
+    """
     products = (x, y, x * x, x * y, y * y)
     return Moments(np.count_nonzero(x, axis=-1), *(p.sum(axis=-1) for p in products))
 

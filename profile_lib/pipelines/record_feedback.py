@@ -39,7 +39,7 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 
 
 def _affected_days(store: Store, config: FeedbackSettings, day: date) -> set[date]:
-    """The days whose feedback can change by what arrived on `day`, or is not complete yet."""
+    """Return the days whose feedback may change, or is not complete yet."""
 
     def dates(frame: DataFrame, condition: str, column: str) -> set[date]:
         return {row[0] for row in frame.where(condition).select(column).distinct().collect()}
@@ -77,9 +77,10 @@ def _measure(store: Store, config: FeedbackSettings, condition: str | None = Non
 
 
 def record_experiment_readouts(store: Store, config: FeedbackSettings, as_of: date) -> None:
-    """Record today's comparison of each experiment's arms, in place of an earlier one of the day.
+    """Record the comparison of each experiment's arms on the day `as_of`.
 
-    Raises InputError if a user is in two arms, or if the arms are not those of the settings.
+    It replaces an earlier comparison of that day. Raises InputError if a user is in two arms, or if
+    the arms are not those of the settings.
     """
     rows = [
         {"as_of_date": as_of, "experiment": name, **asdict(readout)}

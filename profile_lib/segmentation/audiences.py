@@ -9,7 +9,9 @@ from profile_lib.spark.sql_rules import describe_rule_errors
 
 
 def select_members(frame: DataFrame, rule: str, setting: str) -> DataFrame:
-    """Return the `user_id` of the rows for which a Spark SQL rule is true, not null.
+    """Return the `user_id` of the rows that fulfil a rule.
+
+    The rule is a Spark SQL condition; a row for which it is null is left out.
 
     Raises InputError if Spark cannot parse the rule, or if it is not a condition.
     """

@@ -95,7 +95,7 @@ def clustering_row(
 
 
 def format_report(run: TableRow, rows: Sequence[TableRow]) -> Iterator[str]:
-    """Yield lines on the quality and stability of a run, and on each cluster, largest first."""
+    """Yield lines on a run and on its clusters, largest first."""
     yield (
         f"  {run['n_clusters']} clusters of {run['n_users']:,} users "
         f"({run['n_users_without_vector']:,} without a usable vector): silhouette "

@@ -6,8 +6,9 @@ from profile_lib.files import UNFINISHED_SUFFIX
 
 
 def write_pseudonyms(users: DataFrame, file: str) -> None:
-    """Write the column `user_id` of a frame, and no other, as a CSV file with a header.
+    """Write the column `user_id` of a frame as a CSV file.
 
+    The file has a header and no other column.
     `file` is any path of a file system that Hadoop reaches. Spark writes next to it and a rename
     puts the file in place, so that readers never find a part of it.
     """

@@ -34,7 +34,9 @@ class VectorSummary:
 
 
 def summarise_vectors(profiles: DataFrame) -> VectorSummary:
-    """Summarise the vectors of profiles; a profile that awaits the model may have an empty one.
+    """Summarise the vectors of profiles.
+
+    A profile that awaits the model may have an empty vector.
 
     Raises InputError if no profile has a vector, or if vectors of several models or sizes cannot be
     compared.
@@ -55,7 +57,9 @@ def summarise_vectors(profiles: DataFrame) -> VectorSummary:
 
 
 def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
-    """Return which rows of (n, size) are usable, (n,), and these rows scaled to length 1.
+    """Return which vectors are usable, and these scaled to length 1.
+
+    Takes (n, size); returns flags, (n,), and the usable rows.
 
     >>> scale_to_unit_length(np.array([[3.0, 4.0], [np.nan, 1.0], [0.0, 0.0]]))
     (array([ True, False, False]), array([[0.6, 0.8]]))
@@ -66,10 +70,11 @@ def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
 
 
 def sample_vectors(profiles: DataFrame, n: int, seed: int) -> Floats:
-    """Sample up to `n` usable vectors, scaled, by a hash of the user and the seed: (≤ n, size).
+    """Sample up to `n` usable vectors, scaled to length 1.
 
-    A sampled user stays in the sample unless new users with a lower hash push it out, so two runs
-    sample nearly the same users.
+    Users are drawn by a hash of their id and the seed; returns (n or fewer, size). A sampled user
+    stays in the sample unless new users with a lower hash push it out, so two runs sample nearly
+    the same users.
     """
     sample = profiles.where(F.size(VECTOR_COLUMN) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
     vectors = sample.select(VECTOR_COLUMN).limit(n).toPandas()[VECTOR_COLUMN]
@@ -79,10 +84,11 @@ def sample_vectors(profiles: DataFrame, n: int, seed: int) -> Floats:
 
 
 def nearest_centroid(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
-    """Find the nearest of (k, size) centroids for each of (n, size) vectors, and its margin.
+    """Find the nearest centroid of each vector, and its margin.
 
-    The margin is the simplified silhouette (Hruschka et al. 2004): 1 minus the distance to the
-    nearest centroid over that to the second nearest; 1 if there is only one centroid.
+    Takes vectors, (n, size), and centroids, (k, size); both results have shape (n,). The margin is
+    the simplified silhouette (Hruschka et al. 2004): 1 minus the distance to the nearest centroid
+    over that to the second nearest; 1 if there is only one centroid.
     """
     squares = (vectors**2).sum(1)[:, None] + (centroids**2).sum(1) - 2 * vectors @ centroids.T
     distances = np.sqrt(np.maximum(squares, 0))
@@ -94,7 +100,10 @@ def nearest_centroid(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]
 
 
 def assign_clusters(profiles: DataFrame, centroids: Floats) -> DataFrame:
-    """Return (user_id, cluster, cluster_margin) of users with a usable vector; clusters from 0."""
+    """Assign users with a usable vector to the nearest cluster.
+
+    Returns user_id, cluster, counted from 0, and cluster_margin.
+    """
     return _map_units(
         profiles,
         "cluster int, cluster_margin double",
@@ -103,7 +112,10 @@ def assign_clusters(profiles: DataFrame, centroids: Floats) -> DataFrame:
 
 
 def score_users(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
-    """Return (user_id, score) of users with a usable vector: a logistic score from 0 to 1."""
+    """Score users with a usable vector by a logistic regression.
+
+    Returns user_id and score, from 0 to 1.
+    """
 
     def scores(units: Floats) -> tuple[Floats]:
         return (1 / (1 + np.exp(-(units @ weights + intercept))),)

@@ -80,7 +80,7 @@ def fit_lookalike_model(
 
 
 def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
-    """Return the mean ROC-AUC over FOLDS stratified folds, each scored by a fit on the others.
+    """Return the cross-validated ROC-AUC, the mean over FOLDS stratified folds.
 
     None if there are fewer rows of one label than folds.
     """
@@ -102,7 +102,10 @@ def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
 def find_lookalikes(
     profiles: DataFrame, seeds: DataFrame, lookalike_model: LookalikeModel, n_users: int
 ) -> DataFrame:
-    """Return (user_id, score) of the `n_users` highest scores except seeds; ties by id."""
+    """Return (user_id, score) of the `n_users` highest scores.
+
+    Seeds are left out; equal scores are ordered by id.
+    """
     others = profiles.join(seeds, "user_id", "left_anti")
     scored = score_users(others, lookalike_model.weights, lookalike_model.intercept)
     return scored.orderBy(F.col("score").desc(), "user_id").limit(n_users)

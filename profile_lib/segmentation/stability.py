@@ -27,7 +27,10 @@ class ClusterMatching:
 
 
 def contingency_table(rows: Longs, columns: Longs) -> Longs:
-    """Count the members with each pair of labels: (largest row + 1, largest column + 1)."""
+    """Count the members with each pair of labels.
+
+    Returns (largest label of rows + 1, largest label of columns + 1).
+    """
     table = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
     np.add.at(table, (rows, columns), 1)
     return table
@@ -76,7 +79,9 @@ def match_clusters(
 
 
 def jaccard_matrix(shared: Longs) -> Floats:
-    """Return the users in both clusters over those in either, per pair; 0 if there are none.
+    """Return the Jaccard index of each pair of clusters.
+
+    It is the users in both over the users in either, and 0 if there are none.
 
     >>> jaccard_matrix(np.array([[2, 1], [0, 3]]))
     array([[0.66666667, 0.16666667],

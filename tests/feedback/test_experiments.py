@@ -22,7 +22,7 @@ CTR_EFFECT, REVENUE_EFFECT = 0.02, 5.0
 
 
 def simulate_days(rng, lift=1.0):
-    """What each user of an arm has seen, clicked and paid until the end of each day.
+    """Simulate the impressions, clicks and payments of an arm's users up to each day.
 
     Each day has shape (3, simulations, users). Users return, and each has a taste of their own.
     """
