@@ -116,9 +116,9 @@ def train_with_kill(
     kill.start()
     fitted = fit(spark, settings, folder, snapshot, report_progress, skip_baselines=True)
     kill.join(10)
-    loss = next(i for i, (_, entry) in enumerate(entries) if "a rank was lost" in entry)
+    loss = next(i for i, (_, entry) in enumerate(entries) if "lost_process" in entry)
     steps_before = sum("step" in e for _, e in entries[:loss])
-    resumed = next((e["resumed at step"] for _, e in entries[loss:] if "resumed at step" in e), 0)
+    resumed = next((e["resumed_at_step"] for _, e in entries[loss:] if "resumed_at_step" in e), 0)
     step_times = [moment for moment, entry in entries if "step" in entry]
     next_step = next(t for t in step_times if t > kill.killed_at and t > entries[loss][0])
     return {

@@ -22,7 +22,9 @@ def format_training_progress(entry: dict[str, Any]) -> str:
     >>> format_training_progress({"stage": "text", "epoch": 1, "data_wait": 0.01, "seconds": 83.2,
     ...     "validation": {"buys": 0.35631, "loss": 1.998}})
     '  text, epoch 1: done in 1:23, validation loss 1.9980 (buys 0.3563)'
-    >>> format_training_progress({"resumed at step": 100})
+    >>> format_training_progress({"epoch": 0, "validation": {"loss": 5.25}})
+    '  before training: validation loss 5.2500'
+    >>> format_training_progress({"resumed_at_step": 100})
     '  resumed at step 100'
     """
     if "step" in entry:
@@ -34,13 +36,27 @@ def format_training_progress(entry: dict[str, Any]) -> str:
         left = entry.get("seconds_left")
         return line if left is None else f"{line}, {format_duration(left)} left"
     if "validation" in entry:
-        measures = dict(entry["validation"])
-        line = f"{_stage(entry)}: done in {format_duration(entry['seconds'])}"
-        if "loss" in measures:
-            line += f", validation loss {measures.pop('loss'):.4f}"
-        others = ", ".join(f"{name} {value:.4f}" for name, value in measures.items())
-        return f"{line} ({others})" if others else line
+        return _format_validation(entry)
+    if "resumed_at_step" in entry:
+        return f"  resumed at step {entry['resumed_at_step']}"
+    if "lost_process" in entry:
+        return (
+            f"  attempt {entry['attempt']} of {entry['max_attempts']} lost a process: "
+            f"{entry['lost_process']}"
+        )
     return "  " + ", ".join(f"{name} {value}" for name, value in entry.items())
+
+
+def _format_validation(entry: dict[str, Any]) -> str:
+    metrics = dict(entry["validation"])
+    if "seconds" in entry:
+        line = f"{_stage(entry)}: done in {format_duration(entry['seconds'])},"
+    else:
+        line = "  before training:"
+    if "loss" in metrics:
+        line += f" validation loss {metrics.pop('loss'):.4f}"
+    others = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    return f"{line} ({others})" if others else line
 
 
 def _stage(entry: dict[str, Any]) -> str:

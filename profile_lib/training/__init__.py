@@ -1,1 +1,1 @@
-"""Fits a model to the examples: snapshot, feed, loop, ranks, and a report beside baselines."""
+"""Fit models to a snapshot of examples, and measure them."""

@@ -1,7 +1,7 @@
-"""An encoder in, the same with what is tuned of it chosen out, and back: the only code with peft.
+"""Add adapters to an encoder and merge them again; no other file uses peft.
 
-Adapters are merged into the weights when training ends, so that inference knows none of them;
-a prefix, which no weight can hold, becomes the model's own.
+Adapters are merged into the weights when training ends, so that inference needs no peft. A prefix
+cannot be merged into weights; it becomes a part of the model.
 """
 
 from typing import Any
@@ -15,11 +15,12 @@ from profile_lib.training.plan import Tuning
 
 
 def apply_tuning(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
-    """Freeze what `tuning` leaves as it is, and give the encoder its adapters, drawn at random.
+    """Freeze the parameters that `tuning` excludes, and add its adapters with random weights.
 
-    LoRA (Hu et al. 2021) and AdaLoRA (Zhang et al. 2023) of all attention matrices, IA3 (Liu et
-    al. 2022), a prefix of keys and values (Li & Liang 2021), or the top layers alone. `n_steps` is
-    what AdaLoRA plans its ranks over. Raises InputError where there are fewer layers.
+    Methods are LoRA (Hu et al. 2021) and AdaLoRA (Zhang et al. 2023) on all attention matrices,
+    IA3 (Liu et al. 2022), a prefix of keys and values (Li & Liang 2021), or the top layers alone.
+    AdaLoRA schedules its ranks over `n_steps`. Raises InputError if the encoder has fewer layers
+    than are to be tuned.
     """
     bert = model.bert
     if bert is None or tuning.method == "all":
@@ -33,35 +34,37 @@ def apply_tuning(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
 
 
 def reallocate_adalora_ranks(model: nn.Module, step: int) -> None:
-    """Let AdaLoRA move its ranks to where they pay; called between step and zero_grad."""
+    """Let AdaLoRA reallocate its ranks; to be called between step and zero_grad."""
     tuner = _tuner(model)
     if hasattr(tuner, "update_and_allocate"):
         tuner.update_and_allocate(step)
 
 
 def orthogonality_penalty(model: nn.Module) -> Tensor | float:
-    """How far AdaLoRA's factors are from orthogonal, weighted as peft does; else 0.
+    """Return the penalty of AdaLoRA's factors for not being orthogonal; 0 for other models.
 
-    The second term of the loss in Zhang et al. 2023, equation 4; peft adds it only to models that
-    compute their loss themselves.
+    It is the second term of the loss in Zhang et al. 2023, equation 4, weighted as peft does; peft
+    itself adds it only to models that compute their own loss.
     """
     if _allocator(model) is None:
         return 0.0
-    gaps = []
+    distances = []
     for name, p in model.named_parameters():
         if p.requires_grad and ("lora_A" in name or "lora_B" in name):
             product = p @ p.T if "lora_A" in name else p.T @ p
-            gaps.append(torch.linalg.matrix_norm(product - torch.eye(*product.shape).to(product)))
+            identity = torch.eye(*product.shape).to(product)
+            distances.append(torch.linalg.matrix_norm(product - identity))
     bert: Any = model.bert
     config = next(iter(bert.peft_config.values()))
-    return config.orth_reg_weight * torch.stack(gaps).mean()
+    return config.orth_reg_weight * torch.stack(distances).mean()
 
 
-ADALORA_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # by which AdaLoRA moves its ranks
+# Attributes in which AdaLoRA gathers the importance of its ranks.
+ADALORA_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
 def adalora_importance(model: nn.Module) -> dict[str, Tensor]:
-    """What AdaLoRA has gathered so far, which is no parameter but belongs into a checkpoint."""
+    """Return AdaLoRA's importance scores, which are no parameters but belong in a checkpoint."""
     allocator = _allocator(model)
     return {
         f"{kind}/{name}": tensor
@@ -70,10 +73,10 @@ def adalora_importance(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def restore_adalora_importance(model: nn.Module, held: dict[str, Tensor]) -> None:
-    """Give AdaLoRA back what it had gathered."""
+def restore_adalora_importance(model: nn.Module, importance: dict[str, Tensor]) -> None:
+    """Restore AdaLoRA's importance scores from a checkpoint."""
     device = next(model.parameters()).device
-    for key, tensor in held.items():
+    for key, tensor in importance.items():
         kind, name = key.split("/", 1)
         getattr(_allocator(model), kind)[name] = tensor.to(device)
 
@@ -83,12 +86,12 @@ def _allocator(model: nn.Module) -> Any:
 
 
 def _tuner(model: nn.Module) -> Any:
-    """What peft put around the encoder, None where it did not."""
+    """Return peft's wrapper of the encoder, None if there is none."""
     return getattr(getattr(model, "bert", None), "base_model", None)
 
 
 def merge_adapters(model: ProfileModel) -> ProfileModel:
-    """The model without adapters that answers as it does with them."""
+    """Return a model without adapters that has the same outputs."""
     bert: Any = model.bert
     if not hasattr(bert, "peft_config"):
         return model
@@ -99,25 +102,25 @@ def merge_adapters(model: ProfileModel) -> ProfileModel:
         prefix = {"prefix": keys_and_values.detach().clone()}
         spec = spec.model_copy(update={"prefix_tokens": config.num_virtual_tokens})
     plain = ProfileModel(spec, bert.get_base_model() if prefix else bert.merge_and_unload())
-    own = {k: v for k, v in model.state_dict().items() if not k.startswith("bert.")}
-    plain.load_state_dict(plain.state_dict() | own | prefix)
+    others = {k: v for k, v in model.state_dict().items() if not k.startswith("bert.")}
+    plain.load_state_dict(plain.state_dict() | others | prefix)
     return plain
 
 
 def base_encoder(model: ProfileModel) -> Any:
-    """The BertModel itself, within its adapters or without."""
+    """Return the BertModel, unwrapped if it has adapters."""
     bert: Any = model.bert
     return bert.get_base_model() if hasattr(bert, "peft_config") else bert
 
 
 def _freeze_below(bert: Any, top_layers: int) -> None:
-    found = len(bert.encoder.layer)
-    if top_layers > found:
+    n_layers = len(bert.encoder.layer)
+    if top_layers > n_layers:
         raise InputError(
-            f"training.tuning.top_layers: {top_layers}, but the encoder has {found} layers"
+            f"training.tuning.top_layers: {top_layers}, but the encoder has {n_layers} layers"
         )
     bert.embeddings.requires_grad_(False)
-    for layer in bert.encoder.layer[: found - top_layers]:
+    for layer in bert.encoder.layer[: n_layers - top_layers]:
         layer.requires_grad_(False)
 
 

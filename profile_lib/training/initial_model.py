@@ -1,4 +1,4 @@
-"""A pretrained encoder and the snapshot's statistics in, the model to start from out."""
+"""Build the model that a training starts from."""
 
 from collections.abc import Sequence
 
@@ -27,10 +27,11 @@ def build_initial_model(
     dropout: float,
     encoder_dropout: float | None,
 ) -> ProfileModel:
-    """The encoder joined with parts drawn from `seed`.
+    """Join a pretrained encoder with parts whose weights are drawn from `seed`.
 
-    The last `n_vector_numbers` numbers are parts of vectors. `encoder` is a folder or hub name; without one
-    the model reads the numbers alone. Raises InputError where it has too few layers or positions.
+    The last `n_vector_numbers` numbers are parts of vectors. `encoder` is a folder or hub name;
+    without one the model reads numbers alone. Raises InputError if the encoder has too few layers
+    or positions.
     """
     bert, separator_id = None, 0
     if encoder is not None:
@@ -38,7 +39,7 @@ def build_initial_model(
         bert = load_encoder(encoder, encoder_layers, snapshot.max_tokens, encoder_dropout)
     spec = ModelSpec(
         tasks=snapshot.tasks,
-        numeric=tuple(of.name for of in numbers),
+        numeric=tuple(number.name for number in numbers),
         n_vector_numbers=n_vector_numbers,
         categories=tuple(categories),
         numeric_bins=numeric_bins,

@@ -1,4 +1,4 @@
-"""A model, an objective and feeds in, the fitted model and its loss curve out: plain torch."""
+"""Fit a model stage by stage, in step with other processes, in plain torch."""
 
 import copy
 import itertools
@@ -14,12 +14,8 @@ from torch.optim import AdamW, Optimizer
 
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.spark.prefetch import Prefetcher
-from profile_lib.training.adapters import (
-    adalora_importance,
-    orthogonality_penalty,
-    reallocate_adalora_ranks,
-    restore_adalora_importance,
-)
+from profile_lib.training.adapters import orthogonality_penalty, reallocate_adalora_ranks
+from profile_lib.training.checkpoint_tensors import collect_tensors, restore_tensors
 from profile_lib.training.checkpoints import Checkpoints, TrainingState
 from profile_lib.training.data.batches import Batch, Loader, split_batch
 from profile_lib.training.distributed.process_group import ProcessGroup
@@ -27,17 +23,17 @@ from profile_lib.training.objectives.supervised import Objective, TensorBatch
 from profile_lib.training.plan import Stage, TrainingPlan, learning_rate_share
 
 ReportProgress = Callable[[dict[str, Any]], None]
-Validate = Callable[[bool], dict[str, Any]]  # with text or without → metrics, "loss" among them
+Validate = Callable[[bool], dict[str, Any]]  # whether text is read → metrics, among them `loss`
 
 
 class TrainingLoop:
     """Fits a model stage by stage, from the start or from its last checkpoint.
 
     Each stage has its own AdamW (Loshchilov & Hutter 2019) with warm-up and linear decay, and ends
-    at its best epoch by validation loss. Losses are means over the global batch, gradients are
-    summed over the ranks, and a step ends when all ranks are through: any number of ranks gives
-    the same curve where each row's loss is its own, and so does a run that was broken off and
-    resumed.
+    with the weights of its best epoch by validation loss. Losses are means over the global batch,
+    gradients are summed over the processes, and a step ends when all processes have finished it.
+    Any number of processes therefore gives the same curve, provided that each row's loss does not
+    depend on other rows, and so does a run that was interrupted and resumed.
     """
 
     def __init__(
@@ -49,14 +45,11 @@ class TrainingLoop:
         device: torch.device,
         report_progress: ReportProgress,
         checkpoints: Checkpoints | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model, self.objective, self.plan = model.to(device), objective, plan
-        self.process_group, self.device, self.report_progress, self.checkpoints = (
-            process_group,
-            device,
-            report_progress,
-            checkpoints,
-        )
+        self.process_group, self.device = process_group, device
+        self.report_progress, self.checkpoints, self.clock = report_progress, checkpoints, clock
         self.supports_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
         self.weights = torch.tensor(objective.weights, device=device)
         self.state = TrainingState()
@@ -69,10 +62,10 @@ class TrainingLoop:
         return self.state.curve
 
     def fit(self, train: Loader, validate: Validate, resume: bool = False) -> list[dict[str, Any]]:
-        """Run the stages that are not over; return the validation metrics of every epoch."""
-        if resume and self.checkpoints and (last := self.checkpoints.load_last()):
-            self.state, self._resumed = last
-            self.report_progress({"resumed at step": len(self.curve)})
+        """Run the stages that are not finished; return the validation metrics of every epoch."""
+        if resume and self.checkpoints and (checkpoint := self.checkpoints.load_last()):
+            self.state, self._resumed = checkpoint
+            self.report_progress({"resumed_at_step": len(self.curve)})
         else:
             self.process_group.broadcast_model(self.model)
         for number, stage in enumerate(self.objective.stages):
@@ -83,41 +76,45 @@ class TrainingLoop:
         return self.state.epochs
 
     def _run_stage(self, stage: Stage, train: Loader, validate: Validate) -> None:
-        # Fresh parameters: a distributed optimizer hangs on to those it was given.
+        # Fresh parameters: a distributed optimizer keeps hooks on those that it was given.
         self.model = copy.deepcopy(self.model)
         if self.plan.compile and stage.with_text:
-            self.model.bert.compile(dynamic=True)  # the encoder is where the time goes
+            self.model.bert.compile(dynamic=True)  # the encoder takes most of the time
         groups = list(self.objective.parameter_groups(self.model, stage))
         adam = AdamW(groups, fused=True)
         optimizer = self.process_group.wrap_optimizer(adam, self.model, self.plan.accumulation)
         self._best = None
-        self._restore_checkpoint(optimizer)
+        if self._resumed:
+            self._best = restore_tensors(self._resumed, self.model, optimizer)
+            self._resumed = {}
         n_steps = stage.epochs * math.ceil(
             train.expected_rows(stage.negative_downsampling_rate) / stage.batch_size
         )
-        at = self.state
-        while at.epoch < stage.epochs and not self._is_stalled():
-            began = time.monotonic()
-            told = self._run_epoch(stage, n_steps, optimizer, train)
+        state = self.state
+        while state.epoch < stage.epochs and not self._is_stalled():
+            start = self.clock()
+            entry = self._run_epoch(stage, n_steps, optimizer, train)
             metrics = validate(stage.with_text)
-            told |= {"seconds": round(time.monotonic() - began, 1), "validation": metrics}
-            self.report_progress(told)
+            entry |= {"seconds": round(self.clock() - start, 1), "validation": metrics}
+            self.report_progress(entry)
             if not math.isfinite(metrics["loss"]):
-                where = f"validation at {stage.name}, epoch {at.epoch + 1}"
-                raise self._diverged(f"the loss is {metrics['loss']} in {where}", "")
-            at.epochs.append(told)
-            at.epoch, at.batch = at.epoch + 1, 0
-            if at.best_loss is None or metrics["loss"] < at.best_loss:
-                self._best, at.best_loss, at.epochs_since_best = (
-                    _copy_weights(self.model),
-                    metrics["loss"],
-                    0,
-                )
-            else:
-                at.epochs_since_best += 1
+                place = f"validation at {stage.name}, epoch {state.epoch + 1}"
+                raise self._diverged(f"the loss is {metrics['loss']} in {place}", "")
+            state.epochs.append(entry)
+            state.epoch, state.batch = state.epoch + 1, 0
+            self._keep_best(metrics["loss"])
             self._write_checkpoint(optimizer)
         if self._best is not None:
             self.model.load_state_dict(self._best)
+
+    def _keep_best(self, loss: float) -> None:
+        """Copy the weights if the epoch's validation loss is the stage's lowest."""
+        state = self.state
+        if state.best_loss is None or loss < state.best_loss:
+            self._best = _copy_weights(self.model)
+            state.best_loss, state.epochs_since_best = loss, 0
+        else:
+            state.epochs_since_best += 1
 
     def _is_stalled(self) -> bool:
         return self.plan.patience is not None and self.state.epochs_since_best >= self.plan.patience
@@ -125,56 +122,65 @@ class TrainingLoop:
     def _run_epoch(
         self, stage: Stage, n_steps: int, optimizer: Optimizer, train: Loader
     ) -> dict[str, Any]:
-        at, plan = self.state, self.plan
-        seed = (plan.seed, int(stage.with_text), at.epoch)
+        state, plan = self.state, self.plan
+        seed = (plan.seed, int(stage.with_text), state.epoch)
         batches = train.batches(
             stage.batch_size,
             seed,
             with_text=stage.with_text,
             negative_downsampling_rate=stage.negative_downsampling_rate,
         )
-        rest = itertools.islice(batches, at.batch, None)
-        ready = Prefetcher(self.objective.prepare(batch, seed, stage) for batch in rest)
+        remaining = itertools.islice(batches, state.batch, None)
+        prefetcher = Prefetcher(self.objective.prepare(batch, seed, stage) for batch in remaining)
         self.model.train()
-        began, rows = time.monotonic(), 0
+        start, rows = self.clock(), 0
         try:
-            parts, own = self._next_parts(ready)
-            totals = self.process_group.sum(own)
-            while totals[0] > 0:  # as long as any rank has rows
-                share = learning_rate_share(at.steps_done, n_steps, plan.warmup_share)
+            parts, own_totals = self._next_parts(prefetcher)
+            totals = self.process_group.sum(own_totals)
+            while totals[0] > 0:  # until no process has rows
+                share = learning_rate_share(state.steps_done, n_steps, plan.warmup_share)
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak_lr"] * share
                 rows += int(totals[0])
-                following, own = self._next_parts(ready)
-                totals = self._step(parts, totals, own, optimizer, stage)
-                parts, at.steps_done, at.batch = following, at.steps_done + 1, at.batch + 1
-                if at.steps_done % plan.progress_steps == 0:
-                    seconds = time.monotonic() - began
-                    self.report_progress({
-                        "stage": stage.name, "epoch": at.epoch + 1, "step": at.steps_done,
-                        "steps": n_steps, "loss": round(self.curve[-1], 4),
-                        "examples_per_second": round(rows / seconds, 1),
-                        "seconds_left": round(
-                            (n_steps - at.steps_done) * stage.batch_size * seconds / rows, 1
-                        ),
-                    })  # fmt: skip
-                if plan.checkpoint_steps and at.batch % plan.checkpoint_steps == 0:
+                next_parts, own_totals = self._next_parts(prefetcher)
+                totals = self._step(parts, totals, own_totals, optimizer, stage)
+                parts = next_parts
+                state.steps_done, state.batch = state.steps_done + 1, state.batch + 1
+                if state.steps_done % plan.progress_steps == 0:
+                    self._report_step(stage, n_steps, rows, self.clock() - start)
+                if plan.checkpoint_steps and state.batch % plan.checkpoint_steps == 0:
                     self._write_checkpoint(optimizer)
         finally:
-            ready.close()
+            prefetcher.close()
         self._check_rows(train)
         return {
             "stage": stage.name,
-            "epoch": at.epoch + 1,
-            "data_wait": round(ready.wait_seconds / max(time.monotonic() - began, 1e-9), 4),
+            "epoch": state.epoch + 1,
+            "data_wait": round(prefetcher.wait_seconds / max(self.clock() - start, 1e-9), 4),
         }
 
-    def _next_parts(self, ready: Prefetcher[Batch]) -> tuple[list[TensorBatch], Tensor]:
-        """This rank's next batch in parts, and what it adds to the totals of a step: its rows, and
-        the weight of each part of the objective."""
-        batch = ready.next()
+    def _report_step(self, stage: Stage, n_steps: int, rows: int, seconds: float) -> None:
+        steps_left = n_steps - self.state.steps_done
+        self.report_progress(
+            {
+                "stage": stage.name,
+                "epoch": self.state.epoch + 1,
+                "step": self.state.steps_done,
+                "steps": n_steps,
+                "loss": round(self.curve[-1], 4),
+                "examples_per_second": round(rows / seconds, 1),
+                "seconds_left": round(steps_left * stage.batch_size * seconds / rows, 1),
+            }
+        )
+
+    def _next_parts(self, prefetcher: Prefetcher[Batch]) -> tuple[list[TensorBatch], Tensor]:
+        """Return this process's next batch in parts, and what it adds to the totals of a step.
+
+        The totals are the rows, and the weight of each part of the objective.
+        """
+        batch = prefetcher.next()
         pieces = [] if batch is None else split_batch(batch, self.plan.accumulation)
-        parts = [self._tensors(piece) for piece in pieces]
+        parts = [self._to_tensors(piece) for piece in pieces]
         totals = torch.zeros(1 + len(self.weights), device=self.device)
         for part in parts:
             totals[0] += len(part["weight"])
@@ -185,64 +191,69 @@ class TrainingLoop:
         self,
         parts: list[TensorBatch],
         totals: Tensor,
-        following: Tensor,
+        next_own_totals: Tensor,
         optimizer: Optimizer,
         stage: Stage,
     ) -> Tensor:
-        """One step of all ranks; the totals of the next one, of which `following` are this rank's.
+        """Take one step of all processes; return the totals of the next one.
 
-        They travel with the loss: ranks wait for each other once a step.
+        The totals travel with the loss, so that processes wait for each other once per step.
         """
-        # Of dropout: another draw at each step and on each rank, and the same after a restart.
+        # Dropout has its own draw at each step and in each process, the same after a restart.
         torch.manual_seed(
             (self.plan.seed * 1_000_003 + len(self.curve)) * 1009 + self.process_group.rank
         )
         optimizer.zero_grad()
-        told = torch.zeros(1, device=self.device)
-        for part in parts:
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.supports_bf16):
-                sums = self.objective.loss_sums(self.model, part, stage)
-            loss = (self.weights * sums / totals[1:].clamp(min=1e-6)).sum()
-            told += loss.detach()
-            if stage.with_text:  # of all ranks' parts together once
-                loss = loss + orthogonality_penalty(self.model) * len(part["weight"]) / totals[0]
-            loss.backward()
-        summed = self.process_group.sum(torch.cat([told, following]))
-        whole = float(summed[0])
-        if not math.isfinite(whole):
-            is_ours = not math.isfinite(float(told))
-            raise self._failed_step(f"the loss is {whole}", is_ours, parts, stage)
+        own_loss = self._backward(parts, totals, stage)
+        sums = self.process_group.sum(torch.cat([own_loss, next_own_totals]))
+        loss = float(sums[0])
+        if not math.isfinite(loss):
+            is_own = not math.isfinite(float(own_loss))
+            raise self._failed_step(f"the loss is {loss}", is_own, parts, stage)
         self.process_group.synchronize(optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         length = float(torch.nn.utils.clip_grad_norm_(parameters, self.plan.max_grad_norm))
         if not math.isfinite(length):
             raise self._failed_step(f"the gradient's length is {length}", True, parts, stage)
-        self.curve.append(whole)
+        self.curve.append(loss)
         self.process_group.step(optimizer)
         if stage.with_text:
             reallocate_adalora_ranks(self.model, self.state.steps_done)
-        return summed[1:]
+        return sums[1:]
+
+    def _backward(self, parts: list[TensorBatch], totals: Tensor, stage: Stage) -> Tensor:
+        """Add the gradients of this process's rows; return their share of the global loss, (1,)."""
+        own_loss = torch.zeros(1, device=self.device)
+        for part in parts:
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.supports_bf16):
+                sums = self.objective.loss_sums(self.model, part, stage)
+            loss = (self.weights * sums / totals[1:].clamp(min=1e-6)).sum()
+            own_loss += loss.detach()
+            if stage.with_text:  # adds up to one penalty over the parts of all processes
+                loss = loss + orthogonality_penalty(self.model) * len(part["weight"]) / totals[0]
+            loss.backward()
+        return own_loss
 
     def _failed_step(
-        self, what: str, is_ours: bool, parts: list[TensorBatch], stage: Stage
+        self, reason: str, is_own: bool, parts: list[TensorBatch], stage: Stage
     ) -> DivergedError:
-        """What all ranks say of a step that cannot be made: where, and with whose rows."""
-        ours = np.zeros(0, np.int64)
-        if parts and is_ours:
-            ours = parts[0]["row_hash"][:3].cpu().numpy()
-        hashes = ", ".join(map(str, self.process_group.gather(ours)))
-        where = f"{stage.name}, epoch {self.state.epoch + 1}, batch {self.state.batch + 1}"
-        return self._diverged(f"{what} at {where} (rows of hash {hashes}, …)", " in these rows")
+        """Return the error that all processes raise, which names the step and the failing rows."""
+        own_hashes = np.zeros(0, np.int64)
+        if parts and is_own:
+            own_hashes = parts[0]["row_hash"][:3].cpu().numpy()
+        hashes = ", ".join(map(str, self.process_group.gather(own_hashes)))
+        place = f"{stage.name}, epoch {self.state.epoch + 1}, batch {self.state.batch + 1}"
+        return self._diverged(f"{reason} at {place} (rows of hash {hashes}, …)", " in these rows")
 
-    def _diverged(self, what: str, where: str) -> DivergedError:
+    def _diverged(self, reason: str, place_of_numbers: str) -> DivergedError:
         step = None if self.checkpoints is None else self.checkpoints.last_step()
         kept = "" if step is None else f"; the checkpoint of step {step} is kept"
         return DivergedError(
-            f"training: {what}{kept}. Lower training.encoder_lr and training.head_lr, or look for "
-            f"broken numbers{where}"
+            f"training: {reason}{kept}. Lower training.encoder_lr and training.head_lr, or look "
+            f"for broken numbers{place_of_numbers}"
         )
 
-    def _tensors(self, batch: Batch) -> TensorBatch:
+    def _to_tensors(self, batch: Batch) -> TensorBatch:
         is_gpu = self.device.type == "cuda"
         tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
         return {
@@ -254,39 +265,15 @@ class TrainingLoop:
         read = self.process_group.sum(torch.tensor([float(train.rows_read)], dtype=torch.float64))
         if int(read) != train.rows:
             raise InputError(
-                f"{train.folder}: {int(read):,} rows read of {train.rows:,} written; "
-                "the snapshot is not whole: train again, and leave the work folder alone meanwhile"
+                f"{train.folder}: {int(read):,} rows read of {train.rows:,} written; the snapshot "
+                "is not complete: train again, and leave the work folder alone meanwhile"
             )
 
     def _write_checkpoint(self, optimizer: Optimizer) -> None:
-        """Rank 0 writes; what it holds all ranks hold."""
-        if self.checkpoints is None or self.process_group.rank > 0:
-            return
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in (self._best or {}).items()}
-        for name, p in self.model.named_parameters():
-            tensors |= {f"optimizer.{name}/{k}": v for k, v in optimizer.state.get(p, {}).items()}
-        tensors |= {f"importance.{k}": v for k, v in adalora_importance(self.model).items()}
-        self.checkpoints.write(
-            self.state, {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-        )
-
-    def _restore_checkpoint(self, optimizer: Optimizer) -> None:
-        """What a checkpoint held, into the model and the optimizer of its stage."""
-        held, self._resumed = self._resumed, {}
-        if not held:
-            return
-        self.model.load_state_dict(_with_prefix("model.", held))
-        self._best = _with_prefix("best.", held) or None
-        restore_adalora_importance(self.model, _with_prefix("importance.", held))
-        states = _with_prefix("optimizer.", held)
-        for name, p in self.model.named_parameters():
-            if state := _with_prefix(f"{name}/", states):
-                optimizer.state[p] = {k: v.to(p.device) for k, v in state.items()}
-
-
-def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        """Write a checkpoint in process 0; all processes hold the same tensors."""
+        if self.checkpoints is not None and self.process_group.rank == 0:
+            tensors = collect_tensors(self.model, optimizer, self._best)
+            self.checkpoints.write(self.state, tensors)
 
 
 def _copy_weights(model: nn.Module) -> dict[str, Tensor]:

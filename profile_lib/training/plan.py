@@ -1,4 +1,4 @@
-"""How a model is fitted: stages, learning rates, and what is tuned in each stage."""
+"""Describe how a model is fitted: stages, learning rates, parameter groups."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,14 +6,12 @@ from typing import Any, Literal
 
 from torch import nn
 
-Method = Literal["all", "top", "lora", "adalora", "prefix", "ia3"]
-
 
 @dataclass(frozen=True)
 class Tuning:
-    """What of the encoder is tuned; the settings of the same names say more."""
+    """The encoder's parameters that are tuned; the settings of the same names say more."""
 
-    method: Method = "all"
+    method: Literal["all", "top", "lora", "adalora", "prefix", "ia3"] = "all"
     top_layers: int = 0
     rank: int = 8
     alpha: int = 16
@@ -22,7 +20,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is changed in a training text, each with its rate; the settings say more."""
+    """The rate of each change of training texts; the settings of the same names say more."""
 
     synonyms: float = 0.0
     near_items: float = 0.0
@@ -32,7 +30,7 @@ class Augmentation:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is changed at all."""
+        """Whether any text is changed."""
         return any(vars(self).values())
 
 
@@ -65,7 +63,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs of one kind: without the text at first, then with it."""
+    """Epochs of one kind, such as those on numbers alone."""
 
     name: str
     with_text: bool
@@ -75,7 +73,7 @@ class Stage:
 
 
 def learning_rate_share(step: int, n_steps: int, warmup_share: float) -> float:
-    """The share of the highest learning rate at a step: linear up, then linear down to 0.
+    """Return the share of the peak learning rate at a step: linear up, then linear down to 0.
 
     >>> [round(learning_rate_share(step, 10, 0.2), 3) for step in range(10)]
     [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]
@@ -89,10 +87,10 @@ def learning_rate_share(step: int, n_steps: int, warmup_share: float) -> float:
 def layerwise_learning_rates(
     bert: Any, lr: float, decay: float
 ) -> Iterator[tuple[nn.Module, float]]:
-    """The encoder's layers and embeddings, each with its rate.
+    """Yield the encoder's layers and embeddings, each with its learning rate.
 
-    The top layer has `lr`, each one below `decay` times that of the one above it, the embeddings
-    the lowest (Howard & Ruder, ULMFiT, 2018; as in Clark et al., ELECTRA, 2020).
+    The top layer has `lr`, each layer below it `decay` times the rate of the layer above, and the
+    embeddings the lowest rate (Howard & Ruder, ULMFiT, 2018; as in Clark et al., ELECTRA, 2020).
     """
     for depth, layer in enumerate(reversed(bert.encoder.layer)):
         yield layer, lr * decay**depth
@@ -102,13 +100,13 @@ def layerwise_learning_rates(
 def make_parameter_groups(
     part: nn.Module, lr: float, weight_decay: float
 ) -> Iterator[dict[str, Any]]:
-    """The tuned parameters of a part, its matrices with decay, its biases and norms without.
+    """Yield the tuned parameters of a part as groups: matrices with weight decay, others without.
 
-    A part at rate 0 is frozen.
+    A part with the learning rate 0 is frozen.
     """
     if lr == 0:
         part.requires_grad_(False)
     tuned = [p for p in part.parameters() if p.requires_grad]
     for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
-        if found := [p for p in tuned if (p.dim() > 1) == is_matrix]:
-            yield {"params": found, "lr": lr, "peak_lr": lr, "weight_decay": decay}
+        if params := [p for p in tuned if (p.dim() > 1) == is_matrix]:
+            yield {"params": params, "lr": lr, "peak_lr": lr, "weight_decay": decay}

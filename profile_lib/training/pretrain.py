@@ -1,4 +1,4 @@
-"""What one rank does to pretrain an encoder on a shop's own texts."""
+"""Pretrain an encoder on a shop's texts, in each process of a training."""
 
 import math
 from dataclasses import dataclass
@@ -18,43 +18,45 @@ from profile_lib.training.distributed.rank_job import (
     INITIAL_MODEL,
     DistributedJob,
     TrainingResult,
-    ignore_progress,
     limit_torch_threads,
     select_device,
 )
-from profile_lib.training.loop import ReportProgress, TrainingLoop
+from profile_lib.training.loop import ReportProgress
 from profile_lib.training.objectives.self_supervised import (
     Masking,
     SelfSupervisedObjective,
     masked_word_loss_sum,
 )
 
-ENCODER = "encoder"  # in a job's folder, the pretrained one
-VALIDATION_SEED = (0,)  # the same words are asked for every time
+ENCODER = "encoder"  # the subfolder of a job's folder with the pretrained encoder
+VALIDATION_SEED = (0,)  # the same words are masked in every validation
 
 
 @dataclass(frozen=True)
 class PretrainJob(DistributedJob):
-    """Fit the encoder that lies in the job's folder to masked words and views."""
+    """Fit the encoder in the job's folder to masked words and views."""
 
     mask_share: float = 0.15
 
     def run(self, process_group: ProcessGroup, report_progress: ReportProgress) -> TrainingResult:
-        """Fit with the other ranks; rank 0 writes the encoder.
+        """Fit with the other processes; process 0 saves the encoder.
 
-        The first of the epochs told is the perplexity before the first step. Raises InputError as
-        a FitJob does.
+        Epoch 0 of the result holds the perplexity before the first step. Raises InputError in the
+        same cases as FitJob.
         """
-        start = f"{self.folder}/{INITIAL_MODEL}"
-        tokenizer = AutoTokenizer.from_pretrained(start)
-        model = load_masked_language_model(start)
+        initial_model = f"{self.folder}/{INITIAL_MODEL}"
+        tokenizer = AutoTokenizer.from_pretrained(initial_model)
+        model = load_masked_language_model(initial_model)
         device, plan = select_device(process_group), self.plan
         masking = Masking(
-            self.mask_share, int(tokenizer.mask_token_id), tuple(tokenizer.all_special_ids),
+            self.mask_share,
+            int(tokenizer.mask_token_id),
+            tuple(tokenizer.all_special_ids),
             len(tokenizer),
-        )  # fmt: skip
-        max_tokens = self.snapshot.max_tokens
-        augmenter = self.make_augmenter(start, model, max_tokens) if self.weights[1] > 0 else None
+        )
+        augmenter = None
+        if self.weights[1] > 0:
+            augmenter = self.make_augmenter(initial_model, model, self.snapshot.max_tokens)
         loaders = {
             split: self.make_loader(split, process_group, int(tokenizer.pad_token_id))
             for split in ("train", "validation")
@@ -67,21 +69,10 @@ class PretrainJob(DistributedJob):
             )
 
         with limit_torch_threads(self.threads):
-            report_from_first_process = (
-                report_progress if process_group.rank == 0 else ignore_progress
-            )
-            checkpoints = self.open_checkpoints(hash_file(Path(start) / "model.safetensors"))
-            loop = TrainingLoop(
-                model,
-                objective,
-                plan,
-                process_group,
-                device,
-                report_from_first_process,
-                checkpoints,
-            )
+            version = hash_file(Path(initial_model) / "model.safetensors")
+            loop = self.make_loop(model, objective, process_group, device, report_progress, version)
             before = {"epoch": 0, "validation": validate(True)}
-            report_from_first_process(before)
+            loop.report_progress(before)
             epochs = loop.fit(loaders["train"], validate, self.resume)
         if process_group.rank == 0:
             folder = Path(self.folder) / ENCODER
@@ -98,14 +89,14 @@ def compute_perplexity(
     size: int,
     process_group: ProcessGroup,
 ) -> dict[str, float]:
-    """`loss`, the mean cross-entropy of the masked words in nats; `perplexity`, its exponent."""
+    """Return the masked words' mean cross-entropy in nats, `loss`, and its exp, `perplexity`."""
     model.eval()
     total = torch.zeros(2, dtype=torch.float64)
     for batch in loader.batches(size, (0,), with_text=True):
         masked = masking.mask(batch, VALIDATION_SEED)
-        given = {n: torch.from_numpy(v).to(model.device) for n, v in masked.items()}
+        tensors = {n: torch.from_numpy(v).to(model.device) for n, v in masked.items()}
         with torch.inference_mode():
-            total[0] += float(masked_word_loss_sum(model, given))
+            total[0] += float(masked_word_loss_sum(model, tensors))
         total[1] += int((masked["targets"] >= 0).sum())
     loss, n_words = process_group.sum(total).tolist()
     mean = loss / max(n_words, 1)
@@ -113,7 +104,7 @@ def compute_perplexity(
 
 
 def load_masked_language_model(folder: str) -> BertForMaskedLM:
-    """An encoder with the head that names masked words, drawn at random where there is none."""
+    """Load an encoder with the head that predicts masked words, drawn at random if it has none."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(0)
@@ -121,9 +112,9 @@ def load_masked_language_model(folder: str) -> BertForMaskedLM:
 
 
 def create_encoder(tokenizer: PreTrainedTokenizerBase, shape: dict[str, Any], seed: int) -> Any:
-    """An encoder drawn at random, with a word for each of the tokenizer's.
+    """Create an encoder with random weights for the tokenizer's vocabulary.
 
-    Raises InputError where the hidden size is no multiple of the heads.
+    Raises InputError if the hidden size is no multiple of the number of heads.
     """
     if shape["hidden_size"] % shape["num_attention_heads"]:
         raise InputError(

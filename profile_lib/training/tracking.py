@@ -1,8 +1,8 @@
-"""A training in, its record in MLflow, TensorBoard or Weights & Biases out: their only user.
+"""Record trainings in MLflow, TensorBoard or Weights & Biases.
 
-MLflow keeps it in a SQLite file unless another store is named; its model registry holds each
-model's versions, of which the aliases `challenger` and `champion` name the last trained and the
-one that serves.
+MLflow stores its records in a SQLite file unless the settings name another store. Its model
+registry holds the versions of each model; the alias `challenger` names the one trained last, the
+alias `champion` the one that serves.
 """
 
 import json
@@ -25,18 +25,17 @@ SERVED_MODEL_FILE = Path(__file__).parents[1] / "inference" / "mlflow_model.py"
 
 @dataclass(frozen=True)
 class Tracker:
-    """Where trainings are recorded; the settings of the same names say more."""
+    """The places where trainings are recorded; the settings of the same names say more."""
 
     uri: str | None
     experiment: str
-    artifacts: str  # where models and reports lie; a path or URI
+    artifacts: str  # path or URI of models and reports
     tensorboard: str | None
     wandb_project: str | None
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Tracker":
-        """As the settings want. Raises InputError where a package is missing, before anything is
-        trained."""
+        """Build the tracker. Raises InputError if a package that it needs is missing."""
         tracker = cls(**settings)
         if tracker.wandb_project is not None and find_spec("wandb") is None:
             raise InputError(
@@ -54,75 +53,64 @@ class Tracker:
         report: Mapping[str, Any],
         model_folder: str,
     ) -> str | None:
-        """Record a training and register its model as the challenger; return its version there,
-        None without a store.
+        """Record a training and register its model as the challenger.
 
-        Settings become parameters, the loss of every step and the validation of every epoch
-        metrics, the test measures metrics of their own, the model's folder the model.
+        Settings become parameters; the loss of every step, the validation of every epoch and the
+        test metrics become metrics; the model's folder becomes the model. Returns the model's
+        version, None if there is no MLflow store.
         """
-        values = flatten(settings)
+        parameters = flatten(settings)
         by_epoch = [
             {f"validation.{k}": v for k, v in epoch["validation"].items()} for epoch in epochs
         ]
-        tested = flatten({task: entry.get("model", {}) for task, entry in report["tasks"].items()})
-        measures = {f"test.{k}": v for k, v in tested.items() if v is not None}
+        by_task = {task: entry.get("model", {}) for task, entry in report["tasks"].items()}
+        test_metrics = {f"test.{k}": v for k, v in flatten(by_task).items() if v is not None}
         if self.tensorboard is not None:
-            about = json.loads((Path(model_folder) / "model.json").read_text(encoding="utf-8"))
-            _to_tensorboard(f"{self.tensorboard}/{about['model_version']}", curve, by_epoch)
+            version = _read_manifest(model_folder)["model_version"]
+            _write_tensorboard(f"{self.tensorboard}/{version}", curve, by_epoch)
         if self.wandb_project is not None:
-            _to_wandb(self.wandb_project, name, values, curve, by_epoch, measures)
+            _write_wandb(self.wandb_project, name, parameters, curve, by_epoch, test_metrics)
         if self.uri is None:
             return None
-        return self._to_mlflow(name, values, curve, by_epoch, measures, model_folder)
+        return self._write_mlflow(name, parameters, curve, by_epoch, test_metrics, model_folder)
 
-    def _to_mlflow(
+    def _write_mlflow(
         self,
         name: str,
-        values: Mapping[str, Any],
+        parameters: Mapping[str, Any],
         curve: Sequence[float],
         by_epoch: Sequence[Mapping[str, float]],
-        measures: Mapping[str, float],
+        test_metrics: Mapping[str, float],
         model_folder: str,
     ) -> str:
         import mlflow
-        from mlflow.entities import Metric, Param
 
         client = self.client()
         if client.get_experiment_by_name(self.experiment) is None:
             is_path = "://" not in self.artifacts
-            where = Path(self.artifacts).absolute().as_uri() if is_path else self.artifacts
-            client.create_experiment(self.experiment, artifact_location=where)
+            location = Path(self.artifacts).absolute().as_uri() if is_path else self.artifacts
+            client.create_experiment(self.experiment, artifact_location=location)
         mlflow.set_experiment(self.experiment)
-        about = json.loads((Path(model_folder) / "model.json").read_text(encoding="utf-8"))
-        with mlflow.start_run(run_name=about["model_version"]) as run:
-            run_id, at = run.info.run_id, run.info.start_time
-            metrics = [Metric("loss", x, at, i) for i, x in enumerate(curve, start=1)]
-            metrics += [
-                Metric(k, v, at, i) for i, told in enumerate(by_epoch, 1) for k, v in told.items()
-            ]
-            metrics += [Metric(k, v, at, 0) for k, v in measures.items()]
-            params = [Param(k, str(v)[:6000]) for k, v in values.items()]
-            for start in range(0, len(metrics), 500):
-                client.log_batch(run_id, metrics=metrics[start : start + 500])
-            for start in range(0, len(params), 100):
-                client.log_batch(run_id, params=params[start : start + 100])
+        manifest = _read_manifest(model_folder)
+        with mlflow.start_run(run_name=manifest["model_version"]) as run:
+            _log_batches(client, run.info, parameters, curve, by_epoch, test_metrics)
             for file in ("report.json", "report.html", "training.json"):
                 mlflow.log_artifact(str(Path(model_folder) / file))
             logged = mlflow.pyfunc.log_model(
                 name="model",
-                python_model=str(SERVED_MODEL_FILE),  # code, not a pickle of it
+                python_model=str(SERVED_MODEL_FILE),  # code, not a pickle
                 artifacts={"folder": model_folder},
-                signature=_signature(about["spec"]),
+                signature=_signature(manifest["spec"]),
                 registered_model_name=name,
                 pip_requirements=["torch", "transformers", "safetensors", "pydantic"],
             )
         version = str(logged.registered_model_version)
-        client.set_model_version_tag(name, version, "model_version", about["model_version"])
+        client.set_model_version_tag(name, version, "model_version", manifest["model_version"])
         client.set_registered_model_alias(name, CHALLENGER, version)
         return version
 
     def client(self) -> Any:
-        """MLflow's client of the store, which is made where there is none."""
+        """Return MLflow's client of the store; a missing SQLite store is created."""
         import mlflow
 
         if self.uri is None:
@@ -134,7 +122,7 @@ class Tracker:
         return mlflow.MlflowClient()
 
     def find_version(self, name: str, alias: str) -> str | None:
-        """The version that an alias names, None where it names none."""
+        """Return the version that an alias names, None if it names none."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -145,7 +133,7 @@ class Tracker:
             raise
 
     def set_alias(self, name: str, alias: str, version: str | None) -> None:
-        """Let an alias name a version, or none."""
+        """Set the version that an alias names; None removes the alias."""
         client = self.client()
         if version is None:
             client.delete_registered_model_alias(name, alias)
@@ -153,7 +141,7 @@ class Tracker:
             client.set_registered_model_alias(name, alias, version)
 
     def require_version(self, name: str, alias: str) -> str:
-        """The version that an alias names. Raises InputError where it names none."""
+        """Return the version that an alias names. Raises InputError if it names none."""
         version = self.find_version(name, alias)
         if version is None:
             raise InputError(
@@ -166,25 +154,55 @@ class Tracker:
         """Copy the model folder of a version into `folder`; return the path of the copy."""
         import mlflow
 
-        self.client()  # which tells mlflow of the store
+        self.client()  # sets the store that mlflow downloads from
         uri = f"models:/{name}/{version}"
         path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
         return str(next((path / "artifacts").iterdir()))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, its keys joined by dots.
+    """Flatten nested mappings; keys are joined by dots.
 
     >>> flatten({"a": {"b": 1}, "c": 2})
     {'a.b': 1, 'c': 2}
     """
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _read_manifest(model_folder: str) -> dict[str, Any]:
+    return json.loads((Path(model_folder) / "model.json").read_text(encoding="utf-8"))
+
+
+def _log_batches(
+    client: Any,
+    run: Any,
+    parameters: Mapping[str, Any],
+    curve: Sequence[float],
+    by_epoch: Sequence[Mapping[str, float]],
+    test_metrics: Mapping[str, float],
+) -> None:
+    """Log metrics and parameters in batches of the sizes that MLflow accepts."""
+    from mlflow.entities import Metric, Param
+
+    time = run.start_time
+    metrics = [Metric("loss", loss, time, step) for step, loss in enumerate(curve, start=1)]
+    metrics += [
+        Metric(name, value, time, epoch)
+        for epoch, values in enumerate(by_epoch, start=1)
+        for name, value in values.items()
+    ]
+    metrics += [Metric(name, value, time, 0) for name, value in test_metrics.items()]
+    for start in range(0, len(metrics), 500):
+        client.log_batch(run.run_id, metrics=metrics[start : start + 500])
+    params = [Param(name, str(value)[:6000]) for name, value in parameters.items()]
+    for start in range(0, len(params), 100):
+        client.log_batch(run.run_id, params=params[start : start + 100])
 
 
 def _quiet(mlflow: Any) -> None:
@@ -202,7 +220,7 @@ def _quiet(mlflow: Any) -> None:
 
 
 def _signature(spec: Mapping[str, Any]) -> Any:
-    """Arrays of tokens and numbers in, a column a task out."""
+    """Return the types of a model's inputs and of its column per task."""
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
     from mlflow.types.schema import Array, ColSpec, DataType
@@ -219,7 +237,7 @@ def _signature(spec: Mapping[str, Any]) -> Any:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
-def _to_tensorboard(
+def _write_tensorboard(
     folder: str, curve: Sequence[float], by_epoch: Sequence[Mapping[str, float]]
 ) -> None:
     from torch.utils.tensorboard import SummaryWriter
@@ -227,25 +245,25 @@ def _to_tensorboard(
     with SummaryWriter(folder) as writer:
         for step, loss in enumerate(curve, start=1):
             writer.add_scalar("loss", loss, step)
-        for epoch, told in enumerate(by_epoch, start=1):
-            for name, value in told.items():
+        for epoch, values in enumerate(by_epoch, start=1):
+            for name, value in values.items():
                 writer.add_scalar(name, value, epoch)
 
 
-def _to_wandb(
+def _write_wandb(
     project: str,
     name: str,
-    values: Mapping[str, Any],
+    parameters: Mapping[str, Any],
     curve: Sequence[float],
     by_epoch: Sequence[Mapping[str, float]],
-    measures: Mapping[str, float],
+    test_metrics: Mapping[str, float],
 ) -> None:
     import wandb
 
-    run = wandb.init(project=project, name=name, config=dict(values))
+    run = wandb.init(project=project, name=name, config=dict(parameters))
     for step, loss in enumerate(curve, start=1):
         run.log({"loss": loss, "step": step})
-    for epoch, told in enumerate(by_epoch, start=1):
-        run.log({**told, "epoch": epoch})
-    run.summary.update(dict(measures))
+    for epoch, values in enumerate(by_epoch, start=1):
+        run.log({**values, "epoch": epoch})
+    run.summary.update(dict(test_metrics))
     run.finish()

@@ -61,8 +61,8 @@ def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
     assert not killer.is_alive()
     assert len(killed.curve) > 100
     np.testing.assert_allclose(killed.curve, read_loss_curve(trained_model), atol=1e-4)
-    lost = next(i for i, (_, entry) in enumerate(told) if "a rank was lost" in entry)
-    resumed_at = next(e["resumed at step"] for _, e in told[lost:] if "resumed at step" in e)
+    lost = next(i for i, (_, entry) in enumerate(told) if "lost_process" in entry)
+    resumed_at = next(e["resumed_at_step"] for _, e in told[lost:] if "resumed_at_step" in e)
     assert step - 20 <= resumed_at
     next_step = next(at for at, entry in told[lost:] if "step" in entry)
     assert next_step - killed_at[0] < 60  # seconds

@@ -1,1 +1,1 @@
-"""Distributed."""
+"""Train on several processes."""

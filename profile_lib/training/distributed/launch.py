@@ -1,4 +1,4 @@
-"""A rank's job in, its outcome out, on as many ranks as asked; a lost rank is made up for."""
+"""Run a job on several processes, and start them again if one is lost."""
 
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -16,31 +16,31 @@ LauncherName = Literal["horovod", "torch", "in_process"]
 
 
 class Launcher(Protocol):
-    """Starts ranks, and ends with what they return or with the error of one of them."""
+    """Starts processes, and ends with their result or with the error of one of them."""
 
     def run(
         self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
     ) -> TrainingResult:
-        """Run `job` on so many ranks that it starts."""
+        """Run `job` on `n_processes` processes that it starts."""
 
 
 class InProcessLauncher:
-    """One rank, in this process."""
+    """Runs a job in this process."""
 
     def run(
         self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
     ) -> TrainingResult:
-        """Run `job` here. Raises InputError where more than one rank is asked for."""
+        """Run `job` here. Raises InputError if more than one process is requested."""
         if n_processes > 1:
             raise InputError(
-                f"training.n_processes: {n_processes}, but training.launcher in_process is one process; set "
-                "training.n_processes=1, or the launcher horovod or torch"
+                f"training.n_processes: {n_processes}, but training.launcher in_process is one "
+                "process; set training.n_processes=1, or the launcher horovod or torch"
             )
         return job.run(SingleProcess(), report_progress)
 
 
 def make_launcher(name: LauncherName, spark: SparkSession, options: HorovodOptions) -> Launcher:
-    """The launcher of that name."""
+    """Return the launcher of that name."""
     if name == "torch":
         return TorchLauncher(spark, options.stall_seconds)
     return HorovodLauncher(options) if name == "horovod" else InProcessLauncher()
@@ -56,11 +56,11 @@ def run_with_retries(
     options: HorovodOptions,
     retries: int,
 ) -> TrainingResult:
-    """Run `job` on `n_processes`; one rank always runs in this process.
+    """Run `job` on `n_processes` processes; a single one always runs here.
 
-    Where a rank is lost, all are started again from the last checkpoint, `retries` times at most.
-    Raises InputError where batches do not divide among shards and ranks, Spark has too few slots,
-    the launcher cannot run, or a rank says what a user can mend.
+    If a process is lost, all are started again from the last checkpoint, at most `retries` times.
+    Raises InputError if batches cannot be divided evenly among shards and processes, Spark has
+    too few slots, the launcher cannot run, or a process reports bad input.
     """
     check_batch_division(job.plan.batch_size, job.plan.numeric_batch_size, job.shards, n_processes)
     if n_processes == 1:
@@ -72,9 +72,11 @@ def run_with_retries(
             return chosen.run(job, n_processes, report_progress)
         except InputError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever ended it is told, the last is raised
-            lost = (str(error).splitlines() or [type(error).__name__])[0]
-            report_progress({"a rank was lost": lost, "attempt": attempt, "of": retries + 1})
+        except Exception as error:  # noqa: BLE001  # any failure is reported, the last is raised
+            message = (str(error).splitlines() or [type(error).__name__])[0]
+            report_progress(
+                {"lost_process": message, "attempt": attempt, "max_attempts": retries + 1}
+            )
             job = replace(job, resume=True)
     return chosen.run(job, n_processes, report_progress)
 
@@ -82,7 +84,7 @@ def run_with_retries(
 def check_batch_division(
     batch_size: int, numeric_batch_size: int, shards: int, n_processes: int
 ) -> None:
-    """Raise InputError where a shard would get a part of a row, or a rank a part of a shard."""
+    """Raise InputError if shards cannot divide batches, or processes the shards, evenly."""
     for name, size in (("batch_size", batch_size), ("numeric_batch_size", numeric_batch_size)):
         if size % shards:
             raise InputError(f"training.{name}: {size} is no multiple of training.shards, {shards}")
@@ -93,11 +95,11 @@ def check_batch_division(
 
 
 def check_slots(spark: SparkSession, n_processes: int) -> None:
-    """Raise InputError where a local Spark has fewer slots than ranks."""
+    """Raise InputError if a local Spark has fewer slots than processes."""
     context = spark.sparkContext
     slots = context.defaultParallelism
     if (context.master or "").startswith("local") and slots < n_processes:
         raise InputError(
-            f"training.n_processes: {n_processes}, but {context.master} runs {slots} tasks at once; "
-            f"set spark.master=local[{n_processes}] or lower training.n_processes"
+            f"training.n_processes: {n_processes}, but {context.master} runs {slots} tasks at "
+            f"once; set spark.master=local[{n_processes}] or lower training.n_processes"
         )

@@ -1,4 +1,4 @@
-"""What the loop asks of the processes that train together, and the answer of one alone."""
+"""Define what a training loop needs from the processes that train together."""
 
 from typing import Protocol
 
@@ -12,13 +12,13 @@ class ProcessGroup(Protocol):
 
     rank: int
     size: int
-    local_rank: int  # on this machine: the GPU it takes
+    local_rank: int  # the number of this process on its machine, and of the GPU it takes
 
     def broadcast_model(self, model: nn.Module) -> None:
-        """Give every rank the parameters and buffers of rank 0."""
+        """Give every process the parameters and buffers of process 0."""
 
     def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
-        """An optimizer whose gradients are summed over the ranks after so many backward passes."""
+        """Return an optimizer that sums gradients over processes after `passes` backward passes."""
 
     def synchronize(self, optimizer: Optimizer) -> None:
         """Wait until the gradients are summed."""
@@ -27,35 +27,35 @@ class ProcessGroup(Protocol):
         """Apply gradients that have been synchronized."""
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over the ranks, on each of them."""
+        """Return the sum over the processes, in each of them."""
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """The rows of all ranks in order of rank, on each of them."""
+        """Return the rows of all processes in order of rank, in each of them."""
 
 
 class SingleProcess:
-    """One process: nothing to share, to sum or to wait for."""
+    """One process, which has nothing to share and nothing to wait for."""
 
     rank, size, local_rank = 0, 1, 0
 
     def broadcast_model(self, model: nn.Module) -> None:
-        """Nobody to give them to."""
+        """Do nothing."""
 
     def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
-        """The optimizer as it is."""
+        """Return the optimizer."""
         return optimizer
 
     def synchronize(self, optimizer: Optimizer) -> None:
-        """Nothing to wait for."""
+        """Do nothing."""
 
     def step(self, optimizer: Optimizer) -> None:
         """Apply the gradients."""
         optimizer.step()
 
     def sum(self, values: Tensor) -> Tensor:
-        """The values themselves."""
+        """Return the values."""
         return values
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """The values themselves."""
+        """Return the values."""
         return values

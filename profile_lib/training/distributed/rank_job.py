@@ -1,4 +1,4 @@
-"""What every rank is told and returns, whatever it is to do."""
+"""Define the work that every process of a training does."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -18,25 +18,20 @@ from profile_lib.training.data.petastorm_loader import PetastormLoader
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.process_group import ProcessGroup
 from profile_lib.training.evaluation.predictions import Predictions
-from profile_lib.training.loop import ReportProgress
+from profile_lib.training.loop import ReportProgress, TrainingLoop
+from profile_lib.training.objectives.supervised import Objective
 from profile_lib.training.plan import TrainingPlan
 
-# Of a job, what says where and how fast it runs, not what comes of it.
+# Fields of a job that say where and how fast it runs, and don't change its result.
 RESULT_NEUTRAL_FIELDS = {
-    "folder",
-    "teacher",
-    "snapshot",
-    "threads",
-    "checkpoint_path",
-    "resume",
-    "hadoop",
-}
-INITIAL_MODEL = "initial_model"  # in a job's folder, the model to start from
+    "folder", "teacher", "snapshot", "threads", "checkpoint_path", "resume", "hadoop"
+}  # fmt: skip
+INITIAL_MODEL = "initial_model"  # the subfolder of a job's folder with the model to start from
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a rank returns, the same on each: bounded by training.evaluation_rows."""
+    """What every process returns, the same in each; training.evaluation_rows bounds its size."""
 
     curve: list[float]  # the global loss of every step
     epochs: list[dict[str, Any]]
@@ -45,32 +40,52 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class DistributedJob(ABC):
-    """What every rank is told; `folder` is on a path that all of them share."""
+    """The work of a process; every process gets the same fields."""
 
-    folder: str  # holds the model to start from, and takes the fitted one
+    folder: str  # holds the initial model, gets the fitted one; on a path that all processes share
     snapshot: Snapshot
     plan: TrainingPlan
-    weights: tuple[float, ...]  # what each part of the objective counts
+    weights: tuple[float, ...]  # of the parts of the objective
     shards: int
     shuffle_rows: int
     threads: int
-    checkpoint_path: str  # a local disk or any Hadoop file system
+    checkpoint_path: str  # on a local disk or any Hadoop file system
     resume: bool = False
-    hadoop: dict[str, str] = field(default_factory=dict)  # how that file system is reached
+    hadoop: dict[str, str] = field(default_factory=dict)  # settings of that file system
 
     @abstractmethod
     def run(self, process_group: ProcessGroup, report_progress: ReportProgress) -> TrainingResult:
-        """What this rank does; only rank 0's `report_progress` is called."""
+        """Do this process's part; only process 0 calls `report_progress`."""
+
+    def make_loop(
+        self,
+        model: Any,
+        objective: Objective,
+        process_group: ProcessGroup,
+        device: torch.device,
+        report_progress: ReportProgress,
+        model_version: str,
+    ) -> TrainingLoop:
+        """Return the loop that fits `model` by the job's plan, with the job's checkpoints."""
+        return TrainingLoop(
+            model,
+            objective,
+            self.plan,
+            process_group,
+            device,
+            report_progress if process_group.rank == 0 else ignore_progress,
+            self.open_checkpoints(model_version),
+        )
 
     def open_checkpoints(self, model_version: str) -> Checkpoints:
-        """Those of this run: by its model, its rows, and all that steers the loss."""
-        told = {k: v for k, v in asdict(self).items() if k not in RESULT_NEUTRAL_FIELDS}
-        told |= {k: v for k, v in told.pop("plan").items() if not k.endswith("_steps")}
-        told |= {"model": model_version, "rows": self.snapshot.rows}
-        return Checkpoints(self.checkpoint_path, told, self.hadoop)
+        """Return the checkpoints of this run: its model, its rows, and all that steers its loss."""
+        run = {k: v for k, v in asdict(self).items() if k not in RESULT_NEUTRAL_FIELDS}
+        run |= {k: v for k, v in run.pop("plan").items() if not k.endswith("_steps")}
+        run |= {"model": model_version, "rows": self.snapshot.rows}
+        return Checkpoints(self.checkpoint_path, run, self.hadoop)
 
     def make_loader(self, split: str, process_group: ProcessGroup, pad_id: int) -> PetastormLoader:
-        """This rank's rows of a split."""
+        """Return the loader of this process's rows of a split."""
         tasks = slice_label_columns(self.snapshot.tasks)
         return PetastormLoader(
             folder=self.snapshot.split(split),
@@ -86,12 +101,11 @@ class DistributedJob(ABC):
         )
 
     def make_augmenter(self, tokenizer_folder: str, bert: Any, max_tokens: int) -> Augmenter | None:
-        """What changes the training texts, if anything does."""
+        """Return the augmenter of the training texts, None if the plan has no augmentation."""
         if not self.plan.augmentation.is_on:
             return None
-        from profile_lib.training.data.near_words import (
-            find_substitutes,  # scikit-learn, which few ranks need
-        )
+        # Imported here because it needs scikit-learn, which most trainings don't.
+        from profile_lib.training.data.near_words import find_substitutes
 
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
         later = int(tokenizer.vocab.get("later", -1))  # the last word of every pause
@@ -105,27 +119,28 @@ class DistributedJob(ABC):
 
 
 def select_device(process_group: ProcessGroup) -> torch.device:
-    """The GPU that is this rank's, or the processor.
+    """Return this process's GPU, or the CPU if the machine has no GPU.
 
-    Raises InputError where a machine has GPUs, but fewer than ranks: NCCL refuses to share one.
+    Raises InputError if the machine has fewer GPUs than processes: NCCL refuses to share one.
     """
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    if process_group.local_rank >= (n := torch.cuda.device_count()):
+    if process_group.local_rank >= (n_gpus := torch.cuda.device_count()):
         raise InputError(
-            f"training.n_processes: {process_group.size}, of which this machine got {process_group.local_rank + 1} or "
-            f"more, but it has {n} GPUs and each rank takes one; set training.n_processes to the number "
-            "of GPUs"
+            f"training.n_processes: {process_group.size}, and this machine got "
+            f"{process_group.local_rank + 1} of them or more, but it has {n_gpus} GPUs and each "
+            "process takes one; set training.n_processes to the number of GPUs"
         )
     return torch.device("cuda", process_group.local_rank)
 
 
 def ignore_progress(entry: dict[str, Any]) -> None:
-    """The other ranks have nothing to say that rank 0 does not."""
+    """Drop the progress of other processes than 0, which is the same."""
 
 
 @contextmanager
 def limit_torch_threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads while the body runs."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

@@ -1,4 +1,4 @@
-"""What ranks tell the driver, by files in the folder that all of them share."""
+"""Pass messages of training processes to the driver, by files in their shared folder."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ PROGRESS_FILE = "progress.jsonl"
 
 
 def run_and_report(job: DistributedJob, process_group: ProcessGroup) -> TrainingResult:
-    """A job in a process of its own: progress, and what a user can mend, go to the driver."""
+    """Run a job in a process of its own; write its progress and errors of input for the driver."""
     folder = Path(job.folder)
 
     def report_progress(entry: dict[str, Any]) -> None:
@@ -26,14 +26,17 @@ def run_and_report(job: DistributedJob, process_group: ProcessGroup) -> Training
     try:
         return job.run(process_group, report_progress)
     except InputError as error:
-        told = f"{type(error).__name__}\n{error}"
-        (folder / f"error-{process_group.rank}.txt").write_text(told, encoding="utf-8")
+        message = f"{type(error).__name__}\n{error}"
+        (folder / f"error-{process_group.rank}.txt").write_text(message, encoding="utf-8")
         raise
 
 
 @contextmanager
 def forward_messages(job: DistributedJob, report_progress: ReportProgress) -> Iterator[None]:
-    """While the body runs ranks, pass their progress on; raise what they say a user can mend."""
+    """Report the progress of the processes that the body runs.
+
+    If the body fails, raise the InputError that a process wrote, or else the failure itself.
+    """
     folder = Path(job.folder)
     for old in folder.glob("error-*.txt"):
         old.unlink()
@@ -45,39 +48,39 @@ def forward_messages(job: DistributedJob, report_progress: ReportProgress) -> It
 
 
 def read_process_error(folder: Path) -> InputError | None:
-    """What a rank left behind that a user can mend."""
-    told = sorted(folder.glob("error-*.txt"))
-    if not told:
+    """Return the InputError that a process wrote to `folder`, None if there is none."""
+    files = sorted(folder.glob("error-*.txt"))
+    if not files:
         return None
-    kind, _, text = told[0].read_text(encoding="utf-8").partition("\n")
-    return DivergedError(text) if kind == DivergedError.__name__ else InputError(text)
+    kind, _, message = files[0].read_text(encoding="utf-8").partition("\n")
+    return DivergedError(message) if kind == DivergedError.__name__ else InputError(message)
 
 
 @contextmanager
 def follow_progress(file: Path, report_progress: ReportProgress) -> Iterator[None]:
-    """While the body runs, pass on what rank 0 appends to `file`, line by line."""
+    """Report each line that process 0 appends to `file` while the body runs."""
     file.unlink(missing_ok=True)
     file.touch()
-    ended = threading.Event()
+    has_ended = threading.Event()
 
     def follow() -> None:
         with file.open(encoding="utf-8") as lines:
-            part = ""
+            unfinished = ""
             while True:
-                is_last = ended.is_set()
+                is_last = has_ended.is_set()
                 for text in iter(lines.readline, ""):
-                    part += text
-                    if part.endswith("\n"):
-                        report_progress(json.loads(part))
-                        part = ""
+                    unfinished += text
+                    if unfinished.endswith("\n"):
+                        report_progress(json.loads(unfinished))
+                        unfinished = ""
                 if is_last:
                     return
-                ended.wait(0.5)
+                has_ended.wait(0.5)
 
     follower = threading.Thread(target=follow, daemon=True)
     follower.start()
     try:
         yield
     finally:
-        ended.set()
+        has_ended.set()
         follower.join()

@@ -1,1 +1,1 @@
-"""Evaluation."""
+"""Measure models on the test split and report the results."""

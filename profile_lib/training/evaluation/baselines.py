@@ -1,4 +1,4 @@
-"""The snapshot's numbers in, what scikit-learn's models say of the same test rows out."""
+"""Fit scikit-learn's classifiers to a snapshot's numbers, as baselines."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,39 +13,39 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from profile_lib.training.data.split_columns import read_columns
 
-MAX_BINS = 255  # values of a feature that boosting tells apart
+MAX_BINS = 255  # distinct values of a feature in gradient boosting
 
 
 class BaselineRows(NamedTuple):
-    """Of n rows of a split."""
+    """Columns of n rows of a split."""
 
-    numeric: np.ndarray  # (n, F + K) float32, NaN where unknown; K positions of categories
-    labels: np.ndarray  # (n, L), NaN where unknown
+    numeric: np.ndarray  # (n, F + K) float32, NaN if unknown; the last K are category codes
+    labels: np.ndarray  # (n, L), NaN if unknown
     top_class: np.ndarray  # (n,)
     weight: np.ndarray  # (n,)
     row_hash: np.ndarray  # (n,)
 
 
 def read_baseline_rows(folder: str, max_rows: int) -> BaselineRows:
-    """The first `max_rows` rows of a snapshot's split."""
+    """Read the first `max_rows` rows of a snapshot's split."""
     return BaselineRows(*read_columns(folder, BaselineRows._fields, max_rows))
 
 
 def fit_baselines(
     train: BaselineRows, test: BaselineRows, column: int, n_categories: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Name → probabilities of a binary label for the test rows where it is known.
+    """Return each method's probabilities of a binary label, for the test rows with a known one.
 
-    Logistic regression reads signed logarithms, standardised, unknown values as the median, and a
-    flag for each category's value; gradient boosting reads numbers by the quantiles they lie
-    between, and the last `n_categories`, which are categories, as they are. Both take the rows'
-    weights, and leave out features of which no train row knows the value.
+    Logistic regression reads signed logarithms, standardised, with the median for unknown values,
+    and an indicator of each category's value. Gradient boosting reads quantile bins of numbers,
+    and the last `n_categories` features, which are categories, unchanged. Both use the rows'
+    weights, and leave out features that are unknown in all train rows.
     """
     known = ~np.isnan(train.labels[:, column])
-    seen = ~np.isnan(train.numeric[known]).all(axis=0)
-    x, y, weight = train.numeric[known][:, seen], train.labels[known, column], train.weight[known]
-    asked = test.numeric[~np.isnan(test.labels[:, column])][:, seen]
-    is_category = (np.arange(len(seen)) >= len(seen) - n_categories)[seen]
+    used = ~np.isnan(train.numeric[known]).all(axis=0)
+    x, y, weight = train.numeric[known][:, used], train.labels[known, column], train.weight[known]
+    x_test = test.numeric[~np.isnan(test.labels[:, column])][:, used]
+    is_category = (np.arange(len(used)) >= len(used) - n_categories)[used]
     numbers = make_pipeline(
         FunctionTransformer(_signed_log), SimpleImputer(strategy="median"), StandardScaler()
     )
@@ -57,35 +57,36 @@ def fit_baselines(
     logistic.fit(x, y, logisticregression__sample_weight=weight)
     boosting = HistGradientBoostingClassifier(random_state=seed, categorical_features=is_category)
     edges = [
-        np.zeros(0) if by_name else _edges(of) for of, by_name in zip(x.T, is_category, strict=True)
+        np.zeros(0) if is_code else _bin_edges(feature)
+        for feature, is_code in zip(x.T, is_category, strict=True)
     ]
     boosting.fit(_binned(x, edges), y, sample_weight=weight)
     return {
-        "logistic_regression": logistic.predict_proba(asked)[:, 1],
-        "gradient_boosting": boosting.predict_proba(_binned(asked, edges))[:, 1],
+        "logistic_regression": logistic.predict_proba(x_test)[:, 1],
+        "gradient_boosting": boosting.predict_proba(_binned(x_test, edges))[:, 1],
     }
 
 
-def _edges(of: np.ndarray) -> np.ndarray:
-    """The quantiles of a feature, where it has more values than boosting tells apart.
+def _bin_edges(feature: np.ndarray) -> np.ndarray:
+    """Return the distinct values of a feature, or quantiles if there are more than MAX_BINS.
 
-    Left to itself scikit-learn sorts the feature anew for each of its weighted quantiles: minutes
-    for a hundred features.
+    scikit-learn itself sorts the feature again for each weighted quantile, which takes minutes for
+    a hundred features.
     """
-    values = np.unique(of[~np.isnan(of)])
+    values = np.unique(feature[~np.isnan(feature)])
     if len(values) <= MAX_BINS:
         return values
-    return np.unique(np.nanquantile(of, np.linspace(0, 1, MAX_BINS + 1)[1:-1]))
+    return np.unique(np.nanquantile(feature, np.linspace(0, 1, MAX_BINS + 1)[1:-1]))
 
 
 def _binned(x: np.ndarray, edges: Sequence[np.ndarray]) -> np.ndarray:
-    """Numbers as how many of the feature's edges are below them; NaN and categories as they are."""
-    out = x.copy()
-    for column, of in enumerate(edges):
-        if len(of):
+    """Replace each number by the count of edges below it; NaN and categories stay."""
+    binned = x.copy()
+    for column, feature_edges in enumerate(edges):
+        if len(feature_edges):
             known = ~np.isnan(x[:, column])
-            out[known, column] = np.searchsorted(of, x[known, column])
-    return out
+            binned[known, column] = np.searchsorted(feature_edges, x[known, column])
+    return binned
 
 
 def _signed_log(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What methods say of the parts of requests in; how well each orders every request's parts out."""
+"""Measure how well methods order the rows of each request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from profile_lib.arrays.groups import index_within_group
-from profile_lib.metrics import ranking as ranks
+from profile_lib.metrics import ranking
 from profile_lib.metrics.bootstrap import bootstrap_weights, percentile_interval
 from profile_lib.training.data.snapshot import REQUEST_HASH
 
-TOP_K = 10  # places of a list that are looked at
+TOP_K = 10  # only the first so many rows of a request count
 
 
 def compute_request_metrics(
@@ -21,53 +21,54 @@ def compute_request_metrics(
     seed: int,
     n_resamples: int,
 ) -> dict[str, Any]:
-    """`n`, requests with a part whose label is 1; of each way the NDCG and the reciprocal rank of
-    such parts among the first TOP_K, means over the requests; and `lead`, the 95 % interval of the
-    model's NDCG less the last other way's, by bootstrap over users.
+    """Return `n`, the requests with a relevant row, and each method's mean metrics over them.
 
-    Parts of equal scores stand in the worst order.
+    A row is relevant if its label is 1. Metrics are NDCG and reciprocal rank among the first TOP_K
+    rows; rows of equal scores are in the worst order. `lead` is the 95 % interval of the model's
+    NDCG minus that of the last other method, by bootstrap over users.
     """
     _, request = np.unique(users[REQUEST_HASH].to_numpy(), return_inverse=True)
-    is_wanted = labels == 1
-    of_user = np.zeros(request.max(initial=-1) + 1, np.int64)
-    of_user[request] = users["user_hash"].to_numpy()
-    found = {
-        way: ranks.ranking_metrics_per_user(
-            request[is_wanted],
-            _ranks(request, predictions, is_wanted),
-            np.ones(int(is_wanted.sum())),
+    is_relevant = labels == 1
+    user_of_request = np.zeros(request.max(initial=-1) + 1, np.int64)
+    user_of_request[request] = users["user_hash"].to_numpy()
+    by_request = {
+        name: ranking.ranking_metrics_per_user(
+            request[is_relevant],
+            _ranks(request, predictions, is_relevant),
+            np.ones(int(is_relevant.sum())),
             TOP_K,
         )
-        for way, predictions in methods.items()
+        for name, predictions in methods.items()
     }
-    told: dict[str, Any] = {"n": len(np.unique(request[is_wanted]))}
-    if not told["n"]:
-        return told
-    for way, of in found.items():
-        told[way] = {name: float(of[name].mean()) for name in ("ndcg", "mrr")}
-    others = [way for way in methods if way != "model"]
+    requests = np.unique(request[is_relevant])
+    report: dict[str, Any] = {"n": len(requests)}
+    if not report["n"]:
+        return report
+    for name, values in by_request.items():
+        report[name] = {metric: float(values[metric].mean()) for metric in ("ndcg", "mrr")}
+    others = [name for name in methods if name != "model"]
     if others:
-        lead = found["model"]["ndcg"] - found[others[-1]]["ndcg"]
-        user = of_user[np.unique(request[is_wanted])]
-        drawn = bootstrap_weights(user, n_resamples, seed)
-        told["lead"] = percentile_interval([np.average(lead, weights=w) for w in drawn if w.any()])
-    return told
+        lead = by_request["model"]["ndcg"] - by_request[others[-1]]["ndcg"]
+        weights = bootstrap_weights(user_of_request[requests], n_resamples, seed)
+        report["lead"] = percentile_interval(
+            [np.average(lead, weights=weight) for weight in weights if weight.any()]
+        )
+    return report
 
 
-def format_request_metrics(told: Mapping[str, Any]) -> list[str]:
-    """The same as lines of a table."""
-    lines = [f"  order within {told['n']:,} requests, first {TOP_K}:"]
-    for way, found in told.items():
-        if isinstance(found, dict):
-            values = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
-            lines.append(f"    {way:<20} {values}")
+def format_request_metrics(report: Mapping[str, Any]) -> list[str]:
+    """Return the metrics as lines of a table."""
+    lines = [f"  order within {report['n']:,} requests, first {TOP_K}:"]
+    for name, entry in report.items():
+        if isinstance(entry, dict):
+            values = ", ".join(f"{metric} {value:.4f}" for metric, value in entry.items())
+            lines.append(f"    {name:<20} {values}")
     return lines
 
 
-def _ranks(request: np.ndarray, predictions: np.ndarray, is_wanted: np.ndarray) -> np.ndarray:
-    """The rank of each wanted part among those of its request, behind all that score as high and
-    are not wanted."""
-    order = np.lexsort((is_wanted, -predictions, request))
+def _ranks(request: np.ndarray, predictions: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
+    """Return the rank of each relevant row in its request, after irrelevant rows of equal score."""
+    order = np.lexsort((is_relevant, -predictions, request))
     rank = np.empty(len(order))
     rank[order] = index_within_group(request[order]) + 1
-    return rank[is_wanted]
+    return rank[is_relevant]

@@ -1,1 +1,1 @@
-"""Objectives."""
+"""Define what a training loop minimises."""

@@ -1,4 +1,4 @@
-"""What an encoder learns from texts without labels: masked words, and two views of one user."""
+"""Train an encoder without labels, on masked words and views of one user."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,42 +22,44 @@ from profile_lib.training.plan import (
 )
 
 TEMPERATURE = 0.1
-IGNORED_TARGET = -100  # a word that is not asked for
+IGNORED_TARGET = -100  # of words that are not to be predicted
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Which words are asked for, and what stands in their place."""
+    """The choice of words to predict, and what replaces them."""
 
     share: float  # of the words; 0.15 in Devlin et al., BERT, 2019
     mask_id: int
-    special_ids: tuple[int, ...]  # never asked for
+    special_ids: tuple[int, ...]  # never chosen
     n_words: int
 
     def mask(self, batch: Batch, seed: tuple[int, ...]) -> Batch:
-        """The batch with `masked_ids` and `targets`: of the words asked for eight in ten are
-        masked, one in ten is any other word, one in ten stays. Draws depend on seed, row and
-        place alone."""
+        """Return the batch with `masked_ids` and `targets`.
+
+        Eight in ten of the chosen words are masked, one in ten is replaced by any word, and one in
+        ten stays. Draws depend on seed, row and position alone.
+        """
         ids, rows = batch["token_ids"], batch["row_hash"]
-        own = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
+        keys = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
         is_word = np.arange(ids.shape[1]) < batch["n_tokens"][:, None]
         is_word &= ~np.isin(ids, self.special_ids)
-        is_asked = is_word & (uniform(own, (*seed, 20)) < self.share)
-        way = uniform(own, (*seed, 21))
-        other = (uniform(own, (*seed, 22)) * self.n_words).astype(np.int64)
-        put = np.where(way < 0.8, self.mask_id, np.where(way < 0.9, other, ids))
+        is_chosen = is_word & (uniform(keys, (*seed, 20)) < self.share)
+        draw = uniform(keys, (*seed, 21))
+        any_word = (uniform(keys, (*seed, 22)) * self.n_words).astype(np.int64)
+        replacement = np.where(draw < 0.8, self.mask_id, np.where(draw < 0.9, any_word, ids))
         return {
             **batch,
-            "masked_ids": np.where(is_asked, put, ids),
-            "targets": np.where(is_asked, ids, IGNORED_TARGET),
+            "masked_ids": np.where(is_chosen, replacement, ids),
+            "targets": np.where(is_chosen, ids, IGNORED_TARGET),
         }
 
 
 class SelfSupervisedObjective:
-    """Masked words (Devlin et al. 2019), and views told apart (Chen et al., SimCLR, 2020).
+    """Losses of masked words (Devlin et al. 2019) and of views (Chen et al., SimCLR, 2020).
 
-    A part whose weight is 0 is left out. The views of a user are two augmented texts; the others
-    in the rank's batch are what they are told apart from.
+    A part with the weight 0 is left out. The views of a user are two augmented texts, which the
+    encoder learns to match among the views of all users in the process's batch.
     """
 
     def __init__(
@@ -69,11 +71,11 @@ class SelfSupervisedObjective:
     ) -> None:
         self.weights, self.plan = weights, plan
         self.masking, self.augmenter = masking, augmenter
-        only = Stage("words and views", True, plan.epochs, plan.batch_size, 1.0)
-        self.stages: tuple[Stage, ...] = (only,)
+        stage = Stage("words and views", True, plan.epochs, plan.batch_size, 1.0)
+        self.stages: tuple[Stage, ...] = (stage,)
 
     def parameter_groups(self, model: BertForMaskedLM, stage: Stage) -> Iterator[dict[str, Any]]:
-        """The encoder by its layers, the head of the words at the heads' rate."""
+        """Yield the encoder's layers, and the head of the words at the heads' learning rate."""
         plan = self.plan
         head = model.cls.predictions.transform
         for part, lr in (
@@ -81,11 +83,11 @@ class SelfSupervisedObjective:
             (head, plan.head_lr),
         ):
             yield from make_parameter_groups(part, lr, plan.weight_decay)
-        bias = [model.cls.predictions.bias]  # the words' vectors themselves are the embeddings'
+        bias = [model.cls.predictions.bias]  # the head's matrix is the encoder's embedding table
         yield {"params": bias, "lr": plan.head_lr, "peak_lr": plan.head_lr, "weight_decay": 0.0}
 
     def prepare(self, batch: Batch, seed: tuple[int, ...], stage: Stage) -> Batch:
-        """The batch with its words masked, and with two views of each text."""
+        """Return the batch with its words masked, and with two views of each text."""
         prepared = self.masking.mask(batch, seed)
         if self.augmenter is not None and self.weights[1] > 0:
             for number in (1, 2):
@@ -94,12 +96,13 @@ class SelfSupervisedObjective:
         return prepared
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """The words asked for, and the rows."""
-        asked = (batch["targets"] != IGNORED_TARGET).sum()
-        return torch.stack([asked, torch.tensor(len(batch["weight"]), device=asked.device)]).float()
+        """Return the numbers of words to predict and of rows."""
+        n_words = (batch["targets"] != IGNORED_TARGET).sum()
+        n_rows = torch.tensor(len(batch["weight"]), device=n_words.device)
+        return torch.stack([n_words, n_rows]).float()
 
     def loss_sums(self, model: BertForMaskedLM, batch: TensorBatch, stage: Stage) -> Tensor:
-        """The cross-entropy of the words, and of finding the other view, in nats."""
+        """Return the cross-entropies, in nats, of the words and of matching the views."""
         words = views = batch["weight"].new_zeros(())
         if self.weights[0] > 0:
             words = masked_word_loss_sum(model, batch)
@@ -116,16 +119,16 @@ class SelfSupervisedObjective:
 
 
 def masked_word_loss_sum(model: BertForMaskedLM, batch: TensorBatch) -> Tensor:
-    """The cross-entropy in nats, summed over the words asked for."""
+    """Return the cross-entropy in nats, summed over the words to predict."""
     mask = _is_token(batch["masked_ids"], batch["n_tokens"]).long()
     hidden = model.bert(input_ids=batch["masked_ids"], attention_mask=mask).last_hidden_state
-    is_asked = batch["targets"] != IGNORED_TARGET
-    logits = model.cls(hidden[is_asked]).float()  # of the words asked for alone
-    return F.cross_entropy(logits, batch["targets"][is_asked], reduction="sum")
+    is_chosen = batch["targets"] != IGNORED_TARGET
+    logits = model.cls(hidden[is_chosen]).float()  # the head is large: no other words pass it
+    return F.cross_entropy(logits, batch["targets"][is_chosen], reduction="sum")
 
 
 def view_loss_sum(one: Tensor, two: Tensor) -> Tensor:
-    """(B, H), (B, H) → the NT-Xent loss summed over the rows, the mean of both directions."""
+    """Return the NT-Xent loss of views (B, H), summed over rows, the mean of both directions."""
     one, two = F.normalize(one.float(), dim=1), F.normalize(two.float(), dim=1)
     both = torch.cat([one, two])
     scores = both @ both.T / TEMPERATURE

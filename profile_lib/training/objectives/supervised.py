@@ -1,4 +1,4 @@
-"""What a loop minimises: the stages, the losses of a batch, and what is tuned in each stage."""
+"""Train on the labels of prediction tasks: stages, parameter groups, losses."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -24,26 +24,26 @@ TensorBatch = dict[str, Tensor]  # a Batch on the device
 
 
 class Objective(Protocol):
-    """Losses of several parts, each a sum over rows and the weight to divide it by."""
+    """What a loop minimises: losses of several parts, each a sum over rows and its divisor."""
 
     stages: tuple[Stage, ...]
-    weights: tuple[float, ...]  # what each part counts
+    weights: tuple[float, ...]  # of the parts
 
     def parameter_groups(self, model: Any, stage: Stage) -> Iterator[dict[str, Any]]:
-        """What a stage tunes, as an optimizer's parameter groups with their highest rates."""
+        """Yield the optimizer's parameter groups in a stage, with their peak learning rates."""
 
     def prepare(self, batch: Batch, seed: tuple[int, ...], stage: Stage) -> Batch:
-        """The batch as it is trained on; raises InputError where it cannot be."""
+        """Return the batch as the model reads it. Raises InputError if it is invalid."""
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """(parts,): the weight that each part's sum is divided by."""
+        """Return the divisor of each part's loss sum, (parts,)."""
 
     def loss_sums(self, model: Any, batch: TensorBatch, stage: Stage) -> Tensor:
-        """(parts,): each part's loss, summed."""
+        """Return each part's loss sum, (parts,)."""
 
 
 class SupervisedObjective:
-    """The heads' tasks: first on the numbers alone, then with the text."""
+    """Losses of the heads' tasks: first on the numbers alone, then with the text."""
 
     def __init__(
         self,
@@ -61,48 +61,52 @@ class SupervisedObjective:
         )
 
     def parameter_groups(self, model: ProfileModel, stage: Stage) -> Iterator[dict[str, Any]]:
-        """The heads, the numbers and, with the text, the encoder, each at its own rate."""
+        """Yield heads, numbers and, with the text, the encoder, each at its own learning rate."""
         plan = self.plan
         parts: list[tuple[Any, float]]
         if not stage.with_text:
             parts = [(model.numbers, plan.head_lr), (model.heads.tasks, plan.head_lr)]
         else:
             parts = [(model.numbers, plan.numbers_lr), (model.heads, plan.head_lr)]
-            is_plain = plan.tuning.method in ("all", "top")
+            has_adapters = plan.tuning.method not in ("all", "top")
             bert = base_encoder(model)
             parts += (
-                layerwise_learning_rates(bert, plan.encoder_lr, plan.layer_decay)
-                if is_plain
-                else [(model.bert, plan.encoder_lr)]
+                [(model.bert, plan.encoder_lr)]
+                if has_adapters
+                else layerwise_learning_rates(bert, plan.encoder_lr, plan.layer_decay)
             )
         for part, lr in parts:
             yield from make_parameter_groups(part, lr, plan.weight_decay)
 
     def prepare(self, batch: Batch, seed: tuple[int, ...], stage: Stage) -> Batch:
-        """The labels checked against the heads, the text augmented."""
+        """Check the labels against the heads' ranges, and augment the text."""
         with np.errstate(invalid="ignore"):
-            bad = (batch["labels"] < 0) | (batch["labels"] > self.max_label)
-            bad &= self.is_bounded
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            task = next(
-                t for t, at in slice_label_columns(self.tasks) if at.start <= column < at.stop
-            )
-            raise InputError(
-                f"training: a label of {task.name} is {batch['labels'][row, column]:g} in the row "
-                f"of hash {batch['row_hash'][row]}; its head answers 0 to {task.max_label:g}: "
-                "run build_examples again, or mend model.tasks"
-            )
+            is_invalid = (batch["labels"] < 0) | (batch["labels"] > self.max_label)
+            is_invalid &= self.is_bounded
+        if is_invalid.any():
+            raise self._invalid_label(batch, *np.argwhere(is_invalid)[0])
         if stage.with_text and self.augmenter is not None:
             return self.augmenter.augment(batch, seed)
         return batch
 
+    def _invalid_label(self, batch: Batch, row: int, column: int) -> InputError:
+        task = next(
+            task
+            for task, columns in slice_label_columns(self.tasks)
+            if columns.start <= column < columns.stop
+        )
+        return InputError(
+            f"training: a label of {task.name} is {batch['labels'][row, column]:g} in the row of "
+            f"hash {batch['row_hash'][row]}; its head predicts 0 to {task.max_label:g}: run "
+            "build_examples again, or fix model.tasks"
+        )
+
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """The weight of each task's known labels."""
+        """Return the weight of each task's known labels."""
         return known_label_weights(self.tasks, batch["labels"], batch["weight"])
 
     def loss_sums(self, model: ProfileModel, batch: TensorBatch, stage: Stage) -> Tensor:
-        """Each task's loss."""
+        """Return each task's loss."""
         if stage.with_text:
             logits = model(batch["token_ids"], batch["n_tokens"], batch["numeric"]).logits
         else:

@@ -85,8 +85,8 @@ def test_a_lost_rank_is_made_up_for_from_the_last_checkpoint(spark, tmp_path, mo
     assert trained(spark, tmp_path, 2, report_progress=told.append) == "outcome"
     assert losing.resumed == [False, True, True]
     assert told == [
-        {"a rank was lost": "rank 1 was killed", "attempt": 1, "of": 3},
-        {"a rank was lost": "rank 1 was killed", "attempt": 2, "of": 3},
+        {"lost_process": "rank 1 was killed", "attempt": 1, "max_attempts": 3},
+        {"lost_process": "rank 1 was killed", "attempt": 2, "max_attempts": 3},
     ]
 
 
