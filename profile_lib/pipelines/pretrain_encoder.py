@@ -1,6 +1,7 @@
-"""examples → an encoder that knows the shop's own words: masked words and views of users."""
+"""Pretrain an encoder on the texts of the examples."""
 
 import json
+import logging
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -32,6 +33,8 @@ from profile_lib.training.pretrain import (
 )
 from profile_lib.training.training_lock import lock_training_name
 
+log = logging.getLogger(__name__)
+
 ENCODER_SHAPE_FIELDS = {
     "hidden_size",
     "num_hidden_layers",
@@ -43,8 +46,8 @@ ENCODER_SHAPE_FIELDS = {
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
     """Pretrain on the train split's texts, or on those with a cutoff up to the end of `day`.
 
-    The encoder's folder, `paths.models`/`pretrain.name`, is what `model.encoder` may name. One
-    that was trained from scratch has words of its own: build the examples again with it.
+    `model.encoder` may name the folder that it writes, `paths.models`/`pretrain.name`. An encoder
+    trained from scratch has its own vocabulary: build the examples again with it.
     """
     pretrain = settings.pretrain
     models, work = settings.paths.models, settings.paths.work
@@ -64,57 +67,55 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
         outcome = run_on_processes(store.spark, settings, job, log_training_progress)
         target = Path(models) / pretrain.name
         with explain_full_disk(str(target)):
-            told = {"epochs": outcome.epochs, "curve": outcome.curve}
-            (folder / ENCODER / "training.json").write_text(json.dumps(told), encoding="utf-8")
+            history = {"epochs": outcome.epochs, "curve": outcome.curve}
+            (folder / ENCODER / "training.json").write_text(json.dumps(history), encoding="utf-8")
             with atomic_folder(target) as fresh:
                 shutil.copytree(folder / ENCODER, fresh, dirs_exist_ok=True)
     before, after = (outcome.epochs[i]["validation"]["perplexity"] for i in (0, -1))
-    print(f"{target}: perplexity of masked words {before:,.1f} before, {after:,.1f} after")
+    log.info(f"{target}: perplexity of masked words {before:,.1f} before, {after:,.1f} after")
 
 
 def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
-    """Write the texts as ranks read them, and the encoder they start from, to `folder`."""
-    pretrain, given = settings.pretrain, settings.training
-    start = str(folder / INITIAL_MODEL)
+    """Write the snapshot of texts and the initial encoder to `folder`."""
+    pretrain, training = settings.pretrain, settings.training
+    initial_model = str(folder / INITIAL_MODEL)
     model: Any
     if pretrain.from_scratch:
         texts = examples.where("split = 'train'").select("text")
         tokenizer = train_wordpiece(texts, pretrain.vocabulary, pretrain.vocabulary_texts)
         model = create_encoder(
-            tokenizer, pretrain.model_dump(include=ENCODER_SHAPE_FIELDS), given.seed
+            tokenizer, pretrain.model_dump(include=ENCODER_SHAPE_FIELDS), training.seed
         )
     else:
         encoder = encoder_folder(settings.model.encoder)
-        tokenizer, model = (
-            AutoTokenizer.from_pretrained(encoder),
-            load_masked_language_model(encoder),
-        )
-    model.save_pretrained(start)
-    tokenizer.save_pretrained(start)
+        tokenizer = AutoTokenizer.from_pretrained(encoder)
+        model = load_masked_language_model(encoder)
+    model.save_pretrained(initial_model)
+    tokenizer.save_pretrained(initial_model)
     (folder / "snapshot").mkdir()
     if pretrain.from_scratch:
-        untold = examples.drop("token_ids", "n_tokens")
-        examples = add_tokens(untold, start, settings.examples.max_tokens)
+        texts = examples.drop("token_ids", "n_tokens")
+        examples = add_tokens(texts, initial_model, settings.examples.max_tokens)
     write_snapshot(
         examples,
         str(folder / "snapshot"),
         [],
         n_numeric=len(NUMERIC_FEATURE_NAMES),
-        shards=given.shards,
-        rows_per_group=given.rows_per_group,
-        evaluation_rows=given.evaluation_rows,
+        shards=training.shards,
+        rows_per_group=training.rows_per_group,
+        evaluation_rows=training.evaluation_rows,
     )
 
 
 def make_pretrain_plan(settings: Settings) -> TrainingPlan:
-    """The training's plan with what is the pretraining's own."""
-    own = settings.pretrain
+    """Return the training's plan with the settings of pretraining."""
+    pretrain = settings.pretrain
     return replace(
         make_plan(settings),
-        epochs=own.epochs,
-        batch_size=own.batch_size,
-        encoder_lr=own.lr,
-        head_lr=own.lr,
+        epochs=pretrain.epochs,
+        batch_size=pretrain.batch_size,
+        encoder_lr=pretrain.lr,
+        head_lr=pretrain.lr,
         tuning=Tuning("all"),
-        augmentation=Augmentation(**own.augmentation.model_dump()),
+        augmentation=Augmentation(**pretrain.augmentation.model_dump()),
     )

@@ -1,5 +1,6 @@
-"""examples, challenger and champion → the champion: the better one on the test slice serves."""
+"""Compare the challenger with the champion, and let the better model serve."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +24,16 @@ from profile_lib.training.data.task_labels import LabelledTask
 from profile_lib.training.evaluation.intervals import bootstrap_intervals
 from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
 
+log = logging.getLogger(__name__)
+
 
 def run(store: Store, settings: Settings, rollback: bool = False) -> None:
-    """Make the challenger the champion where it leads beyond the bootstrap interval.
+    """Make the challenger the champion if the interval of its lead is above 0.
 
-    Both answer the same test examples, at most about training.evaluation_rows of them; the first
-    model becomes the champion unasked. `rollback` brings back the champion before. Raises
-    InputError where there is no store, no challenger or nothing to go back to, and where the
-    models do not read these examples.
+    Both predict the same test examples, about training.evaluation_rows of them at most. The first
+    model becomes the champion without a comparison. `rollback` restores the previous champion.
+    Raises InputError if there is no MLflow store, no challenger or no previous champion, or if
+    the models don't read these examples.
     """
     tracker, name = Tracker.from_settings(settings.tracking.model_dump()), settings.training.name
     if rollback:
@@ -41,21 +44,21 @@ def run(store: Store, settings: Settings, rollback: bool = False) -> None:
         raise InputError(f"{tracker.uri}: {name} has no challenger; run train_model first")
     if champion is None:
         tracker.set_alias(name, CHAMPION, challenger)
-        print(f"{name}: version {challenger} is the first champion")
+        log.info(f"{name}: version {challenger} is the first champion")
         return
     if champion == challenger:
-        print(f"{name}: version {champion} is the champion already")
+        log.info(f"{name}: version {champion} is the champion already")
         return
     low, high = _lead_interval(
         store, settings, tracker, {CHAMPION: champion, CHALLENGER: challenger}
     )
-    told = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.metric}"
+    lead = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.metric}"
     if low <= 0:
-        print(f"{name}: version {challenger} {told}: not beyond chance, it stays the challenger")
+        log.info(f"{name}: version {challenger} {lead}: not beyond chance, it stays the challenger")
         return
     tracker.set_alias(name, PREVIOUS_CHAMPION, champion)
     tracker.set_alias(name, CHAMPION, challenger)
-    print(f"{name}: version {challenger} {told}: it is the champion now")
+    log.info(f"{name}: version {challenger} {lead}: it is the champion now")
 
 
 def _roll_back(tracker: Tracker, name: str) -> None:
@@ -64,40 +67,45 @@ def _roll_back(tracker: Tracker, name: str) -> None:
         raise InputError(f"{tracker.uri}: {name} has had no champion before this one")
     tracker.set_alias(name, CHAMPION, before)
     tracker.set_alias(name, PREVIOUS_CHAMPION, None)
-    print(f"{name}: version {before} is the champion again")
+    log.info(f"{name}: version {before} is the champion again")
 
 
 def _lead_interval(
     store: Store, settings: Settings, tracker: Tracker, versions: Mapping[str, str]
 ) -> tuple[float, float]:
-    """The challenger's lead on the test examples: its 95 % interval by bootstrap over users."""
-    given, task = settings.training, _task(settings)
+    """Return the 95 % interval of the challenger's lead, by bootstrap over users."""
+    training, task = settings.training, _compared_task(settings)
     examples = store.read(EXAMPLES).where("split = 'test'").where(task.masked_label.isNotNull())
     n = examples.count()
-    share = min(1.0, given.evaluation_rows / max(n, 1))
+    share = min(1.0, training.evaluation_rows / max(n, 1))
     sample = examples.where(hash_uniform("user_id", "cutoff_ts") < share)
     with TemporaryDirectory(dir=settings.paths.work) as scratch:
         methods = {}
         for alias, version in versions.items():
             folder = Path(scratch) / alias
             folder.mkdir()
-            fetched = tracker.download_model(settings.training.name, version, str(folder))
-            methods[alias] = _predict_labels(sample, fetched, task, settings)
+            model = tracker.download_model(training.name, version, str(folder))
+            methods[alias] = _predict_labels(sample, model, task, settings)
     (users, labels, champion), (_, _, challenger) = methods[CHAMPION], methods[CHALLENGER]
     compared = {"model": challenger, CHAMPION: champion}
-    found = bootstrap_intervals(
-        get_task_kind("binary"), labels, compared, users, given.seed, given.bootstrap_resamples
+    intervals = bootstrap_intervals(
+        get_task_kind("binary"),
+        labels,
+        compared,
+        users,
+        training.seed,
+        training.bootstrap_resamples,
     )
-    bounds = found.get("lead", {}).get(settings.promote.metric)
-    if bounds is None:
+    lead = intervals.get("lead", {}).get(settings.promote.metric)
+    if lead is None:
         raise InputError(
-            f"examples: {n:,} test rows with a known {task.name}; wanted both answers among them, "
-            f"to compare {settings.promote.metric} by: give more days"
+            f"examples: {n:,} test rows with a known {task.name}; wanted both labels among them, "
+            f"to compare {settings.promote.metric}: give more days"
         )
-    return bounds[0], bounds[1]
+    return lead[0], lead[1]
 
 
-def _task(settings: Settings) -> LabelledTask:
+def _compared_task(settings: Settings) -> LabelledTask:
     for task in settings.model.tasks:
         if task.name == settings.promote.task:
             return LabelledTask(**task.model_dump())
@@ -110,14 +118,15 @@ def _task(settings: Settings) -> LabelledTask:
 def _predict_labels(
     sample: DataFrame, folder: str, task: LabelledTask, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Users, labels and what the model says of them, in order of user and cutoff."""
+    """Return users, labels and the model's probabilities, in order of user and cutoff."""
     manifest = read_manifest(folder)
     if manifest.spec.numeric != NUMERIC_FEATURE_NAMES:
         raise InputError(
-            f"{folder}: reads {len(manifest.spec.numeric)} numbers, the examples hold {len(NUMERIC_FEATURE_NAMES)}; "
-            "a model of another version of the tables cannot be compared: train it again"
+            f"{folder}: reads {len(manifest.spec.numeric)} numbers, the examples hold "
+            f"{len(NUMERIC_FEATURE_NAMES)}; a model of another version of the tables cannot be "
+            "compared: train it again"
         )
-    place = _prediction_index(manifest.spec.tasks, task.name, folder)
+    index = _prediction_index(manifest.spec.tasks, task.name, folder)
     predicted = add_predictions(
         add_tokens(sample.drop("token_ids", "n_tokens"), folder, manifest.spec.max_tokens),
         folder,
@@ -129,15 +138,15 @@ def _predict_labels(
         n_reasons=0,
         counters=InferenceCounters.create(sample.sparkSession.sparkContext),
     )
-    answer = F.get("prediction.outputs", F.lit(place)).cast("double")
+    probability = F.get("prediction.outputs", F.lit(index)).cast("double")
     columns = [F.xxhash64("user_id").alias("user"), task.masked_label.cast("int").alias("label")]
-    rows = predicted.select("user_id", "cutoff_ts", *columns, answer.alias("p"))
-    found = rows.orderBy("user_id", "cutoff_ts").select("user", "label", "p").toPandas()
-    return found["user"].to_numpy(), found["label"].to_numpy(int), found["p"].to_numpy()
+    rows = predicted.select("user_id", "cutoff_ts", *columns, probability.alias("p"))
+    frame = rows.orderBy("user_id", "cutoff_ts").select("user", "label", "p").toPandas()
+    return frame["user"].to_numpy(), frame["label"].to_numpy(int), frame["p"].to_numpy()
 
 
 def _prediction_index(tasks: tuple[TaskSpec, ...], name: str, folder: str) -> int:
-    """Where the task's probability stands among all answers of a row."""
+    """Return the position of the task's probability among all predictions of a row."""
     start = 0
     for task in tasks:
         if task.name == name and task.kind == "binary":

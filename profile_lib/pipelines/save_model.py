@@ -1,6 +1,7 @@
-"""What the jobs that train leave: a model's folder with its report, and a record of how it came."""
+"""Save a trained model with its report, and record its training."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from profile_lib.pipelines.model_training import TrainedModel
 from profile_lib.training.evaluation.report import Report
 from profile_lib.training.evaluation.report_page import render_report_page
 from profile_lib.training.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 
 def save_trained_model(
@@ -25,16 +28,17 @@ def save_trained_model(
     files: dict[str, Any],
     folders: dict[str, Path],
 ) -> Manifest:
-    """Write the folder `name` in `models` and record it; `initial_model` holds the model it began as.
+    """Write the model to the folder `name` in `models`, and record its training.
 
-    The settings `recorded_settings` go into the record, `sections` into the report beside its tasks, `files`
-    and copies of `folders` into the folder. Raises InputError where the disk is full.
+    `initial_model` is the folder of the model that the training started from. `recorded_settings`
+    go into the record, `sections` into the report, `files` and copies of `folders` into the
+    model's folder. Raises InputError if the disk is full.
     """
     versions = read_manifest(str(initial_model)).table_versions
     report = {"tasks": fitted.report, "data": {"tables": versions}, **sections}
     epochs, curve = fitted.outcome.epochs, fitted.outcome.curve
     folder = f"{models}/{name}"
-    held = {
+    contents = {
         "report.json": report,
         "report.html": render_report_page(name, report, curve, epochs),
         "numbers.json": json.loads((initial_model / "numbers.json").read_text(encoding="utf-8")),
@@ -42,16 +46,16 @@ def save_trained_model(
         **files,
     }
     with explain_full_disk(models):
-        measures = extract_model_metrics(fitted.report)
+        metrics = extract_model_metrics(fitted.report)
         manifest = save_model(
-            folder, fitted.model, str(initial_model), measures, versions, held, folders
+            folder, fitted.model, str(initial_model), metrics, versions, contents, folders
         )
     version = tracker.record(name, recorded_settings, epochs, curve, report, folder)
     if version is not None:
-        print(f"{name} version {version} is the challenger at {tracker.uri}")
+        log.info(f"{name} version {version} is the challenger at {tracker.uri}")
     return manifest
 
 
 def extract_model_metrics(report: Report) -> Report:
-    """task → the model's measures."""
+    """Return the model's metrics by task."""
     return {task: entry["model"] for task, entry in report.items() if "model" in entry}

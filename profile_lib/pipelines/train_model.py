@@ -1,5 +1,6 @@
-"""examples → a model: fitted on as many ranks as asked, tested beside its baselines."""
+"""Train a model on the examples, and compare it with baselines."""
 
+import logging
 import re
 from datetime import date
 from pathlib import Path
@@ -30,22 +31,24 @@ from profile_lib.training.evaluation.report import Report, format_report
 from profile_lib.training.tracking import Tracker
 from profile_lib.training.training_lock import lock_training_name
 
+log = logging.getLogger(__name__)
+
 
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
     """Train on all examples, or on those with a cutoff up to the end of `day`.
 
-    `resume` goes on from the last checkpoint of a training of this name, on its data.
+    `resume` continues from the last checkpoint of a training of this name, on its data.
     """
-    given = settings.training
+    training = settings.training
     check_batch_division(
-        given.batch_size, given.numeric_batch_size, given.shards, given.n_processes
+        training.batch_size, training.numeric_batch_size, training.shards, training.n_processes
     )
     encoder = encoder_folder(settings.model.encoder)
     models, work = settings.paths.models, settings.paths.work
-    folder = Path(work) / f"train_{given.name}"
+    folder = Path(work) / f"train_{training.name}"
     tracker = Tracker.from_settings(settings.tracking.model_dump())
     check_quantization(settings)
-    with lock_training_name(given.name, models, work), explain_full_disk(work):
+    with lock_training_name(training.name, models, work), explain_full_disk(work):
         if resume:
             snapshot = load_snapshot(str(folder / "snapshot"))
             check_fixed_settings(fixed_settings(settings), folder)
@@ -57,20 +60,21 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
             prepare_initial_model(store.spark, snapshot, settings, folder, encoder, versions)
         fitted = fit(store.spark, settings, folder, snapshot, log_training_progress, resume=resume)
         sections = {}
-        if given.ablations:
+        if training.ablations:
             sections["ablation"] = ablate(store.spark, settings, folder, snapshot, fitted)
-        told = settings.model_dump(include={"examples", "model", "training"})
+        recorded = settings.model_dump(include={"examples", "model", "training"})
         int8 = build_int8_encoder(store.spark, settings, folder, snapshot, fitted)
         manifest = save_trained_model(
-            models, tracker, given.name, fitted, folder / INITIAL_MODEL,
-            recorded_settings=told, sections=sections, files={}, folders=int8,
+            models, tracker, training.name, fitted, folder / INITIAL_MODEL,
+            recorded_settings=recorded, sections=sections, files={}, folders=int8,
         )  # fmt: skip
-    print(f"{manifest.model_version}: on the test examples")
-    print("\n".join(format_report(fitted.report)))
+    log.info(f"{manifest.model_version}: on the test examples")
+    for line in format_report(fitted.report):
+        log.info(line)
 
 
 def can_resume(settings: Settings) -> bool:
-    """Whether there is a training of this name that may be resumed."""
+    """Return whether a training of this name can be resumed."""
     folder = Path(settings.paths.work) / f"train_{settings.training.name}"
     return (folder / "snapshot" / MANIFEST_FILE).is_file() and (
         folder / INITIAL_MODEL / "model.json"
@@ -84,17 +88,16 @@ def ablate(
     snapshot: Snapshot,
     full_model: TrainedModel,
 ) -> dict[str, Report]:
-    """variant → task → the model's measures; each ablation is trained on the same rows."""
-    measured = {"as configured": extract_model_metrics(full_model.report)}
+    """Train each ablation on the same rows; return metrics by variant and task."""
+    metrics = {"as configured": extract_model_metrics(full_model.report)}
     for name, changes in settings.training.ablations.items():
-        print(f"  ablation: {name}", flush=True)
+        log.info(f"  ablation: {name}")
         variant = with_values(settings, changes)
-        own = folder / "ablations" / re.sub(r"[^a-z0-9]+", "_", name.lower())
-        own.mkdir(parents=True, exist_ok=True)
-        remove_checkpoints(spark, variant, own)  # of a run that was broken off
+        target = folder / "ablations" / re.sub(r"[^a-z0-9]+", "_", name.lower())
+        target.mkdir(parents=True, exist_ok=True)
+        remove_checkpoints(spark, variant, target)  # of an interrupted run
         encoder = encoder_folder(variant.model.encoder)
-        prepare_initial_model(spark, snapshot, variant, own, encoder, {})
-        measured[name] = extract_model_metrics(
-            fit(spark, variant, own, snapshot, log_training_progress, skip_baselines=True).report
-        )
-    return measured
+        prepare_initial_model(spark, snapshot, variant, target, encoder, {})
+        fitted = fit(spark, variant, target, snapshot, log_training_progress, skip_baselines=True)
+        metrics[name] = extract_model_metrics(fitted.report)
+    return metrics

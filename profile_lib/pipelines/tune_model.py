@@ -1,5 +1,6 @@
-"""examples → the best settings of a search, judged over windows of time before the test split."""
+"""Search for the best settings, judged on windows of time before the test split."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -26,74 +27,72 @@ from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.training_lock import lock_training_name
 
-SEARCH_IDENTITY_FIELDS = {
-    "windows",
-    "task",
-    "metric",
-    "space",
-}  # by which its trials can be compared
+log = logging.getLogger(__name__)
+
+# Trials can be compared only if these settings are the same.
+SEARCH_IDENTITY_FIELDS = {"windows", "task", "metric", "space"}
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Search until there are tune.trials in all; those of earlier runs count, so that a search
-    that was broken off goes on where it stopped.
+    """Search until there are tune.trials in all, and write the best settings as a file.
 
-    Each trial is trained on every window in turn and given up where it is worse than the median of
-    those before it, or its loss is no number any more. What came out best is written as a settings
-    file. The test split is never looked at. Raises InputError where a setting of the space is
-    none, the search was begun with another measure or space, or no trial ended well.
+    Trials of earlier runs count, so that an interrupted search continues. Each trial is trained on
+    one window after another, and pruned if it is worse than the median of earlier trials or its
+    loss is no longer a number. The test split is never read. Raises InputError if the space names
+    an unknown setting, the search was begun with another metric or space, or no trial completed.
     """
-    given = settings.tune
+    tune = settings.tune
     models, work = settings.paths.models, settings.paths.work
-    folder = Path(work) / f"tune_{given.name}"
-    for name, drawn in given.space.items():  # before anything is computed
-        with_values(settings, {name: drawn.choices[0] if drawn.choices else drawn.low})
-    with lock_training_name(given.name, models, work), explain_full_disk(work):
+    folder = Path(work) / f"tune_{tune.name}"
+    for name, values in tune.space.items():  # refuses unknown settings before anything runs
+        with_values(settings, {name: values.choices[0] if values.choices else values.low})
+    with lock_training_name(tune.name, models, work), explain_full_disk(work):
         study = open_study(settings)
-        left = given.trials - len(study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED]))
-        if left > 0:
+        ended = study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED])
+        n_left = tune.trials - len(ended)
+        if n_left > 0:
             snapshots = write_windows(store, settings, folder, day)
             study.optimize(
-                lambda trial: _evaluate_trial(trial, store, settings, snapshots), n_trials=left
+                lambda trial: _evaluate_trial(trial, store, settings, snapshots), n_trials=n_left
             )
         if not study.get_trials(states=[TrialState.COMPLETE]):
-            raise InputError(f"{given.storage}: no trial of {given.name} was carried to its end")
-        best = Path(models) / f"{given.name}.yaml"
+            raise InputError(f"{tune.storage}: no trial of {tune.name} was completed")
+        best = Path(models) / f"{tune.name}.yaml"
         write_text_atomically(best, yaml.safe_dump(nest_keys(study.best_params)))
-    told = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-                     for name, value in study.best_params.items())  # fmt: skip
-    print(f"{given.name}: {given.metric} {study.best_value:.4f} of {given.task} with {told}")
-    print(f"{best}: the settings, to be merged into a settings file")
+    chosen = ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in study.best_params.items()
+    )
+    log.info(f"{tune.name}: {tune.metric} {study.best_value:.4f} of {tune.task} with {chosen}")
+    log.info(f"{best}: the settings, to be merged into a settings file")
 
 
 def open_study(settings: Settings) -> optuna.Study:
-    """The study by its name, anew or as it was left; a trial that a crash broke off is queued."""
-    given = settings.tune
-    if given.storage.startswith("sqlite:///"):
-        Path(given.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    """Open or create the study; a trial that a crash interrupted is queued again."""
+    tune = settings.tune
+    if tune.storage.startswith("sqlite:///"):
+        Path(tune.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        storage=given.storage,
-        study_name=given.name,
+        storage=tune.storage,
+        study_name=tune.name,
         direction=_search_direction(settings),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
         load_if_exists=True,
     )
-    asked = given.model_dump(mode="json", include=SEARCH_IDENTITY_FIELDS)
-    before = study.user_attrs.setdefault("search", asked)
-    if changed := [
-        f"tune.{k} was {before[k]}, is {asked[k]}" for k in asked if before[k] != asked[k]
-    ]:
+    now = tune.model_dump(mode="json", include=SEARCH_IDENTITY_FIELDS)
+    before = study.user_attrs.setdefault("search", now)
+    if changed := [f"tune.{k} was {before[k]}, is {now[k]}" for k in now if before[k] != now[k]]:
         raise InputError(
-            f"{given.storage}: the search {given.name} was begun with other settings: "
-            f"{'; '.join(changed)}. Give this one another tune.name, or go on as it was begun"
+            f"{tune.storage}: the search {tune.name} was begun with other settings: "
+            f"{'; '.join(changed)}. Give this one another tune.name, or continue it as it was begun"
         )
-    study.set_user_attr("search", asked)
-    # Another seed for each run of a search: the same one would draw the same trials again.
+    study.set_user_attr("search", now)
+    # Each run of a search has its own seed: the same one would draw the same trials again.
     study.sampler = optuna.samplers.TPESampler(seed=settings.training.seed + len(study.trials))
-    for broken in study.get_trials(states=[TrialState.RUNNING]):
-        study.tell(broken.number, state=TrialState.FAIL)
-        study.enqueue_trial(broken.params)
+    for interrupted in study.get_trials(states=[TrialState.RUNNING]):
+        study.tell(interrupted.number, state=TrialState.FAIL)
+        study.enqueue_trial(interrupted.params)
     return study
 
 
@@ -111,7 +110,7 @@ def _search_direction(settings: Settings) -> Literal["minimize", "maximize"]:
 def write_windows(
     store: Store, settings: Settings, folder: Path, day: date | None
 ) -> list[Snapshot]:
-    """A snapshot of each window, which all trials read."""
+    """Write a snapshot of each window, which all trials read."""
     shutil.rmtree(folder, ignore_errors=True)
     horizon = timedelta(hours=settings.examples.horizon_hours)
     windows = rolling_windows(read_examples_until(store, day), settings.tune.windows, horizon)
@@ -122,25 +121,25 @@ def write_windows(
 
 
 def nest_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Keys joined by dots as sections.
+    """Nest keys that are joined by dots.
 
     >>> nest_keys({"a.b": 1, "a.c": 2})
     {'a': {'b': 1, 'c': 2}}
     """
-    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for key, value in values.items():
-        put_value(found, key, value, key)
-    return found
+        put_value(nested, key, value, key)
+    return nested
 
 
 def _evaluate_trial(
     trial: Trial, store: Store, settings: Settings, snapshots: Sequence[Snapshot]
 ) -> float:
-    """The mean of the measure over the windows, told after each of them."""
-    given = settings.tune
-    drawn = {name: _suggest_value(trial, name, of) for name, of in given.space.items()}
-    tried = with_values(settings, {**drawn, "training.name": f"{given.name}_{trial.number}"})
-    encoder, found = encoder_folder(tried.model.encoder), []
+    """Return the mean metric over the windows, reported after each of them."""
+    tune, metric = settings.tune, settings.tune.metric
+    values = {name: _suggest_value(trial, name, choice) for name, choice in tune.space.items()}
+    tried = with_values(settings, {**values, "training.name": f"{tune.name}_{trial.number}"})
+    encoder, by_window = encoder_folder(tried.model.encoder), []
     for number, snapshot in enumerate(snapshots):
         folder = Path(snapshot.folder).parent
         shutil.rmtree(folder / INITIAL_MODEL, ignore_errors=True)
@@ -151,30 +150,31 @@ def _evaluate_trial(
                 store.spark, tried, folder, snapshot, _ignore_progress, skip_baselines=True
             )
         except DivergedError as error:
-            print(f"trial {trial.number} is given up: {error}", flush=True)
+            log.info(f"trial {trial.number} is pruned: {error}")
             raise optuna.TrialPruned from error
-        measures = fitted.report.get(given.task, {}).get("model", {})
-        if measures.get(given.metric) is None:
+        metrics = fitted.report.get(tune.task, {}).get("model", {})
+        if metrics.get(metric) is None:
             raise InputError(
-                f"tune.metric: {given.metric} of {given.task} is not among what was measured: "
-                f"{', '.join(measures) or 'nothing'}; name another measure or task"
+                f"tune.metric: {metric} of {tune.task} is not among what was measured: "
+                f"{', '.join(metrics) or 'nothing'}; name another metric or task"
             )
-        found.append(measures[given.metric])
-        mean = sum(found) / len(found)
-        print(f"trial {trial.number}, window {number + 1}: {given.metric} {mean:.4f}", flush=True)
+        by_window.append(metrics[metric])
+        mean = sum(by_window) / len(by_window)
+        log.info(f"trial {trial.number}, window {number + 1}: {metric} {mean:.4f}")
         trial.report(mean, number)
         if trial.should_prune():
             raise optuna.TrialPruned
     return mean
 
 
-def _suggest_value(trial: Trial, name: str, of: SearchRange) -> Any:
-    if of.choices is not None:
-        return trial.suggest_categorical(name, of.choices)
-    if isinstance(of.low, int) and isinstance(of.high, int):
-        return trial.suggest_int(name, of.low, of.high, log=of.log)
-    return trial.suggest_float(name, float(of.low or 0), float(of.high or 0), log=of.log)
+def _suggest_value(trial: Trial, name: str, values: SearchRange) -> Any:
+    if values.choices is not None:
+        return trial.suggest_categorical(name, values.choices)
+    low, high = values.low, values.high
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(name, low, high, log=values.log)
+    return trial.suggest_float(name, float(low or 0), float(high or 0), log=values.log)
 
 
 def _ignore_progress(entry: dict[str, Any]) -> None:
-    """A trial's steps are not told, only what came of them."""
+    """Drop the progress of a trial, whose metric is logged instead."""
