@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CategorySpec(BaseModel):
-    """A feature that has one of several values: its column, and the values known from train."""
+    """A categorical feature: its column, and the values known from train."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -20,9 +20,9 @@ class CategorySpec(BaseModel):
 
 
 class TaskSpec(BaseModel):
-    """A prediction task as the train split defines it; one head of the model learns it.
+    """A prediction task as the train split defines it.
 
-    The head has one logit per class, or one if there are no classes.
+    One head of the model learns it, with one logit per class, or one if there are no classes.
     """
 
     model_config = ConfigDict(frozen=True)

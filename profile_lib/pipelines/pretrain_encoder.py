@@ -44,7 +44,9 @@ ENCODER_SHAPE_FIELDS = {
 
 
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
-    """Pretrain on the train split's texts, or on those with a cutoff up to the end of `day`.
+    """Pretrain on the texts of the train split.
+
+    `day` leaves out examples with a cutoff after the end of that day.
 
     `model.encoder` may name the folder that it writes, `paths.models`/`pretrain.name`. An encoder
     trained from scratch has its own vocabulary: build the examples again with it.

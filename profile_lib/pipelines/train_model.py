@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 
 
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
-    """Train on all examples, or on those with a cutoff up to the end of `day`.
+    """Train on the examples, and save the model with its report.
+
+    `day` leaves out examples with a cutoff after the end of that day.
 
     `resume` continues from the last checkpoint of a training of this name, on its data.
     """

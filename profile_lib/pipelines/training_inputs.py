@@ -18,7 +18,7 @@ from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.initial_model import build_initial_model
 from profile_lib.training.tracking import flatten
 
-FIXED_SETTINGS_FILE = "settings.json"  # beside the initial model
+FIXED_SETTINGS_FILE = "settings.json"  # in the folder of the initial model
 MODEL_SHAPE_FIELDS = {
     "encoder_layers", "numeric_bins", "numeric_hidden", "joined_size", "dropout", "encoder_dropout"
 }  # fmt: skip

@@ -9,7 +9,7 @@ PLAN_FIELDS = set(TrainingPlan.__dataclass_fields__) - {"tuning", "augmentation"
 
 
 def make_plan(settings: Settings) -> TrainingPlan:
-    """Return how the model is fitted; a model without text has the stage of numbers alone."""
+    """Return the plan; a model without text has only the stage of numbers."""
     training = settings.training
     plan = TrainingPlan(
         **training.model_dump(include=PLAN_FIELDS),

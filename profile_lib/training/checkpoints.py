@@ -43,9 +43,10 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder on a local disk or any Hadoop file system.
+    """The checkpoints of one run, in a folder.
 
-    `run` identifies the run (model, data, plan); a checkpoint of another run is refused.
+    The folder is on a local disk or any Hadoop file system. `run` identifies the run (model, data,
+    plan); a checkpoint of another run is refused.
     """
 
     def __init__(self, path: str, run: Mapping[str, Any], hadoop: Mapping[str, str] | None = None):

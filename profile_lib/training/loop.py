@@ -174,7 +174,7 @@ class TrainingLoop:
         )
 
     def _next_parts(self, prefetcher: Prefetcher[Batch]) -> tuple[list[TensorBatch], Tensor]:
-        """Return this process's next batch in parts, and what it adds to the totals of a step.
+        """Return this process's next batch in parts, and its share of a step's totals.
 
         The totals are the rows, and the weight of each part of the objective.
         """

@@ -20,7 +20,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The rate of each change of training texts; the settings of the same names say more."""
+    """Rates of the changes of training texts, from the settings of the same names."""
 
     synonyms: float = 0.0
     near_items: float = 0.0
@@ -73,7 +73,7 @@ class Stage:
 
 
 def learning_rate_share(step: int, n_steps: int, warmup_share: float) -> float:
-    """Return the share of the peak learning rate at a step: linear up, then linear down to 0.
+    """Return a step's share of the peak rate: linear up, then linear down to 0.
 
     >>> [round(learning_rate_share(step, 10, 0.2), 3) for step in range(10)]
     [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]

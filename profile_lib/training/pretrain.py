@@ -104,7 +104,10 @@ def compute_perplexity(
 
 
 def load_masked_language_model(folder: str) -> BertForMaskedLM:
-    """Load an encoder with the head that predicts masked words, drawn at random if it has none."""
+    """Load an encoder with its head for masked words.
+
+    A missing head is drawn at random.
+    """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(0)

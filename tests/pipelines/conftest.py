@@ -1,4 +1,4 @@
-"""What many tests go on from: a small shop whose profiles are made, and a model that is trained."""
+"""Shared fixtures: a small shop with profiles, and a trained model."""
 
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Pretraining from the examples table to an encoder's folder, on texts that explain themselves."""
+"""Pretraining turns the examples' texts into an encoder's folder."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,12 @@ from profile_lib.tables import EXAMPLES
 from profile_lib.training.objectives.self_supervised import view_loss_sum
 from tests.worlds import dev_settings, example_rows, examples_store
 
-KINDS = {"red": "cap", "green": "mug", "blue": "tee", "猫": "玩具"}  # a colour names the thing
+KINDS = {
+    "red": "cap",
+    "green": "mug",
+    "blue": "tee",
+    "猫": "玩具",
+}  # each colour belongs to one thing
 
 
 def world(n: int) -> pd.DataFrame:
@@ -53,7 +58,7 @@ def settings(tmp_path_factory):
     return make
 
 
-def told(settings: Settings) -> dict:
+def read_history(settings: Settings) -> dict:
     folder = Path(settings.paths.models) / settings.pretrain.name
     return json.loads((folder / "training.json").read_text())
 
@@ -66,7 +71,9 @@ def pretrained(store, settings) -> Settings:
 
 
 def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
-    perplexities = [epoch["validation"]["perplexity"] for epoch in told(pretrained)["epochs"]]
+    perplexities = [
+        epoch["validation"]["perplexity"] for epoch in read_history(pretrained)["epochs"]
+    ]
     assert perplexities[0] > 15
     assert perplexities[-1] < 5
     folder = f"{pretrained.paths.models}/pretrained"
@@ -75,18 +82,22 @@ def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
     assert load_encoder(folder, None, 16).config.vocab_size == len(tokenizer)
 
 
-def test_two_ranks_go_on_from_an_encoder_that_was_trained_before(store, settings, pretrained):
+@pytest.mark.slow  # starts processes
+def test_two_processes_continue_from_an_encoder_that_was_trained_before(
+    store, settings, pretrained
+):
     given = settings(
         "pretrain.name=continued", "pretrain.from_scratch=false", "pretrain.views_weight=0",
-        f"model.encoder={pretrained.paths.models}/pretrained", "pretrain.epochs=1", "training.n_processes=2",
+        f"model.encoder={pretrained.paths.models}/pretrained", "pretrain.epochs=1",
+        "training.n_processes=2",
     )  # fmt: skip
-    pretrain_encoder.run(spoken(store, given), given)
-    before, _ = told(given)["epochs"]
+    pretrain_encoder.run(tokenize_examples(store, given), given)
+    before, _ = read_history(given)["epochs"]
     assert before["validation"]["perplexity"] < 5
 
 
-def spoken(store: Store, settings: Settings) -> Store:
-    """The examples in the encoder's own words."""
+def tokenize_examples(store: Store, settings: Settings) -> Store:
+    """Return a store of the examples, tokenized by the encoder's own vocabulary."""
     folder = Path(settings.paths.work) / settings.pretrain.name
     rows = store.read(EXAMPLES).drop("token_ids", "n_tokens")
     again = Store(store.spark, str(folder))
@@ -97,7 +108,7 @@ def spoken(store: Store, settings: Settings) -> Store:
 def test_views_of_one_user_come_together(store, settings):
     given = settings("pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1")
     pretrain_encoder.run(store, given)
-    curve = told(given)["curve"]
+    curve = read_history(given)["curve"]
     assert np.mean(curve[-14:]) < 0.9 * np.mean(curve[:14])  # an epoch is 14 steps
 
 
@@ -116,7 +127,7 @@ def test_a_size_that_its_heads_do_not_divide_is_refused(store, settings):
         pretrain_encoder.run(store, given)
 
 
-def test_a_view_is_told_apart_where_it_is_nearest_to_its_own():
+def test_the_view_loss_is_small_if_each_view_is_nearest_to_its_own_user():
     one = torch.eye(4)
     assert float(view_loss_sum(one, one)) < 0.01
     assert float(view_loss_sum(one, one.roll(1, 0))) > 30

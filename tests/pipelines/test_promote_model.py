@@ -1,6 +1,7 @@
-"""Trainings recorded in a real MLflow store, and the better of two models in service."""
+"""Trainings are recorded in a real MLflow store, and the better of two models serves."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -27,7 +28,7 @@ NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
-    """Who has much in the cart buys."""
+    """Examples whose users with a full cart buy."""
     rng = np.random.default_rng(3)
     numeric = rng.poisson(1.0, (1200, len(NUMERIC_FEATURE_NAMES))).astype(float)
     buys = numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
@@ -73,20 +74,21 @@ def first(tracked, tmp_path_factory) -> Path:
 
 
 def record(tracker: Tracker, model: Path) -> None:
-    """Tell of a model as its training does."""
+    """Record a model as its training does."""
     report, training = (
         json.loads((model / f"{name}.json").read_text()) for name in ("report", "training")
     )
     tracker.record("shop", {}, training["epochs"], training["curve"], report, str(model))
 
 
-def test_the_first_model_serves_unasked_and_promoting_it_again_changes_nothing(
-    store, tracked, capsys
+def test_the_first_model_becomes_the_champion_and_promoting_it_again_changes_nothing(
+    store, tracked, caplog
 ):
+    caplog.set_level(logging.INFO, logger="profile_lib")
     given, tracker = tracked
     assert tracker.find_version("shop", CHAMPION) == tracker.find_version("shop", CHALLENGER) == "1"
     promote_model.run(store, given)
-    assert "version 1 is the champion already" in capsys.readouterr().out
+    assert "version 1 is the champion already" in caplog.text
 
 
 def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
@@ -127,14 +129,15 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
 
 
 def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_undone(
-    store, settings, tracked, first, capsys
+    store, settings, tracked, first, caplog
 ):
+    caplog.set_level(logging.INFO, logger="profile_lib")
     _, tracker = tracked
     better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
     train_model.run(store, better)
     promote_model.run(store, better)
     assert tracker.find_version("shop", CHAMPION) == "2"
-    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
+    assert "version 2 leads version 1 by +0." in caplog.text
     served = settings("refresh.alias=champion")
     model = load_served_model(served)
     assert model.version == find_served_version(served) == "2"
@@ -146,7 +149,7 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     promote_model.run(store, better)
     assert tracker.find_version("shop", CHALLENGER) == "3"
     assert tracker.find_version("shop", CHAMPION) == "2"
-    assert "not beyond chance, it stays the challenger" in capsys.readouterr().out
+    assert "not beyond chance, it stays the challenger" in caplog.text
 
     promote_model.run(store, better, rollback=True)
     assert tracker.find_version("shop", CHAMPION) == find_served_version(served) == "1"
@@ -154,7 +157,7 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
         promote_model.run(store, better, rollback=True)
 
 
-def test_what_cannot_be_compared_is_told(store, settings):
+def test_models_that_cannot_be_compared_are_refused(store, settings):
     with pytest.raises(InputError, match="tracking.uri: null; wanted MLflow's store"):
         promote_model.run(store, settings("tracking.uri=null"))
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
@@ -163,7 +166,8 @@ def test_what_cannot_be_compared_is_told(store, settings):
         load_served_model(settings("training.name=never", "refresh.alias=champion"))
 
 
-def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, capsys):
+def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, caplog):
+    caplog.set_level(logging.INFO, logger="profile_lib")
     task = {"name": "big", "label": "int(spend > 2)", "mask": "device = 'mobile'",
             "kind": "binary", "weight": 1.0}  # fmt: skip
     worse, better = (
@@ -178,10 +182,10 @@ def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, setting
     with pytest.raises(InputError, match="promote.task: small; model.tasks has only big"):
         promote_model.run(store, unknown)
     promote_model.run(store, better)
-    assert "version 2 leads version 1 by +0." in capsys.readouterr().out
+    assert "version 2 leads version 1 by +0." in caplog.text
 
 
-def test_weights_and_biases_are_written_without_a_network_where_asked(
+def test_weights_and_biases_are_written_offline_if_the_settings_name_a_project(
     store, settings, first, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -1,4 +1,4 @@
-"""Training from the examples table to a model's folder, on real ranks and in one process."""
+"""Training turns examples into a model's folder, on several processes or one."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 def fitted(
     store: Store, given: Settings, report_progress: ReportProgress = log_training_progress
 ) -> TrainingResult:
-    """What comes of a training by these settings, from the examples and the start of `trained_model`."""
+    """Train with these settings from the snapshot and initial model of `trained_model`."""
     source, own = (
         Path(given.paths.work) / f"train_{n}" for n in ("trained_model", given.training.name)
     )
@@ -42,9 +42,10 @@ def fitted(
     return fit(store.spark, given, own, snapshot, report_progress, skip_baselines=True).outcome
 
 
-# Horovod's own thread ends with an error when the ranks do.
+# Horovod's own thread ends with an error when its processes do.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
+def test_two_processes_give_the_loss_curve_of_one_even_if_one_of_them_is_killed(
     colours, colour_settings, trained_model
 ):
     """The victim is one of the processes that Horovod started, killed at a drawn step; each rank's
@@ -53,22 +54,22 @@ def test_two_ranks_of_which_one_is_killed_give_the_loss_curve_of_one_process(
         "training.name=killed", "training.n_processes=2", "training.accumulation=2",
         "training.checkpoint_steps=20", "training.progress_steps=1",
     )  # fmt: skip
-    step, told, killed_at = int(np.random.default_rng(5).integers(25, 60)), [], []
-    killer = threading.Thread(target=kill_a_rank, args=(given, step, killed_at), daemon=True)
+    step, entries, killed_at = int(np.random.default_rng(5).integers(25, 60)), [], []
+    killer = threading.Thread(target=kill_a_process, args=(given, step, killed_at), daemon=True)
     killer.start()
-    killed = fitted(colours, given, lambda entry: told.append((time.monotonic(), entry)))
+    killed = fitted(colours, given, lambda entry: entries.append((time.monotonic(), entry)))
     killer.join(1)
     assert not killer.is_alive()
     assert len(killed.curve) > 100
     np.testing.assert_allclose(killed.curve, read_loss_curve(trained_model), atol=1e-4)
-    lost = next(i for i, (_, entry) in enumerate(told) if "lost_process" in entry)
-    resumed_at = next(e["resumed_at_step"] for _, e in told[lost:] if "resumed_at_step" in e)
+    lost = next(i for i, (_, entry) in enumerate(entries) if "lost_process" in entry)
+    resumed_at = next(e["resumed_at_step"] for _, e in entries[lost:] if "resumed_at_step" in e)
     assert step - 20 <= resumed_at
-    next_step = next(at for at, entry in told[lost:] if "step" in entry)
+    next_step = next(at for at, entry in entries[lost:] if "step" in entry)
     assert next_step - killed_at[0] < 60  # seconds
 
 
-def kill_a_rank(given: Settings, step: int, killed_at: list[float]) -> None:
+def kill_a_process(given: Settings, step: int, killed_at: list[float]) -> None:
     """Wait until the checkpoints pass `step`, then kill the youngest rank."""
     folder = Path(given.paths.work) / "train_killed" / "checkpoints"
     while not any(int(p.name[5:]) >= step - 20 for p in folder.glob("step-" + 9 * "[0-9]")):
@@ -123,7 +124,7 @@ def patch_progress(fails_at: int):
         yield
 
 
-def test_an_ablation_says_what_text_and_numbers_are_worth(colours, colour_settings):
+def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
     variants = (
         "training.ablations={numbers only: {model.text: false}, text only: {model.numbers: false, "
         "training.numeric_epochs: 0, training.epochs: 6}}"
@@ -143,7 +144,8 @@ def test_an_ablation_says_what_text_and_numbers_are_worth(colours, colour_settin
     assert "text only" in (model / "report.html").read_text()
 
 
-def test_torch_ranks_too_give_that_curve_with_checkpoints_on_a_hadoop_file_system(
+@pytest.mark.slow
+def test_torch_processes_give_that_curve_with_checkpoints_on_a_hadoop_file_system(
     colours, colour_settings, trained_model, tmp_path
 ):
     given = colour_settings(
@@ -158,7 +160,7 @@ def test_torch_ranks_too_give_that_curve_with_checkpoints_on_a_hadoop_file_syste
     assert len(kept) == 2
 
 
-def test_nothing_is_resumed_where_nothing_was_begun(colours, colour_settings):
+def test_resuming_a_training_that_was_never_begun_is_refused(colours, colour_settings):
     with pytest.raises(InputError, match=r"no snapshot.json, so there is nothing to resume"):
         train_model.run(colours, colour_settings("training.name=never"), resume=True)
 
@@ -176,7 +178,7 @@ def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_mod
 
 
 def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settings, trained_model):
-    """Of those who do not buy, four in ten are passed over in each epoch with the text."""
+    """Each epoch with the text skips four in ten of the users who do not buy."""
     given = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
     bins = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]["calibration"]
     kept = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
@@ -199,15 +201,15 @@ def test_the_saved_model_is_whole(trained_model):
 
 
 def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(trained_model):
-    told = read_int8_manifest(str(trained_model))
-    assert told.is_accepted
-    assert told.weights == check_model(str(trained_model)).files["model.safetensors"]
-    assert set(told.quality_ratios) == {
+    manifest = read_int8_manifest(str(trained_model))
+    assert manifest.is_accepted
+    assert manifest.weights == check_model(str(trained_model)).files["model.safetensors"]
+    assert set(manifest.quality_ratios) == {
         "buys roc_auc", "buys pr_auc", "colour accuracy", "colour mrr", "colours roc_auc",
         "colours pr_auc", "spend rmse",
     }  # fmt: skip
-    assert 0.9 <= min(told.quality_ratios.values()) <= 1
-    assert max(told.quality_ratios.values()) < 1.1
+    assert 0.9 <= min(manifest.quality_ratios.values()) <= 1
+    assert max(manifest.quality_ratios.values()) < 1.1
 
 
 def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round():
@@ -222,7 +224,7 @@ def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round()
     assert compute_quality_ratios(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
 
 
-def test_shards_that_no_rank_count_divides_are_refused(colours, colour_settings):
+def test_shards_that_the_processes_do_not_divide_are_refused(colours, colour_settings):
     odd = ("training.n_processes=2", "training.shards=3", "training.batch_size=33")
     with pytest.raises(
         InputError, match=r"training.shards: 3 is no multiple of training.n_processes"

@@ -1,5 +1,6 @@
-"""The search for settings over windows of time: stored, resumable, and blind to the test split."""
+"""A search for settings is stored, can be resumed, and never reads the test split."""
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +26,7 @@ NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
-    """Who has much in the cart buys; of the test split nothing can be learned."""
+    """Examples whose users with a full cart buy; all users of the test split buy."""
     rng = np.random.default_rng(3)
     numeric = rng.poisson(1.0, (1500, len(NUMERIC_FEATURE_NAMES))).astype(float)
     buys = (numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] > 1).astype(int)
@@ -42,7 +43,8 @@ def settings(tmp_path_factory):
         return dev_settings(
             folder,
             "model.text=false",
-            "training.n_processes=1", "training.numeric_epochs=2", "training.numeric_batch_size=128",
+            "training.n_processes=1", "training.numeric_epochs=2",
+            "training.numeric_batch_size=128",
             "model.tasks=[{name: buys, label: buys, kind: binary, weight: 1.0}]",
             f"tune.storage=sqlite:///{folder}/tune.db", "tune.windows=2", "tune.trials=2",
             "examples.horizon_hours=0.1", "training.bootstrap_resamples=2", *changes,
@@ -53,7 +55,7 @@ def settings(tmp_path_factory):
 
 @pytest.fixture
 def untrained(monkeypatch, tmp_path):
-    """Two windows, and trainings that lose the less the higher their rate, up to no number."""
+    """Two windows, and trainings whose loss falls with the learning rate up to 1, then diverges."""
 
     def fit(spark, given, folder, snapshot, report_progress, *, skip_baselines):
         rate = given.training.head_lr
@@ -83,9 +85,10 @@ def trials(settings: Settings) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=settings.tune.name, storage=settings.tune.storage).trials
 
 
-def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(
-    store, settings, tmp_path, capsys
+def test_a_search_finds_the_rate_that_learns_and_continues_where_it_stopped(
+    store, settings, tmp_path, caplog
 ):
+    caplog.set_level(logging.INFO, logger="profile_lib")
     kept = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
     first = settings(SPACE, "tune.trials=2", *kept)
     tune_model.run(store, first)
@@ -103,7 +106,7 @@ def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(
     best = yaml.safe_load(Path(first.paths.models, "search.yaml").read_text())
     assert best == {"training": {"head_lr": 1.0e-2}}
     assert with_values(first, {"training.head_lr": 1.0e-2}).training.head_lr == 1.0e-2
-    assert "search: log_loss" in capsys.readouterr().out
+    assert "search: log_loss" in caplog.text
     checkpoints = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("step-*")}
     assert checkpoints == {"tune_search/window_0", "tune_search/window_1"}
     n = len(found)
@@ -111,7 +114,7 @@ def test_a_search_finds_the_rate_that_learns_and_goes_on_where_it_stopped(
     assert len(trials(first)) == n
 
 
-def test_a_trial_worse_than_the_median_is_given_up(store, settings, untrained):
+def test_a_trial_worse_than_the_median_is_pruned(store, settings, untrained):
     given = settings(SPACE, "tune.name=median", "tune.trials=4")
     study = tune_model.open_study(given)
     for rate in (1.0e-2, 1.0e-2, 1.0e-2, 1.0e-6):
@@ -123,7 +126,7 @@ def test_a_trial_worse_than_the_median_is_given_up(store, settings, untrained):
     assert all(len(t.intermediate_values) == 1 for t in pruned)  # after the first of two windows
 
 
-def test_windows_reach_further_one_after_the_other_and_know_nothing_of_what_is_later(spark):
+def test_each_window_reaches_further_and_holds_nothing_of_later_ones(spark):
     rows = example_rows(1000)
     frame = spark.createDataFrame(rows, EXAMPLES.schema)
     windows = list(rolling_windows(frame, 3, timedelta(minutes=5)))
@@ -147,9 +150,7 @@ def test_windows_reach_further_one_after_the_other_and_know_nothing_of_what_is_l
     assert spans[-1][2] < frame.where("split = 'test'").agg(F.min("cutoff_ts")).head()[0]
 
 
-def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(
-    store, settings, untrained
-):
+def test_an_unknown_setting_and_an_unknown_metric_are_refused(store, settings, untrained):
     odd = settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
     with pytest.raises(InputError, match=r"training\.speed: training\.speed: no such key"):
         tune_model.run(store, odd)
@@ -159,9 +160,10 @@ def test_a_setting_that_is_none_and_a_measure_that_was_not_taken_are_told(
         settings("tune.space={training.head_lr: {low: 1}}")
 
 
-def test_a_draw_whose_loss_is_no_number_is_given_up_and_the_search_goes_on(
-    store, settings, untrained, capsys
+def test_a_trial_whose_loss_is_not_a_number_is_pruned_and_the_search_continues(
+    store, settings, untrained, caplog
 ):
+    caplog.set_level(logging.INFO, logger="profile_lib")
     wild = "tune.space={training.head_lr: {choices: [1.0e+30, 1.0e-2]}}"
     given = settings(wild, "tune.name=wild", "tune.trials=3")
     study = tune_model.open_study(given)
@@ -169,10 +171,12 @@ def test_a_draw_whose_loss_is_no_number_is_given_up_and_the_search_goes_on(
         study.enqueue_trial({"training.head_lr": rate})
     tune_model.run(store, given)
     assert [t.state.name for t in trials(given)] == ["COMPLETE", "PRUNED", "COMPLETE"]
-    assert "trial 1 is given up: training: the " in capsys.readouterr().out
+    assert "trial 1 is pruned: training: the " in caplog.text
 
 
-def test_a_search_that_goes_on_draws_anew_and_refuses_another_measure(store, settings, untrained):
+def test_a_continued_search_draws_other_values_and_refuses_another_metric(
+    store, settings, untrained
+):
     space = "tune.space={training.head_lr: {low: 1.0e-4, high: 1.0e-2}}"
     for trials_in_all in (2, 4):
         given = settings(space, "tune.name=again", f"tune.trials={trials_in_all}")

@@ -1,4 +1,4 @@
-"""What is tuned of an encoder, and that a merged model answers as the tuned one did."""
+"""Adapters alone are tuned, and a merged model has the tuned one's outputs."""
 
 import numpy as np
 import pytest
@@ -42,14 +42,14 @@ def test_a_merged_model_answers_as_the_tuned_one_and_is_an_ordinary_model(method
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_of_the_encoder_only_the_adapter_is_tuned(method):
+def test_only_the_adapter_of_the_encoder_is_tuned(method):
     names = [n for n, p in tuned(method).bert.named_parameters() if p.requires_grad]
     word = {"lora": "lora_", "adalora": "lora_", "prefix": "prompt_encoder", "ia3": "ia3_"}[method]
     assert names
     assert all(word in name for name in names)
 
 
-def test_what_peft_adds_to_the_loss_of_adalora_is_how_far_its_factors_are_from_orthogonal():
+def test_the_penalty_of_adalora_is_the_distance_of_its_factors_from_orthogonal():
     model = tuned("adalora")
     far = []
     for name, p in model.named_parameters():

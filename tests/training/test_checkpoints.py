@@ -1,4 +1,4 @@
-"""A checkpoint is whole or is not there, on a local disk and by Hadoop's client."""
+"""A checkpoint is complete or missing, on a local disk and by Hadoop's client."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def test_a_checkpoint_whose_tensors_were_changed_is_refused(tmp_path):
         Checkpoints(str(tmp_path), RUN).load_last()
 
 
-def test_what_was_half_written_is_passed_over(tmp_path):
+def test_an_incomplete_checkpoint_is_skipped(tmp_path):
     checkpoints = Checkpoints(str(tmp_path), RUN)
     checkpoints.write(at(1), WEIGHTS)
     (tmp_path / "step-000000002.writing").mkdir()
@@ -63,7 +63,7 @@ def test_what_was_half_written_is_passed_over(tmp_path):
     assert json.loads((tmp_path / "step-000000002" / STATE_FILE).read_text())["run"] == RUN
 
 
-def test_tensors_that_share_memory_are_kept_both(tmp_path):
+def test_tensors_that_share_memory_are_both_saved(tmp_path):
     shared = torch.arange(4.0)
     Checkpoints(str(tmp_path), RUN).write(at(1), {"a": shared, "b": shared})
     _, tensors = Checkpoints(str(tmp_path), RUN).load_last()
@@ -83,7 +83,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["local", "hadoop"])
-def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(small_disk, scheme, spark):
+def test_a_full_disk_is_refused_and_the_last_checkpoint_stays(small_disk, scheme, spark):
     path = str(small_disk) if scheme == "local" else Path(small_disk).as_uri()
     checkpoints = Checkpoints(path, RUN)
     checkpoints.write(at(1), WEIGHTS)

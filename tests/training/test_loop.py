@@ -1,4 +1,4 @@
-"""The loop alone, fed from memory: no Spark, no Petastorm, no Horovod."""
+"""The training loop alone, with batches in memory: no Spark, Petastorm or Horovod."""
 
 from dataclasses import replace
 from functools import partialmethod
@@ -51,7 +51,7 @@ class Memory:
 
 
 class Broken(Exception):
-    """What ends a run in the middle."""
+    """An interruption in the middle of a run."""
 
 
 def make_loop(plan=PLAN, report_progress=lambda entry: None, checkpoints=None) -> TrainingLoop:
@@ -65,14 +65,14 @@ def make_loop(plan=PLAN, report_progress=lambda entry: None, checkpoints=None) -
 
 
 def looped(source, losses, plan=PLAN):
-    told, left, states = [], iter(losses), []
-    loop = make_loop(plan, told.append)
+    entries, losses_left, states = [], iter(losses), []
+    loop = make_loop(plan, entries.append)
 
     def validate(with_text: bool) -> dict[str, float]:
         states.append({k: v.clone() for k, v in loop.model.state_dict().items()})
-        return {"loss": next(left)}
+        return {"loss": next(losses_left)}
 
-    return loop, loop.fit(source, validate), told, states
+    return loop, loop.fit(source, validate), entries, states
 
 
 def same(one, other) -> bool:
@@ -98,11 +98,11 @@ def test_a_stage_without_a_better_epoch_ends_after_its_patience():
     ]  # fmt: skip
 
 
-def test_the_loss_falls_and_progress_is_told():
-    loop, _, told, _ = looped(Memory(), [0.5, 0.4, 0.3])
+def test_the_loss_falls_and_progress_is_reported():
+    loop, _, entries, _ = looped(Memory(), [0.5, 0.4, 0.3])
     assert len(loop.curve) == 6
     assert loop.curve[3] < loop.curve[0]
-    steps = [entry for entry in told if "step" in entry]
+    steps = [entry for entry in entries if "step" in entry]
     assert [(e["stage"], e["step"], e["steps"]) for e in steps] == [
         ("numbers", 2, 4), ("numbers", 4, 4), ("text", 2, 2)
     ]  # fmt: skip
@@ -130,7 +130,9 @@ def test_a_batch_that_passes_in_parts_gives_the_same_curve(parts):
         torch.manual_seed(0)
         loop.model = ProfileModel(undropped).eval()
         for part in loop.model.modules():
-            part.train = lambda mode=True, part=part: part  # no dropout: parts draw anew
+            part.train = lambda mode=True, part=part: (
+                part
+            )  # no dropout: parts have draws of their own
         loop.fit(Memory(), lambda with_text: {"loss": 0.5})
         curves.append(loop.curve)
     np.testing.assert_allclose(curves[0], curves[1], atol=1e-6)
@@ -180,8 +182,8 @@ def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(
     assert [(e["stage"], e["epoch"]) for e in epochs] == list(losses)
 
 
-class Turning(Memory):
-    """Whose second batch cannot be learned from."""
+class DivergingLoader(Memory):
+    """A loader whose second batch gives a loss that is not a number."""
 
     def batches(self, *given, **also):
         good, bad = super().batches(*given, **also)
@@ -192,12 +194,12 @@ class Turning(Memory):
 def test_a_loss_that_is_not_a_number_names_its_rows_and_keeps_the_last_checkpoint(tmp_path):
     checkpoints = Checkpoints(str(tmp_path), {})
     broken = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
-    told = (
+    message = (
         r"the loss is nan at numbers, epoch 1, batch 2 \(rows of hash 4, 5, 6, …\); "
         "the checkpoint of step 1 is kept"
     )
-    with pytest.raises(DivergedError, match=told):
-        broken.fit(Turning(), lambda with_text: {"loss": 0.5})
+    with pytest.raises(DivergedError, match=message):
+        broken.fit(DivergingLoader(), lambda with_text: {"loss": 0.5})
     good = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
     good.fit(Memory(), lambda with_text: {"loss": 0.5}, resume=True)
     unbroken = make_loop()
@@ -243,12 +245,12 @@ def test_a_compiled_encoder_learns_as_it_is_written(monkeypatch):
     np.testing.assert_allclose(curves[0], curves[1], atol=1e-5)
 
 
-def test_a_label_outside_the_range_of_its_head_is_told():
+def test_a_label_outside_the_range_of_its_head_is_refused():
     with pytest.raises(InputError, match="a label of buys is 7 in the row of hash 1; .* 0 to 1"):
         looped(Memory(label=7.0), [])
 
 
-def test_rows_that_went_missing_are_told():
+def test_missing_rows_are_refused():
     source = Memory()
     source.rows = 9
     with pytest.raises(InputError, match="memory: 8 rows read of 9 written"):

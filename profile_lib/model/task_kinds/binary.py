@@ -103,7 +103,9 @@ class BinaryTask(TaskKind):
         return inputs.fit_classifiers()
 
     def details(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
-        """Return calibration bins, and the classification report at the observed positive rate.
+        """Return calibration bins and the classification report.
+
+        The report is at the observed positive rate.
 
         As many rows are called positive as there are positives: at a threshold of a half, a rare
         event would never be called.

@@ -45,7 +45,7 @@ class BaselineInputs:
 
 
 class TaskKind(ABC):
-    """Rules of one kind of prediction task, from its label to its place in a profile.
+    """Rules of one kind of prediction task, from label to profile.
 
     An instance holds no state; `task` is the task with the classes and the scale of the train
     split. Rows are B in a batch and n in a report. A label is one column of numbers, NaN if
@@ -91,7 +91,7 @@ class TaskKind(ABC):
         return 1
 
     def max_label(self, task: "TaskSpec") -> float:
-        """Return the largest valid label; the smallest is 0 unless this is infinite."""
+        """Return the largest valid label, with 0 as the smallest; infinity sets no limits."""
         return float("inf")
 
     # Training
@@ -154,7 +154,7 @@ class TaskKind(ABC):
 
     @abstractmethod
     def to_profile_value(self, task: "TaskSpec", outputs: "Column") -> "Column":
-        """Return the value stored in `profile_column`; `outputs` is the array of predictions."""
+        """Return the value of `profile_column`, from the array of predictions."""
 
 
 _KINDS: dict[str, TaskKind] = {}

@@ -123,5 +123,5 @@ class MulticlassTask(TaskKind):
 
 
 def rank_constant_prediction(is_right: np.ndarray) -> np.ndarray:
-    """Return the true class's rank if one class is predicted and all others are left unranked."""
+    """Return the true class's rank under a method that predicts one class."""
     return np.where(is_right, 1.0, np.inf)

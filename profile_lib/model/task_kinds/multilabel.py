@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @register_task_kind("multilabel")
 class MultilabelTask(TaskKind):
-    """Each class has a label of 0 or 1 of its own; the predictions are their probabilities."""
+    """Each class has a label of 0 or 1; predictions are their probabilities."""
 
     measured_column = "probability"
     headline_metrics = ("roc_auc", "pr_auc")

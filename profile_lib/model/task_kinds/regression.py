@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @register_task_kind("regression")
 class RegressionTask(TaskKind):
-    """The label is a number; the head learns it standardised and predicts it in its own unit."""
+    """The label is a number, which the head learns standardised."""
 
     counts_labels = False
     measured_column = "value"

@@ -31,7 +31,10 @@ INITIAL_MODEL = "initial_model"  # the subfolder of a job's folder with the mode
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What every process returns, the same in each; training.evaluation_rows bounds its size."""
+    """The result of a process, the same in each.
+
+    training.evaluation_rows bounds its size.
+    """
 
     curve: list[float]  # the global loss of every step
     epochs: list[dict[str, Any]]
@@ -78,7 +81,10 @@ class DistributedJob(ABC):
         )
 
     def open_checkpoints(self, model_version: str) -> Checkpoints:
-        """Return the checkpoints of this run: its model, its rows, and all that steers its loss."""
+        """Return the checkpoints of this run.
+
+        Its model, its rows and all fields that affect its loss identify it.
+        """
         run = {k: v for k, v in asdict(self).items() if k not in RESULT_NEUTRAL_FIELDS}
         run |= {k: v for k, v in run.pop("plan").items() if not k.endswith("_steps")}
         run |= {"model": model_version, "rows": self.snapshot.rows}

@@ -16,7 +16,7 @@ PROGRESS_FILE = "progress.jsonl"
 
 
 def run_and_report(job: DistributedJob, process_group: ProcessGroup) -> TrainingResult:
-    """Run a job in a process of its own; write its progress and errors of input for the driver."""
+    """Run a job in this process; write its progress and input errors for the driver."""
     folder = Path(job.folder)
 
     def report_progress(entry: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ BUCKET_VALUES = 8 << 20  # gradient values that are summed in one call
 
 
 class TorchLauncher:
-    """Runs a job as Spark tasks or, on a local master, as processes of this machine."""
+    """Runs a job as Spark tasks, or as local processes on a local master."""
 
     def __init__(self, spark: SparkSession, stall_seconds: int) -> None:
         self.spark, self.stall_seconds = spark, stall_seconds

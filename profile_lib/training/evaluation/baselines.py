@@ -34,7 +34,9 @@ def read_baseline_rows(folder: str, max_rows: int) -> BaselineRows:
 def fit_baselines(
     train: BaselineRows, test: BaselineRows, column: int, n_categories: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return each method's probabilities of a binary label, for the test rows with a known one.
+    """Return each method's probabilities of a binary label.
+
+    They are of the test rows with a known label.
 
     Logistic regression reads signed logarithms, standardised, with the median for unknown values,
     and an indicator of each category's value. Gradient boosting reads quantile bins of numbers,

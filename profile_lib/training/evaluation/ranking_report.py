@@ -67,7 +67,10 @@ def format_request_metrics(report: Mapping[str, Any]) -> list[str]:
 
 
 def _ranks(request: np.ndarray, predictions: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
-    """Return the rank of each relevant row in its request, after irrelevant rows of equal score."""
+    """Return the rank of each relevant row in its request.
+
+    It ranks after irrelevant rows of equal score.
+    """
     order = np.lexsort((is_relevant, -predictions, request))
     rank = np.empty(len(order))
     rank[order] = index_within_group(request[order]) + 1

@@ -89,7 +89,7 @@ def compute_metrics(kind: TaskKind, labels: np.ndarray, predictions: np.ndarray)
 
 
 def read_test_users(folder: str) -> pd.DataFrame:
-    """Read the users and segments of the test rows of the snapshot in `folder`, by row_hash."""
+    """Read users and segments of a snapshot's test rows, by row_hash."""
     table = pq.read_table(Path(folder) / "test_users")
     return table.to_pandas().drop_duplicates("row_hash").set_index("row_hash")
 
@@ -120,7 +120,7 @@ def evaluate_task(
 
 
 def format_report(report: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a table per task, with a line per method and a column per metric."""
+    """Return a table per task: a line per method, a column per metric."""
     lines = []
     for task, entry in report.items():
         positives = f", {entry['positives']:,} positive" if "positives" in entry else ""

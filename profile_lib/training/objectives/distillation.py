@@ -22,7 +22,7 @@ from profile_lib.training.plan import Stage, TrainingPlan
 
 @dataclass(frozen=True)
 class DistillationOptions:
-    """The weight of each part of a distillation; the settings of the same names say more."""
+    """Weights of the parts of a distillation, from the settings of the same names."""
 
     labels_weight: float
     teacher_weight: float

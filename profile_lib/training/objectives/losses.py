@@ -1,4 +1,4 @@
-"""Sum the losses of prediction tasks over a batch, and the weights to divide them by."""
+"""Sum the losses of prediction tasks, and their weights, over a batch."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def loss_sums(
     """Return each task's loss, (tasks,), weighted and summed over its known labels.
 
     Divided by `known_label_weights`, both summed over all processes, it is the mean over the
-    global batch. A row that stands for several (a negative of which only a share was kept) counts
+    global batch. A row that stands for several (a negative if only a share of them was kept) counts
     as many times: unlike a correction of the logit, this keeps the probabilities of every task
     calibrated, also of tasks by which the rows were not sampled. `smoothing` is the share of a
     label that is spread evenly over the classes (Szegedy et al., Rethinking the Inception

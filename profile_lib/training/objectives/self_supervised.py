@@ -56,8 +56,9 @@ class Masking:
 
 
 class SelfSupervisedObjective:
-    """Losses of masked words (Devlin et al. 2019) and of views (Chen et al., SimCLR, 2020).
+    """Losses of masked words and of views of one user.
 
+    Masked words follow Devlin et al. 2019, views Chen et al., SimCLR, 2020.
     A part with the weight 0 is left out. The views of a user are two augmented texts, which the
     encoder learns to match among the views of all users in the process's batch.
     """
@@ -128,7 +129,10 @@ def masked_word_loss_sum(model: BertForMaskedLM, batch: TensorBatch) -> Tensor:
 
 
 def view_loss_sum(one: Tensor, two: Tensor) -> Tensor:
-    """Return the NT-Xent loss of views (B, H), summed over rows, the mean of both directions."""
+    """Return the NT-Xent loss of two views (B, H), summed over rows.
+
+    It is the mean of both directions.
+    """
     one, two = F.normalize(one.float(), dim=1), F.normalize(two.float(), dim=1)
     both = torch.cat([one, two])
     scores = both @ both.T / TEMPERATURE

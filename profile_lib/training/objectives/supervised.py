@@ -24,7 +24,10 @@ TensorBatch = dict[str, Tensor]  # a Batch on the device
 
 
 class Objective(Protocol):
-    """What a loop minimises: losses of several parts, each a sum over rows and its divisor."""
+    """The quantity that a loop minimises.
+
+    It has several parts, each a loss summed over rows and the divisor of the sum.
+    """
 
     stages: tuple[Stage, ...]
     weights: tuple[float, ...]  # of the parts

@@ -1,4 +1,4 @@
-"""What is refused before ranks are started, what a lost rank leads to, and how ranks are heard."""
+"""Processes start only with valid settings, restart if one is lost, and report to the driver."""
 
 import sys
 
@@ -32,42 +32,43 @@ def job(folder) -> FitJob:
 
 def trained(spark, folder, n_processes, launcher="horovod", report_progress=print):
     return run_with_retries(
-        spark, job(folder), n_processes, report_progress, launcher=launcher, options=OPTIONS, retries=2
+        spark, job(folder), n_processes, report_progress,
+        launcher=launcher, options=OPTIONS, retries=2,
     )  # fmt: skip
 
 
-def test_more_ranks_than_spark_has_slots_are_refused(spark, tmp_path):
+def test_more_processes_than_spark_has_slots_are_refused(spark, tmp_path):
     with pytest.raises(
         InputError, match=r"n_processes: 3, but local\[2\] runs 2 tasks at once; set"
     ):
         trained(spark, tmp_path, 3)
 
 
-def test_a_missing_horovod_is_told_with_the_way_to_get_it(spark, tmp_path, monkeypatch):
+def test_a_missing_horovod_is_refused_with_the_way_to_install_it(spark, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "horovod.spark", None)
     with pytest.raises(InputError, match=r"needs Horovod built with torch .*install.sh, which"):
         trained(spark, tmp_path, 2)
 
 
-def test_one_process_cannot_be_two_ranks(spark, tmp_path):
+def test_the_in_process_launcher_refuses_two_processes(spark, tmp_path):
     with pytest.raises(InputError, match="n_processes: 2, but training.launcher in_process is one"):
         trained(spark, tmp_path, 2, "in_process")
 
 
-def test_a_rank_without_a_gpu_of_its_own_is_refused_where_there_are_some(monkeypatch):
+def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     process_group = SingleProcess()
     assert select_device(process_group) == torch.device("cuda:0")
     process_group.size, process_group.local_rank = 2, 1
     with pytest.raises(
-        InputError, match=r"training.n_processes: 2, .* it has 1 GPUs and each rank"
+        InputError, match=r"training.n_processes: 2, .* it has 1 GPUs and each process"
     ):
         select_device(process_group)
 
 
-class Losing:
-    """A launcher that loses a rank so many times before it ends well."""
+class LosingLauncher:
+    """A launcher that loses a process `times` times before it returns."""
 
     def __init__(self, times: int):
         self.times, self.resumed = times, []
@@ -79,50 +80,50 @@ class Losing:
         return "outcome"
 
 
-def test_a_lost_rank_is_made_up_for_from_the_last_checkpoint(spark, tmp_path, monkeypatch):
-    losing, told = Losing(2), []
-    monkeypatch.setattr(launch, "make_launcher", lambda *given: losing)
-    assert trained(spark, tmp_path, 2, report_progress=told.append) == "outcome"
-    assert losing.resumed == [False, True, True]
-    assert told == [
+def test_a_lost_process_makes_all_restart_from_the_last_checkpoint(spark, tmp_path, monkeypatch):
+    launcher, entries = LosingLauncher(2), []
+    monkeypatch.setattr(launch, "make_launcher", lambda *arguments: launcher)
+    assert trained(spark, tmp_path, 2, report_progress=entries.append) == "outcome"
+    assert launcher.resumed == [False, True, True]
+    assert entries == [
         {"lost_process": "rank 1 was killed", "attempt": 1, "max_attempts": 3},
         {"lost_process": "rank 1 was killed", "attempt": 2, "max_attempts": 3},
     ]
 
 
-def test_what_goes_on_being_lost_is_raised_in_the_end(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "make_launcher", lambda *given: Losing(9))
+def test_after_the_last_retry_the_failure_is_raised(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "make_launcher", lambda *arguments: LosingLauncher(9))
     with pytest.raises(RuntimeError, match="rank 1 was killed"):
         trained(spark, tmp_path, 2)
 
 
 @pytest.mark.parametrize(
-    ("sizes", "told"),
+    ("sizes", "message"),
     [
         ((30, 64, 4, 2), "batch_size: 30 is no multiple of training.shards, 4"),
         ((32, 66, 4, 2), "numeric_batch_size: 66 is no multiple of training.shards, 4"),
         ((32, 64, 4, 3), "shards: 4 is no multiple of training.n_processes, 3"),
     ],
 )
-def test_batches_that_do_not_divide_are_refused(sizes, told):
-    with pytest.raises(InputError, match=told):
+def test_batches_that_do_not_divide_are_refused(sizes, message):
+    with pytest.raises(InputError, match=message):
         check_batch_division(*sizes)
 
 
-def test_progress_is_passed_on_whole_and_in_order(tmp_path):
-    told = []
+def test_progress_is_reported_by_complete_lines_in_order(tmp_path):
+    entries = []
     (tmp_path / PROGRESS_FILE).write_text('{"step": 99}\n')  # of an earlier run
     with (
-        follow_progress(tmp_path / PROGRESS_FILE, told.append),
+        follow_progress(tmp_path / PROGRESS_FILE, entries.append),
         (tmp_path / PROGRESS_FILE).open("a") as file,
     ):
         for text in ('{"step": 1}\n{"st', 'ep": 2}\n', '{"step": 3}\n'):
             file.write(text)
             file.flush()
-    assert told == [{"step": 1}, {"step": 2}, {"step": 3}]
+    assert entries == [{"step": 1}, {"step": 2}, {"step": 3}]
 
 
-def test_what_a_rank_says_of_bad_input_is_what_the_driver_says(tmp_path):
+def test_the_driver_raises_the_input_error_of_a_process(tmp_path):
     assert read_process_error(tmp_path) is None
     for kind in (InputError, DivergedError):
 
@@ -138,7 +139,7 @@ def test_what_a_rank_says_of_bad_input_is_what_the_driver_says(tmp_path):
         assert str(read_process_error(tmp_path)) == "training: the loss is nan"
 
 
-def test_horovod_is_told_what_the_settings_say():
+def test_horovod_gets_the_settings_as_environment_variables():
     given = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=5.0, stall_seconds=300)
     assert given.environment() == {
         "HOROVOD_FUSION_THRESHOLD": "67108864",

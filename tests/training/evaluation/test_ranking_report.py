@@ -1,4 +1,4 @@
-"""The order within requests: what is wanted stands before what is not."""
+"""Reports measure whether relevant rows of a request precede the others."""
 
 import numpy as np
 import pandas as pd
@@ -19,34 +19,34 @@ MODEL = np.array([0.2, 0.9, 0.1, 0.5, 0.9, 0.1, 0.3, 0.3])
 BOOSTING = np.zeros(8)
 
 
-def told():
+def request_metrics():
     ways = {"boosting": BOOSTING, "model": MODEL}
     return compute_request_metrics(LABELS, ways, USERS, seed=1, n_resamples=50)
 
 
-def test_ndcg_and_reciprocal_rank_are_means_over_requests_with_something_wanted():
-    of = told()
-    assert of["n"] == 2
+def test_ndcg_and_reciprocal_rank_are_means_over_requests_with_a_relevant_row():
+    report = request_metrics()
+    assert report["n"] == 2
     expected = np.mean(
         [ndcg_score([LABELS[:3]], [MODEL[:3]]), ndcg_score([LABELS[3:6]], [MODEL[3:6]])]
     )
-    assert of["model"]["ndcg"] == pytest.approx(expected)
-    assert of["model"]["mrr"] == pytest.approx((1 / 2 + 1) / 2)
+    assert report["model"]["ndcg"] == pytest.approx(expected)
+    assert report["model"]["mrr"] == pytest.approx((1 / 2 + 1) / 2)
 
 
-def test_equal_scores_stand_in_the_worst_order():
+def test_rows_of_equal_scores_rank_in_the_worst_order():
     at_3 = 1 / np.log2(4)
     two = (1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3))
-    assert told()["boosting"]["ndcg"] == pytest.approx((at_3 + two) / 2)
+    assert request_metrics()["boosting"]["ndcg"] == pytest.approx((at_3 + two) / 2)
 
 
-def test_a_lead_over_the_last_other_way_has_an_interval():
-    low, high = told()["lead"]
-    lead = told()["model"]["ndcg"] - told()["boosting"]["ndcg"]
+def test_the_lead_over_the_last_other_method_has_an_interval():
+    low, high = request_metrics()["lead"]
+    lead = request_metrics()["model"]["ndcg"] - request_metrics()["boosting"]["ndcg"]
     assert low <= lead <= high
 
 
-def test_where_nothing_is_wanted_nothing_is_told():
+def test_without_relevant_rows_there_are_no_metrics():
     none = compute_request_metrics(np.zeros(8), {"model": MODEL}, USERS, seed=1, n_resamples=5)
     assert none == {"n": 0}
-    assert format_request_metrics(told())[0] == "  order within 2 requests, first 10:"
+    assert format_request_metrics(request_metrics())[0] == "  order within 2 requests, first 10:"

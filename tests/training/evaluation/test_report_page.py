@@ -43,11 +43,11 @@ def page() -> str:
 
 
 def test_every_measure_interval_segment_and_curve_is_on_the_page(page):
-    for told in (
+    for text in (
         "examples version 4", "1,200 test rows, 30 positive", "0.9000", "0.8500 to 0.9500",
         "-0.0100 to 0.2000", "&lt;b&gt;phone&lt;/b&gt;", "text only", "0.7000",
     ):  # fmt: skip
-        assert told in page
+        assert text in page
     assert page.count("<svg") == 5  # ROC, precision-recall, calibration, loss, validation
 
 

@@ -1,4 +1,4 @@
-"""What a student is told by its teacher, against numpy; and that the teacher stays as it is."""
+"""A student's losses match numpy, and its teacher stays unchanged."""
 
 from dataclasses import replace
 
@@ -152,10 +152,10 @@ class Memory:
 def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was():
     teacher, objective = world()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    told, states = [], []
+    entries, states = [], []
     loop = TrainingLoop(
         build_student(teacher, 1).requires_grad_(True), objective, PLAN, SingleProcess(),
-        torch.device("cpu"), told.append,
+        torch.device("cpu"), entries.append,
     )  # fmt: skip
 
     def validate(with_text: bool) -> dict[str, float]:
@@ -172,8 +172,8 @@ def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was():
 
 
 def snapshot(**changes) -> Snapshot:
-    told = {"tasks": TASKS, "categories": (), "max_tokens": 8} | changes
-    return Snapshot(folder="there", rows={}, positives=0, files={}, **told)
+    fields = {"tasks": TASKS, "categories": (), "max_tokens": 8} | changes
+    return Snapshot(folder="there", rows={}, positives=0, files={}, **fields)
 
 
 def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
@@ -183,7 +183,7 @@ def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
 
 
 @pytest.mark.parametrize(
-    ("changes", "numeric", "told"),
+    ("changes", "numeric", "message"),
     [
         ({"tasks": TASKS[:2]}, ["n"], "examples: tasks are not those that the teacher was"),
         ({}, ["n", "m"], "numbers are not"),
@@ -191,8 +191,8 @@ def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
         ({"max_tokens": 9}, ["n"], r"lengths \(9 tokens, not 8\) are not"),
     ],
 )
-def test_other_examples_than_the_teacher_was_trained_on_are_refused(changes, numeric, told):
+def test_other_examples_than_the_teacher_was_trained_on_are_refused(changes, numeric, message):
     known = (CategorySpec(name="device", values=("app", "desktop")),)
     teacher = tiny_spec(tasks=TASKS, categories=known if "categories" in changes else ())
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         use_teacher_tasks(snapshot(**changes), teacher, numeric)
