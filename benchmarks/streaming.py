@@ -32,6 +32,7 @@ from benchmarks.refresh import scratch_store
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.pipelines import stream_profiles
+from profile_lib.pipelines.stream_queries import batch_seconds, finished_batches
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
 
@@ -110,14 +111,13 @@ class Writer(threading.Thread):
 
     def _record_progress(self, query: StreamingQuery) -> None:
         """Remember the batches that the query still reports, except the first, of older events."""
-        for batch in query.recentProgress:
-            if batch["batchId"] > 0 and batch["numInputRows"]:
+        for batch in finished_batches(query, after=0):
+            if batch["numInputRows"]:
                 self.progress[batch["batchId"]] = batch
 
     def batch_seconds(self) -> list[float]:
         """Seconds of each batch, in order."""
-        batches = [self.progress[number] for number in sorted(self.progress)]
-        return [batch["durationMs"]["triggerExecution"] / 1000 for batch in batches]
+        return [batch_seconds(self.progress[number]) for number in sorted(self.progress)]
 
     def _events(self, moment: float) -> pd.DataFrame:
         now, n = datetime.fromtimestamp(moment, UTC), self.n_events

@@ -1,4 +1,4 @@
-"""A shop of three items, told of by hand, and a model of the numbers to serve there."""
+"""Build a shop with three items, and a model that reads its numbers alone."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -15,17 +15,17 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS, Table
 from profile_lib.tables.features import NUMERIC_FEATURES
 from tests.shops import START
 from tests.worlds import dev_settings
 
-VERSION_COLUMN = "events_version"  # tells when a profile was computed, not what it says
+VERSION_COLUMN = "events_version"  # depends on when a profile was computed
 TITLES = {"mug": "blue mug", "tee": "blue tee", "pen": "red pen"}
 
 
 def save_plain_model(folder: Path, seed: int = 0) -> None:
-    """A model of the numbers alone."""
+    """Save an untrained model of the numbers, whose weights depend on `seed`."""
     torch.manual_seed(seed)
     spec = ModelSpec(
         tasks=(TaskSpec(name="buys", kind="binary"),),
@@ -37,26 +37,29 @@ def save_plain_model(folder: Path, seed: int = 0) -> None:
 
 
 def shop_settings(folder: Path) -> Settings:
+    """Return settings with two buckets of users, rebuilt in one chunk."""
     return dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_per_chunk=2")
 
 
 def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
-    """An empty one with a catalogue, and a model to serve."""
-    given = shop_settings(folder)
-    save_plain_model(folder / "models" / given.training.name)
+    """Create a shop with a catalogue, one user's attributes and a model, but without events."""
+    settings = shop_settings(folder)
+    save_plain_model(folder / "models" / settings.training.name)
     store = Store(spark, str(folder / "tables"))
     items = [(i, t, "things", "acme", 1.0, 0.5, t.split()) for i, t in TITLES.items()]
     store.upsert(ITEMS, frame(store, ITEMS, items))
     store.upsert(USERS, frame(store, USERS, []))
     store.append(USERS, frame(store, USERS, [("ann", None, "f", None, None, {}, START)]))
-    return store, given
+    return store, settings
 
 
-def frame(store: Store, table, rows: list[tuple]) -> DataFrame:
+def frame(store: Store, table: Table, rows: list[tuple]) -> DataFrame:
+    """Return rows as a frame with the columns of a table."""
     return store.spark.createDataFrame(rows, table.schema)
 
 
 def event(number: int, user: str, minute: int, kind: str, item: str | None, late: int) -> tuple:
+    """Return an event at a minute after START that arrives `late` minutes later."""
     ts = START + timedelta(minutes=minute)
     values = {
         "event_id": f"e{number}", "user_id": user, "event_ts": ts, "event_date": ts.date(),
@@ -67,14 +70,17 @@ def event(number: int, user: str, minute: int, kind: str, item: str | None, late
     return tuple(values.get(name) for name in EVENTS.column_names())
 
 
-def write(store: Store, events: list[tuple], deleted: bool = False) -> None:
-    """Events by their keys, or none in their place."""
+def write_events(store: Store, events: list[tuple], deleted: bool = False) -> None:
+    """Upsert events, or delete them."""
     rows = frame(store, EVENTS, events).withColumn(IS_DELETED, F.lit(deleted))
     store.upsert(EVENTS, rows)
 
 
-def profiles(store: Store) -> dict[str, dict]:
-    """What is said of each user."""
-    rows = [r.asDict(recursive=True) for r in store.read(USER_PROFILES).collect()]
-    assert len({r["user_id"] for r in rows}) == len(rows)
-    return {r["user_id"]: {k: v for k, v in r.items() if k != VERSION_COLUMN} for r in rows}
+def read_profiles(store: Store) -> dict[str, dict]:
+    """Read all profiles by user, without the version they were computed from."""
+    rows = [row.asDict(recursive=True) for row in store.read(USER_PROFILES).collect()]
+    assert len({row["user_id"] for row in rows}) == len(rows)
+    return {
+        row["user_id"]: {name: value for name, value in row.items() if name != VERSION_COLUMN}
+        for row in rows
+    }

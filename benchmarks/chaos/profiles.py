@@ -12,7 +12,7 @@ from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 from tests.agreement import agree
 from tests.shops import Batch, generate_batches, write_batch
-from tests.small_shop import profiles, save_plain_model
+from tests.small_shop import read_profiles, save_plain_model
 
 SHOPS = 12  # of four users each
 
@@ -102,7 +102,7 @@ class ProfilesTrial(Trial):
             (folder / table.name).symlink_to(self.store.path(table))
         other = Store(self.store.spark, str(folder))
         ProfileRefresher(other, self.settings, load_served_model(self.settings)).rebuild()
-        return profiles(other)
+        return read_profiles(other)
 
 
 def _find_fault(row: dict[str, Any], expected: dict[str, Any] | None) -> str:

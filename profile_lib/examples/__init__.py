@@ -1,1 +1,1 @@
-"""Cutoffs, labels and splits: what a model is asked, and what is the right answer."""
+"""Build training examples: cutoffs, labels and splits."""

@@ -1,4 +1,4 @@
-"""Events in, (user_id, cutoff_ts) out: the moments at which a user is looked at."""
+"""Choose cutoffs: a user with the events known at one is an example."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.session_rule import session_start_column
 
-ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"  # a cutoff leaves out what is not before it
+ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"  # only what happened before a cutoff is known at it
 
 
 def choose_cutoffs(
@@ -23,13 +23,14 @@ def choose_cutoffs(
     last_cutoff: datetime | None,
     seed: int,
 ) -> DataFrame:
-    """Cutoffs inside sessions and from a calendar, each (user_id, cutoff_ts) once.
+    """Choose cutoffs inside sessions and from a calendar: distinct (user_id, cutoff_ts).
 
-    Of every session of `min_events` events or more, `cutoffs_per_session` events are drawn by a seeded
-    hash, the cutoff falling just after each; `train_cutoffs_per_session` where it lies before
-    `train_until`, as a model may learn from many moments of a session but is asked at one. The
-    calendar adds a cutoff every `calendar_days` at midnight, counted from the day after the first
-    event, for every user seen before it. Cutoffs outside `first_cutoff` to `last_cutoff` are left out.
+    A seeded hash draws `cutoffs_per_session` events from each session with at least `min_events`
+    events; a cutoff is just after each of them. Before `train_until` it draws
+    `train_cutoffs_per_session` events, since a model can learn from many moments of a session but
+    is evaluated at one. The calendar adds a cutoff at midnight every `calendar_days` days, starting
+    on the day after the first event, for every user with an earlier event. Cutoffs before
+    `first_cutoff` or after `last_cutoff` are dropped.
     """
     is_train = F.col("event_ts") < F.lit(train_until)
     max_cutoffs = F.when(is_train, train_cutoffs_per_session).otherwise(cutoffs_per_session)
@@ -71,5 +72,5 @@ def _from_calendar(events: DataFrame, every_days: int) -> DataFrame:
         F.explode(F.sequence("a", "b", F.expr(f"INTERVAL {every_days} DAYS"))).alias("cutoff_ts")
     )
     users = events.groupBy("user_id").agg(F.min("event_ts").alias("first_ts"))
-    seen = users.join(F.broadcast(midnights), F.col("first_ts") < F.col("cutoff_ts"))
-    return seen.select("user_id", "cutoff_ts")
+    cutoffs = users.join(F.broadcast(midnights), F.col("first_ts") < F.col("cutoff_ts"))
+    return cutoffs.select("user_id", "cutoff_ts")

@@ -1,4 +1,4 @@
-"""Cutoffs and events in, the answers out: what came within the horizon after each cutoff."""
+"""Label cutoffs by what happened within the horizon after them."""
 
 from datetime import timedelta
 
@@ -9,16 +9,16 @@ from pyspark.sql import functions as F
 def label_cutoffs(
     cutoffs: DataFrame, events: DataFrame, items: DataFrame, users: DataFrame, horizon: timedelta
 ) -> DataFrame:
-    """One row a cutoff with its labels: buys, spend, next_category, next_categories, age_band,
-    gender and attributes.
+    """Add labels to each cutoff, from events in [cutoff_ts, cutoff_ts + horizon).
 
-    `buys` is 1 where a purchase of one piece or more falls into [cutoff_ts, cutoff_ts + horizon),
-    `spend` what all purchases in it cost; `next_categories` are those of the items in it,
-    `next_category` is that of the first event in it whose item has a known category, null where
-    there is none; age band, gender and attributes are as declared, null where unknown.
+    - `buys`: 1 if there is a purchase of at least one piece, else 0.
+    - `spend`: the price of all purchases, in the shop's currency.
+    - `next_categories`: the categories of all items, sorted.
+    - `next_category`: the category of the first event whose item has one; null without one.
+    - `age_band`, `gender`, `attributes`: as the user declared them; null if unknown.
     """
     seconds = horizon.total_seconds()
-    pieces = F.coalesce("quantity", F.lit(1))
+    quantity = F.coalesce("quantity", F.lit(1))
     categories = items.select("item_id", "category")
     later = events.select(
         "user_id", "event_ts", "event_id", "event_type", "item_id", "quantity", "price"
@@ -26,14 +26,14 @@ def label_cutoffs(
     is_within = (F.col("event_ts") >= F.col("cutoff_ts")) & (
         F.col("event_ts").cast("double") < F.col("cutoff_ts").cast("double") + seconds
     )
-    answers = (
+    labels = (
         cutoffs.join(later, "user_id")
         .where(is_within)
         .join(categories, "item_id", "left")
         .groupBy("user_id", "cutoff_ts")
         .agg(
             F.max(is_purchase().cast("int")).alias("buys"),
-            F.sum(F.when(is_purchase(), F.col("price") * pieces)).alias("spend"),
+            F.sum(F.when(is_purchase(), F.col("price") * quantity)).alias("spend"),
             F.array_sort(F.collect_set("category")).alias("next_categories"),
             F.min_by(
                 "category",
@@ -42,7 +42,7 @@ def label_cutoffs(
         )
     )
     return (
-        cutoffs.join(answers, ["user_id", "cutoff_ts"], "left")
+        cutoffs.join(labels, ["user_id", "cutoff_ts"], "left")
         .join(users.select("user_id", "age_band", "gender", "attributes"), "user_id", "left")
         .withColumns(
             {
@@ -55,5 +55,5 @@ def label_cutoffs(
 
 
 def is_purchase() -> Column:
-    """True for a purchase, and not for one taken back (its quantity is below zero)."""
+    """Column: True for a purchase, False for a returned one, whose quantity is negative."""
     return (F.col("event_type") == "purchase") & (F.coalesce("quantity", F.lit(1)) > 0)

@@ -1,4 +1,4 @@
-"""Events and cutoffs in, what was known at each cutoff out: the one place where time is cut."""
+"""Select the events that were known at a cutoff; no other module does this."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -12,11 +12,10 @@ EVENT_COLUMNS = (
 
 
 def add_latest_cutoff(events: DataFrame) -> DataFrame:
-    """Each event with EVENT_COLUMNS at the one cutoff of its user where all is known: `cutoff_ts` is
-    just after the last thing that happened or arrived.
+    """Add to each event its user's latest cutoff: just after the last event or arrival.
 
-    What is computed as of then stays true while nothing new is known: it needs no refresh for time
-    passing.
+    All events of the user are known then. A value as of this cutoff stays valid until another
+    event arrives, however much time passes. Returns user_id, EVENT_COLUMNS and cutoff_ts.
     """
     last = F.max(F.greatest("event_ts", "ingest_ts")).over(Window.partitionBy("user_id"))
     cutoff = last + F.expr("INTERVAL 1 MICROSECOND")
@@ -24,11 +23,12 @@ def add_latest_cutoff(events: DataFrame) -> DataFrame:
 
 
 def join_events_as_of(events: DataFrame, cutoffs: DataFrame) -> DataFrame:
-    """Each event at each (user_id, cutoff_ts) where it was known, with EVENT_COLUMNS; in any order.
+    """Join each (user_id, cutoff_ts) with the events known then, in any order.
 
-    An event is known at a cutoff where both its time and its arrival lie before it, strictly.
+    An event is known at a cutoff if both its time and its arrival are strictly before it. Returns
+    user_id, EVENT_COLUMNS and cutoff_ts.
     """
     is_known = (F.col("event_ts") < F.col("cutoff_ts")) & (F.col("ingest_ts") < F.col("cutoff_ts"))
-    wanted = events.select("user_id", *EVENT_COLUMNS, "ingest_ts")
+    columns = events.select("user_id", *EVENT_COLUMNS, "ingest_ts")
     pairs = cutoffs.select("user_id", "cutoff_ts")
-    return wanted.join(pairs, "user_id").where(is_known).drop("ingest_ts")
+    return columns.join(pairs, "user_id").where(is_known).drop("ingest_ts")

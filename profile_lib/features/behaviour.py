@@ -70,10 +70,10 @@ def compute_behaviour(
     max_interests: int,
     max_recent: int,
 ) -> pa.RecordBatch:
-    """Compute the behaviour of complete pairs of user and cutoff, whose rows come in any order.
+    """Compute the behaviour of complete pairs of user and cutoff.
 
-    The columns have the order and types of `schema`. Raises ValueError if two pairs share a
-    pair_key, which is all but impossible with 64 bits.
+    Rows come in any order. The columns have the order and types of `schema`. Raises ValueError if
+    two pairs share a pair_key, which is all but impossible with 64 bits.
     """
     log = build_event_log(rows, to_micros(gap))
     columns = {

@@ -1,4 +1,4 @@
-"""What events or a source say of items in, the catalogue out."""
+"""Build the catalogue from what events or a source say about items."""
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -7,13 +7,13 @@ from profile_lib.features.keywords import extract_keywords
 from profile_lib.tables import ITEMS
 
 CATALOG_COLUMNS = ("title", "category", "brand")
-PRICE_LEVEL_STEPS = 20  # steps of a price level
+PRICE_LEVEL_STEPS = 20  # a price level is a multiple of 1/20
 
 
 def derive_items(observations: DataFrame) -> DataFrame:
-    """(item_id, title, category, brand, price) from what is told of items `n` times each.
+    """Derive (item_id, title, category, brand, price) from observations that occurred `n` times.
 
-    Of each column the most frequent value, ties to the greatest; of the price the median.
+    Each column takes its most frequent value, ties to the greatest; the price is the median.
     """
     prices = observations.groupBy("item_id").agg(
         F.percentile("price", 0.5, F.col("n")).alias("price")
@@ -31,10 +31,10 @@ def derive_items(observations: DataFrame) -> DataFrame:
 
 
 def merge_items(new: DataFrame, stored: DataFrame) -> DataFrame:
-    """The table `items`: what is new said over what was known, levels and words computed anew.
+    """Merge new items over the stored ones, and compute price levels and keywords again.
 
-    `price_level` is the share of the category's priced items that cost less, to the next
-    twentieth: an item more then changes the level of few others, and with them few profiles.
+    `price_level` is the share of the category's items with a price that cost less, rounded to
+    1/20, so that one more item changes the levels, and with them the profiles, of few others.
     """
     joined = new.alias("new").join(stored.alias("stored"), "item_id", "full_outer")
     merged = joined.select(
@@ -47,9 +47,9 @@ def merge_items(new: DataFrame, stored: DataFrame) -> DataFrame:
         F.round(F.percent_rank().over(in_category) * PRICE_LEVEL_STEPS) / PRICE_LEVEL_STEPS,
     )
     return merged.select(
-        "item_id", *CATALOG_COLUMNS, "price", level.alias("price_level"), _words_of("title")
+        "item_id", *CATALOG_COLUMNS, "price", level.alias("price_level"), _keywords("title")
     ).select(*ITEMS.column_names())
 
 
-def _words_of(column: str) -> Column:
+def _keywords(column: str) -> Column:
     return extract_keywords(F.col(column)).alias("keywords")

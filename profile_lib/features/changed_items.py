@@ -1,4 +1,4 @@
-"""A catalogue before and now in, whose behaviour it tells otherwise out."""
+"""Find the users whose behaviour a changed catalogue affects."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,23 +8,27 @@ from profile_lib.features.keywords import extract_keywords
 
 
 def find_users_of_changed_items(events: DataFrame, before: DataFrame, now: DataFrame) -> DataFrame:
-    """user_id of all whose events are about an item, or ask for a word, that weighs or reads
-    otherwise in the catalogue `now` than `before`; may name a user twice."""
+    """Find the users whose behaviour differs between the catalogues `before` and `now`.
+
+    They have an event about a changed item, or a query word whose weight changed. Returns
+    (user_id); users may repeat.
+    """
     items = find_changed_keys(project_items(before), project_items(now), "item_id")
-    said = events.where("query IS NOT NULL").select("query").distinct()
-    words = said.select("query", F.explode(extract_keywords(F.col("query"))).alias("query_word"))
+    queries = events.where("query IS NOT NULL").select("query").distinct()
+    words = queries.select("query", F.explode(extract_keywords(F.col("query"))).alias("query_word"))
     query_words = words.select("query_word").distinct()
-    weighed = find_changed_keys(
+    changed_words = find_changed_keys(
         weigh_query_words(query_words, before), weigh_query_words(query_words, now), "query_word"
     )
-    queries = words.join(weighed, "query_word", "left_semi").select("query")
-    interacted = events.join(items, "item_id", "left_semi").select("user_id")
-    return interacted.union(events.join(queries, "query", "left_semi").select("user_id"))
+    changed_queries = words.join(changed_words, "query_word", "left_semi").select("query")
+    by_item = events.join(items, "item_id", "left_semi").select("user_id")
+    by_query = events.join(changed_queries, "query", "left_semi").select("user_id")
+    return by_item.union(by_query)
 
 
 def find_changed_keys(before: DataFrame, now: DataFrame, key: str) -> DataFrame:
-    """The keys of the rows that only one of both has, or that differ in any other column."""
-    told = F.struct(*[name for name in now.columns if name != key])
-    was, is_ = before.select(key, told.alias("was")), now.select(key, told.alias("is"))
-    both = was.join(is_, key, "full_outer")
-    return both.where(~F.col("was").eqNullSafe(F.col("is"))).select(key)
+    """Return the keys of added, removed and otherwise different rows."""
+    values = F.struct(*[name for name in now.columns if name != key])
+    old, new = before.select(key, values.alias("old")), now.select(key, values.alias("new"))
+    joined = old.join(new, key, "full_outer")
+    return joined.where(~F.col("old").eqNullSafe(F.col("new"))).select(key)

@@ -1,4 +1,4 @@
-"""Count events by hour of the day and by context: channel, device, region and the like."""
+"""Count events by hour of the day and by context, such as the device."""
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ CONTEXT_BY_COUNT_COLUMN = {f"{context}s": context for context in CONTEXT_COLUMNS
 
 
 def aggregate_contexts(log: EventLog) -> dict[str, pa.Array]:
-    """Return active_hours, the events in each UTC hour, and a map of event counts per context."""
+    """Return active_hours, by UTC hour, and a map of event counts per context."""
     hours = log.pairs.count_by_code(log.micros % DAY_MICROS // (DAY_MICROS // 24), 24)
     lists = to_list_array(np.full(log.pairs.n_groups, 24), pa.array(hours.T.ravel()))
     return {"active_hours": lists} | {

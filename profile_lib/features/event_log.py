@@ -1,4 +1,4 @@
-"""Hold the projected events of pairs of user and cutoff as arrays, in order of time."""
+"""Hold the events known at pairs of user and cutoff as sorted arrays."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,12 +26,12 @@ DAY_MICROS = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True)
 class EventLog:
-    """All events known at some pairs of user and cutoff, sorted by pair, time and event_id.
+    """Hold all events known at some pairs of user and cutoff.
 
-    `rows` are events as `project_events` returns them, and `pairs` groups them by pair.
-    `query_words` are the words of search queries, and `query_word_pairs` is the pair of each word.
-    Times are in microseconds. A session starts with an event more than `gap` after the one before
-    it; the last session of a pair is its current one.
+    `rows` are the events that `project_events` returns, sorted by pair, time and event_id; `pairs`
+    groups them by pair. `query_words` are the words of search queries, and `query_word_pairs` is
+    the pair of each word. Times are in microseconds. A session starts with an event more than
+    `gap` after the one before it; the last session of a pair is its current one.
     """
 
     rows: pa.RecordBatch

@@ -1,6 +1,7 @@
-"""Known events and items in, what behaviour needs of them out, as rows that are small to move.
+"""Project events to the columns that behaviour needs, in small rows.
 
-One row an event, with what the catalogue says of its item, and one row a counted word of a query.
+There is one row per event, with its item's columns of the catalogue, and one row per keyword of a
+search query.
 """
 
 from pyspark.sql import Column, DataFrame, Window
@@ -14,9 +15,9 @@ IDF_STEP = 0.25
 
 
 def project_events(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
-    """Events and words of queries, as `log.build_event_log` reads them.
+    """Project events and the words of queries, as `build_event_log` reads them.
 
-    Items are joined by broadcast where Spark sees that they are few, else by a shuffle.
+    Spark joins the items by broadcast if they are few, else by a shuffle.
     """
     query_words = events_as_of.where("query IS NOT NULL").select(
         *_pair_columns(), F.explode(extract_keywords(F.col("query"))).alias("query_word")
@@ -27,24 +28,24 @@ def project_events(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
 
 
 def project_items(items: DataFrame) -> DataFrame:
-    """(item_id, title, category, brand, price_level, words): all that behaviour takes from the
-    catalogue of an item; words are its keywords, each with its `idf`.
+    """Select (item_id, title, category, brand, price_level, keyword_weights) of all items.
 
-    By a window in place of a join, so that Spark knows beforehand that few items make few rows.
+    `keyword_weights` holds each keyword of an item with its `idf`. A window is used instead of a
+    join, so that Spark can estimate that few items make few rows.
     """
     holders = F.count("*").over(Window.partitionBy("name"))
-    named = items.select("item_id", F.explode("keywords").alias("name"))
-    weighed = named.withColumn("n_holders", holders).crossJoin(_count_items(items))
-    word = F.struct("name", inverse_document_frequency("n_items", "n_holders").alias("idf"))
-    words = weighed.groupBy("item_id").agg(
-        F.array_sort(F.collect_list(word)).alias("keyword_weights")
+    keywords = items.select("item_id", F.explode("keywords").alias("name"))
+    counted = keywords.withColumn("n_holders", holders).crossJoin(_count_items(items))
+    weight = F.struct("name", inverse_document_frequency("n_items", "n_holders").alias("idf"))
+    weights = counted.groupBy("item_id").agg(
+        F.array_sort(F.collect_list(weight)).alias("keyword_weights")
     )
-    facts = items.select("item_id", "title", "category", "brand", "price_level")
-    return facts.join(words, "item_id", "left")
+    columns = items.select("item_id", "title", "category", "brand", "price_level")
+    return columns.join(weights, "item_id", "left")
 
 
 def weigh_query_words(words: DataFrame, items: DataFrame) -> DataFrame:
-    """Rows with a column `query_word`, a word, and its `idf`, also where no item holds it."""
+    """Add the `idf` of `query_word` to each row, even if no item has it."""
     holders = (
         items.select(F.explode("keywords").alias("query_word"))
         .groupBy("query_word")
@@ -57,10 +58,11 @@ def weigh_query_words(words: DataFrame, items: DataFrame) -> DataFrame:
 
 
 def inverse_document_frequency(n_items: ColumnOrName, n_holders: ColumnOrName) -> Column:
-    """What a word weighs that so many of the catalogue's items hold, to the next quarter.
+    """Column: the inverse document frequency of a word, rounded to a quarter.
 
-    The smooth form of scikit-learn's TfidfTransformer: ln((1 + items) / (1 + holders)) + 1. In
-    steps, so that an item more changes what few words weigh, and with them few profiles.
+    This is the smooth form of scikit-learn's TfidfTransformer: ln((1 + items) / (1 + holders)) + 1.
+    It is rounded so that one more item changes the weights of few words, and with them few
+    profiles.
     """
     items, holders = (F.col(c) if isinstance(c, str) else c for c in (n_items, n_holders))
     return F.round((F.log((1 + items) / (1 + holders)) + 1) / IDF_STEP) * IDF_STEP
@@ -82,7 +84,7 @@ def _project_event_rows(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
         "rating",
         "price",
         F.coalesce("quantity", F.lit(1)).alias("quantity"),
-        F.col("dwell_seconds").alias("dwell_seconds"),
+        "dwell_seconds",
         "order_id",
         *CONTEXT_COLUMNS,
         "title",
@@ -94,9 +96,9 @@ def _project_event_rows(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
 
 
 def _pair_columns() -> list[Column]:
-    """Of which pair of user and cutoff a row is, and its place in the pair's order."""
+    """Columns: the key of the row's pair, and its sort keys within the pair."""
     return [
-        F.xxhash64("user_id", "cutoff_ts").alias("pair_key"),  # a long: sorted without a comparison
+        F.xxhash64("user_id", "cutoff_ts").alias("pair_key"),  # a long, which Spark sorts fastest
         F.unix_micros("event_ts").alias("micros"),
         F.col("event_id"),
         _category_code("event_type", EVENT_TYPES).alias("kind"),
@@ -104,7 +106,7 @@ def _pair_columns() -> list[Column]:
 
 
 def _category_code(column: str, names: tuple[str, ...]) -> Column:
-    """The place of a value among these names, -1 where it is none of them."""
+    """Column: the position of a value among these names, -1 for any other value."""
     listed = ", ".join(f"'{name}'" for name in names)
-    place = F.expr(f"coalesce(array_position(array({listed}), {column}), 0) - 1")
-    return place.cast("byte")
+    position = F.expr(f"coalesce(array_position(array({listed}), {column}), 0) - 1")
+    return position.cast("byte")

@@ -1,4 +1,4 @@
-"""Group the events of each pair of user and cutoff by the item they are about."""
+"""Group the events of pairs of user and cutoff by item."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InteractedItems:
-    """Each item of each pair once, in the order of the first event about it.
+    """Hold each item of each pair once, in order of its first event.
 
     `first_rows` holds the log's row of that event; `event_rows` are all rows of the log that have
     an item, and `items` groups them by item.

@@ -56,7 +56,7 @@ def rank_interests(
 
 
 def _flatten_lists(lists: pa.ListArray) -> tuple[pa.StructArray, Longs]:
-    """Return the values of all lists one after the other, and the index of each value's list."""
+    """Return the values of all lists, and the index of each value's list."""
     lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
     return lists.flatten(), np.repeat(np.arange(len(lists)), lengths)
 

@@ -54,7 +54,10 @@ def _input_columns(max_text_events: int) -> list[Column]:
 
 
 def _most_frequent_key(counts: str) -> Column:
-    """Column: the key with the largest count, ties to the last by name; null for an empty map."""
+    """Column: the key with the largest count, ties to the last by name.
+
+    It is null for an empty map.
+    """
     pairs = F.transform(
         F.map_entries(counts), lambda e: F.struct(e["value"].alias("n"), e["key"].alias("name"))
     )

@@ -1,38 +1,37 @@
-"""Behaviour in, the text that the encoder reads out."""
+"""Write behaviour as the text that the encoder reads."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from profile_lib.tables.events import FUNNEL_STEPS
 
-SEPARATOR = " [SEP] "  # the encoder's own token: the n-th event is what follows n of them
+SEPARATOR = " [SEP] "  # a token of the encoder; the n-th event follows the n-th separator
 N_TOP_CATEGORIES = 3
 
 
 def build_behaviour_text(
-    recent: Column, categories: Column, origins: Column, depth: Column, max_events: int
+    recent: Column, categories: Column, contexts: Column, depth: Column, max_events: int
 ) -> Column:
-    """How near an order the user came, what they like and from where they come, then the last
-    `max_events` events, newest first, parted by [SEP].
+    """Column: a text about the user, then the last `max_events` events, separated by [SEP].
 
-    The strongest categories say what lies further back than the text reaches. An event says its
-    kind, the item's title and category, the query, review or page, a word for the price where it
-    is in the cheap or the dear quarter of its category, and a word for the time since the event
-    before it where that is a quarter of an hour or more.
+    The part about the user holds the funnel step that they reached, their strongest categories,
+    which sum up older events than the text has room for, and their contexts, such as the device.
+    Events come newest first. Each holds its kind, the item's title and category, the query, review
+    or page, a word for a price in the cheapest or most expensive quarter of its category, and a
+    word for a gap of a quarter of an hour or more to the event before it.
     """
     newest = F.slice(recent, 1, max_events)
-    pieces = F.transform(newest, lambda event, i: _event_text(event, F.get(recent, i + 1)))
-    return F.array_join(
-        F.concat(F.array(_user_text(categories, origins, depth)), pieces), SEPARATOR
-    )
+    events = F.transform(newest, lambda event, i: _event_text(event, F.get(recent, i + 1)))
+    user = F.array(_user_text(categories, contexts, depth))
+    return F.array_join(F.concat(user, events), SEPARATOR)
 
 
-def _user_text(categories: Column, origins: Column, depth: Column) -> Column:
+def _user_text(categories: Column, contexts: Column, depth: Column) -> Column:
     reached = F.get(F.array(*[F.lit(f"reached {name}") for name in FUNNEL_STEPS]), depth - 1)
     names = F.transform(F.slice(categories, 1, N_TOP_CATEGORIES), lambda c: c["name"])
-    place = F.lower(F.concat_ws(" ", origins))
-    origin = F.when(place != "", F.concat(F.lit("from "), place))
-    return _strip_brackets(F.concat_ws(" ", reached, F.lit("likes"), names, origin))
+    joined = F.lower(F.concat_ws(" ", contexts))
+    context = F.when(joined != "", F.concat(F.lit("from "), joined))
+    return _strip_brackets(F.concat_ws(" ", reached, F.lit("likes"), names, context))
 
 
 def _event_text(event: Column, before: Column) -> Column:
@@ -49,7 +48,7 @@ def _event_text(event: Column, before: Column) -> Column:
 
 
 def _strip_brackets(words: Column) -> Column:
-    return F.regexp_replace(words, r"[\[\]]", " ")  # nobody's text may part events
+    return F.regexp_replace(words, r"[\[\]]", " ")  # a text of users must not contain a separator
 
 
 def _price_word(level: Column) -> Column:

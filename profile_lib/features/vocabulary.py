@@ -1,4 +1,4 @@
-"""Texts in, a tokenizer whose words are theirs out: no word list of another language is needed."""
+"""Train a tokenizer on texts of any language."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def train_wordpiece(texts: DataFrame, size: int, max_texts: int) -> PreTrainedTokenizerBase:
-    """A WordPiece tokenizer (Wu et al. 2016) of at most `size` words, trained on column `text`.
+    """Train a WordPiece tokenizer (Wu et al. 2016) on the column `text`.
 
-    At most `max_texts` distinct texts, drawn by their hash, pass the driver one after the other;
-    what is kept is the count of their words. Chinese characters are words of their own, Latin
-    letters are lowered, as in BERT. Raises InputError where there is no text.
+    It has at most `size` words. At most `max_texts` distinct texts, drawn by their hash, stream
+    through the driver, which keeps only word counts. As in BERT, each Chinese character is a word,
+    and Latin letters are lower-cased. Raises InputError if there is no text.
     """
     distinct = texts.select("text").where(F.length("text") > 0).distinct()
     drawn = distinct.orderBy(F.xxhash64("text"), "text").limit(max_texts)
@@ -32,13 +32,13 @@ def train_wordpiece(texts: DataFrame, size: int, max_texts: int) -> PreTrainedTo
     vocabulary = trained.get_vocab()
     if len(vocabulary) <= len(SPECIAL_TOKENS):
         raise InputError(
-            "examples: no words in text, which a vocabulary could be trained on; run "
-            "build_examples on events with titles, queries or categories"
+            "examples: the column text has no words to train a vocabulary on; run build_examples "
+            "on events with titles, queries or categories"
         )
     return BertTokenizer(vocab=vocabulary, do_lower_case=True)
 
 
 def _texts(frame: DataFrame) -> Iterator[str]:
-    """The texts without the separator, which is no word."""
+    """Yield the texts without the separator, which must not become a word."""
     for row in frame.toLocalIterator():
         yield row["text"].replace("[SEP]", " ")

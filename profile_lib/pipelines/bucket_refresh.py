@@ -15,13 +15,14 @@ from profile_lib.profiles.refresh_state import (
     merge_refresh_states,
     select_users_in_buckets,
 )
+from profile_lib.progress import Progress
 from profile_lib.tables import Table
 
 log = logging.getLogger(__name__)
 
 
 class BucketRefresher(ABC):
-    """Brings the rows of `table` up to date with the tables that they are computed from.
+    """Bring the rows of `table` up to date with their source tables.
 
     `state_table` holds one row per bucket of users: the definition and the source versions that
     the bucket's rows were computed from, then `extra_values`. A bucket of another definition is
@@ -78,14 +79,14 @@ class BucketRefresher(ABC):
                 continue
             self.compute(select_users_in_buckets(changed, buckets, self.n_buckets))
             self.write_states(buckets)
+        progress = Progress(log, "buckets", len(to_rebuild))
         for first in range(0, len(to_rebuild), self.buckets_per_chunk):
             chunk = to_rebuild[first : first + self.buckets_per_chunk]
             stored = self.store.read_or_empty(self.table)
             users = self.select_source_users().union(stored.select("user_id"))
             self.compute(select_users_in_buckets(users, chunk, self.n_buckets))
             self.write_states(chunk)
-            n_done = first + len(chunk)
-            log.info("  %s: %d of %d buckets rebuilt", self.table.name, n_done, len(to_rebuild))
+            progress.advance(len(chunk))
 
     def find_buckets_to_update(self) -> list[int]:
         """Return the buckets whose stored rows have the current definition."""
@@ -119,7 +120,7 @@ class BucketRefresher(ABC):
 def replace_state_rows(
     store: Store, state_table: Table, rows: Sequence[tuple[object, ...]]
 ) -> None:
-    """Replace the whole table of refresh states: faster than a MERGE, as it has few rows."""
+    """Replace all refresh states: for few rows this is faster than a MERGE."""
     frame = store.spark.createDataFrame(list(rows), state_table.schema)
     store.replace(state_table, frame.coalesce(1))
 

@@ -1,4 +1,4 @@
-"""events, items → behaviour: what was known of users at the cutoffs that examples are made of."""
+"""Build the behaviour of users at the cutoffs that training examples are made of."""
 
 from datetime import date
 
@@ -16,30 +16,30 @@ from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Build the behaviour at all chosen cutoffs, or at those on `day`.
 
-    Without `examples.last_cutoff` the last cutoff is the last event less the horizon, so that
-    what came after every cutoff is known.
+    Without `examples.last_cutoff` the last cutoff is the time of the last event minus the horizon,
+    so that the labels of all cutoffs are known.
     """
-    given = settings.examples
+    config = settings.examples
     events = store.read(EVENTS)
     cutoffs = choose_cutoffs(
         events,
         gap=settings.sessions.gap,
-        cutoffs_per_session=given.cutoffs_per_session,
-        train_cutoffs_per_session=given.train_cutoffs_per_session,
-        train_until=midnight(given.validation_from),
-        min_events=given.min_session_events,
-        calendar_days=given.calendar_days,
-        first_cutoff=None if given.first_cutoff is None else midnight(given.first_cutoff),
-        last_cutoff=None if given.last_cutoff is None else midnight(given.last_cutoff),
-        seed=given.seed,
+        cutoffs_per_session=config.cutoffs_per_session,
+        train_cutoffs_per_session=config.train_cutoffs_per_session,
+        train_until=midnight(config.validation_from),
+        min_events=config.min_session_events,
+        calendar_days=config.calendar_days,
+        first_cutoff=None if config.first_cutoff is None else midnight(config.first_cutoff),
+        last_cutoff=None if config.last_cutoff is None else midnight(config.last_cutoff),
+        seed=config.seed,
     )
-    if given.last_cutoff is None:
-        horizon = F.expr(f"INTERVAL {round(given.horizon_hours * 3600)} SECONDS")
+    if config.last_cutoff is None:
+        horizon = F.expr(f"INTERVAL {round(config.horizon_hours * 3600)} SECONDS")
         last = events.agg((F.max("event_ts") - horizon).alias("last_ts"))
         cutoffs = cutoffs.join(F.broadcast(last), F.col("cutoff_ts") <= F.col("last_ts"))
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
+    events_as_of = join_events_as_of(events, cutoffs)
+    behaviour = build_behaviour(events_as_of, store.read(ITEMS), **settings.behaviour_rules())
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
-    known = join_events_as_of(events, cutoffs)
-    behaviour = build_behaviour(known, store.read(ITEMS), **settings.behaviour_rules())
     store.replace(BEHAVIOUR, behaviour, where=where)

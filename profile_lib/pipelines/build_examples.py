@@ -1,4 +1,4 @@
-"""behaviour, events, items, users → examples: what a model sees at a cutoff and what came after."""
+"""Build training examples: model input as of a cutoff, labelled with later events."""
 
 from datetime import date, timedelta
 
@@ -17,24 +17,25 @@ from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Build the examples of all cutoffs in `behaviour`, or of those on `day`."""
-    given = settings.examples
-    horizon = timedelta(hours=given.horizon_hours)
-    encoder = encoder_folder(settings.model.encoder)
+    config = settings.examples
+    horizon = timedelta(hours=config.horizon_hours)
     behaviour = store.read(BEHAVIOUR)
     if day is not None:
         behaviour = behaviour.where(F.to_date("cutoff_ts") == F.lit(day))
     cutoffs = split_by_time(
         behaviour.select("user_id", "cutoff_ts"),
-        midnight(given.validation_from),
-        midnight(given.test_from),
+        midnight(config.validation_from),
+        midnight(config.test_from),
         horizon,
     )
     labelled = label_cutoffs(
         cutoffs, store.read(EVENTS), store.read(ITEMS), store.read(USERS), horizon
     )
-    sampled = sample_negatives(labelled, given.negative_downsampling_rate, given.seed)
+    sampled = sample_negatives(labelled, config.negative_downsampling_rate, config.seed)
     inputs = add_tokens(
-        select_model_inputs(behaviour, given.max_text_events), encoder, given.max_tokens
+        select_model_inputs(behaviour, config.max_text_events),
+        encoder_folder(settings.model.encoder),
+        config.max_tokens,
     )
     examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"

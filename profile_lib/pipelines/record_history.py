@@ -1,4 +1,4 @@
-"""user_profiles → user_profiles_history: what each profile was, and since when."""
+"""Record each change of a profile in the profile history."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,36 +18,36 @@ from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
 
 def run(store: Store, settings: Settings) -> None:
-    """Record what became of the profiles since the last time. Raises InputError where a day is."""
+    """Record the changes of profiles since the last run."""
     record_history(store, timedelta(days=settings.history.retention_days), datetime.now(UTC))
 
 
 def record_history(store: Store, retention: timedelta, now: datetime) -> None:
-    """Write what the commits of user_profiles since the last recorded one changed, each once.
+    """Record the changes of the commits of user_profiles since the last recorded one, each once.
 
-    Rows that tell nothing of the time `retention` before `now` are taken out. Raises InputError where
-    the history is of another table of profiles.
+    Rows that say nothing about the time since `now - retention` are deleted. Raises InputError if
+    the history belongs to an earlier table of profiles.
     """
     version, history = store.version(USER_PROFILES), store.read_or_empty(USER_PROFILES_HISTORY)
-    ends = F.max("change_version"), F.min("valid_from_ts") <= F.lit(now - retention)
-    recorded, is_old = history.agg(*ends).collect()[0]
+    recorded, has_expired = history.agg(
+        F.max("change_version"), F.min("valid_from_ts") <= F.lit(now - retention)
+    ).collect()[0]
     if recorded is not None and recorded > version:
         raise InputError(
-            f"user_profiles_history: it tells of version {recorded}, user_profiles is at {version}:"
-            f" it was made anew; move {store.path(USER_PROFILES_HISTORY)} away"
+            f"user_profiles_history: holds version {recorded}, but user_profiles is at {version}: "
+            f"it was recreated; move {store.path(USER_PROFILES_HISTORY)} away"
         )
-    rows = _rows(store, history, -1 if recorded is None else recorded, version)
-    if is_old:
-        gone = select_expired_rows(history, now - retention)
-        rows = rows.withColumn(IS_DELETED, F.lit(False)).unionByName(gone)
+    rows = _build_rows(store, history, -1 if recorded is None else recorded, version)
+    if has_expired:
+        expired = select_expired_rows(history, now - retention)
+        rows = rows.withColumn(IS_DELETED, F.lit(False)).unionByName(expired)
     store.upsert(USER_PROFILES_HISTORY, rows, update=False)
 
 
-def _rows(store: Store, history: DataFrame, recorded: int, version: int) -> DataFrame:
+def _build_rows(store: Store, history: DataFrame, recorded: int, version: int) -> DataFrame:
     changes = store.changes(USER_PROFILES, recorded, version)
     if changes is not None:
         return build_history_from_changes(changes)
+    committed_ts = store.commit_time(USER_PROFILES, version)
     profiles = store.read(USER_PROFILES, version)
-    return build_history_from_snapshot(
-        profiles, history, version, store.commit_time(USER_PROFILES, version)
-    )
+    return build_history_from_snapshot(profiles, history, version, committed_ts)

@@ -59,7 +59,7 @@ def run(store: Store, settings: Settings, day: date | None = None, rebuild: bool
 
 
 class ProfileRefresher(BucketRefresher):
-    """Computes profiles from the current versions of events, items and users."""
+    """Compute profiles from the current versions of events, items and users."""
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
         sources = (EVENTS, ITEMS, USERS)

@@ -1,7 +1,7 @@
-"""What the jobs that compute profiles share: the model that serves, and profiles by it."""
+"""Load the serving model, and compute profiles with it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,19 +21,20 @@ from profile_lib.model.manifest import Manifest, check_model, read_manifest
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
 from profile_lib.profiles.refresh_state import hash_definition
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.tracking import Tracker
 
 
 class ServedModel(NamedTuple):
-    """The model that serves: where it lies, and what it says of itself."""
+    """The folder, version and manifest of the serving model, and its tokenizer."""
 
     folder: str
-    version: str  # as `find_served_version` tells it
+    version: str  # as `find_served_version` returns it
     manifest: Manifest
-    tokenize: Callable[[str], Column]  # a text column by its name → TOKENS
+    tokenize: Callable[[str], Column]  # returns a column of TOKENS for the name of a text column
 
     def definition(self, settings: Settings) -> str:
-        """A hash of all that says what a profile by it is."""
+        """Hash everything that defines a profile computed with this model."""
         rules: dict[str, Any] = {
             "behaviour": settings.behaviour_rules(),
             "refresh": settings.refresh.model_dump(exclude={"batch_tokens", "buckets_per_chunk"}),
@@ -43,26 +44,38 @@ class ServedModel(NamedTuple):
 
 
 def load_served_model(settings: Settings, job: str = "refresh_profiles") -> ServedModel:
-    """The model by its name, or the one that an alias names, copied to the shared work folder.
+    """Load the model by its name, or by its alias in the registry.
 
-    Each `job` has a copy of its own, so that none takes it away under another.
-
-    Raises InputError where there is none, a file of it is missing or was changed, or it cannot run
-    as the settings want.
+    A model from the registry is copied to the shared work folder, one copy per `job`, so that no
+    job replaces the copy that another one uses. Raises InputError if there is no model, if a file
+    of it is missing or changed, if it reads other numbers than behaviour holds, or if it cannot
+    run in the runtime of the settings.
     """
     version = find_served_version(settings)
     folder = _model_folder(settings, job, version)
     manifest = check_model(folder)
+    check_numeric_features(folder, manifest.spec.numeric)
     check_runtime(settings.refresh.runtime, folder)
     return ServedModel(
         folder, version, manifest, build_tokenize_udf(folder, manifest.spec.max_tokens)
     )
 
 
-def find_served_version(settings: Settings) -> str:
-    """Which model is to serve now: by its folder, or in the registry where an alias names it.
+def check_numeric_features(folder: str, names: Sequence[str]) -> None:
+    """Raise InputError unless a model reads the numbers that behaviour holds, in their order."""
+    declared = [column.name for column in NUMERIC_FEATURES]
+    if list(names) != declared:
+        raise InputError(
+            f"{folder}: the model reads {len(names)} numbers, behaviour holds {len(declared)} and "
+            f"they differ: {', '.join(sorted(set(names) ^ set(declared))) or 'in order'}; features "
+            "were added or removed since it was trained: build examples and train it again"
+        )
 
-    Raises InputError where there is none.
+
+def find_served_version(settings: Settings) -> str:
+    """Find the version of the model to serve, by folder or by alias.
+
+    Raises InputError if there is none.
     """
     alias, name = settings.refresh.alias, settings.training.name
     if alias is None:
@@ -84,7 +97,9 @@ def _tracker(settings: Settings) -> Tracker:
     tracker = Tracker.from_settings(settings.tracking.model_dump())
     if tracker.uri is None:
         alias = settings.refresh.alias
-        raise InputError(f"refresh.alias: {alias}, but tracking.uri is null; name MLflow's store")
+        raise InputError(
+            f"refresh.alias: {alias}, but tracking.uri is null; set it to the URI of MLflow's store"
+        )
     return tracker
 
 
@@ -96,7 +111,7 @@ def build_current_behaviour(events: DataFrame, items: DataFrame, settings: Setti
 def build_facts(
     behaviour: DataFrame, users: DataFrame, settings: Settings, events_version: Column
 ) -> DataFrame:
-    """What is known of users by their behaviour, and what the model is to read of them."""
+    """Build the facts of profiles, and the model's input, from behaviour and attributes."""
     return select_profile_facts(
         add_pending_input(behaviour, settings.examples.max_text_events),
         users,
@@ -110,32 +125,32 @@ def predict_profiles(
     settings: Settings,
     model: ServedModel,
     counters: InferenceCounters,
-    seconds: float | None = None,
+    max_seconds: float | None = None,
 ) -> DataFrame:
-    """The facts with what the model guesses.
+    """Complete the facts to profiles by the model's predictions.
 
-    With `seconds`, those for whom that time is too short await the model's guesses.
+    With `max_seconds`, users that the model does not reach in that time stay pending.
     """
-    given, manifest = settings.refresh, model.manifest
-    read = facts.select("*", "pending_input.*", F.col("as_of_ts").alias("cutoff_ts"))
+    config, manifest = settings.refresh, model.manifest
+    inputs = facts.select("*", "pending_input.*", F.col("as_of_ts").alias("cutoff_ts"))
     predicted = add_predictions(
-        read.withColumn("tokens", model.tokenize("text")).select("*", "tokens.*"),
+        inputs.withColumn("tokens", model.tokenize("text")).select("*", "tokens.*"),
         model.folder,
         categories=manifest.spec.categories,
         model_version=manifest.model_version,
-        runtime=given.runtime,
-        batch_tokens=given.batch_tokens,
+        runtime=config.runtime,
+        batch_tokens=config.batch_tokens,
         max_events=settings.examples.max_text_events,
-        n_reasons=given.n_reasons,
+        n_reasons=config.n_reasons,
         counters=counters,
-        max_seconds=seconds,
+        max_seconds=max_seconds,
     )
     return decode_predictions(
         predicted,
         [profile_head(task) for task in manifest.spec.tasks],
         model_version=manifest.model_version,
-        n_reasons=given.n_reasons,
-        n_next_categories=given.n_next_categories,
+        n_reasons=config.n_reasons,
+        n_next_categories=config.n_next_categories,
     )
 
 

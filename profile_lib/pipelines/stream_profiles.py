@@ -1,6 +1,7 @@
-"""events, as they come → user_profiles, within seconds and exactly once."""
+"""Update profiles within seconds of an event, each event exactly once."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Lock
 
@@ -9,7 +10,7 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.compaction import MIB
-from profile_lib.delta.merge import IS_DELETED, deletion_rows
+from profile_lib.delta.merge import add_deletions
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.event_histories import collect_user_changes, select_current_events
@@ -33,17 +34,12 @@ from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 from profile_lib.tables.profiles import PREDICTED_COLUMNS
 from profile_lib.tables.table import user_bucket
 
-HAS_DELETIONS = (
-    "bool_or(exists(changes, change -> NOT change.is_present))"  # some, maybe all events
-)
+HAS_DELETIONS = "bool_or(exists(changes, change -> NOT change.is_present))"
 IS_PENDING = "pending_input IS NOT NULL"
-KEEP_WHILE_PENDING = dict.fromkeys(
-    PREDICTED_COLUMNS, f"source.{IS_PENDING}"
-)  # until there are others
-MAX_FILES_PER_BATCH = (
-    2**31 - 1
-)  # files a batch: by parts of a table, users would have parts of a history
-# Each user's events lie beside the JVM's heap, and a batch writes what it changed of them alone.
+KEEP_WHILE_PENDING = dict.fromkeys(PREDICTED_COLUMNS, f"source.{IS_PENDING}")
+# A batch takes all new files of the table: of a part of them users would have a part of a commit.
+MAX_FILES_PER_BATCH = 2**31 - 1
+# Each user's events lie outside the JVM's heap, and a batch writes only what it changed of them.
 STATE_STORE_CONF = {
     "spark.sql.streaming.stateStore.providerClass": (
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
@@ -53,21 +49,22 @@ STATE_STORE_CONF = {
 
 
 def run(store: Store, settings: Settings, once: bool = False) -> None:
-    """Refresh the profiles, then bring each event into its user's profile as it comes.
+    """Refresh the profiles, then update them with each new event.
 
-    Where events come as files or by Kafka, they are ingested on the way. Ends with `once`, or where
-    it is stopped; killed at any moment, it goes on where it was.
+    If events come as files or from Kafka, the stream ingests them as well. It ends if it is
+    stopped, or with `once` when it has processed what is available. If it is killed at any moment,
+    the next run continues from there.
     """
-    given, running = settings.stream, list[RunningQuery]()
-    progress = StreamProgress(given.report_seconds, given.max_lag_seconds)
-    with ExitStack() as begun:
-        if given.metrics_port is not None:
-            begun.enter_context(progress.serve_metrics(given.metrics_port))
-        if given.source != "events":
-            for table in (EVENTS, ITEMS, USERS):  # a shop may begin with its stream
+    config, running = settings.stream, list[RunningQuery]()
+    progress = StreamProgress(config.report_seconds, config.max_lag_seconds)
+    with ExitStack() as resources:
+        if config.metrics_port is not None:
+            resources.enter_context(progress.serve_metrics(config.metrics_port))
+        if config.source != "events":
+            for table in (EVENTS, ITEMS, USERS):  # a new shop may start with its stream
                 store.evolve_schema(table)
             arrivals = start_arrivals(store, settings, once)
-            begun.callback(arrivals.query.stop)
+            resources.callback(arrivals.query.stop)
             if once:
                 watch_queries([arrivals], progress, lambda: None)
             else:
@@ -82,11 +79,11 @@ def run(store: Store, settings: Settings, once: bool = False) -> None:
 
 
 class ProfileStream:
-    """What happens with a batch of changed users, one batch at a time.
+    """Update the profiles of changed users, one batch at a time.
 
-    A profile is made of the user's whole history, which Spark keeps as the stream's state, and not
-    of what the profile was: a batch that runs twice writes the same twice. `refreshed_version` is the
-    version of events up to which a refresh has brought all profiles.
+    A profile is computed from the user's complete history, which Spark keeps as the stream's
+    state, and not from the stored profile: a batch that runs twice writes the same rows twice.
+    `refreshed_version` is the version of events that a refresh has brought all profiles to.
     """
 
     def __init__(
@@ -96,68 +93,69 @@ class ProfileStream:
         model: ServedModel,
         refreshed_version: int,
         progress: StreamProgress,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.store, self.settings, self.model = store, settings, model
-        self.refreshed_version, self.progress = refreshed_version, progress
+        self.refreshed_version, self.progress, self.clock = refreshed_version, progress, clock
         self.counters = InferenceCounters.create(store.spark.sparkContext)
-        self.n_pending = 1  # at least: an earlier stream may have left some
-        self.n_commits_since_compaction = 0  # commits since files were written together
+        self.n_pending = 1  # unknown, but more than 0: an earlier stream may have left some
+        self.n_commits_since_compaction = 0
         self._batch_lock = Lock()
 
     def start(self, once: bool) -> RunningQuery:
-        """The query, running."""
-        given, spark = self.settings.stream, self.store.spark
+        """Start the query of the stream."""
+        config, spark = self.settings.stream, self.store.spark
         self.store.evolve_schema(EVENTS)
         reader = spark.readStream.format("delta").option("readChangeFeed", "true")
         feed = reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).load(
             self.store.path(EVENTS)
         )
-        partitions = {"spark.sql.shuffle.partitions": str(given.state_partitions)}
+        partitions = {"spark.sql.shuffle.partitions": str(config.state_partitions)}
         with session_conf(spark, STATE_STORE_CONF | partitions):
             return start_query(
-                self.store, collect_user_changes(feed), self.process_batch, "profiles", given, once
+                self.store, collect_user_changes(feed), self.process_batch, "profiles", config, once
             )
 
     def process_batch(self, store: Store, batch: DataFrame, batch_id: int) -> None:
-        """Write the profiles of a batch's users as they are now, and of who awaits the model."""
+        """Write the profiles of a batch's users, and of some pending users."""
         self._check_model()
         with self._batch_lock, cached(batch) as batch:
             new = batch.where(F.col("events_version") > self.refreshed_version)
-            until, oldest, may_be_gone = new.agg(
+            until, oldest, has_deletions = new.agg(
                 F.max("events_version"), F.unix_micros(F.min("changed_ts")), F.expr(HAS_DELETIONS)
             ).collect()[0]
             if until is None and not self.n_pending:
                 return
-            if batch_id == 0 and until is not None:  # all that the table held at that version
-                new, may_be_gone = self._changed(store, new, until), True
-            facts = self._facts(store, new)
+            if batch_id == 0 and until is not None:  # the first batch holds the complete table
+                new, has_deletions = self._select_changed(store, new, until), True
+            facts = self._build_facts(store, new)
             if self.n_pending:
-                facts = facts.unionByName(self._pending_facts(store, new))
-            self._write(store, facts, self._deleted_users(new) if may_be_gone else None)
+                facts = facts.unionByName(self._select_pending_facts(store, new))
+            self._write(store, facts, self._select_deleted_users(new) if has_deletions else None)
             if oldest is not None:
-                self.progress.report_lag(time.time() - oldest / 1e6)
-            self._compact(store)  # once the profiles are there to be seen
+                self.progress.report_lag(self.clock() - oldest / 1e6)
+            self._compact(store)  # only after the profiles can be read
 
     def drain(self) -> None:
-        """Let the model catch up with who awaits it, where no batch runs."""
+        """Compute the predictions of users who wait for the model, unless a batch is running."""
         if self.n_pending and self._batch_lock.acquire(blocking=False):
             try:
                 self._check_model()
-                self._write(self.store, self._pending_facts(self.store))
+                self._write(self.store, self._select_pending_facts(self.store))
                 self._compact(self.store)
             finally:
                 self._batch_lock.release()
 
     def _check_model(self) -> None:
-        found, version = find_served_version(self.settings), self.model.version
-        if found != version:
+        current, loaded = find_served_version(self.settings), self.model.version
+        if current != loaded:
             raise InputError(
-                f"{self.model.folder}: the stream serves {version}, but {found} is to serve now: "
-                "the model was replaced; start the stream again"
+                f"{self.model.folder}: the stream uses {loaded}, but the model was replaced by "
+                f"{current}; start the stream again"
             )
 
-    def _changed(self, store: Store, new: DataFrame, until: int) -> DataFrame:
-        """Of all users of the first batch those whom the refresh did not see so, and who went."""
+    def _select_changed(self, store: Store, new: DataFrame, until: int) -> DataFrame:
+        """Select the users of the first batch who changed or went since the refresh."""
         changes = store.changes(EVENTS, self.refreshed_version, until)
         if changes is None:
             return new
@@ -165,45 +163,48 @@ class ProfileStream:
         version = F.coalesce("events_version", F.lit(until)).alias("events_version")
         return users.join(new, "user_id", "left").select("user_id", "changes", version)
 
-    def _facts(self, store: Store, new: DataFrame) -> DataFrame:
+    def _build_facts(self, store: Store, new: DataFrame) -> DataFrame:
         events = select_current_events(new)
         behaviour = build_current_behaviour(events, store.read(ITEMS), self.settings)
-        # An inner join may end before it has read all of one side; Spark then ends the workers that
-        # make it, and others load the model.
+        # With an inner join Spark may stop reading one side early and end its Python workers; the
+        # next ones would load the model again.
         behaviour = behaviour.join(new.select("user_id", "events_version"), "user_id", "left")
         return build_facts(behaviour, store.read(USERS), self.settings, F.col("events_version"))
 
-    def _pending_facts(self, store: Store, excluded_users: DataFrame | None = None) -> DataFrame:
-        """The facts of who awaits the model for the longest."""
-        waiting = store.read_or_empty(USER_PROFILES).where(IS_PENDING).select(*FACT_COLUMNS)
+    def _select_pending_facts(
+        self, store: Store, excluded_users: DataFrame | None = None
+    ) -> DataFrame:
+        """Select the facts of the users who have waited longest for the model."""
+        pending = store.read_or_empty(USER_PROFILES).where(IS_PENDING).select(*FACT_COLUMNS)
         if excluded_users is not None:
-            waiting = waiting.join(excluded_users.select("user_id"), "user_id", "left_anti")
-        return waiting.orderBy("as_of_ts").limit(self.settings.stream.max_pending_per_batch)
+            pending = pending.join(excluded_users.select("user_id"), "user_id", "left_anti")
+        return pending.orderBy("as_of_ts").limit(self.settings.stream.max_pending_per_batch)
 
-    def _deleted_users(self, new: DataFrame) -> DataFrame:
-        """Users without events, as the keys of their profiles."""
-        left = select_current_events(new).select("user_id").distinct()
-        gone = new.select("user_id", "events_version").join(left, "user_id", "left_anti")
-        return gone.withColumn("user_bucket", user_bucket(self.settings.refresh.user_buckets))
+    def _select_deleted_users(self, new: DataFrame) -> DataFrame:
+        """Select the users without any event, as keys of their profiles."""
+        present = select_current_events(new).select("user_id").distinct()
+        deleted = new.select("user_id", "events_version").join(present, "user_id", "left_anti")
+        return deleted.withColumn("user_bucket", user_bucket(self.settings.refresh.user_buckets))
 
-    def _write(self, store: Store, facts: DataFrame, gone: DataFrame | None = None) -> None:
-        left, seconds = self.counters.skipped_rows.value, self.settings.stream.encoder_seconds
-        rows = predict_profiles(facts, self.settings, self.model, self.counters, seconds)
-        if gone is not None:
-            rows = rows.withColumn(IS_DELETED, F.lit(False))
-            rows = rows.unionByName(deletion_rows(USER_PROFILES, gone))
+    def _write(self, store: Store, facts: DataFrame, deleted: DataFrame | None = None) -> None:
+        n_skipped, max_seconds = (
+            self.counters.skipped_rows.value,
+            self.settings.stream.encoder_seconds,
+        )
+        rows = predict_profiles(facts, self.settings, self.model, self.counters, max_seconds)
+        if deleted is not None:
+            rows = add_deletions(USER_PROFILES, rows, deleted)
         store.upsert(USER_PROFILES, rows, guard=STREAM_GUARD, keep_target_when=KEEP_WHILE_PENDING)
-        if self.n_pending:  # more than were taken up, maybe
+        if self.n_pending:  # there may be more than this batch took
             self.n_pending = store.read_or_empty(USER_PROFILES).where(IS_PENDING).count()
         else:
-            self.n_pending = self.counters.skipped_rows.value - left
+            self.n_pending = self.counters.skipped_rows.value - n_skipped
         self.progress.pending_users.set(self.n_pending)
 
     def _compact(self, store: Store) -> None:
-        """Write the files of the last batches together, once there are many.
+        """Merge the files of the last batches once there are many.
 
-        Delta's own autoCompact has no such measure: in a table that it has not seen grow from its
-        first commit on it may do so after every one.
+        Delta's own autoCompact has no such limit: it may compact after every commit.
         """
         self.n_commits_since_compaction += 1
         if self.n_commits_since_compaction >= self.settings.stream.compact_batches:

@@ -1,7 +1,8 @@
-"""What the queries of a stream share: how they start, and how they are watched."""
+"""Start the queries of a stream, and watch them until one ends."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
@@ -13,14 +14,14 @@ from profile_lib.errors import InputError
 from profile_lib.profiles.stream_progress import StreamProgress
 from profile_lib.spark.session import session_conf
 
-POLL_SECONDS = 1  # between two looks at the queries
-POLLING_CONF = {
-    "spark.sql.streaming.pollingDelay": "200ms"
-}  # 10 ms would take all of a core to look
+POLL_SECONDS = 1  # between two checks of the queries
+POLLING_CONF = {"spark.sql.streaming.pollingDelay": "200ms"}  # the default, 10 ms, takes a core
+
+log = logging.getLogger(__name__)
 
 
 class RunningQuery(NamedTuple):
-    """A query, and what its batches refused: Spark tells their errors as text alone."""
+    """A query, and the errors of its batches: Spark passes them on as text alone."""
 
     query: StreamingQuery
     input_errors: list[InputError]
@@ -34,27 +35,28 @@ def start_query(
     settings: StreamSettings,
     once: bool,
 ) -> RunningQuery:
-    """A query that hands its batches to `process_batch`; it goes on where its part of the checkpoint says.
+    """Start a query that passes its batches to `process_batch`.
 
-    They come with `store` by their session, which all batches share. With `once` the query ends
-    when what is there is through.
+    It continues from its folder `name` in the checkpoint. All batches share one Spark session, and
+    the store that they get uses it. With `once` the query ends when it has processed what is
+    available.
     """
     input_errors: list[InputError] = []
-    of_batches: Store | None = None
+    batch_store: Store | None = None
 
     def process_or_record_error(batch: DataFrame, batch_id: int) -> None:
-        nonlocal of_batches
-        of_batches = of_batches or store.for_stream_batches(batch.sparkSession)
+        nonlocal batch_store
+        batch_store = batch_store or store.for_stream_batches(batch.sparkSession)
         try:
-            process_batch(of_batches, batch, batch_id)
+            process_batch(batch_store, batch, batch_id)
         except InputError as error:
             input_errors.append(error)
             raise
 
     writer = frame.writeStream.foreachBatch(process_or_record_error).outputMode("update")
     writer = writer.option("checkpointLocation", f"{settings.checkpoint}/{name}")
-    every = f"{settings.trigger_seconds} seconds"
-    writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=every)
+    interval = f"{settings.trigger_seconds} seconds"
+    writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=interval)
     with session_conf(store.spark, POLLING_CONF):
         return RunningQuery(writer.start(), input_errors)
 
@@ -62,25 +64,51 @@ def start_query(
 def watch_queries(
     running: Sequence[RunningQuery], progress: StreamProgress, on_idle: Callable[[], None]
 ) -> None:
-    """Until a query ends: count the last one's batches, print a line a minute; `on_idle` may run
-    while it waits for data.
+    """Watch queries until one ends, then stop them all.
 
-    Then all are stopped. Raises InputError where a batch was refused, else what Spark says.
+    Counts the batches of the last query in `progress` and logs its reports. Calls `on_idle`
+    whenever that query has no data. Raises the InputError of a batch, else Spark's error.
     """
-    last, seen, main = -1, None, running[-1].query
+    last_batch, last_timestamp, main = -1, None, running[-1].query
     try:
-        while not any(_has_ended(*one) for one in running):
-            if (told := main.lastProgress) is not None:
-                if told["timestamp"] != seen:  # all of them are much to read at every look
-                    last, seen = _count(main, progress, last), told["timestamp"]
-                if not main.status["isDataAvailable"]:  # in the last look at the source
+        while not any(_has_ended(*query) for query in running):
+            if (newest := main.lastProgress) is not None:
+                if newest["timestamp"] != last_timestamp:  # reading all progress is expensive
+                    last_batch = _count_batches(main, progress, last_batch)
+                    last_timestamp = newest["timestamp"]
+                if not main.status["isDataAvailable"]:
                     on_idle()
             if (line := progress.report()) is not None:
-                print(f"stream_profiles: {line}", flush=True)
-        _count(main, progress, last)
+                log.info(f"stream_profiles: {line}")
+        _count_batches(main, progress, last_batch)
     finally:
-        for one in running:
-            one.query.stop()
+        for running_query in running:
+            running_query.query.stop()
+
+
+def finished_batches(query: StreamingQuery, after: int) -> list[Mapping[str, Any]]:
+    """Return Spark's progress of the finished batches with an id greater than `after`.
+
+    An idle query reports its next batch before it has run; that one is left out.
+    """
+    return [
+        batch
+        for batch in query.recentProgress
+        if batch["batchId"] > after and "addBatch" in batch["durationMs"]
+    ]
+
+
+def batch_seconds(batch: Mapping[str, Any]) -> float:
+    """Return the duration of a finished batch."""
+    return float(batch["durationMs"]["triggerExecution"]) / 1000
+
+
+def _count_batches(query: StreamingQuery, progress: StreamProgress, last_batch: int) -> int:
+    """Count the finished batches after `last_batch`, and return the id of the last one."""
+    for batch in finished_batches(query, last_batch):
+        progress.count_batch(batch["numInputRows"], batch_seconds(batch))
+        last_batch = batch["batchId"]
+    return last_batch
 
 
 def _has_ended(query: StreamingQuery, input_errors: list[InputError]) -> bool:
@@ -90,17 +118,3 @@ def _has_ended(query: StreamingQuery, input_errors: list[InputError]) -> bool:
         if input_errors:
             raise input_errors[0] from None
         raise
-
-
-def _count(query: StreamingQuery, progress: StreamProgress, last: int) -> int:
-    """Tell `progress` of the batches after `last`; the last one.
-
-    A query that idles tells of the batch to come before it has run.
-    """
-    for batch in query.recentProgress:
-        if batch["batchId"] > last and "addBatch" in batch["durationMs"]:
-            progress.count_batch(
-                batch["numInputRows"], batch["durationMs"]["triggerExecution"] / 1000
-            )
-            last = batch["batchId"]
-    return last

@@ -1,1 +1,1 @@
-"""What a profile is, and how it is kept fresh."""
+"""Build user profiles and keep them fresh."""

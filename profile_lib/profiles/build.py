@@ -1,4 +1,4 @@
-"""Behaviour and declared facts in, profiles without guesses out; with predictions, whole ones."""
+"""Build profiles: facts from behaviour and attributes, then predictions of the model."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,10 +12,10 @@ from profile_lib.tables import USER_PROFILES
 from profile_lib.tables.profiles import PREDICTED_COLUMNS, REASON
 from profile_lib.tables.table import user_bucket
 
-PROFILE_VERSION = 3  # raise it with any change of what is computed here: all are refreshed then
+PROFILE_VERSION = 3  # increase it with each change here: all profiles are then computed again
 FACT_COLUMNS = [name for name in USER_PROFILES.column_names() if name not in PREDICTED_COLUMNS]
 PREDICTED_MAPS = ("inferred", "propensities", "predicted_values", "predicted_labels")
-NEXT_CATEGORY = "next_category"  # the task whose guesses are the profile's next categories
+NEXT_CATEGORY = "next_category"  # the task that predicts the profile's next categories
 
 
 class TaskHead(NamedTuple):
@@ -24,7 +24,7 @@ class TaskHead(NamedTuple):
     name: str
     classes: Sequence[str]  # empty if there is one prediction
     column: str  # one of PREDICTED_MAPS
-    to_value: Callable[[Column], Column]  # the array of its predictions → what the column holds
+    to_value: Callable[[Column], Column]  # converts its array of predictions to the column's value
 
     @property
     def width(self) -> int:
@@ -35,10 +35,13 @@ class TaskHead(NamedTuple):
 def select_profile_facts(
     behaviour: DataFrame, users: DataFrame, *, events_version: Column, user_buckets: int
 ) -> DataFrame:
-    """Of each row of `behaviour`, with what the model reads, the columns FACT_COLUMNS of its profile."""
+    """Return the columns FACT_COLUMNS of a profile for each row of behaviour.
+
+    `behaviour` has the column pending_input as well.
+    """
     declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
-    told = users.withColumn("declared_region", declared_region).drop("region")
-    joined = behaviour.join(told, "user_id", "left")
+    attributes = users.withColumn("declared_region", declared_region).drop("region")
+    joined = behaviour.join(attributes, "user_id", "left")
     columns = {
         "user_bucket": user_bucket(user_buckets),
         "declared": _declared(),
@@ -60,24 +63,27 @@ def decode_predictions(
     n_reasons: int,
     n_next_categories: int,
 ) -> DataFrame:
-    """Profiles of FACT_COLUMNS and a `prediction`; where it is null they await it, and guess nothing."""
-    answers = F.col("prediction.outputs")
+    """Build profiles from FACT_COLUMNS and the model's `prediction`.
+
+    A profile whose prediction is null keeps its pending input and has empty predictions.
+    """
+    outputs = F.col("prediction.outputs")
     slices, start = {}, 1
     for head in heads:
-        slices[head.name] = F.slice(answers, start, head.width)
+        slices[head.name] = F.slice(outputs, start, head.width)
         start += head.width
-    guesses = {
+    predictions = {
         **{column: _values_by_task(heads, slices, column) for column in PREDICTED_MAPS},
         "interest_vector": F.col("prediction.vector"),
         "next_categories": _next_categories(heads, slices, n_next_categories),
         "reasons": _reasons(heads, n_reasons),
     }
-    is_known, types = F.col("prediction.vector").isNotNull(), USER_PROFILES.schema
+    is_predicted, types = F.col("prediction.vector").isNotNull(), USER_PROFILES.schema
     columns = {
-        name: F.when(is_known, guess).otherwise(_empty_value(types[name].dataType))
-        for name, guess in guesses.items()
+        name: F.when(is_predicted, value).otherwise(_empty_value(types[name].dataType))
+        for name, value in predictions.items()
     }
-    columns["pending_input"] = F.when(~is_known, F.col("pending_input"))
+    columns["pending_input"] = F.when(~is_predicted, F.col("pending_input"))
     columns["model_version"] = F.lit(model_version)
     return predicted.withColumns(columns).select(*USER_PROFILES.column_names())
 
@@ -88,7 +94,7 @@ def _empty_value(type: T.DataType) -> Column:
 
 
 def derive_segment() -> Column:
-    """Where the user stands as of the cutoff, the strongest word that holds."""
+    """Column: the strongest segment name that holds for the user as of the cutoff."""
     return (
         F.when(F.col("n_orders") >= 2, "loyal buyer")
         .when(F.col("n_orders") == 1, "buyer")
@@ -111,7 +117,7 @@ def _declared() -> Column:
 
 
 def _values_by_task(heads: Sequence[TaskHead], slices: dict[str, Column], column: str) -> Column:
-    """Return the values of the tasks that a profile stores in `column`, by name."""
+    """Column: the values of the tasks that a profile stores in `column`, by name."""
     pairs: list[Column] = []
     for head in heads:
         has_own_column = column == "inferred" and head.name == NEXT_CATEGORY
@@ -129,8 +135,8 @@ def _next_categories(heads: Sequence[TaskHead], slices: dict[str, Column], n: in
 
 def _reasons(heads: Sequence[TaskHead], n_reasons: int) -> Column:
     pairs: list[Column] = []
-    for place, head in enumerate(heads):
-        first = place * n_reasons + 1
+    for number, head in enumerate(heads):
+        first = number * n_reasons + 1
         events = F.slice("prediction.reason_events", first, n_reasons)
         effects = F.slice("prediction.reason_effects", first, n_reasons)
         both = F.filter(

@@ -1,4 +1,4 @@
-"""One profile in, a card that a person can read out."""
+"""Format a profile as a card for people."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,21 +7,23 @@ WIDTH = 78
 
 
 def format_profile_card(profile: Mapping[str, Any]) -> str:
-    """The profile as a few lines of text; `profile` is one row of user_profiles as a dict."""
-    p = profile
+    """Format one row of user_profiles, a dict, as a few lines of text."""
     lines = [
-        f"Profile {p['user_id'][:12]}…  {p['segment']}  (as of {p['as_of_ts']:%Y-%m-%d %H:%M} UTC)",
-        f"declared    {_pairs(p['declared'])}",
-        f"inferred    {_inferred(p['inferred'])}",
-        f"likes       {_interests(p['categories'])}",
-        f"brands      {_interests(p['brands'])}",
-        f"words       {_interests(p['keywords'])}",
-        f"value       {_value(p)}",
-        f"next        {_shares(p['next_categories'])}",
+        f"Profile {profile['user_id'][:12]}…  {profile['segment']}  "
+        f"(as of {profile['as_of_ts']:%Y-%m-%d %H:%M} UTC)",
+        f"declared    {_pairs(profile['declared'])}",
+        f"inferred    {_inferred(profile['inferred'])}",
+        f"likes       {_interests(profile['categories'])}",
+        f"brands      {_interests(profile['brands'])}",
+        f"words       {_interests(profile['keywords'])}",
+        f"value       {_value(profile)}",
+        f"next        {_shares(profile['next_categories'])}",
     ]
-    for task, probability in sorted(p["propensities"].items()):
-        lines.append(f"{task:<11} {probability:.1%}, because of {_reasons(p['reasons'].get(task))}")
-    lines.append(f"lately      {_recent(p['recent'])}")
+    for task, probability in sorted(profile["propensities"].items()):
+        lines.append(
+            f"{task:<11} {probability:.1%}, because of {_reasons(profile['reasons'].get(task))}"
+        )
+    lines.append(f"lately      {_recent(profile['recent'])}")
     body = "\n".join(f"│ {line[: WIDTH - 2]}" for line in lines)
     return f"┌{'─' * WIDTH}\n{body}\n└{'─' * WIDTH}"
 
@@ -30,9 +32,12 @@ def _pairs(facts: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in sorted(facts.items())) or "nothing"
 
 
-def _inferred(guesses: Mapping[str, Mapping[str, Any]]) -> str:
-    told = [f"{n} {g['value']} ({g['confidence']:.0%})" for n, g in sorted(guesses.items())]
-    return ", ".join(told) or "nothing"
+def _inferred(predictions: Mapping[str, Mapping[str, Any]]) -> str:
+    facts = [
+        f"{name} {prediction['value']} ({prediction['confidence']:.0%})"
+        for name, prediction in sorted(predictions.items())
+    ]
+    return ", ".join(facts) or "nothing"
 
 
 def _interests(interests: list[Mapping[str, Any]]) -> str:
@@ -43,18 +48,19 @@ def _shares(interests: list[Mapping[str, Any]]) -> str:
     return ", ".join(f"{i['name']} {i['weight']:.0%}" for i in interests) or "not known yet"
 
 
-def _value(p: Mapping[str, Any]) -> str:
-    told = f"{p['n_sessions']} sessions, {p['n_orders']} orders, {p['order_value']:.2f} spent"
-    level = p["purchasing_power"]
-    return told if level is None else f"{told}, price level {level:.2f}"
+def _value(profile: Mapping[str, Any]) -> str:
+    orders = f"{profile['n_orders']} orders, {profile['order_value']:.2f} spent"
+    value = f"{profile['n_sessions']} sessions, {orders}"
+    level = profile["purchasing_power"]
+    return value if level is None else f"{value}, price level {level:.2f}"
 
 
 def _reasons(reasons: list[Mapping[str, Any]] | None) -> str:
-    told = [
+    effects = [
         f"{r['event_type']} {r['text'] or ''} ({r['effect']:+.2f})".replace("  ", " ")
         for r in reasons or []
     ]
-    return ", ".join(told) or "the numbers alone"
+    return ", ".join(effects) or "the numbers alone"
 
 
 def _recent(events: list[Mapping[str, Any]]) -> str:

@@ -1,6 +1,6 @@
-"""The change feed of user_profiles in, what each profile was and since when out.
+"""Build and read the history of profiles: what each profile was, and since when.
 
-A row of the history tells what a commit made of a user's profile; it holds until the user's next.
+A row holds the profile after a commit that changed it, and is valid until the user's next row.
 """
 
 from datetime import datetime
@@ -15,49 +15,50 @@ UPSERT, DELETE = "upsert", "delete"  # what a commit did to a profile
 
 
 def build_history_from_changes(changes: DataFrame) -> DataFrame:
-    """One row a user and commit of the change feed: the profile as it became, or that it went.
+    """Build one row per user and commit of the change feed.
 
-    What a commit takes out and puts in again is put in.
+    It holds the new profile, or says that the profile was deleted. A profile that one commit
+    deletes and inserts is inserted.
     """
     keys = ["user_id", "_commit_version"]
     kind = F.col("_change_type")
-    came = changes.where(kind.isin("insert", "update_postimage"))
-    went = changes.where(kind == "delete").join(came.select(*keys), keys, "left_anti")
-    gone = went.select(*keys, "_commit_timestamp")
-    return _history_rows(came, UPSERT).union(_history_rows(gone, DELETE))
+    upserted = changes.where(kind.isin("insert", "update_postimage"))
+    deleted = changes.where(kind == "delete").join(upserted.select(*keys), keys, "left_anti")
+    deleted = deleted.select(*keys, "_commit_timestamp")
+    return _history_rows(upserted, UPSERT).union(_history_rows(deleted, DELETE))
 
 
 def build_history_from_snapshot(
     profiles: DataFrame, history: DataFrame, version: int, committed_ts: datetime
 ) -> DataFrame:
-    """All `profiles` of a version as rows of the history, and who went since its newest rows.
+    """Build rows of all profiles of a version, and of deleted ones.
 
-    For a history that begins, or whose last version the change feed does not reach any more.
+    This starts a history, or continues one whose last version the change feed no longer reaches.
     """
     present = _newest_first(history).where(f"recency_rank = 1 AND change_type = '{UPSERT}'")
-    went = present.select("user_id").join(profiles.select("user_id"), "user_id", "left_anti")
-    came, gone = (_add_commit(frame, version, committed_ts) for frame in (profiles, went))
-    return _history_rows(came, UPSERT).union(_history_rows(gone, DELETE))
+    gone = present.select("user_id").join(profiles.select("user_id"), "user_id", "left_anti")
+    upserted, deleted = (_add_commit(frame, version, committed_ts) for frame in (profiles, gone))
+    return _history_rows(upserted, UPSERT).union(_history_rows(deleted, DELETE))
 
 
 def select_expired_rows(history: DataFrame, horizon: datetime) -> DataFrame:
-    """Rows that tell of no moment from `horizon` on, as the source of an upsert that deletes them.
+    """Select the rows that were valid only before `horizon`, as deletions for an upsert.
 
-    Each user's newest row until `horizon` stays: it holds beyond it.
+    Each user's newest row before `horizon` is still valid then, so it stays.
     """
     before = history.where(F.col("valid_from_ts") <= F.lit(horizon))
     return deletion_rows(USER_PROFILES_HISTORY, _newest_first(before).where("recency_rank > 1"))
 
 
 def select_profile_as_of(history: DataFrame, user_id: str, ts: datetime) -> DataFrame:
-    """The user's profile as it was at `ts`: one row, none where there was no profile."""
+    """Select the user's profile as it was at `ts`; no row without a profile."""
     moment = F.lit(ts)
-    known = history.where(
+    until_ts = history.where(
         (F.col("user_id") == user_id)
         & (F.col("valid_from_date") <= F.to_date(moment))
         & (F.col("valid_from_ts") <= moment)
     )
-    newest = known.orderBy(F.desc("valid_from_ts"), F.desc("change_version")).limit(1)
+    newest = until_ts.orderBy(F.desc("valid_from_ts"), F.desc("change_version")).limit(1)
     return newest.where(f"change_type = '{UPSERT}'").select(*USER_PROFILES.column_names())
 
 
@@ -76,7 +77,7 @@ def _add_commit(frame: DataFrame, version: int, committed_ts: datetime) -> DataF
 
 
 def _history_rows(frame: DataFrame, change_type: str) -> DataFrame:
-    """Rows of the feed under the history's columns, null where the frame has none."""
+    """Select the columns of the history; one that the frame lacks is null."""
     columns = {
         "change_version": F.col("_commit_version").cast("long"),
         "valid_from_ts": F.col("_commit_timestamp"),

@@ -1,4 +1,4 @@
-"""Find out which buckets of a table are outdated, and merge the states that refreshes store."""
+"""Find the outdated buckets of a table, and merge their refresh states."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from profile_lib.tables.table import user_bucket
 
 
 class SourceVersions(NamedTuple):
-    """Delta versions of the tables that profiles are computed from."""
+    """Hold the Delta versions of the source tables of profiles."""
 
     events: int
     items: int
@@ -19,10 +19,10 @@ class SourceVersions(NamedTuple):
 
 
 class RefreshState(NamedTuple):
-    """What the rows of a bucket were computed from.
+    """Name the inputs that the rows of a bucket were computed from.
 
-    `definition` is the hash of code, model and settings, `versions` are the source tables' Delta
-    versions.
+    `definition` is the hash of code, model and settings; `versions` are the Delta versions of the
+    source tables.
     """
 
     definition: str
@@ -64,7 +64,7 @@ def group_outdated_buckets(
     buckets: Iterable[int],
     current_versions: tuple[int, ...],
 ) -> dict[tuple[int, ...], list[int]]:
-    """Group the buckets that are not at the current versions by the versions they are at.
+    """Group the buckets with older versions than the current ones by their versions.
 
     >>> old, new = RefreshState("d", (1, 1, 1)), RefreshState("d", (2, 1, 1))
     >>> group_outdated_buckets({0: old, 1: new, 2: old}, [0, 1, 2], (2, 1, 1))

@@ -1,5 +1,6 @@
-"""What a stream does in, a line a minute and Prometheus' metrics out."""
+"""Measure a stream's batches: report them in a line per minute and as Prometheus metrics."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,13 +9,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from profile_lib.errors import InputError
 
-BUCKETS = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 30, 60, 120, 300)  # seconds of a batch
+PREFIX = "profiles_stream_"  # of all metric names
+SECONDS_BUCKETS = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 30, 60, 120, 300)
+
+log = logging.getLogger(__name__)
 
 
 class StreamProgress:
-    """The work of one stream's batches, summed between two reports.
+    """Sum up the batches of one stream between two reports.
 
-    The metrics are those of `registry`: `profiles_stream_…`.
+    `registry` holds the metrics for Prometheus. `clock` returns seconds and never goes back.
     """
 
     def __init__(
@@ -26,28 +30,31 @@ class StreamProgress:
         self.report_seconds, self.max_lag_seconds = report_seconds, max_lag_seconds
         self.clock = clock
         self.registry = CollectorRegistry()
-        name, to = "profiles_stream_", self.registry
-        self.events = Counter(f"{name}events", "Rows of the change feed taken in", registry=to)
+        self.events = Counter(
+            f"{PREFIX}events", "Rows of the change feed that were read", registry=self.registry
+        )
         self.batch_seconds = Histogram(
-            f"{name}batch_seconds", "Time of a batch", buckets=BUCKETS, registry=to
+            f"{PREFIX}batch_seconds",
+            "Duration of a batch",
+            buckets=SECONDS_BUCKETS,
+            registry=self.registry,
         )
-        self.events_per_second = Gauge(
-            f"{name}events_per_second", "Events a second since the last report", registry=to
-        )
-        self.lag = Gauge(
-            f"{name}lag_seconds", "How long the event waited that waited longest", registry=to
-        )
-        self.pending_users = Gauge(f"{name}pending_users", "Users who await the model", registry=to)
+        self.events_per_second = self._gauge("events_per_second", "Rate since the last report")
+        self.lag = self._gauge("lag_seconds", "Longest wait of an event in the last batch")
+        self.pending_users = self._gauge("pending_users", "Users who wait for the model")
         self._reset()
+
+    def _gauge(self, name: str, comment: str) -> Gauge:
+        return Gauge(f"{PREFIX}{name}", comment, registry=self.registry)
 
     def _reset(self) -> None:
         self._since, self._events, self._batches, self._seconds = self.clock(), 0, 0, 0.0
 
     @contextmanager
     def serve_metrics(self, port: int) -> Iterator[None]:
-        """Answer Prometheus on this machine's loopback at `port` while the body runs.
+        """Serve the metrics on this machine's loopback address while the body runs.
 
-        Raises InputError where the port is taken.
+        Raises InputError if the port is taken.
         """
         try:
             server, thread = start_http_server(port, addr="127.0.0.1", registry=self.registry)
@@ -61,7 +68,7 @@ class StreamProgress:
             thread.join()
 
     def count_batch(self, events: int, seconds: float) -> None:
-        """Count a batch that is done."""
+        """Count a finished batch."""
         self.events.inc(events)
         self.batch_seconds.observe(seconds)
         self._events += events
@@ -69,30 +76,31 @@ class StreamProgress:
         self._seconds += seconds
 
     def report_lag(self, seconds: float) -> None:
-        """How long the event of a batch waited that waited longest; said where it is too long."""
+        """Record the longest wait of an event; warn if it is above the limit."""
         self.lag.set(seconds)
         if seconds > self.max_lag_seconds:
-            print(
-                f"stream_profiles: behind by {seconds:.0f} s, stream.max_lag_seconds is "
-                f"{self.max_lag_seconds:g}; give it more cores, or fewer stream.encoder_seconds",
-                flush=True,
+            log.warning(
+                f"behind by {seconds:.0f} s, stream.max_lag_seconds is {self.max_lag_seconds:g}; "
+                "give it more cores, or fewer stream.encoder_seconds"
             )
 
     def report(self) -> str | None:
-        """The line of the time since the last one, where that is long enough ago."""
+        """Return a line about the time since the last report; None before `report_seconds`."""
         passed = self.clock() - self._since
         if passed < self.report_seconds:
             return None
-        self.events_per_second.set(self._events / passed)
-        mean = self._seconds / self._batches if self._batches else 0.0
+        rate = self._events / passed
+        self.events_per_second.set(rate)
+        mean_seconds = self._seconds / self._batches if self._batches else 0.0
         line = (
-            f"{self._events / passed:,.1f} events/s in {self._batches} batches of {mean:.1f} s; "
-            f"lag {self._value(self.lag):.1f} s; {self._value(self.pending_users):,.0f} users await the "
-            "model"
+            f"{rate:,.1f} events/s in {self._batches} batches of {mean_seconds:.1f} s; "
+            f"lag {_read(self.lag):.1f} s; "
+            f"{_read(self.pending_users):,.0f} users wait for the model"
         )
         self._reset()
         return line
 
-    def _value(self, gauge: Gauge) -> float:
-        (metric,) = gauge.collect()
-        return float(metric.samples[0].value)
+
+def _read(gauge: Gauge) -> float:
+    (metric,) = gauge.collect()
+    return float(metric.samples[0].value)

@@ -1,4 +1,4 @@
-"""What came after a cutoff, and which part of the data an example falls into."""
+"""Check labels, splits by time and sampled negatives."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,22 +39,22 @@ def labels(rows, events, cutoffs=NOON):
     ]
 
 
-def test_a_purchase_within_the_horizon_counts_and_one_before_or_at_its_end_does_not(rows):
+def test_a_purchase_counts_from_the_cutoff_until_just_before_the_end_of_the_horizon(rows):
     cutoffs = [("ann", at(12)), ("bob", at(12)), ("cat", at(12))]
     events = [
         ("ann", at(12), "1", "purchase", "mug", 1),
         ("bob", at(11), "2", "purchase", "mug", 1),
         ("cat", at(12, day=2), "3", "purchase", "mug", 1),
     ]
-    found = labels(rows, events, cutoffs)
-    assert [buys for _, buys, *_ in found] == [1, 0, 0]
+    labelled = labels(rows, events, cutoffs)
+    assert [buys for _, buys, *_ in labelled] == [1, 0, 0]
 
 
-def test_a_purchase_taken_back_is_none(rows):
+def test_a_returned_purchase_does_not_count(rows):
     assert labels(rows, [("ann", at(13), "1", "purchase", "mug", -1)])[0][1] == 0
 
 
-def test_the_next_category_is_that_of_the_first_event_whose_item_has_one(rows):
+def test_the_next_category_is_that_of_the_first_event_whose_item_has_a_category(rows):
     events = [
         ("ann", at(13), "1", "page", None, None),
         ("ann", at(14), "2", "view", "x", None),
@@ -64,11 +64,11 @@ def test_the_next_category_is_that_of_the_first_event_whose_item_has_one(rows):
     assert labels(rows, events) == [("ann", 0, "drinkware", "25-34", None)]
 
 
-def test_nothing_after_the_cutoff_is_a_negative_without_a_next_category(rows):
+def test_without_later_events_the_example_is_negative_and_has_no_next_category(rows):
     assert labels(rows, []) == [("ann", 0, None, "25-34", None)]
 
 
-def test_splits_follow_time_and_a_horizon_never_reaches_into_the_next(rows):
+def test_splits_follow_time_and_no_horizon_reaches_into_the_next_split(rows):
     days = {day: datetime(2026, 1, day) for day in range(1, 8)}
     frame = rows(CUTOFF, *[("ann", ts) for ts in days.values()])
     split = split_by_time(
@@ -79,7 +79,7 @@ def test_splits_follow_time_and_a_horizon_never_reaches_into_the_next(rows):
     }  # fmt: skip
 
 
-def test_sampled_negatives_stand_for_all_and_positives_stay(rows):
+def test_sampled_training_negatives_have_weights_and_all_other_examples_stay(rows):
     examples = rows(
         "user_id string, cutoff_ts timestamp, split string, buys int",
         *[(f"n{i}", at(1), "train", 0) for i in range(2000)],

@@ -1,4 +1,4 @@
-"""The cutoff after which nothing is known, and a user's events as their changes left them."""
+"""Check the latest cutoff of users, and their events as the last changes left them."""
 
 from datetime import datetime
 
@@ -10,16 +10,16 @@ from profile_lib.tables import EVENTS
 
 
 def event(user: str, key: str, hour: int, kind: str = "view", late: int = 0) -> tuple:
-    at, known = datetime(2026, 1, 1, hour), datetime(2026, 1, 1, hour + late)
+    ts, ingest_ts = datetime(2026, 1, 1, hour), datetime(2026, 1, 1, hour + late)
     values = {
-        "user_id": user, "event_id": key, "event_ts": at, "event_date": at.date(),
-        "event_type": kind, "source": "s", "ingest_ts": known,
+        "user_id": user, "event_id": key, "event_ts": ts, "event_date": ts.date(),
+        "event_type": kind, "source": "s", "ingest_ts": ingest_ts,
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.column_names())
 
 
-def changed(spark, *changes: tuple[str, int, tuple]) -> dict[str, list[tuple[str, str]]]:
-    """What `select_current_events` says after changes of (kind, version, event)."""
+def current_events(spark, *changes: tuple[str, int, tuple]) -> dict[str, list[tuple[str, str]]]:
+    """Return (event_id, event_type) of each user after changes of (kind, version, event)."""
     feed = [
         spark.createDataFrame([row], EVENTS.schema).withColumns(
             {
@@ -33,27 +33,26 @@ def changed(spark, *changes: tuple[str, int, tuple]) -> dict[str, list[tuple[str
     frame = feed[0]
     for more in feed[1:]:
         frame = frame.unionByName(more)
-    found: dict[str, list[tuple[str, str]]] = {}
-    for row in (
-        select_current_events(collect_user_changes(frame)).orderBy("user_id", "event_ts").collect()
-    ):
-        found.setdefault(row["user_id"], []).append((row["event_id"], row["event_type"]))
-    return found
+    events = select_current_events(collect_user_changes(frame)).orderBy("user_id", "event_ts")
+    by_user: dict[str, list[tuple[str, str]]] = {}
+    for row in events.collect():
+        by_user.setdefault(row["user_id"], []).append((row["event_id"], row["event_type"]))
+    return by_user
 
 
-def test_everybody_is_looked_at_just_after_the_last_thing_known(spark):
+def test_the_latest_cutoff_is_just_after_a_users_last_event_or_arrival(spark):
     rows = [event("ann", "a", 9, late=1), event("ann", "b", 12), event("bob", "c", 9, late=8)]
-    found = add_latest_cutoff(spark.createDataFrame(rows, EVENTS.schema)).collect()
-    assert {(r["event_id"], r["cutoff_ts"]) for r in found} == {
+    events = add_latest_cutoff(spark.createDataFrame(rows, EVENTS.schema)).collect()
+    assert {(row["event_id"], row["cutoff_ts"]) for row in events} == {
         ("a", datetime(2026, 1, 1, 12, 0, 0, 1)),
         ("b", datetime(2026, 1, 1, 12, 0, 0, 1)),
         ("c", datetime(2026, 1, 1, 17, 0, 0, 1)),
     }
 
 
-def test_the_last_change_of_an_event_holds(spark):
+def test_an_event_is_as_its_last_change_left_it(spark):
     before, after = event("ann", "a", 9), event("ann", "a", 9, kind="cart")
-    found = changed(
+    events = current_events(
         spark,
         ("insert", 1, before),
         ("insert", 1, event("ann", "b", 10)),
@@ -61,21 +60,21 @@ def test_the_last_change_of_an_event_holds(spark):
         ("update_postimage", 3, after),
         ("delete", 4, event("ann", "b", 10)),
     )
-    assert found == {"ann": [("a", "cart")]}
+    assert events == {"ann": [("a", "cart")]}
 
 
-def test_an_event_that_becomes_another_users_leaves_the_first(spark):
-    found = changed(
+def test_an_event_that_moves_to_another_user_leaves_the_first(spark):
+    events = current_events(
         spark,
         ("insert", 1, event("ann", "a", 9)),
         ("update_preimage", 2, event("ann", "a", 9)),
         ("update_postimage", 2, event("bob", "a", 9)),
     )
-    assert found == {"bob": [("a", "view")]}
+    assert events == {"bob": [("a", "view")]}
 
 
-def test_an_event_that_went_and_comes_again_is_there(spark):
+def test_an_event_that_is_deleted_and_inserted_again_is_present(spark):
     a = event("ann", "a", 9)
-    assert changed(spark, ("insert", 1, a), ("delete", 2, a), ("insert", 3, a)) == {
+    assert current_events(spark, ("insert", 1, a), ("delete", 2, a), ("insert", 3, a)) == {
         "ann": [("a", "view")]
     }

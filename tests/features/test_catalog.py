@@ -1,4 +1,4 @@
-"""The catalogue that events or a source give, and the words that are counted."""
+"""Check how the catalogue is derived and merged, and how keywords are extracted."""
 
 import pytest
 
@@ -10,8 +10,8 @@ ITEM_SCHEMA = "item_id string, title string, category string, brand string, pric
 OBSERVATION_SCHEMA = f"{ITEM_SCHEMA}, n long"
 
 
-def test_an_item_is_what_is_said_of_it_most_often_at_the_median_price(rows):
-    told = rows(
+def test_an_item_has_its_most_frequent_values_and_its_median_price(rows):
+    observations = rows(
         OBSERVATION_SCHEMA,
         ("mug", "blue mug", "drinkware", None, 10.0, 2),
         ("mug", "blue mug", "sale", None, 12.0, 1),
@@ -19,22 +19,22 @@ def test_an_item_is_what_is_said_of_it_most_often_at_the_median_price(rows):
         ("pen", "b", None, None, None, 1),
         ("pen", "a", None, None, None, 1),
     )
-    found = {r.item_id: tuple(r)[1:] for r in derive_items(told).collect()}
-    assert found == {
+    items = {r.item_id: tuple(r)[1:] for r in derive_items(observations).collect()}
+    assert items == {
         "mug": ("blue mug", "drinkware", "acme", 12.0),
         "pen": ("b", None, None, None),
     }
 
 
-def test_a_price_level_is_the_share_of_the_category_that_costs_less(rows, spark):
+def test_a_price_level_is_the_share_of_cheaper_items_in_the_category(rows, spark):
     new = rows(ITEM_SCHEMA, *[(f"{p}", None, "pens", None, float(p)) for p in (1, 2, 2, 9)][:2],
                ("9", None, "pens", None, 9.0), ("x", "red pens", "pens", None, None))  # fmt: skip
-    kept = spark.createDataFrame(
+    stored = spark.createDataFrame(
         [("4", "old pen", "pens", "acme", 4.0, 0.0, ["old", "pen"]),
-         ("9", "kept title", "pens", "acme", 5.0, 0.0, [])], ITEMS.schema,
+         ("9", "stored title", "pens", "acme", 5.0, 0.0, [])], ITEMS.schema,
     )  # fmt: skip
-    found = {r.item_id: r for r in merge_items(new, kept).collect()}
-    levels = {i: r.price_level for i, r in found.items()}
+    items = {r.item_id: r for r in merge_items(new, stored).collect()}
+    levels = {i: r.price_level for i, r in items.items()}
     assert levels == {
         "1": 0.0,
         "2": 0.35,  # a third
@@ -42,9 +42,9 @@ def test_a_price_level_is_the_share_of_the_category_that_costs_less(rows, spark)
         "9": 1.0,
         "x": None,
     }
-    assert (found["9"].title, found["9"].price) == ("kept title", 9.0)
-    assert found["x"].keywords == ["red", "pen"]
-    assert found["1"].keywords == []
+    assert (items["9"].title, items["9"].price) == ("stored title", 9.0)
+    assert items["x"].keywords == ["red", "pen"]
+    assert items["1"].keywords == []
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_a_price_level_is_the_share_of_the_category_that_costs_less(rows, spark)
         ("!!! ...", []),
     ],
 )
-def test_counted_words_are_stems_without_stop_words_in_both_languages(text, words):
+def test_keywords_are_stems_without_stop_words_in_english_and_chinese(text, words):
     assert split_words(text) == words

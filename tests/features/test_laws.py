@@ -1,5 +1,4 @@
-"""Laws of behaviour on random logs: neither the future nor how rows are parted changes a bit, and
-DuckDB counts the same."""
+"""Check laws of behaviour on random logs, and its counts against DuckDB."""
 
 from datetime import datetime, timedelta
 
@@ -50,47 +49,47 @@ clicks = st.tuples(
 logs = st.lists(clicks, min_size=20, max_size=150)
 
 
-def event(number: int, click: tuple, twin: str = "", days: int = 0, known_after: int = 0) -> tuple:
+def event(number: int, click: tuple, twin: str = "", days: int = 0, days_late: int = 0) -> tuple:
     user, minutes, kind, item, price, quantity, query = click
     ts = CUTOFF - timedelta(minutes=minutes) + timedelta(days=days)
     values = {
         "event_id": f"{days} {number:03}", "user_id": user + twin, "event_ts": ts,
         "event_date": ts.date(), "event_type": kind, "item_id": item, "price": price,
         "quantity": quantity, "query": query, "source": "test",
-        "ingest_ts": ts + timedelta(days=known_after),
+        "ingest_ts": ts + timedelta(days=days_late),
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.column_names())
 
 
-def known_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
+def events_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
     cutoffs = [(user + twin, CUTOFF) for user in USERS for twin in ("", TWIN)]
-    known = join_events_as_of(
+    events_as_of = join_events_as_of(
         spark.createDataFrame(events, EVENTS.schema),
         spark.createDataFrame(cutoffs, "user_id string, cutoff_ts timestamp"),
     )
-    return known, spark.createDataFrame(SHOP_ITEMS, ITEMS.schema)
+    return events_as_of, spark.createDataFrame(SHOP_ITEMS, ITEMS.schema)
 
 
 def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
-    rows = build_behaviour(*known_and_items(spark, events), **RULES).collect()
+    rows = build_behaviour(*events_and_items(spark, events), **RULES).collect()
     return {row["user_id"]: row.asDict(recursive=True) for row in rows}
 
 
 @settings(max_examples=3, deadline=None)
 @given(past=logs, future=logs, late=logs)
-def test_nothing_that_happens_or_arrives_after_the_cutoff_matters(spark, past, future, late):
-    """Each user has a twin with the same past, and a future."""
-    alike = [event(n, click, twin) for n, click in enumerate(past) for twin in ("", TWIN)]
+def test_events_that_happen_or_arrive_after_the_cutoff_change_nothing(spark, past, future, late):
+    """Each user has a twin with the same past and more events after the cutoff."""
+    past_of_both = [event(n, click, twin) for n, click in enumerate(past) for twin in ("", TWIN)]
     future_of_twins = [event(n, click, TWIN, days=60) for n, click in enumerate(future)]
-    unknown = [event(n, click, TWIN, days=-1, known_after=60) for n, click in enumerate(late)]
-    found = behaviour(spark, future_of_twins + alike + unknown)
-    assert len(found) == 2 * len({click[0] for click in past})
+    unknown = [event(n, click, TWIN, days=-1, days_late=60) for n, click in enumerate(late)]
+    by_user = behaviour(spark, future_of_twins + past_of_both + unknown)
+    assert len(by_user) == 2 * len({click[0] for click in past})
     for user in {click[0] for click in past}:
-        assert found[user + TWIN] | {"user_id": user} == found[user]
+        assert by_user[user + TWIN] | {"user_id": user} == by_user[user]
 
 
 def random_clicks(strategy_seed: int, n: int) -> list[tuple]:
-    """A log with prices whose sum depends on the order of adding, many at the same minute."""
+    """Draw a log with many events at one minute and prices whose sum depends on their order."""
     rng = np.random.default_rng(strategy_seed)
     return [
         (
@@ -108,9 +107,9 @@ def random_clicks(strategy_seed: int, n: int) -> list[tuple]:
 
 @pytest.fixture(scope="module")
 def projected_rows(spark) -> pa.RecordBatch:
-    """Rows of a log as they come to Python, in order of their pair."""
+    """Rows of a log as Python workers get them, sorted by pair."""
     events = [event(n, click) for n, click in enumerate(random_clicks(1, 400))]
-    frame = project_events(*known_and_items(spark, events)).orderBy("pair_key")
+    frame = project_events(*events_and_items(spark, events)).orderBy("pair_key")
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
 
@@ -128,38 +127,42 @@ def computed(batches: list[pa.RecordBatch], min_rows: int = 1) -> dict[str, dict
     cuts=st.lists(st.integers(0, 600), max_size=8),
     min_rows=st.integers(1, 400),
     seed=st.integers(0, 2**31),
-    left_out=st.sets(st.sampled_from(USERS), max_size=len(USERS) - 1),
+    excluded=st.sets(st.sampled_from(USERS), max_size=len(USERS) - 1),
 )
-def test_neither_batches_nor_the_order_of_rows_nor_other_users_change_a_bit(
-    projected_rows, cuts, min_rows, seed, left_out
+def test_batches_row_order_and_other_users_change_no_bit(
+    projected_rows, cuts, min_rows, seed, excluded
 ):
     order = np.random.default_rng(seed).permutation(projected_rows.num_rows)
     order = order[np.argsort(projected_rows["pair_key"].to_numpy()[order], kind="stable")]
-    whole = computed([projected_rows])
-    assert len(whole) == len(USERS)
-    out_keys = {row["pair_key"] for row in projected_rows.to_pylist() if row["user_id"] in left_out}
-    kept = [i for i in order if projected_rows["pair_key"][int(i)].as_py() not in out_keys]
+    all_users = computed([projected_rows])
+    assert len(all_users) == len(USERS)
+    excluded_keys = {
+        row["pair_key"] for row in projected_rows.to_pylist() if row["user_id"] in excluded
+    }
+    kept = [i for i in order if projected_rows["pair_key"][int(i)].as_py() not in excluded_keys]
     rows = pa.compute.take(projected_rows, pa.array(kept))
     bounds = [0, *sorted(min(cut, rows.num_rows) for cut in cuts), rows.num_rows]
     batches = [rows.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    assert computed(batches, min_rows) == {u: w for u, w in whole.items() if u not in left_out}
+    assert computed(batches, min_rows) == {u: w for u, w in all_users.items() if u not in excluded}
 
 
-def test_nor_do_partitions(spark):
+def test_partitions_change_no_bit(spark):
     events = [event(n, click) for n, click in enumerate(random_clicks(2, 300))]
-    known, items = known_and_items(spark, events)
+    events_as_of, items = events_and_items(spark, events)
     one, many = (
         {row["user_id"]: row for row in build_behaviour(part, items, **RULES).collect()}
-        for part in (known.coalesce(1), known.repartition(5))
+        for part in (events_as_of.coalesce(1), events_as_of.repartition(5))
     )
     assert one == many
     assert len(one) == len(USERS)
 
 
-def test_two_pairs_that_share_a_hash_are_refused(projected_rows):
+def test_two_pairs_with_the_same_hash_are_refused(projected_rows):
     keys = pa.array([7] * projected_rows.num_rows, pa.int64())
-    place = projected_rows.schema.get_field_index("pair_key")
-    columns = [keys if i == place else column for i, column in enumerate(projected_rows.columns)]
+    key_index = projected_rows.schema.get_field_index("pair_key")
+    columns = [
+        keys if i == key_index else column for i, column in enumerate(projected_rows.columns)
+    ]
     mixed = pa.RecordBatch.from_arrays(columns, schema=projected_rows.schema)
     with pytest.raises(ValueError, match="share a pair_key"):
         compute_behaviour(mixed, *REGISTERED, **RULES)
@@ -167,9 +170,9 @@ def test_two_pairs_that_share_a_hash_are_refused(projected_rows):
 
 @settings(max_examples=3, deadline=None)
 @given(log=logs)
-def test_counts_and_sums_are_what_duckdb_makes_of_the_same_log(spark, log):
+def test_counts_and_sums_are_those_that_duckdb_computes(spark, log):
     events = [event(n, click) for n, click in enumerate(log)]
-    found = behaviour(spark, events)
+    by_user = behaviour(spark, events)
     connection = duckdb.connect()
     connection.register("log", pd.DataFrame(events, columns=EVENTS.column_names()))
     spans = {w: f"INTERVAL {d} DAYS" for w, d in WINDOWS.items() if d is not None}
@@ -195,9 +198,9 @@ def test_counts_and_sums_are_what_duckdb_makes_of_the_same_log(spark, log):
             {", ".join(kinds)}
         FROM marked GROUP BY user_id"""
     ).df()
-    assert len(expected) == len(found)
+    assert len(expected) == len(by_user)
     for row in expected.to_dict("records"):
-        ours = found[row.pop("user_id")]
-        theirs = {name: None if pd.isna(value) else value for name, value in row.items()}
-        wanted = {n: v if v is None else pytest.approx(v) for n, v in theirs.items()}
-        assert {name: ours[name] for name in theirs} == wanted
+        computed_row = by_user[row.pop("user_id")]
+        from_duckdb = {name: None if pd.isna(value) else value for name, value in row.items()}
+        wanted = {n: v if v is None else pytest.approx(v) for n, v in from_duckdb.items()}
+        assert {name: computed_row[name] for name in from_duckdb} == wanted

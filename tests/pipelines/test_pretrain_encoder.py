@@ -117,7 +117,7 @@ def test_a_vocabulary_holds_the_words_of_the_texts_and_needs_some(spark):
     tokenizer = train_wordpiece(texts, 100, 10)
     assert {"red", "cap", "[MASK]"} <= set(tokenizer.get_vocab())
     assert tokenizer("red")["input_ids"][0] == tokenizer.cls_token_id
-    with pytest.raises(InputError, match="no words in text, which a vocabulary could be trained"):
+    with pytest.raises(InputError, match="no words to train a vocabulary on"):
         train_wordpiece(texts.where("text IS NULL"), 100, 10)
 
 

@@ -1,9 +1,10 @@
-"""Incremental refreshes end where a full one does, write nothing for nothing, and go on."""
+"""Check that incremental refreshes end in the profiles of a full one, and write only changes."""
 
+import logging
 import shutil
 
+import hypothesis
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from profile_lib.config.settings import Settings, with_values
@@ -11,8 +12,9 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.pipelines import refresh_profiles
 from profile_lib.pipelines.refresh_profiles import ProfileRefresher
-from profile_lib.pipelines.serving_model import load_served_model
+from profile_lib.pipelines.serving_model import check_numeric_features, load_served_model
 from profile_lib.tables import EVENTS, PROFILE_REFRESH_STATE, TABLES, USER_PROFILES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from tests.agreement import agree
 from tests.shops import generate_batches, write_batch
 from tests.small_shop import (
@@ -20,13 +22,13 @@ from tests.small_shop import (
     event,
     frame,
     new_shop,
-    profiles,
+    read_profiles,
     save_plain_model,
-    write,
+    write_events,
 )
 from tests.worlds import dev_settings
 
-SHOPS, BATCHES = 200, 3
+N_SHOPS, N_BATCHES = 200, 3
 
 
 @pytest.fixture
@@ -34,139 +36,158 @@ def shop(spark, tmp_path) -> tuple[Store, Settings]:
     return new_shop(spark, tmp_path)
 
 
-def refresh(store: Store, given: Settings) -> None:
-    """As the job does it, but for the history."""
-    ProfileRefresher(store, given, load_served_model(given)).catch_up()
+def refresh(store: Store, settings: Settings) -> None:
+    """Refresh as the job does, without recording the history."""
+    ProfileRefresher(store, settings, load_served_model(settings)).catch_up()
 
 
-def test_only_those_of_whom_something_changed_are_computed_and_who_has_no_events_goes(refreshed):
-    store, given = refreshed
-    first = store.version(EVENTS)
-    known = profiles(store)
-    write(store, [event(9, "ann", 50, "cart", "tee", 0)])
-    write(store, [event(101, "bob", 1, "view", "tee", 0)], deleted=True)
-    refresh(store, given)
-    rows = {r["user_id"]: r[VERSION_COLUMN] for r in store.read(USER_PROFILES).collect()}
-    assert rows == dict.fromkeys(known.keys() - {"bob"}, first) | {"ann": store.version(EVENTS)}
-    assert profiles(store)["ann"]["recent"][0]["event_type"] == "cart"
+def test_only_changed_users_are_computed_and_users_without_events_are_deleted(refreshed):
+    store, settings = refreshed
+    first_version = store.version(EVENTS)
+    before = read_profiles(store)
+    write_events(store, [event(9, "ann", 50, "cart", "tee", 0)])
+    write_events(store, [event(101, "bob", 1, "view", "tee", 0)], deleted=True)
+    refresh(store, settings)
+    rows = {row["user_id"]: row[VERSION_COLUMN] for row in store.read(USER_PROFILES).collect()}
+    unchanged = dict.fromkeys(before.keys() - {"bob"}, first_version)
+    assert rows == unchanged | {"ann": store.version(EVENTS)}
+    assert read_profiles(store)["ann"]["recent"][0]["event_type"] == "cart"
 
 
-def test_where_nothing_is_new_nothing_is_written(refreshed):
-    store, given = refreshed
+def test_a_refresh_without_changes_writes_nothing(refreshed):
+    store, settings = refreshed
     tables = [table for table in TABLES if store.exists(table)]
     before = [store.version(table) for table in tables]
-    refresh_profiles.run(store, given)
+    refresh_profiles.run(store, settings)
     assert [store.version(table) for table in tables] == before
     store.compact(EVENTS, 2**20)  # a commit that changes no row
-    refresh_profiles.run(store, given)
-    moved = {t.name for t, b in zip(tables, before, strict=True) if store.version(t) != b}
-    assert moved == {EVENTS.name, PROFILE_REFRESH_STATE.name}
+    refresh_profiles.run(store, settings)
+    changed = {
+        table.name
+        for table, version in zip(tables, before, strict=True)
+        if store.version(table) != version
+    }
+    assert changed == {EVENTS.name, PROFILE_REFRESH_STATE.name}
 
 
-def test_a_new_model_computes_all_and_a_run_that_was_broken_off_goes_on(
+def test_a_new_model_computes_all_profiles_and_an_interrupted_run_continues(
     refreshed, monkeypatch, tmp_path, caplog
 ):
-    store, given = refreshed
-    old = {r["model_version"] for r in store.read(USER_PROFILES).collect()}
-    save_plain_model(tmp_path / "models" / given.training.name, seed=1)
-    given = with_values(given, {"refresh.buckets_per_chunk": 1})
+    store, settings = refreshed
+    old_versions = {row["model_version"] for row in store.read(USER_PROFILES).collect()}
+    save_plain_model(tmp_path / "models" / settings.training.name, seed=1)
+    settings = with_values(settings, {"refresh.buckets_per_chunk": 1})
     write_states = ProfileRefresher.write_states
 
     def write_once_and_fail(self, buckets):
         write_states(self, buckets)
-        raise InputError("the power went")
+        raise InputError("interrupted")
 
     monkeypatch.setattr(ProfileRefresher, "write_states", write_once_and_fail)
-    with pytest.raises(InputError, match="the power went"):
-        refresh_profiles.run(store, given)
+    with pytest.raises(InputError, match="interrupted"):
+        refresh_profiles.run(store, settings)
     monkeypatch.undo()
-    half = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
-    assert half[1] in old
-    assert half[0] not in old
-    caplog.set_level("INFO", "profile_lib")
-    refresh_profiles.run(store, given)
-    assert "user_profiles: 1 of 1 buckets rebuilt" in caplog.text
-    assert {r["model_version"] for r in store.read(USER_PROFILES).collect()} == {half[0]}
+    by_bucket = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
+    assert by_bucket[1] in old_versions
+    assert by_bucket[0] not in old_versions
+    caplog.set_level(logging.INFO, "profile_lib")
+    refresh_profiles.run(store, settings)
+    assert "1 of 1 buckets" in caplog.text
+    versions = {row["model_version"] for row in store.read(USER_PROFILES).collect()}
+    assert versions == {by_bucket[0]}
 
 
-def test_another_number_of_buckets_leaves_every_user_one_profile(refreshed, tmp_path):
+def test_with_another_number_of_buckets_every_user_still_has_one_profile(refreshed, tmp_path):
     store, _ = refreshed
-    fewer = dev_settings(tmp_path, "refresh.user_buckets=1")
-    refresh(store, fewer)
-    assert {p["user_bucket"] for p in profiles(store).values()} == {0}
-    more = dev_settings(tmp_path, "refresh.user_buckets=2", "refresh.buckets_per_chunk=2")
-    refresh(store, more)  # as it was before
-    assert len(profiles(store)) == 12
-    assert {p["user_bucket"] for p in profiles(store).values()} == {0, 1}
+    refresh(store, dev_settings(tmp_path, "refresh.user_buckets=1"))
+    assert {profile["user_bucket"] for profile in read_profiles(store).values()} == {0}
+    refresh(store, dev_settings(tmp_path, "refresh.user_buckets=2", "refresh.buckets_per_chunk=2"))
+    profiles = read_profiles(store)
+    assert len(profiles) == 12
+    assert {profile["user_bucket"] for profile in profiles.values()} == {0, 1}
 
 
-def test_a_feed_that_does_not_reach_back_computes_all(refreshed):
-    store, given = refreshed
-    known = set(profiles(store))
+def test_without_a_change_feed_all_profiles_are_computed(refreshed):
+    store, settings = refreshed
+    before = set(read_profiles(store))
     path = store.path(EVENTS)
     store.spark.sql(
         f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES (delta.enableChangeDataFeed=false)"
     )
     new = frame(store, EVENTS, [event(1, "eve", 1, "view", "tee", 0)])
     new.write.format("delta").mode("append").save(path)
-    refresh(store, given)
-    assert set(profiles(store)) == known | {"eve"}
+    refresh(store, settings)
+    assert set(read_profiles(store)) == before | {"eve"}
 
 
-def test_tables_made_anew_are_told_and_a_rebuild_takes_them(refreshed):
-    """Their versions begin anew, so that no profile would be seen to know more."""
-    store, given = refreshed
+def test_recreated_tables_are_refused_and_a_rebuild_reads_them(refreshed):
+    """The versions of a recreated table start again, so no profile would look outdated."""
+    store, settings = refreshed
     events = [event(200, "ann", 90, "cart", "mug", 0), event(201, "eve", 1, "view", "tee", 0)]
     shutil.rmtree(store.path(EVENTS))
-    write(store, events)
+    write_events(store, events)
     with pytest.raises(InputError, match="events, items or users were recreated .* --rebuild"):
-        refresh(store, given)
-    refresh_profiles.run(store, given, rebuild=True)
-    assert set(profiles(store)) == {"ann", "eve"}
+        refresh(store, settings)
+    refresh_profiles.run(store, settings, rebuild=True)
+    assert set(read_profiles(store)) == {"ann", "eve"}
     version = store.version(USER_PROFILES)
-    refresh(store, given)
+    refresh(store, settings)
     assert store.version(USER_PROFILES) == version
 
 
-def test_profiles_that_were_moved_away_are_computed_all_though_their_notes_are_there(refreshed):
-    store, given = refreshed
-    known = profiles(store)
+def test_profiles_that_were_moved_away_are_computed_again_despite_their_refresh_state(refreshed):
+    store, settings = refreshed
+    before = read_profiles(store)
     shutil.rmtree(store.path(USER_PROFILES))
-    refresh(store, with_values(given, {"refresh.buckets_per_chunk": 1}))
-    assert agree(profiles(store), known)
+    refresh(store, with_values(settings, {"refresh.buckets_per_chunk": 1}))
+    assert agree(read_profiles(store), before)
 
 
-def test_a_table_of_an_older_shape_is_refused_with_the_command_and_rebuilt_by_it(shop):
-    store, given = shop
-    write(store, [event(0, "ann", 0, "view", "tee", 0)])
+def test_a_table_of_an_older_shape_is_refused_with_the_command_that_rebuilds_it(shop):
+    store, settings = shop
+    write_events(store, [event(0, "ann", 0, "view", "tee", 0)])
     old = store.spark.createDataFrame([("ann", 0)], "user_id string, user_bucket int")
     old.write.format("delta").partitionBy("user_bucket").save(store.path(USER_PROFILES))
     with pytest.raises(InputError, match=r"has an older shape.*refresh_profiles.py.*--rebuild"):
-        refresh_profiles.run(store, given)
-    refresh_profiles.run(store, given, rebuild=True)
-    assert profiles(store)["ann"]["segment"] == "passer-by"
+        refresh_profiles.run(store, settings)
+    refresh_profiles.run(store, settings, rebuild=True)
+    assert read_profiles(store)["ann"]["segment"] == "passer-by"
 
 
-@settings(max_examples=1, deadline=None, phases=[Phase.generate])
-@given(seeds=st.lists(st.integers(0, 2**32), min_size=SHOPS, max_size=SHOPS, unique=True))
-def test_any_sequence_of_batches_ends_in_what_a_full_refresh_says(spark, tmp_path_factory, seeds):
-    """A case is a shop of four users, with late, repeated, corrected and deleted events and changes
-    of its items and users; many stand side by side in one store, so that few refreshes serve all.
+def test_a_model_that_reads_other_numbers_than_behaviour_holds_is_refused():
+    names = [column.name for column in NUMERIC_FEATURES]
+    check_numeric_features("models/m", names)
+    with pytest.raises(InputError, match=r"models/m: .* they differ: weekday; features were added"):
+        check_numeric_features("models/m", names[:-1])
+    with pytest.raises(InputError, match="they differ: in order;"):
+        check_numeric_features("models/m", names[::-1])
+
+
+@hypothesis.settings(max_examples=1, deadline=None, phases=[hypothesis.Phase.generate])
+@hypothesis.given(
+    seeds=st.lists(st.integers(0, 2**32), min_size=N_SHOPS, max_size=N_SHOPS, unique=True)
+)
+def test_any_sequence_of_batches_ends_in_the_profiles_of_a_full_refresh(
+    spark, tmp_path_factory, seeds
+):
+    """Each seed is a shop of four users with late, repeated, corrected and deleted events and with
+    changes of items and users. All shops share one store, so that few refreshes serve them all.
     """
-    store, given = new_shop(spark, tmp_path_factory.mktemp("shops"))
-    shops, known = [generate_batches(number, seed) for number, seed in enumerate(seeds)], {}
-    for _ in range(BATCHES):
-        write_batch(store, [next(shop) for shop in shops], known)
-        refresh(store, given)
-    found = by_shop(profiles(store))
-    ProfileRefresher(store, given, load_served_model(given)).rebuild()
-    wanted = by_shop(profiles(store))
-    assert len(wanted) > 0.9 * SHOPS
+    store, settings = new_shop(spark, tmp_path_factory.mktemp("shops"))
+    shops, written = [generate_batches(number, seed) for number, seed in enumerate(seeds)], {}
+    for _ in range(N_BATCHES):
+        write_batch(store, [next(shop) for shop in shops], written)
+        refresh(store, settings)
+    found = group_by_shop(read_profiles(store))
+    ProfileRefresher(store, settings, load_served_model(settings)).rebuild()
+    wanted = group_by_shop(read_profiles(store))
+    assert len(wanted) > 0.9 * N_SHOPS
     assert [shop for shop in found | wanted if not agree(found.get(shop), wanted.get(shop))] == []
 
 
-def by_shop(found: dict[str, dict]) -> dict[str, dict[str, dict]]:
+def group_by_shop(profiles: dict[str, dict]) -> dict[str, dict[str, dict]]:
+    """Group profiles by shop: a user id starts with the name of its shop."""
     shops: dict[str, dict[str, dict]] = {}
-    for user, profile in found.items():
+    for user, profile in profiles.items():
         shops.setdefault(user.partition("u")[0], {})[user] = profile
     return shops

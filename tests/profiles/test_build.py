@@ -1,4 +1,4 @@
-"""What a profile says, of one user whose every cell is known."""
+"""Check every cell of the profile of one user."""
 
 from datetime import datetime
 
@@ -33,7 +33,7 @@ def recent(minute: int, kind: str, title: str | None, text: str | None = None) -
     return (at(minute), kind, title and title[:1], title, None, text, None)
 
 
-HISTORY = {
+BEHAVIOUR_OF_ANN = {
     "user_id": "ann", "cutoff_ts": at(10), "last_event_ts": at(9), "n_sessions": 2, "n_orders": 0,
     "n_events": 3, "order_value": 0.0, "price_level": 0.4, "bought_price_level": None,
     "rating": 5.0, "n_in_cart": 1, "categories": [("bags", 3.0)], "brands": [], "keywords": [],
@@ -53,14 +53,14 @@ PREDICTED = (
 
 @pytest.fixture(scope="module")
 def facts(spark):
-    unknown = {"LongType()": 0, "IntegerType()": 0, "DoubleType()": 0.0}
+    defaults = {"LongType()": 0, "IntegerType()": 0, "DoubleType()": 0.0}
     row = [
-        HISTORY.get(c.name, unknown.get(str(c.type)) if c.required else None)
+        BEHAVIOUR_OF_ANN.get(c.name, defaults.get(str(c.type)) if c.required else None)
         for c in BEHAVIOUR.columns
     ]
     behaviour = spark.createDataFrame([row], BEHAVIOUR.schema)
-    declared = ("ann", "25-34", None, "paris", None, {"kids": "2"}, at(1))
-    users = spark.createDataFrame([declared], USERS.schema)
+    attributes = ("ann", "25-34", None, "paris", None, {"kids": "2"}, at(1))
+    users = spark.createDataFrame([attributes], USERS.schema)
     return select_profile_facts(
         add_pending_input(behaviour, 20), users, events_version=F.lit(7), user_buckets=4
     )
@@ -72,7 +72,7 @@ def profile(facts):
 
 
 def profile_with(facts, prediction) -> dict:
-    """The profile with that prediction."""
+    """Build the profile with a prediction of the model."""
     schema = T.StructType([T.StructField("prediction", PREDICTION)])
     predicted = facts.crossJoin(facts.sparkSession.createDataFrame([(prediction,)], schema))
     frame = decode_predictions(
@@ -82,23 +82,23 @@ def profile_with(facts, prediction) -> dict:
     return frame.first().asDict(recursive=True)
 
 
-def test_probabilities_become_propensities_next_categories_and_guesses(profile):
+def test_probabilities_become_propensities_next_categories_and_inferred_attributes(profile):
     assert profile["propensities"] == {"buys": 0.25}
     assert [(c["name"], round(c["weight"], 6)) for c in profile["next_categories"]] == [
         ("bags", 0.5),
         ("drinkware", 0.3),
     ]
-    guess = profile["inferred"]["gender"]
-    assert (guess["value"], round(guess["confidence"], 6)) == ("f", 0.9)
+    gender = profile["inferred"]["gender"]
+    assert (gender["value"], round(gender["confidence"], 6)) == ("f", 0.9)
     assert set(profile["inferred"]) == {"gender"}
 
 
-def test_reasons_name_the_events_with_their_effect_and_none_beyond_the_history(profile):
-    told = {
-        task: [(r["event_type"], r["text"], r["effect"]) for r in reasons]
-        for task, reasons in profile["reasons"].items()
+def test_reasons_name_events_of_the_history_with_their_effects(profile):
+    reasons = {
+        task: [(r["event_type"], r["text"], r["effect"]) for r in task_reasons]
+        for task, task_reasons in profile["reasons"].items()
     }
-    assert told == {
+    assert reasons == {
         "buys": [("search", "mug", -0.75), ("cart", "mug", 0.5)],
         "next_category": [("view", "mug", 1.0), ("cart", "mug", 0.25)],
         "gender": [("view", "mug", 0.125)],
@@ -107,11 +107,11 @@ def test_reasons_name_the_events_with_their_effect_and_none_beyond_the_history(p
     }
 
 
-def test_facts_are_declared_apart_from_what_is_inferred(profile):
+def test_declared_attributes_are_apart_from_inferred_ones(profile):
     assert profile["declared"] == {"age_band": "25-34", "region": "paris", "kids": "2"}
 
 
-def test_the_rest_of_the_profile_follows_from_behaviour(profile):
+def test_facts_follow_from_behaviour(profile):
     assert profile["segment"] == "filled cart"
     assert profile["sentiment"] == 1.0
     assert profile["purchasing_power"] == 0.4
@@ -121,14 +121,14 @@ def test_the_rest_of_the_profile_follows_from_behaviour(profile):
     assert 0 <= profile["user_bucket"] < 4
 
 
-def test_a_card_tells_the_profile_in_lines_a_person_reads(profile):
+def test_a_card_shows_segment_next_categories_and_reasons(profile):
     card = format_profile_card(profile)
     assert "ann…  filled cart  (as of 2026-01-01 09:10 UTC)" in card
     assert "next        bags 50%, drinkware 30%" in card
     assert "buys        25.0%, because of search mug (-0.75), cart mug (+0.50)" in card
 
 
-def test_values_and_what_is_more_likely_than_not_have_places_of_their_own(profile):
+def test_regressions_become_predicted_values_and_likely_classes_predicted_labels(profile):
     assert profile["predicted_values"] == {"spend": 12.5}
     assert [(x["name"], x["weight"]) for x in profile["predicted_labels"]["seeks"]] == [
         ("tees", 0.875), ("hats", 0.75)
@@ -136,7 +136,7 @@ def test_values_and_what_is_more_likely_than_not_have_places_of_their_own(profil
     assert set(profile["propensities"]) == {"buys"}
 
 
-def test_facts_stand_where_nothing_is_guessed_yet(facts):
+def test_a_profile_without_a_prediction_holds_facts_and_the_pending_input(facts):
     profile = profile_with(facts, None)
     assert profile["segment"] == "filled cart"
     assert (profile["propensities"], profile["interest_vector"], profile["reasons"]) == ({}, [], {})

@@ -1,4 +1,4 @@
-"""What the history tells of profiles: each version once, and for as long as is kept."""
+"""Check the history of profiles: each change once, and read as of any moment."""
 
 from datetime import UTC, datetime
 
@@ -32,13 +32,13 @@ def summarise(frame) -> list[tuple[object, ...]]:
 
 @pytest.fixture(scope="module")
 def history(spark):
-    """Ann in versions 1, 2 and 4, gone in 5; Bob in version 1 alone."""
+    """Ann changes in versions 1, 2 and 4 and is deleted in 5; Bob is in version 1 only."""
     feed = [
         change("ann", 0, "insert", 1),
         change("bob", 0, "insert", 1),
         change("ann", 0, "update_preimage", 2),
         change("ann", 1, "update_postimage", 2),
-        change("ann", 1, "delete", 4),  # a commit that writes all anew
+        change("ann", 1, "delete", 4),  # this commit deletes and inserts
         change("ann", 2, "insert", 4),
         change("ann", 2, "delete", 5),
     ]
@@ -47,7 +47,7 @@ def history(spark):
     ).localCheckpoint()
 
 
-def test_a_commit_gives_a_user_one_row(history):
+def test_a_commit_makes_one_row_per_user(history):
     assert summarise(USER_PROFILES_HISTORY.conform(history)) == [
         ("ann", 1, "upsert", 0),
         ("ann", 2, "upsert", 1),
@@ -71,18 +71,18 @@ def test_a_commit_gives_a_user_one_row(history):
         ("cat", day(9), None),
     ],
 )
-def test_a_profile_as_of_a_moment_is_the_last_one_until_then(history, user, moment, n_orders):
-    found = select_profile_as_of(history, user, moment)
-    assert found.columns == USER_PROFILES.column_names()
-    assert [(r["user_id"], r["n_orders"]) for r in found.collect()] == (
+def test_a_profile_as_of_a_moment_is_the_last_one_before_it(history, user, moment, n_orders):
+    profile = select_profile_as_of(history, user, moment)
+    assert profile.columns == USER_PROFILES.column_names()
+    assert [(r["user_id"], r["n_orders"]) for r in profile.collect()] == (
         [] if n_orders is None else [(user, n_orders)]
     )
 
 
-def test_what_expires_tells_of_no_moment_that_is_kept(history):
-    gone = select_expired_rows(history, day(3))
-    assert summarise(gone) == [("ann", 1, "upsert", None)]
-    assert gone.select("is_deleted").distinct().collect() == [(True,)]
+def test_a_row_expires_if_it_is_valid_at_no_moment_that_is_kept(history):
+    expired = select_expired_rows(history, day(3))
+    assert summarise(expired) == [("ann", 1, "upsert", None)]
+    assert expired.select("is_deleted").distinct().collect() == [(True,)]
     assert summarise(select_expired_rows(history, day(9))) == [
         ("ann", 1, "upsert", None),
         ("ann", 2, "upsert", None),

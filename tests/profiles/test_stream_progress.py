@@ -1,4 +1,4 @@
-"""What a stream tells of itself: a line a minute, a lag that is too long, Prometheus' metrics."""
+"""Check what a stream reports: a line per minute, a lag above the limit, and metrics."""
 
 import socket
 from urllib.request import urlopen
@@ -9,7 +9,7 @@ from profile_lib.errors import InputError
 from profile_lib.profiles.stream_progress import StreamProgress
 
 
-def test_a_report_comes_once_its_time_has_passed_and_tells_what_was_since_the_last():
+def test_a_report_comes_after_its_interval_and_sums_up_the_batches_since_the_last_one():
     now = [0.0]
     progress = StreamProgress(60, 10, clock=lambda: now[0])
     progress.count_batch(events=900, seconds=2.0)
@@ -20,23 +20,23 @@ def test_a_report_comes_once_its_time_has_passed_and_tells_what_was_since_the_la
     assert progress.report() is None
     now[0] = 60.0
     assert progress.report() == (
-        "20.0 events/s in 2 batches of 1.5 s; lag 2.5 s; 7 users await the model"
+        "20.0 events/s in 2 batches of 1.5 s; lag 2.5 s; 7 users wait for the model"
     )
     now[0] = 180.0
     assert progress.report() == (
-        "0.0 events/s in 0 batches of 0.0 s; lag 2.5 s; 7 users await the model"
+        "0.0 events/s in 0 batches of 0.0 s; lag 2.5 s; 7 users wait for the model"
     )
 
 
-def test_a_lag_above_the_limit_is_told_with_the_lag(capsys):
+def test_a_lag_above_the_limit_is_a_warning_that_names_the_lag(caplog):
     progress = StreamProgress(60, 10)
     progress.report_lag(10.0)
-    assert capsys.readouterr().out == ""
+    assert caplog.messages == []
     progress.report_lag(83.4)
-    assert "behind by 83 s, stream.max_lag_seconds is 10" in capsys.readouterr().out
+    assert "behind by 83 s, stream.max_lag_seconds is 10" in caplog.messages[0]
 
 
-def test_prometheus_reads_the_metrics_on_loopback():
+def test_prometheus_reads_the_metrics_on_the_loopback_address():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,12 +45,11 @@ def test_prometheus_reads_the_metrics_on_loopback():
         progress.count_batch(events=5, seconds=2.5)
         progress.report_lag(3.0)
         with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            told = answer.read().decode()
+            lines = set(answer.read().decode().splitlines())
         with pytest.raises(InputError, match=rf"metrics_port: {port}: Address already in use"):
             progress.serve_metrics(port).__enter__()
-    with progress.serve_metrics(port):  # free again
+    with progress.serve_metrics(port):  # the port is free again
         pass
-    lines = set(told.splitlines())
     assert {
         "profiles_stream_events_total 5.0",
         'profiles_stream_batch_seconds_bucket{le="2.0"} 0.0',

@@ -1,4 +1,4 @@
-"""Measure how far users came on the way to an order: page counts, recency and depth."""
+"""Measure how near to an order users came, by pages and funnel depth."""
 
 import numpy as np
 import pyarrow as pa

@@ -26,7 +26,10 @@ VIEW_DAYS = 7
     optional("is_last_item_added", BOOLEAN, "whether the latest item was ever added to the cart"),
 )
 def count_items(log: EventLog) -> FeatureColumns:
-    """Count items by interaction; of items seen at the same moment the greatest id is the latest."""
+    """Count items by interaction.
+
+    If several items are the latest, the one with the greatest id counts.
+    """
     items, pairs = log.interacted_items, log.interacted_items.pairs
     last_micros = items.latest_micros(np.ones(len(log.micros), dtype=bool))
     cart_micros = items.latest_micros(log.is_kind("cart"))
@@ -45,7 +48,7 @@ def count_items(log: EventLog) -> FeatureColumns:
 
 
 def _find_last_items(items: InteractedItems, last_micros: Longs) -> tuple[Longs, Flags]:
-    """Return the index of each pair's last item, -1 if it has none; and which pairs have none."""
+    """Return the index of each pair's last item, and True if it has none."""
     pairs, ids = items.pairs, sort_ranks(items.catalog_values("item_id"))
     by_time = np.lexsort((ids, last_micros, pairs.group_ids))
     has_none = pairs.end_rows == pairs.start_rows

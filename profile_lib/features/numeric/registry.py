@@ -65,15 +65,18 @@ def registered_features() -> tuple[NumericFeature, ...]:
 def compute_numeric_features(
     log: EventLog, features: Sequence[NumericFeature]
 ) -> dict[str, Numbers | pa.Array]:
-    """Compute the columns of these features. Raises ValueError if a function breaks its contract."""
+    """Compute the columns of these features.
+
+    Raises ValueError if a function returns other columns or lengths than it declares.
+    """
     arrays: dict[str, Numbers | pa.Array] = {}
     for columns, compute in features:
         computed = dict(compute(log))
         wanted = [column.name for column in columns]
         if sorted(computed) != sorted(wanted):
             raise ValueError(
-                f"{compute.__module__}.{compute.__qualname__}: computed columns {sorted(computed)}, "
-                f"declared {sorted(wanted)}; make both the same"
+                f"{compute.__module__}.{compute.__qualname__}: computed columns "
+                f"{sorted(computed)}, declared {sorted(wanted)}; make both the same"
             )
         for name, array in computed.items():
             if len(array) != log.pairs.n_groups:
