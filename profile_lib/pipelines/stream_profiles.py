@@ -36,8 +36,9 @@ from profile_lib.tables.table import user_bucket
 
 HAS_DELETIONS = "bool_or(exists(changes, change -> NOT change.is_present))"
 IS_PENDING = "pending_input IS NOT NULL"
+# A pending profile keeps its old predictions until the model has computed new ones.
 KEEP_WHILE_PENDING = dict.fromkeys(PREDICTED_COLUMNS, f"source.{IS_PENDING}")
-# A batch takes all new files of the table: of a part of them users would have a part of a commit.
+# A batch takes all new files: with some of them, it would see only part of a user's history.
 MAX_FILES_PER_BATCH = 2**31 - 1
 # Each user's events lie outside the JVM's heap, and a batch writes only what it changed of them.
 STATE_STORE_CONF = {
@@ -187,10 +188,8 @@ class ProfileStream:
         return deleted.withColumn("user_bucket", user_bucket(self.settings.refresh.user_buckets))
 
     def _write(self, store: Store, facts: DataFrame, deleted: DataFrame | None = None) -> None:
-        n_skipped, max_seconds = (
-            self.counters.skipped_rows.value,
-            self.settings.stream.encoder_seconds,
-        )
+        n_skipped = self.counters.skipped_rows.value
+        max_seconds = self.settings.stream.encoder_seconds
         rows = predict_profiles(facts, self.settings, self.model, self.counters, max_seconds)
         if deleted is not None:
             rows = add_deletions(USER_PROFILES, rows, deleted)
