@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from benchmarks.measure import make_parser, save_result
-from profile_lib.arrays.groups import index_within_group, slice_batches
+from profile_lib.arrays.groups import slice_batches
 from profile_lib.arrays.types import Floats
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.delta.store import Store
@@ -32,9 +32,14 @@ from profile_lib.recommend.candidates.candidate_set import (
     interacted_before,
     propose_candidates,
 )
-from profile_lib.recommend.data.artifacts import RetrievalModel
-from profile_lib.recommend.evaluation.relevant_items import RelevantItems
-from profile_lib.recommend.serving.requests import CONTEXT_COLUMNS, PROFILE_NUMBERS, REQUEST_COLUMNS
+from profile_lib.recommend.candidates.shared.top_k import rank_within_user
+from profile_lib.recommend.data.profile_columns import (
+    CONTEXT_COLUMNS,
+    PROFILE_NUMBERS,
+    REQUEST_COLUMNS,
+)
+from profile_lib.recommend.data.relevant_items import RelevantItems
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.spark.session import start_spark
 
 HELD_OUT_SHARE, K, CANDIDATES_PER_SOURCE = 0.1, 20, 100
@@ -100,10 +105,7 @@ def hit_rates(
 
 
 def _hits(pairs: Candidates, scores: Floats, relevant: RelevantItems, k: int) -> int:
-    order = np.lexsort((-scores, pairs.user))
-    rank = index_within_group(pairs.user[order])
-    first = order[(rank < k) & (scores[order] > -np.inf)]
-    listed = pairs.where(np.isin(np.arange(len(pairs.user)), first))
+    listed = pairs.where((rank_within_user(pairs.user, scores) < k) & (scores > -np.inf))
     return int(listed.contains(relevant.user, relevant.item).sum())
 
 

@@ -14,13 +14,14 @@ from pyspark.sql import functions as F
 from profile_lib.arrays.groups import rows_to_list_array
 from profile_lib.arrays.types import Floats
 from profile_lib.config.settings import Settings
-from profile_lib.recommend.candidates.fitting import SourceData, fit_source
-from profile_lib.recommend.candidates.source import Source
-from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.pipelines.recommender_sources import choose_reasons, read_recommend_sources
+from profile_lib.recommend.candidates.source import CandidateSource, SourceData
 from profile_lib.recommend.data.catalog import Catalog
 from profile_lib.recommend.data.histories import build_histories, number_items
+from profile_lib.recommend.data.profile_columns import PROFILE_NUMBERS
+from profile_lib.recommend.data.profile_reader import ProfileReader, QueryTexts
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.reasons import ReasonTexts
-from profile_lib.recommend.serving.requests import PROFILE_NUMBERS, ProfileReader, QueryTexts
 from profile_lib.spark.session import cached
 
 CATEGORIES, REGIONS = 100, 20
@@ -99,7 +100,7 @@ class DrawnShop:
             now=NOW,
         )  # fmt: skip
 
-    def fit_sources(self, settings: Settings) -> dict[str, Source]:
+    def fit_sources(self, settings: Settings) -> dict[str, CandidateSource]:
         """Fit all sources of the settings."""
         recommend = settings.recommend
         steps = build_histories(
@@ -107,10 +108,8 @@ class DrawnShop:
         )
         with cached(steps) as steps:
             data = self.source_data(settings, steps)
-            return {
-                name: fit_source(data, **source.model_dump())
-                for name, source in recommend.chosen.items()
-            }
+            specs = read_recommend_sources(recommend)
+            return {name: spec.fit(data) for name, spec in specs.items()}
 
     def fit_retrieval(self, settings: Settings) -> RetrievalModel:
         """Fit everything of a recommender except its ranker."""
@@ -122,7 +121,7 @@ class DrawnShop:
             pa.array(["a search"]), self.vectors[:1], recommend.query_event_types, 1800.0
         )
         reader = ProfileReader(ids, recommend.weights, data.contexts, "made", INTEREST_SIZE, texts)
-        sentences = {name: recommend.reasons[name] for name in sources}
+        sentences = choose_reasons(read_recommend_sources(recommend), recommend.reasons)
         reasons = ReasonTexts(sentences, "an item", "the shop")
         return RetrievalModel(
             self._catalog(ids), sources, reasons, reader, data.interest_map, recommend.decay

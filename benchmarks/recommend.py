@@ -37,15 +37,15 @@ from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.spec import ModelSpec
 from profile_lib.model.tasks import TaskSpec
 from profile_lib.pipelines.fit_recommender import build_ranker_settings
+from profile_lib.pipelines.recommender_sources import read_recommend_sources
 from profile_lib.recommend.candidates.candidate_set import propose_candidates
-from profile_lib.recommend.candidates.fitting import fit_source
-from profile_lib.recommend.candidates.top_k import top_k
-from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.candidates.shared.top_k import top_k
 from profile_lib.recommend.data.histories import Histories, build_histories
-from profile_lib.recommend.evaluation.protocols import requests_from_histories
+from profile_lib.recommend.data.profile_columns import CONTEXT_COLUMNS
+from profile_lib.recommend.data.requests import requests_from_histories
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility, ListRules
-from profile_lib.recommend.serving.requests import CONTEXT_COLUMNS
 from profile_lib.recommend.serving.server import RecommendationServer, profiles_to_batch
 from profile_lib.spark.session import cached, start_spark
 
@@ -191,11 +191,12 @@ def own_method(
     shop: DrawnShop, settings: Settings, steps: Any, name: str
 ) -> tuple[Callable, Callable]:
     """Return how to fit a source of the settings, and how to list with it."""
-    source, data = settings.recommend.chosen[name], shop.source_data(settings, steps)
+    spec = read_recommend_sources(settings.recommend)[name]
+    data = shop.source_data(settings, steps)
     n_items = shop.n_items
 
     def fit() -> Any:
-        return fit_source(data, **source.model_dump())
+        return spec.fit(data)
 
     def list_all(model: Any) -> int:
         n_scored = K + settings.recommend.max_steps

@@ -36,10 +36,10 @@ from profile_lib.pipelines.fit_recommender import PAST_RETRIEVAL_FOLDER
 from profile_lib.pipelines.ranker_examples import CUTOFF_KEY, write_ranker_examples
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.serving_model import load_served_model
-from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.data.profile_columns import REQUEST_COLUMNS
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility, ListRules
-from profile_lib.recommend.serving.requests import REQUEST_COLUMNS
 from profile_lib.recommend.serving.search import rerank_results
 from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import start_spark

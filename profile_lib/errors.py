@@ -23,8 +23,11 @@ class LockedError(TryAgainError):
     """Another process holds what this one needs; it succeeds when that process has ended."""
 
 
-def describe_invalid_keys(error: ValidationError) -> str:
-    """Describe each invalid key of a document: what was found there, and what was wanted."""
+def describe_invalid_keys(error: ValidationError, section: str = "") -> str:
+    """Describe each invalid key of a document: what was found there, and what was wanted.
+
+    `section` is the dotted name of the document, if it is a section of a larger one.
+    """
     descriptions = []
     for detail in error.errors():
         is_unknown_key, is_missing = (
@@ -32,5 +35,6 @@ def describe_invalid_keys(error: ValidationError) -> str:
         )
         found = "" if is_missing else f"found {str(detail['input'])[:40]!r}, "
         problem = "no such key" if is_unknown_key else f"{found}{detail['msg']}"
-        descriptions.append(f"{'.'.join(map(str, detail['loc']))}: {problem}")
+        keys = [*section.split("."), *map(str, detail["loc"])] if section else detail["loc"]
+        descriptions.append(f"{'.'.join(map(str, keys))}: {problem}")
     return "; ".join(descriptions)

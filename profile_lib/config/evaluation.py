@@ -1,63 +1,8 @@
 """Declare the settings of the comparison of recommendation methods."""
 
-from typing import Annotated, Literal
-
 from pydantic import Field, model_validator
 
-from profile_lib.config.candidates import (
-    EaseSettings,
-    FactorsSettings,
-    ItemNeighboursSettings,
-    RidgeSettings,
-    TextNeighboursSettings,
-    UserNeighboursSettings,
-)
-from profile_lib.config.section import Amount, Count, FolderName, Section, Share
-
-
-class PopularitySettings(Section):
-    """Rank items by their number of users."""
-
-    kind: Literal["popularity"]
-
-
-class SasrecSettings(Section):
-    """Fit a causal transformer over the items of a history."""
-
-    kind: Literal["sasrec"]
-    max_steps: Count
-    width: Count
-    layers: Count
-    heads: Count
-    dropout: Share
-    epochs: Count
-    patience: Count
-    batch_steps: Count
-    learning_rate: Amount
-    n_seeds: Count
-
-
-class FusionSettings(Section):
-    """Sum other methods by the weights that are best on validation."""
-
-    kind: Literal["fused"]
-    methods: list[FolderName] = Field(min_length=1)
-    candidates_per_source: Count
-    n_draws: Count
-
-
-MethodSettings = Annotated[
-    PopularitySettings
-    | ItemNeighboursSettings
-    | EaseSettings
-    | RidgeSettings
-    | UserNeighboursSettings
-    | FactorsSettings
-    | TextNeighboursSettings
-    | SasrecSettings
-    | FusionSettings,
-    Field(discriminator="kind"),
-]
+from profile_lib.config.section import Count, FolderName, Section, SourceEntry
 
 
 class EvaluateSettings(Section):
@@ -72,11 +17,11 @@ class EvaluateSettings(Section):
     seeds: list[int] = Field(min_length=1)
     n_resamples: Count
     baseline_method: FolderName
-    methods: dict[FolderName, MethodSettings | None]
+    methods: dict[FolderName, SourceEntry | None]
     report: str
 
     @property
-    def chosen(self) -> dict[str, MethodSettings]:
+    def chosen(self) -> dict[str, SourceEntry]:
         """Return the methods that are not null, by name."""
         return {name: method for name, method in self.methods.items() if method is not None}
 
@@ -84,9 +29,9 @@ class EvaluateSettings(Section):
     def _is_consistent(self) -> "EvaluateSettings":
         if (self.validation_from is None) != (self.test_from is None):
             raise ValueError("wanted validation_from and test_from, or neither")
-        used = {self.baseline_method}
-        for method in self.chosen.values():
-            used |= set(method.methods) if isinstance(method, FusionSettings) else set()
-        if unknown := sorted(used - set(self.chosen)):
-            raise ValueError(f"methods: none of {unknown}; wanted {sorted(self.chosen)}")
+        if self.baseline_method not in self.chosen:
+            raise ValueError(
+                f"baseline_method: found {self.baseline_method!r}, "
+                f"wanted one of methods: {', '.join(sorted(self.chosen))}"
+            )
         return self

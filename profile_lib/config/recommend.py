@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from profile_lib.config.candidates import AnySource
-from profile_lib.config.section import Amount, Count, Decay, FolderName, Section, Share
+from profile_lib.config.section import Amount, Count, Decay, FolderName, Section, Share, SourceEntry
 
 RankerTask = Annotated[str, Field(pattern="^(interacted|bought)$")]
 
@@ -45,7 +44,7 @@ class RecommendSettings(Section):
     contexts: list[Literal["channel", "device", "region"]]
     max_context_values: Count
     approximate_search_from: Count
-    sources: dict[FolderName, AnySource | None]
+    sources: dict[FolderName, SourceEntry | None]
     reasons: dict[FolderName, str]
     ranker_from: str
     horizon_hours: float = Field(gt=0)
@@ -69,18 +68,16 @@ class RecommendSettings(Section):
         return timedelta(hours=self.horizon_hours)
 
     @property
-    def chosen(self) -> dict[str, AnySource]:
+    def chosen(self) -> dict[str, SourceEntry]:
         """Return the sources that are not null, by name."""
         return {name: source for name, source in self.sources.items() if source is not None}
 
     @model_validator(mode="after")
-    def _names_its_sources(self) -> "RecommendSettings":
+    def _check_source_names(self) -> "RecommendSettings":
         if not self.chosen:
-            raise ValueError("sources: none; wanted one or more")
-        if wrong := sorted(set(self.chosen) - set(self.reasons)):
-            raise ValueError(f"reasons: none of {wrong}; wanted one of each source")
+            raise ValueError("sources: found none; wanted one or more")
         if unknown := sorted(set(self.lists.repeatable_sources) - set(self.chosen)):
             raise ValueError(
-                f"lists.repeatable_sources names {unknown}; wanted some of {sorted(self.chosen)}"
+                f"lists.repeatable_sources: found {unknown}; wanted names of {sorted(self.chosen)}"
             )
         return self

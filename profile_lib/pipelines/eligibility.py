@@ -1,4 +1,4 @@
-"""items, a stock list and the shop's rules → what may be listed now, and what scores are worth."""
+"""Apply the shop's eligibility rules and boosts to the catalog."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +9,8 @@ from profile_lib.config.recommend import RecommendSettings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.events.read_errors import explain_read_errors
+from profile_lib.recommend.data.arrow_columns import find_positions
 from profile_lib.recommend.serving.recommender import Eligibility
-from profile_lib.recommend.serving.requests import find_positions
 from profile_lib.spark.sql_rules import check_rule, describe_rule_errors
 from profile_lib.tables import ITEMS
 
@@ -18,49 +18,56 @@ STOCK, ELIGIBLE, BOOST = (f"recommend.{name}" for name in ("stock", "eligible", 
 
 
 def apply_eligibility(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Eligibility:
-    """Of the items, in this order, what the rules say; one that the catalog lacks is not offered.
+    """Return the eligibility and the boost of each of `item_ids`, in their order.
 
-    Raises InputError where a rule names no column or cannot be computed, where the stock list has
-    no item_id or an item twice, and where the boost of an item on offer is not above 0.
+    An item that is missing in the catalog, or for which the rule is null, is not eligible. Raises
+    InputError if a rule names no column or cannot be computed, if the stock list has no item_id or
+    an item twice, if the boost of an eligible item is not above 0, and if no item is eligible.
     """
+    evaluated = _evaluate_rules(store, given)
+    position = find_positions(item_ids, evaluated["item_id"].combine_chunks())
+    is_known = position >= 0
+    is_eligible = np.zeros(len(item_ids), bool)
+    is_eligible[is_known] = evaluated["is_eligible"].to_numpy()[position[is_known]]
+    boost = np.ones(len(item_ids), np.float32)
+    boost[is_known] = evaluated["boost"].to_numpy(zero_copy_only=False)[position[is_known]]
+    boost[~is_eligible] = 1
+    if not (boost > 0).all():
+        invalid = int(np.flatnonzero(~(boost > 0))[0])
+        raise InputError(
+            f"{BOOST}: {given.boost!r} is {boost[invalid]} for item {item_ids[invalid]}; wanted a "
+            "number above 0 for each: write coalesce(…, 1) if it may be unknown"
+        )
+    if not is_eligible.any():
+        raise InputError(
+            f"{ELIGIBLE}: {given.eligible!r} holds for none of {len(item_ids):,} items; wanted some"
+        )
+    return Eligibility(is_eligible, boost)
+
+
+def _evaluate_rules(store: Store, given: RecommendSettings) -> pa.Table:
+    """Return (item_id, is_eligible, boost) of the catalog's items."""
     items = store.read(ITEMS)
     if given.stock is not None:
-        items = items.join(_stock(store.spark, given.stock, items), "item_id", "left")
+        items = items.join(_read_stock(store.spark, given.stock, items), "item_id", "left")
+    tables = "items" if given.stock is None else "items and the stock list"
     for rule, where in ((given.eligible, ELIGIBLE), (given.boost, BOOST)):
         if rule is not None:
-            check_rule(rule, items.columns, where, "items" if given.stock is None else "them both")
+            check_rule(rule, items.columns, where, tables)
     is_eligible = (
         F.lit(True) if given.eligible is None else F.coalesce(F.expr(given.eligible), F.lit(False))
     )
     boost = F.lit(1.0) if given.boost is None else F.expr(given.boost)
     with describe_rule_errors(f"{given.eligible}, {given.boost}", f"{ELIGIBLE}, {BOOST}"):
-        told = items.select(
+        return items.select(
             "item_id",
             is_eligible.cast("boolean").alias("is_eligible"),
             boost.cast("float").alias("boost"),
         ).toArrow()
-    at = find_positions(item_ids, told["item_id"].combine_chunks())
-    is_known = at >= 0
-    offered = np.zeros(len(item_ids), bool)
-    offered[is_known] = told["is_eligible"].to_numpy()[at[is_known]]
-    boosts = np.ones(len(item_ids), np.float32)
-    boosts[is_known] = told["boost"].to_numpy(zero_copy_only=False)[at[is_known]]
-    boosts[~offered] = 1
-    if not (boosts > 0).all():
-        wrong = int(np.flatnonzero(~(boosts > 0))[0])
-        raise InputError(
-            f"{BOOST}: {given.boost!r} is {boosts[wrong]} for item {item_ids[wrong]}; wanted a "
-            "number above 0 for each: say coalesce(…, 1) where it isn't known"
-        )
-    if not offered.any():
-        raise InputError(
-            f"{ELIGIBLE}: {given.eligible!r} holds for none of {len(item_ids):,} items; wanted some"
-        )
-    return Eligibility(offered, boosts)
 
 
-def _stock(spark: SparkSession, path: str, items: DataFrame) -> DataFrame:
-    """What a list says of items besides what the catalog says."""
+def _read_stock(spark: SparkSession, path: str, items: DataFrame) -> DataFrame:
+    """Read the stock list, whose columns rules may name as well."""
     with explain_read_errors(STOCK, path):
         if path.removesuffix(".gz").endswith(".csv"):
             stock = spark.read.csv(path, header=True, inferSchema=True)
@@ -70,10 +77,14 @@ def _stock(spark: SparkSession, path: str, items: DataFrame) -> DataFrame:
             )
     if "item_id" not in stock.columns:
         raise InputError(f"{STOCK}: {path} has {', '.join(stock.columns)}; wanted item_id")
-    if both := sorted(set(stock.columns) & set(items.columns) - {"item_id"}):
-        raise InputError(f"{STOCK}: {path} and items both have {', '.join(both)}; rename its own")
+    if shared := sorted(set(stock.columns) & set(items.columns) - {"item_id"}):
+        raise InputError(
+            f"{STOCK}: {path} and items both have {', '.join(shared)}; rename the columns of {path}"
+        )
     stock = stock.withColumn("item_id", F.col("item_id").cast("string"))
-    twice = stock.groupBy("item_id").count().where("count > 1").first()
-    if twice is not None:
-        raise InputError(f"{STOCK}: {path} has item {twice[0]} {twice[1]} times; wanted it once")
+    repeated = stock.groupBy("item_id").count().where("count > 1").first()
+    if repeated is not None:
+        raise InputError(
+            f"{STOCK}: {path} has item {repeated[0]} {repeated[1]} times; wanted it once"
+        )
     return stock

@@ -1,7 +1,10 @@
-"""Histories → how well ways of recommending find what users met next, beside each other."""
+"""Compare recommendation methods by how well they find held-out items."""
 
 import json
+import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +12,18 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Floats
+from profile_lib.arrays.types import Floats
+from profile_lib.config.evaluation import EvaluateSettings
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.files import write_text_atomically
-from profile_lib.metrics import ranking_spark as ranks_spark
+from profile_lib.metrics import ranking_spark
 from profile_lib.pipelines.recommender_inputs import ShopData
-from profile_lib.pipelines.recommender_methods import Methods, Split, mean_measures
+from profile_lib.pipelines.recommender_methods import FittedMethods, Split
 from profile_lib.pipelines.serving_model import load_served_model
+from profile_lib.recommend.candidates.registry import SourceSpec, read_source_specs
+from profile_lib.recommend.candidates.source import Need
 from profile_lib.recommend.data.histories import STEP_COLUMNS, build_histories, number_items
 from profile_lib.recommend.data.interactions import read_attribute_vectors, read_interactions
 from profile_lib.recommend.evaluation.protocols import (
@@ -32,108 +38,135 @@ from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, ITEMS
 
+log = logging.getLogger(__name__)
+
 REPORT = "recommendations.json"
-PRINTED_MEASURES = ("ndcg", "hit_rate", "mrr", "coverage", "novelty", "gini")
+LOGGED_MEASURES = ("ndcg", "hit_rate", "mrr", "coverage", "novelty", "gini")
+COMPARED_MEASURES = ("ndcg", "hit_rate")
 
 
 def run(store: Store, settings: Settings) -> None:
-    """Measure the ways of `evaluate` on what users met last, or after a day; write the report.
+    """Measure the methods of `evaluate` on held-out items, and write the report.
 
     Weights and epochs are chosen on validation items alone, which lie before those of the test;
-    then all but SASRec are fitted again, these items among what they know. Raises InputError where
-    a day is given, nothing is to be found, or a file cannot be read.
+    then all methods except SASRec are fitted again with the validation items. Raises InputError if
+    a split has no relevant item, a setting of a method is invalid, or a file cannot be read.
     """
     given = settings.evaluate
-    steps, vectors = _histories_and_vectors(store, settings)
+    specs = read_source_specs(
+        given.chosen, "evaluate.methods", frozenset({Need.TEXTS, Need.VALIDATION})
+    )
+    steps, vectors = _read_histories_and_vectors(store, settings, specs)
     with ExitStack() as stack:
         steps = stack.enter_context(cached(steps))
         test = _cache_split(stack, _split(steps, given.test_from))
         validation = _cache_split(stack, _split(test.histories, given.validation_from))
-        n = {"validation": validation.requests.count(), "test": test.requests.count()}
-        if not all(n.values()):
-            raise InputError(f"evaluate: {n} users with an item to be found; wanted some in both")
-        print(f"  {len(vectors):,} items; users: {n}", flush=True)
-        methods = Methods(
-            given.chosen, validation, test, vectors, k=given.k,
+        n_users = {"validation": validation.requests.count(), "test": test.requests.count()}
+        if not all(n_users.values()):
+            raise InputError(
+                f"evaluate: found {n_users} users with a held-out item; wanted some in both: move "
+                "evaluate.validation_from or evaluate.test_from"
+            )
+        log.info("  %s items; users: %s", f"{len(vectors):,}", n_users)
+        methods = FittedMethods(
+            specs,
+            validation,
+            test,
+            vectors,
+            k=given.k,
             approximate_search_from=settings.recommend.approximate_search_from,
-            work=Path(settings.paths.work) / "evaluate_recommendations",
-        )  # fmt: skip
-        report = _measure_methods(stack, settings, methods)
-    report_file = Path(given.report) / REPORT
-    told = {"users": n, "items": len(vectors), "k": given.k, "methods": report}
-    write_text_atomically(report_file, json.dumps(told, indent=1))
-    print(f"  {report_file}")
+            folder=Path(settings.paths.work) / "evaluate_recommendations",
+        )
+        entries = _measure_methods(stack, given, methods)
+    report = {"users": n_users, "items": len(vectors), "k": given.k, "methods": entries}
+    path = Path(given.report) / REPORT
+    write_text_atomically(path, json.dumps(report, indent=1))
+    log.info("  %s", path)
 
 
-def _measure_methods(stack: ExitStack, settings: Settings, methods: Methods) -> dict[str, Any]:
-    """way → seed → its measures, what it chose, and the intervals of its lead over the way that
-    all are compared with."""
-    given, n_items = settings.evaluate, len(methods.vectors)
-    first = [
-        given.baseline_method,
-        *(name for name in given.chosen if name != given.baseline_method),
-    ]
+def _measure_methods(
+    stack: ExitStack, given: EvaluateSettings, methods: FittedMethods
+) -> dict[str, Any]:
+    """Return each method's measures, choices and lead over the baseline, per seed."""
+    others = [name for name in given.chosen if name != given.baseline_method]
     report: dict[str, Any] = {}
-    theirs: DataFrame | None = None
-    for name in first:
-        for seed in methods.seeds_for(name, given.seeds):
-            score, chosen = methods.fit(name, seed)
-            found = measure(methods.test.requests, score, n_items=n_items, k=given.k)
-            found = stack.enter_context(cached(found))
-            entry = mean_measures(found) | chosen
-            entry |= _variety(methods, score, given.k) if seed == given.seeds[0] else {}
-            if theirs is not None:
+    baseline: DataFrame | None = None
+    for name in (given.baseline_method, *others):
+        for seed in methods.seeds(name, given.seeds):
+            source = methods.fit(name, seed)
+            score_all = partial(source.score_all, n_items=len(methods.vectors))
+            measures = _measure(methods, score_all)
+            measures = stack.enter_context(cached(measures))
+            entry = mean_measures(measures) | source.choices
+            if seed == given.seeds[0]:
+                entry |= _measure_variety(methods, score_all)
+            if baseline is None:
+                baseline = measures
+            else:
                 entry["lead"] = {
-                    of: ranks_spark.paired_bootstrap_interval(
-                        found, theirs, of, n_resamples=given.n_resamples, seed=seed
+                    measure_name: ranking_spark.paired_bootstrap_interval(
+                        measures, baseline, measure_name, n_resamples=given.n_resamples, seed=seed
                     )
-                    for of in ("ndcg", "hit_rate")
+                    for measure_name in COMPARED_MEASURES
                 }
-            theirs = found if theirs is None else theirs
             report.setdefault(name, {})[str(seed)] = entry
-            print(f"  {name:<16}{seed:>3}  {format_entry(entry)}", flush=True)
+            log.info("  %s%s  %s", f"{name:<16}", f"{seed:>3}", format_entry(entry))
     return report
 
 
-def format_entry(entry: dict[str, Any]) -> str:
-    """One line of it."""
-    values = ", ".join(f"{name} {entry[name]:.4f}" for name in PRINTED_MEASURES if name in entry)
+def _measure(methods: FittedMethods, score_all: ScoreAllItems) -> DataFrame:
+    """Measure the lists of the test split, a row per user."""
+    return measure(methods.test.requests, score_all, n_items=len(methods.vectors), k=methods.k)
+
+
+def mean_measures(measures: DataFrame) -> dict[str, float]:
+    """Average each measure over the users."""
+    names = [name for name in measures.columns if name != "user_id"]
+    row = measures.selectExpr(*[f"avg({name}) AS {name}" for name in names]).collect()[0]
+    return {name: float(row[name]) for name in names}
+
+
+def format_entry(entry: Mapping[str, Any]) -> str:
+    """Write a method's measures in one line."""
+    values = ", ".join(f"{name} {entry[name]:.4f}" for name in LOGGED_MEASURES if name in entry)
     lead = (entry.get("lead") or {}).get("ndcg")
     return values + (f"; leads by {lead[0]:.4f} to {lead[1]:.4f}" if lead else "")
 
 
-def _variety(methods: Methods, score: ScoreAllItems, k: int) -> dict[str, float]:
-    """Coverage, novelty and Gini of the lists."""
+def _measure_variety(methods: FittedMethods, score_all: ScoreAllItems) -> dict[str, float]:
+    """Return coverage, novelty and Gini coefficient of the lists."""
     n_items = len(methods.vectors)
-    listed = list_top_items(methods.test.requests, score, n_items=n_items, k=k)
-    met = methods.test.histories.select(F.explode("items").alias("item_id"))
-    all_items = met.sparkSession.range(n_items).select(F.col("id").cast("int").alias("item_id"))
-    seen = all_items.join(
-        met.groupBy("item_id").agg(F.count("*").alias("n_interactions")), "item_id", "left"
-    )
-    row = ranks_spark.catalog_metrics(
-        listed.withColumnRenamed("item", "item_id"), seen.fillna(0, ["n_interactions"])
+    listed = list_top_items(methods.test.requests, score_all, n_items=n_items, k=methods.k)
+    interactions = methods.test.histories.select(F.explode("items").alias("item_id"))
+    counts = interactions.groupBy("item_id").agg(F.count("*").alias("n_interactions"))
+    all_items = interactions.sparkSession.range(n_items)
+    numbers = all_items.select(F.col("id").cast("int").alias("item_id"))
+    row = ranking_spark.catalog_metrics(
+        listed.withColumnRenamed("item", "item_id"),
+        numbers.join(counts, "item_id", "left").fillna(0, ["n_interactions"]),
     )
     return {name: float(value) for name, value in row.collect()[0].asDict().items()}
 
 
-def _histories_and_vectors(store: Store, settings: Settings) -> tuple[DataFrame, Floats]:
-    """All histories, and the vectors of the items' texts, (n_items, d), where a way reads them."""
+def _read_histories_and_vectors(
+    store: Store, settings: Settings, specs: Mapping[str, SourceSpec]
+) -> tuple[DataFrame, Floats]:
+    """Read all histories, and item text vectors if a method needs them."""
     given = settings.evaluate
     if given.interactions is not None:
         steps, item_ids = read_interactions(store.spark, given.interactions)
     else:
-        events, items = store.read(EVENTS), store.read(ITEMS)
-        numbers = number_items(items)
+        numbers = number_items(store.read(ITEMS))
         item_ids = numbers.toArrow()["item_id"].combine_chunks()
+        events = store.read(EVENTS)
         steps = build_histories(events, numbers, settings.recommend.weights, given.max_steps)
-    if not any(way.kind == "text_neighbours" for way in given.chosen.values()):
+    if not any(Need.TEXTS in spec.source.needs for spec in specs.values()):
         return steps, np.zeros((len(item_ids), 1), np.float32)
     if given.attributes is not None:
         return steps, read_attribute_vectors(given.attributes, item_ids)
     if given.interactions is not None:
         raise InputError(
-            "evaluate.methods: one reads texts, and a file of interactions has none; wanted "
+            "evaluate.methods: one reads item texts, and a file of interactions has none; wanted "
             "evaluate.attributes"
         )
     model = load_served_model(settings, "evaluate_recommendations")
@@ -141,11 +174,12 @@ def _histories_and_vectors(store: Store, settings: Settings) -> tuple[DataFrame,
 
 
 def _split(steps: DataFrame, day: str | None) -> Split:
-    """What is to be found from a day on, or last."""
+    """Hold out what comes from `day` on, or each user's last item."""
     if day is None:
-        asked = leave_one_out(steps)
-        return Split(asked.select("user_id", *STEP_COLUMNS), asked)
-    return Split(histories_before(steps, midnight(day)), split_at_cutoff(steps, midnight(day)))
+        requests = leave_one_out(steps)
+        return Split(requests.select("user_id", *STEP_COLUMNS), requests)
+    cutoff = midnight(day)
+    return Split(histories_before(steps, cutoff), split_at_cutoff(steps, cutoff))
 
 
 def _cache_split(stack: ExitStack, split: Split) -> Split:

@@ -1,9 +1,10 @@
-"""events, items, behaviour and the serving model → a recommender: its sources, and its ranker.
+"""Fit a recommender's candidate sources and its ranker.
 
-The ranker learns at cutoffs from `ranker_from` on, by what sources knew of the time before it; the
-sources that serve know all.
+The ranker learns at cutoffs from `recommend.ranker_from` on, with sources that know only what came
+before that day; the sources that serve know everything.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.files import explain_full_disk
@@ -24,20 +24,20 @@ from profile_lib.pipelines.ranker_examples import (
     write_and_reload,
     write_ranker_examples,
 )
-from profile_lib.pipelines.recommender_inputs import ShopData
+from profile_lib.pipelines.recommender_inputs import ShopData, read_recommend_sources
 from profile_lib.pipelines.save_model import save_trained_model
 from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.pipelines.training_checkpoints import remove_training
 from profile_lib.pipelines.training_inputs import prepare_initial_model, prepare_snapshot
 from profile_lib.pipelines.training_progress import log_training_progress
 from profile_lib.pipelines.training_rows import RowSchema
-from profile_lib.recommend.data.artifacts import RetrievalModel
 from profile_lib.recommend.ranking.examples import (
     REQUEST_KEY,
     build_candidate_rows,
     build_impression_rows,
     count_found_by_source,
 )
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER
 from profile_lib.spark.moments import midnight
 from profile_lib.training.data.snapshot import load_snapshot
@@ -47,17 +47,22 @@ from profile_lib.training.evaluation.report import format_report
 from profile_lib.training.tracking import Tracker
 from profile_lib.training.training_lock import lock_training_name
 
-PAST_RETRIEVAL_FOLDER = "past"  # the folder of what was learned before `ranker_from`
-ALL_ROWS = 2**31 - 1  # of validation and test: requests are drawn whole, beforehand
+log = logging.getLogger(__name__)
+
+PAST_RETRIEVAL_FOLDER = "past"  # the retrieval model of what was known before `ranker_from`
+VERSION_DIGITS = 12
+ALL_ROWS = 2**31 - 1  # requests of validation and test were sampled before: evaluate all rows
 
 
 def run(store: Store, settings: Settings) -> None:
-    """Fit a recommender and its report into `paths.models`, whole or not at all.
+    """Fit a recommender and write it to `paths.models`, complete or not at all.
 
-    Raises InputError where a day is given, the model reads no text, or a split has no cutoff after
-    which an item was met.
+    Raises InputError if a source's setting is invalid, the model reads no text, or a split has no
+    cutoff that an interaction follows.
     """
-    given, model = settings.recommend, load_served_model(settings, "fit_recommender")
+    given = settings.recommend
+    read_recommend_sources(given)
+    model = load_served_model(settings, "fit_recommender")
     ranker = build_ranker_settings(settings)
     size = ranker.training
     check_batch_division(size.batch_size, size.numeric_batch_size, size.shards, size.n_processes)
@@ -68,32 +73,39 @@ def run(store: Store, settings: Settings) -> None:
         remove_training(store.spark, ranker, folder)
         folder.mkdir(parents=True)
         shop = ShopData(store, settings, model)
-        print(
-            f"  {len(shop.item_ids):,} items, {len(shop.query_texts.texts):,} searches and listings"
-        )
+        n_texts = len(shop.query_texts.texts)
+        log.info("  %s items, %s query texts", f"{len(shop.item_ids):,}", f"{n_texts:,}")
         ranker_examples = write_ranker_examples(store, settings, model, shop, folder)
         past = shop.fit_retrieval(
             midnight(given.ranker_from), ranker_examples.where(F.col("split") == BEFORE_RANKER)
         )
         past.save(folder / PAST_RETRIEVAL_FOLDER)
-        found = measure_candidate_recall(ranker_examples, given, folder)
+        recall = measure_candidate_recall(
+            ranker_examples, folder, given.lists.candidates_per_source
+        )
         impressions = write_impression_examples(store, settings, model, shop, folder)
         prepare_ranker(ranker_examples, ranker, shop, past, folder, impressions)
         snapshot = load_snapshot(str(folder / "snapshot"))
         fitted = fit(store.spark, ranker, folder, snapshot, log_training_progress)
         shop.fit_retrieval(shop.now, ranker_examples).save(folder / RETRIEVAL_FOLDER)
         manifest = save_trained_model(
-            models, tracker, given.name, fitted, folder / INITIAL_MODEL,
-            recorded_settings=settings.model_dump(include={"recommend"}), sections={"candidates": found},
-            files={}, folders={RETRIEVAL_FOLDER: folder / RETRIEVAL_FOLDER},
-        )  # fmt: skip
-    print(f"{manifest.model_version}: on the candidates of the test cutoffs")
-    print("\n".join(format_report(fitted.report)))
-    print("\n".join(format_candidate_recall(found)))
+            models,
+            tracker,
+            given.name,
+            fitted,
+            folder / INITIAL_MODEL,
+            recorded_settings=settings.model_dump(include={"recommend"}),
+            sections={"candidates": recall},
+            files={},
+            folders={RETRIEVAL_FOLDER: folder / RETRIEVAL_FOLDER},
+        )
+    log.info("%s: on the candidates of the test cutoffs", manifest.model_version)
+    log.info("\n".join(format_report(fitted.report)))
+    log.info("\n".join(format_candidate_recall(recall)))
 
 
 def build_ranker_settings(settings: Settings) -> Settings:
-    """Those of the model that ranks: it reads numbers alone, and its tasks are what is worth."""
+    """Return the settings of the ranker, which reads numbers alone."""
     given = settings.recommend
     tasks = [
         {"name": name, "label": name, "kind": "binary", "weight": 1.0}
@@ -118,61 +130,72 @@ def prepare_ranker(
     folder: Path,
     impressions: DataFrame | None,
 ) -> None:
-    """Write to `folder` what ranks read, and the model to start from.
+    """Write to `folder` the training rows, and the model to start from.
 
-    Rows are of the candidates of `past` at the cutoffs of `ranker_examples`, which tell what suits nobody,
-    and of what was `impressions`, where that is known, which tells what suits better.
+    Rows are the candidates of `past` at the cutoffs of `ranker_examples`, and the `impressions` if
+    there are any: they show finer differences than candidates, most of which no user wants.
     """
-    given, at = ranker.recommend, folder / PAST_RETRIEVAL_FOLDER
-    asked = ranker_examples.where(F.col("split") != BEFORE_RANKER)
-    version, candidates_per_source = hash_folder(at, 12), given.lists.candidates_per_source
+    given = ranker.recommend
+    past_folder = folder / PAST_RETRIEVAL_FOLDER
+    version = hash_folder(past_folder, VERSION_DIGITS)
     rows = build_candidate_rows(
-        asked,
-        str(at),
+        ranker_examples.where(F.col("split") != BEFORE_RANKER),
+        str(past_folder),
         version,
-        candidates_per_source=candidates_per_source,
+        candidates_per_source=given.lists.candidates_per_source,
         negatives_per_cutoff=given.negatives_per_cutoff,
         seed=given.seed,
     )
     if impressions is not None:
-        rows = rows.unionByName(
-            build_impression_rows(
-                impressions, str(at), version, candidates_per_source=candidates_per_source
-            )
+        shown = build_impression_rows(
+            impressions,
+            str(past_folder),
+            version,
+            candidates_per_source=given.lists.candidates_per_source,
         )
+        rows = rows.unionByName(shown)
     rows = write_and_reload(rows, folder / "rows")
-    read = RowSchema(
+    row_schema = RowSchema(
         past.feature_names, past.n_vector_numbers, key=(*REQUEST_KEY, "item"), request=REQUEST_KEY
     )
-    snapshot = prepare_snapshot(rows, ranker, folder, read)
+    snapshot = prepare_snapshot(rows, ranker, folder, row_schema)
     encoder = encoder_folder(ranker.model.encoder)
     prepare_initial_model(
-        ranker_examples.sparkSession, snapshot, ranker, folder, encoder, shop.versions, read
+        ranker_examples.sparkSession, snapshot, ranker, folder, encoder, shop.versions, row_schema
     )
 
 
 def measure_candidate_recall(
-    ranker_examples: DataFrame, given: RecommendSettings, folder: Path
+    ranker_examples: DataFrame, folder: Path, candidates_per_source: int
 ) -> dict[str, Any]:
-    """source → the share of the items met after the test cutoffs that it names, and how many items
-    it names a cutoff."""
-    at = folder / PAST_RETRIEVAL_FOLDER
+    """Measure the recall and the number of proposals of each source.
+
+    `recall` is the share of the relevant items that a source proposes, `proposed` its mean number
+    of items per cutoff. Both are of the test cutoffs.
+    """
+    past_folder = folder / PAST_RETRIEVAL_FOLDER
     test = ranker_examples.where("split = 'test'")
-    parts = count_found_by_source(
-        test, str(at), hash_folder(at, 12), candidates_per_source=given.lists.candidates_per_source
+    counts = count_found_by_source(
+        test,
+        str(past_folder),
+        hash_folder(past_folder, VERSION_DIGITS),
+        candidates_per_source=candidates_per_source,
     )
-    sums = parts.groupBy("source").agg(
-        *[F.sum(n).alias(n) for n in ("found", "relevant", "proposed")]
+    sums = counts.groupBy("source").agg(
+        *[F.sum(name).alias(name) for name in ("found", "relevant", "proposed")]
     )
-    n = test.count()
+    n_cutoffs = test.count()
     return {
-        row["source"]: {"recall": row["found"] / row["relevant"], "proposed": row["proposed"] / n}
+        row["source"]: {
+            "recall": row["found"] / row["relevant"],
+            "proposed": row["proposed"] / n_cutoffs,
+        }
         for row in sums.collect()
     }
 
 
-def format_candidate_recall(found: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The same as lines of a table, the best source first."""
-    ordered = sorted(found.items(), key=lambda pair: -pair[1]["recall"])
-    lines = [f"  {name:<22}{of['recall']:>10.1%}{of['proposed']:>12,.0f}" for name, of in ordered]
-    return [f"  {'items met later':<22}{'found':>10}{'candidates':>12}", *lines]
+def format_candidate_recall(recall: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Write the recall as lines of a table, the best source first."""
+    ordered = sorted(recall.items(), key=lambda entry: -entry[1]["recall"])
+    lines = [f"  {name:<22}{r['recall']:>10.1%}{r['proposed']:>12,.0f}" for name, r in ordered]
+    return [f"  {'relevant items':<22}{'found':>10}{'candidates':>12}", *lines]

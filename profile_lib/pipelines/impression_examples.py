@@ -1,5 +1,6 @@
-"""feedback → rows that a ranker learns from: what was shown, as its users stood then."""
+"""Build ranker examples from impressions: profiles as of when items were shown."""
 
+import logging
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -22,15 +23,19 @@ from profile_lib.recommend.ranking.examples import IMPRESSION_LISTS
 from profile_lib.spark.moments import midnight
 from profile_lib.tables import EVENTS, FEEDBACK
 
+log = logging.getLogger(__name__)
+
+EXAMPLES_FOLDER = "impression_examples"
+
 
 def write_impression_examples(
     store: Store, settings: Settings, model: ServedModel, shop: ShopData, folder: Path
 ) -> DataFrame | None:
-    """What was shown in the time of the ranker's train split, kept in `folder`: a row a request,
-    with the profile as it was then, IMPRESSION_LISTS, REQUEST_COLUMNS and the query.
+    """Write the impressions of the ranker's train split, a row per request.
 
-    None where fewer than `recommend.min_clicks` are told of: candidates stand in for it then.
-    Raises InputError where slots cannot be told apart.
+    A row holds the profile as of the request (REQUEST_COLUMNS), the lists IMPRESSION_LISTS and the
+    query. Returns None if there are fewer than `recommend.min_clicks` clicks: then the ranker
+    learns from candidates alone. Raises InputError if the effect of slots cannot be estimated.
     """
     given = settings.recommend
     until = midnight(settings.examples.validation_from) - settings.feedback.window
@@ -40,23 +45,26 @@ def write_impression_examples(
     feedback = store.read_or_empty(FEEDBACK).where(F.col("is_complete") & in_time)
     n_clicks = feedback.where("is_clicked OR is_bought").count()
     if n_clicks < given.min_clicks:
-        print(f"  {n_clicks:,} clicks on what was shown, fewer than recommend.min_clicks: left out")
+        log.info(
+            "  %s clicks on impressions, fewer than recommend.min_clicks: left out",
+            f"{n_clicks:,}",
+        )
         return None
-    counts = count_clicks_per_slot(feedback).toArrow()  # grows with items
+    counts = count_clicks_per_slot(feedback).toArrow()  # one row per item and slot
     columns = (
         counts[name].to_numpy() for name in ("item_id", "slot", "n_impressions", "n_clicked")
     )
-    examples = label_impressions(feedback, fit_examination(*columns), given.max_click_weight)
-    requests = _requests(examples, shop)
+    labelled = label_impressions(feedback, fit_examination(*columns), given.max_click_weight)
+    requests = group_by_request(labelled, shop.item_numbers)
     cutoffs = requests.select(*CUTOFF_KEY)
-    known = join_events_as_of(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)
-    behaviour = build_behaviour(known, shop.items, **settings.behaviour_rules())
-    told = build_profiles_at(store, settings, model, shop, behaviour)
-    return write_and_reload(told.join(requests, CUTOFF_KEY), folder / "impression_examples")
+    events = join_events_as_of(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)
+    behaviour = build_behaviour(events, shop.items, **settings.behaviour_rules())
+    profiles = build_profiles_at(store, settings, model, shop, behaviour)
+    return write_and_reload(profiles.join(requests, CUTOFF_KEY), folder / EXAMPLES_FOLDER)
 
 
-def _requests(examples: DataFrame, shop: ShopData) -> DataFrame:
-    """A row a user and moment, with lists of IMPRESSION_LISTS in the order of the items."""
+def group_by_request(impressions: DataFrame, item_numbers: DataFrame) -> DataFrame:
+    """Group impressions by user and moment into IMPRESSION_LISTS, ordered by item."""
     label = F.col("label")
     row = F.struct(
         F.col("item").alias("items"),
@@ -64,8 +72,8 @@ def _requests(examples: DataFrame, shop: ShopData) -> DataFrame:
         (label == BOUGHT).cast("int").alias("is_bought"),
         F.col("weight").alias("weights"),
     )
-    of_item = (
-        examples.join(F.broadcast(shop.item_numbers), "item_id")
+    per_item = (
+        impressions.join(F.broadcast(item_numbers), "item_id")
         .groupBy("user_id", F.col("shown_ts").alias("cutoff_ts"), "item")
         .agg(
             F.max("label").alias("label"),
@@ -73,7 +81,7 @@ def _requests(examples: DataFrame, shop: ShopData) -> DataFrame:
             F.first("query").alias("query"),
         )
     )
-    lists = of_item.groupBy(*CUTOFF_KEY).agg(
+    lists = per_item.groupBy(*CUTOFF_KEY).agg(
         F.array_sort(F.collect_list(row)).alias("rows"), F.first("query", True).alias("query")
     )
     columns = [F.col(f"rows.{name}").alias(name) for name in IMPRESSION_LISTS]

@@ -1,5 +1,6 @@
-"""user_profiles and a recommender → recommendations: of whom something changed, or of all."""
+"""List items for users whose profile changed, or for all users."""
 
+import logging
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,32 +15,33 @@ from profile_lib.model.manifest import check_model
 from profile_lib.pipelines.bucket_refresh import BucketRefresher, upsert_rows_of_users
 from profile_lib.pipelines.eligibility import apply_eligibility
 from profile_lib.profiles.refresh_state import hash_definition, select_users_in_buckets
-from profile_lib.recommend.data.artifacts import load_reader
+from profile_lib.recommend.retrieval_model import load_reader
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, list_items
 from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.spark.session import cached
 from profile_lib.tables import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS, USER_PROFILES
 
+log = logging.getLogger(__name__)
+
 KEYS = ["user_id", "user_bucket", "rank"]
-GUARD = "source.profiles_version >= target.profiles_version"  # lists that know more stay
+GUARD = "source.profiles_version >= target.profiles_version"  # a newer list stays
 
 
 def run(store: Store, settings: Settings) -> None:
-    """Bring the lists to what the profiles say now.
+    """Write the lists of users whose profile changed since the last run.
 
-    Listed are the users whose profile changed since the last run, and those who were listed what is
-    no longer offered. A new recommender or other rules list all, some buckets at a time: a run that
-    was broken off goes on with those that are left. Raises InputError where a day is given, the
-    recommender is not whole or learned of another model than the profiles are by, and where a rule
-    cannot be computed.
+    Users whose list holds an item that is no longer eligible are listed again as well. A new
+    recommender or changed rules list all users, some buckets at a time, so that an interrupted run
+    continues with those left. Raises InputError if the recommender is incomplete or learned from
+    profiles of another model, and if a rule cannot be computed.
     """
-    listing = ListRefresh(store, settings)
-    listing.catch_up()
-    print(f"recommend_items: {listing.n_users:,} users listed")
+    lists = ListRefresher(store, settings)
+    lists.catch_up()
+    log.info("recommend_items: %s users listed", f"{lists.n_users:,}")
 
 
-class ListRefresh(BucketRefresher):
-    """The profiles as they are now, the recommender, and how far lists are."""
+class ListRefresher(BucketRefresher):
+    """Computes the lists of `recommendations` from the current profiles, by one recommender."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.settings, given = settings, settings.recommend
@@ -52,20 +54,20 @@ class ListRefresh(BucketRefresher):
         self.profiles = store.read(USER_PROFILES, self.version)
         self._check_model()
         self.eligibility = apply_eligibility(store, given, self.item_ids)
-        told = given.model_dump(include={"lists", "task_weights", "stock", "eligible", "boost"})
-        told["profiles"] = store.table_id(USER_PROFILES)
+        rules = given.model_dump(include={"lists", "task_weights", "stock", "eligible", "boost"})
+        rules["profiles"] = store.table_id(USER_PROFILES)
         super().__init__(
             store,
             RECOMMENDATIONS,
             RECOMMENDATION_REFRESH_STATE,
-            definition=hash_definition(self.recommender, told),
+            definition=hash_definition(self.recommender, rules),
             versions=(self.version,),
             n_buckets=settings.refresh.user_buckets,
             buckets_per_chunk=settings.refresh.buckets_per_chunk,
         )
 
     def catch_up(self) -> None:
-        """List users who are missing or changed, and those listed an item now ineligible."""
+        """Update the lists of changed users, and lists with items now ineligible."""
         if buckets := self.find_buckets_to_update():
             users = self._users_with_ineligible_items()
             self.compute(select_users_in_buckets(users, buckets, self.n_buckets))
@@ -76,20 +78,25 @@ class ListRefresh(BucketRefresher):
         return self.profiles.select("user_id")
 
     def find_changed_users(self, since: tuple[int, ...]) -> DataFrame | None:
-        """Return the changes of profiles since a version; None if the feed does not reach it."""
+        """Return the changed profiles since a version, None if it expired."""
         (version,) = since
         return self.store.changes(USER_PROFILES, version, self.version)
 
     def compute(self, users: DataFrame) -> None:
-        """Write the lists of (user_id), and take out what they had beyond them."""
+        """Write the lists of (user_id), and delete the rows beyond their ends."""
         with cached(users) as users:
             if not (n := users.count()):
                 return
             with cached(self._lists(self.profiles.join(users, "user_id", "left_semi"))) as lists:
                 upsert_rows_of_users(
-                    self.store, RECOMMENDATIONS, users, lists, lists.select(*KEYS),
-                    self._versions(), GUARD,
-                )  # fmt: skip
+                    self.store,
+                    RECOMMENDATIONS,
+                    users,
+                    lists,
+                    lists.select(*KEYS),
+                    self._versions(),
+                    GUARD,
+                )
         self.n_users += n
 
     def _lists(self, profiles: DataFrame) -> DataFrame:
@@ -108,23 +115,25 @@ class ListRefresh(BucketRefresher):
         }
 
     def _users_with_ineligible_items(self) -> DataFrame:
-        """(user_id) of those whose lists hold an item that is not offered now."""
-        gone = self.item_ids.filter(pa.array(~self.eligibility.is_eligible))
-        items = self.store.spark.createDataFrame(pa.table({"item_id": gone}))
+        """Return (user_id) of users whose list holds an ineligible item."""
+        ineligible = self.item_ids.filter(pa.array(~self.eligibility.is_eligible))
+        items = self.store.spark.createDataFrame(pa.table({"item_id": ineligible}))
         lists = self.store.read_or_empty(RECOMMENDATIONS)
         return lists.join(F.broadcast(items), "item_id", "left_semi").select("user_id")
 
     def _check_model(self) -> None:
-        """Raise InputError where no profile is by the model that the recommender learned of."""
+        """Raise InputError if all profiles are by another model."""
         counts = self.profiles.groupBy("model_version").count().collect()
-        n_of = {row["model_version"]: row["count"] for row in counts}
-        if n_of and self.model_version not in n_of:
+        n_profiles = {row["model_version"]: row["count"] for row in counts}
+        if n_profiles and self.model_version not in n_profiles:
             raise InputError(
-                f"{self.folder}: learned of profiles by {self.model_version}, but user_profiles "
-                f"are by {', '.join(sorted(n_of))}, whose interest vectors lie elsewhere; run "
-                "python jobs/fit_recommender.py --config FILE"
+                f"{self.folder}: fitted to profiles by {self.model_version}, but user_profiles are "
+                f"by {', '.join(sorted(n_profiles))}, whose interest vectors are not comparable; "
+                "run python jobs/fit_recommender.py --config FILE"
             )
-        if others := sum(n for by, n in n_of.items() if by != self.model_version):
-            print(
-                f"  {others:,} profiles are by another model: their interest vectors are not read"
+        n_others = sum(n for version, n in n_profiles.items() if version != self.model_version)
+        if n_others:
+            log.warning(
+                "%s profiles are by another model: their interest vectors are not read",
+                f"{n_others:,}",
             )

@@ -1,5 +1,6 @@
-"""events, items and the model that serves → what recommenders learn of a shop, as of any moment."""
+"""Read the items, texts and events that recommenders are fitted to."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -7,37 +8,60 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Floats, rows_to_list_array, single_chunk
+from profile_lib.arrays.groups import rows_to_list_array, single_chunk
+from profile_lib.arrays.types import Floats
+from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.inference.text_vectors import add_text_vectors
 from profile_lib.pipelines.serving_model import ServedModel
-from profile_lib.recommend.candidates.fitting import SourceData, fit_source
-from profile_lib.recommend.candidates.interest_mapping import fit_interest_map
-from profile_lib.recommend.candidates.popular_by_context import compute_demand
-from profile_lib.recommend.candidates.text_neighbours import TextProjection
-from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.candidates.demand import compute_demand
+from profile_lib.recommend.candidates.registry import SourceSpec, read_source_specs
+from profile_lib.recommend.candidates.shared.interest_map import fit_interest_map
+from profile_lib.recommend.candidates.shared.text_projection import TextProjection
+from profile_lib.recommend.candidates.source import Need, SourceData
+from profile_lib.recommend.data.arrow_columns import find_positions, lists_to_matrix
 from profile_lib.recommend.data.catalog import Catalog
 from profile_lib.recommend.data.histories import build_histories, number_items
+from profile_lib.recommend.data.profile_reader import ProfileReader, QueryTexts
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.reasons import ReasonTexts
-from profile_lib.recommend.serving.requests import (
-    ProfileReader,
-    QueryTexts,
-    find_positions,
-    lists_to_matrix,
-)
 from profile_lib.spark.moments import latest_event_time
 from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, ITEMS
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")
+SHOP_DATA = frozenset(
+    {Need.TEXTS, Need.INTERESTS, Need.EVENTS}
+)  # what sources can be fitted to here
+
+
+def read_recommend_sources(given: RecommendSettings) -> dict[str, SourceSpec]:
+    """Check `recommend.sources` against the registry. Raises InputError that names the key."""
+    specs = read_source_specs(given.chosen, "recommend.sources", SHOP_DATA)
+    choose_reasons(specs, given.reasons)
+    return specs
+
+
+def choose_reasons(specs: Mapping[str, SourceSpec], reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return each source's sentence: of the settings, or else of its kind.
+
+    Raises InputError if neither has one.
+    """
+    sentences = {name: reasons.get(name) or s.source.default_reason for name, s in specs.items()}
+    if missing := sorted(name for name, sentence in sentences.items() if sentence is None):
+        raise InputError(
+            f"recommend.reasons: found none for {', '.join(missing)}, whose kind has no sentence; "
+            "wanted one of each source"
+        )
+    return {name: sentence for name, sentence in sentences.items() if sentence is not None}
 
 
 class ShopData:
-    """Items by their numbers with the vectors of their texts, and of each moment what was known.
+    """The items of a shop with their text vectors, and its events.
 
-    Raises InputError where there is no item, none has a text, or the model reads no text.
+    Raises InputError if there is no item, none has a text, or the model reads no text.
     """
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
@@ -52,44 +76,34 @@ class ShopData:
                 f"{store.path(ITEMS)}: no items, so there is nothing to recommend; ingest a "
                 "catalog, or events that name items"
             )
-        texts = self._encoded(_item_texts(self.items))
-        at = find_positions(single_chunk(texts["id"]), self.item_ids)
-        size = model.manifest.spec.bert["hidden_size"] if model.manifest.spec.bert else 0
-        vectors = np.full((len(self.item_ids), size), np.nan, np.float32)
-        vectors[at] = lists_to_matrix(single_chunk(texts["vector"]), size)
+        vectors = self._encode_items()
         self.text_projection = TextProjection.fit(vectors, self.given.text_size)
         self.vectors = self.text_projection.project(vectors)
-        known = self._encoded(self._listing_texts())
-        self.query_texts = QueryTexts(
-            single_chunk(known["id"]),
-            self.text_projection.project(lists_to_matrix(single_chunk(known["vector"]), size)),
-            self.given.query_event_types,
-            settings.sessions.gap.total_seconds(),
-        )
+        self.query_texts = self._encode_query_texts(vectors.shape[1])
 
     @property
     def now(self) -> datetime:
-        """Just after the last that happened or arrived."""
+        """Return the moment just after the last event happened or arrived."""
         return latest_event_time(self.events) + timedelta(seconds=1)
 
-    @property
-    def targets(self) -> DataFrame:
-        """(item, target): the vector of each item that has a text."""
-        item = np.flatnonzero(np.isfinite(self.vectors).all(axis=1)).astype(np.int32)
-        rows = pa.table({"item": pa.array(item), "target": rows_to_list_array(self.vectors[item])})
-        return self.item_numbers.sparkSession.createDataFrame(rows)
-
     def fit_retrieval(self, as_of: datetime, ranker_examples: DataFrame) -> RetrievalModel:
-        """What was known before `as_of`; `ranker_examples` holds the interest vectors of profiles until then
-        and what was `relevant` next."""
-        given = self.given
+        """Fit all sources to what was known before `as_of`.
+
+        `ranker_examples` holds the interest vectors of earlier profiles, and the items `relevant`
+        next.
+        """
+        given, specs = self.given, read_recommend_sources(self.given)
         events = self.events.where(
             (F.col("event_ts") < F.lit(as_of)) & (F.col("ingest_ts") < F.lit(as_of))
         )
         steps = build_histories(events, self.item_numbers, given.weights, given.max_steps)
         interest_map = self._fit_interest_map(ranker_examples)
+        contexts: dict[str, list[str]] = {
+            name: self._most_frequent_values(events, name) for name in given.contexts
+        }
+        now = int(as_of.timestamp())
         with cached(steps) as steps:
-            known = SourceData(
+            data = SourceData(
                 histories=steps,
                 vectors=np.nan_to_num(self.vectors),
                 approximate_search_from=given.approximate_search_from,
@@ -97,71 +111,99 @@ class ShopData:
                 events=events,
                 items=self.item_numbers,
                 interest_map=interest_map,
-                contexts={name: self._commonest(events, name) for name in given.contexts},
+                contexts=contexts,
                 weights=given.weights,
-                now=int(as_of.timestamp()),
+                now=now,
             )
-            sources = {
-                name: fit_source(known, **source.model_dump())
-                for name, source in given.chosen.items()
-            }
-        reasons = {name: given.reasons[name] for name in given.chosen}
+            sources = {name: spec.fit(data) for name, spec in specs.items()}
         manifest = self.model.manifest
         reader = ProfileReader(
-            self.item_ids, given.weights, known.contexts, manifest.model_version,
-            manifest.spec.joined_size, self.query_texts,
-        )  # fmt: skip
-        words = ReasonTexts(reasons, given.reason_fallbacks.item, given.reason_fallbacks.place)
-        catalog = self._catalog(events, known.now)
-        return RetrievalModel(catalog, sources, words, reader, interest_map, given.decay)
+            self.item_ids,
+            given.weights,
+            contexts,
+            manifest.model_version,
+            manifest.spec.joined_size,
+            self.query_texts,
+        )
+        fallbacks = given.reason_fallbacks
+        reasons = ReasonTexts(choose_reasons(specs, given.reasons), fallbacks.item, fallbacks.place)
+        catalog = self._build_catalog(events, now)
+        return RetrievalModel(catalog, sources, reasons, reader, interest_map, given.decay)
 
     def _fit_interest_map(self, ranker_examples: DataFrame) -> Floats:
         pairs = ranker_examples.where(F.size("interest_vector") > 0).select(
             F.col("interest_vector").alias("vector"), F.get("relevant", F.lit(0)).alias("item")
         )
         return fit_interest_map(
-            pairs.join(F.broadcast(self.targets), "item"),
+            pairs.join(F.broadcast(self._text_targets()), "item"),
             self.model.manifest.spec.joined_size,
             self.given.text_size,
             self.given.interest_ridge,
         )
 
-    def _catalog(self, events: DataFrame, now: int) -> Catalog:
+    def _text_targets(self) -> DataFrame:
+        """(item, target): the vector of each item that has a text."""
+        item = np.flatnonzero(np.isfinite(self.vectors).all(axis=1)).astype(np.int32)
+        rows = pa.table({"item": pa.array(item), "target": rows_to_list_array(self.vectors[item])})
+        return self.item_numbers.sparkSession.createDataFrame(rows)
+
+    def _build_catalog(self, events: DataFrame, now: int) -> Catalog:
         half_life = self.settings.behaviour.half_life_days
-        wanted = compute_demand(
+        per_item = compute_demand(
             events, self.item_numbers, [], self.given.weights, now, half_life, half_life
         ).toArrow()
-        of_item = np.zeros(len(self.item_ids))
-        of_item[wanted["item"].to_numpy()] = wanted["demand"].to_numpy()
-        told = self.items.select(*CATALOG_COLUMNS).toArrow()
-        told = told.take(pa.array(find_positions(self.item_ids, single_chunk(told["item_id"]))))
-        columns = {name: single_chunk(told[name]) for name in CATALOG_COLUMNS}
-        told_too = {"demand": of_item, "vector": rows_to_list_array(self.vectors)}
-        return Catalog(pa.table(columns | told_too))
+        demand = np.zeros(len(self.item_ids))
+        demand[per_item["item"].to_numpy()] = per_item["demand"].to_numpy()
+        items = self.items.select(*CATALOG_COLUMNS).toArrow()
+        position = find_positions(self.item_ids, single_chunk(items["item_id"]))
+        items = items.take(pa.array(position))
+        columns = {name: single_chunk(items[name]) for name in CATALOG_COLUMNS}
+        learned = {"demand": demand, "vector": rows_to_list_array(self.vectors)}
+        return Catalog(pa.table(columns | learned))
 
-    def _commonest(self, events: DataFrame, context: str) -> list[str]:
-        counted = events.where(F.col(context).isNotNull()).groupBy(context).count()
-        ordered = counted.orderBy(F.desc("count"), context).limit(self.given.max_context_values)
+    def _most_frequent_values(self, events: DataFrame, context: str) -> list[str]:
+        counts = events.where(F.col(context).isNotNull()).groupBy(context).count()
+        ordered = counts.orderBy(F.desc("count"), context).limit(self.given.max_context_values)
         return [row[0] for row in ordered.collect()]
 
-    def _listing_texts(self) -> DataFrame:
-        """(id, text): the texts that items were shown under, the most frequent."""
-        shown = self.events.where(F.col("event_type").isin(*self.given.query_event_types))
-        texts = shown.select(F.coalesce("query", "text").alias("text")).where("text IS NOT NULL")
-        counted = texts.groupBy("text").count().orderBy(F.desc("count"), "text")
-        return counted.limit(self.given.max_query_texts).select(F.col("text").alias("id"), "text")
+    def _encode_items(self) -> Floats:
+        """(n_items, H): the encoder's vectors, NaN for an item without a text."""
+        spec = self.model.manifest.spec
+        size = spec.bert["hidden_size"] if spec.bert else 0
+        texts = self._encode(_item_texts(self.items))
+        position = find_positions(single_chunk(texts["id"]), self.item_ids)
+        vectors = np.full((len(self.item_ids), size), np.nan, np.float32)
+        vectors[position] = lists_to_matrix(single_chunk(texts["vector"]), size)
+        return vectors
 
-    def _encoded(self, texts: DataFrame) -> pa.Table:
-        """(id, vector) of (id, text), in any order."""
-        manifest, given = self.model.manifest, self.settings.refresh
+    def _encode_query_texts(self, size: int) -> QueryTexts:
+        texts = self._encode(self._frequent_query_texts())
+        vectors = lists_to_matrix(single_chunk(texts["vector"]), size)
+        return QueryTexts(
+            single_chunk(texts["id"]),
+            self.text_projection.project(vectors),
+            self.given.query_event_types,
+            self.settings.sessions.gap.total_seconds(),
+        )
+
+    def _frequent_query_texts(self) -> DataFrame:
+        """Return (id, text) of the most frequent searches and pages."""
+        queries = self.events.where(F.col("event_type").isin(*self.given.query_event_types))
+        texts = queries.select(F.coalesce("query", "text").alias("text")).where("text IS NOT NULL")
+        counts = texts.groupBy("text").count().orderBy(F.desc("count"), "text")
+        return counts.limit(self.given.max_query_texts).select(F.col("text").alias("id"), "text")
+
+    def _encode(self, texts: DataFrame) -> pa.Table:
+        """Return (id, vector) for (id, text), in any order."""
+        manifest, refresh = self.model.manifest, self.settings.refresh
         tokens = texts.withColumn("tokens", self.model.tokenize("text")).select("*", "tokens.*")
         return (
             add_text_vectors(
                 tokens,
                 self.model.folder,
                 model_version=manifest.model_version,
-                runtime=given.runtime,
-                batch_tokens=given.batch_tokens,
+                runtime=refresh.runtime,
+                batch_tokens=refresh.batch_tokens,
             )
             .select("id", "vector")
             .toArrow()
@@ -169,7 +211,7 @@ class ShopData:
 
 
 def _item_texts(items: DataFrame) -> DataFrame:
-    """(id, text): what is told of each item of which something is."""
+    """Return (id, text) of each item that has a title, category or brand."""
     title = F.coalesce("title", F.lit(""))
     others = [F.when(F.col(name) != title, F.col(name)) for name in ("category", "brand")]
     text = F.concat_ws(" ", "title", *others)

@@ -1,1 +1,1 @@
-"""What profiles are for: which items a user may want next, from where, and why."""
+"""Recommend items to users: find candidates, rank them, list them with reasons."""

@@ -1,1 +1,1 @@
-"""Candidates."""
+"""Find candidates: one file per source, all in one registry (`registry.py`)."""

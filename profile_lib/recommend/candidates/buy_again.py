@@ -1,4 +1,4 @@
-"""What a user bought before and, by what others did, buys again about now."""
+"""Find items that a user bought before and may need again about now."""
 
 from dataclasses import dataclass
 
@@ -7,57 +7,91 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from profile_lib.arrays.groups import Floats, Longs
-from profile_lib.recommend.candidates.source import Requests
-from profile_lib.recommend.candidates.top_k import top_k
-from profile_lib.recommend.data.histories import DAY
+from profile_lib.arrays.groups import differs_from_previous
+from profile_lib.arrays.types import Floats, Longs
+from profile_lib.config.section import Amount, Section, Share
+from profile_lib.recommend.candidates.registry import candidate_source
+from profile_lib.recommend.candidates.shared.top_k import top_k
+from profile_lib.recommend.candidates.source import CandidateSource, Need, SourceData
+from profile_lib.recommend.data.histories import DAY, PURCHASE
+from profile_lib.recommend.data.requests import Requests
 
 
-def estimate_repeats(purchases: DataFrame, prior_share: float, prior_count: float) -> DataFrame:
-    """(item, share, days): of the buyers of an item the share that bought it on a later day too,
-    drawn to `prior_share` as if so many buyers more had been seen, and the median days between.
+class BuyAgainSettings(Section):
+    """How the share of buyers who buy an item again is smoothed."""
 
-    `purchases` holds user_id, item and event_date. Items that nobody bought twice are left out.
-    """
-    of_user = Window.partitionBy("user_id", "item").orderBy("event_date")
-    bought = purchases.select("user_id", "item", "event_date").distinct()
-    gaps = bought.withColumn(
-        "gap", F.datediff("event_date", F.lag("event_date").over(of_user)).cast("double")
-    )
-    of_item = gaps.groupBy("item").agg(
-        F.countDistinct("user_id").alias("buyers"),
-        F.countDistinct(F.when(F.col("gap").isNotNull(), F.col("user_id"))).alias("again"),
-        F.median("gap").alias("days"),
-    )
-    share = (F.col("again") + prior_share * prior_count) / (F.col("buyers") + prior_count)
-    return of_item.where("again > 0").select("item", share.alias("share"), "days")
+    prior_share: Share
+    prior_count: Amount  # buyers added to the count, with this share
 
 
+@candidate_source("buy_again", BuyAgainSettings)
 @dataclass(frozen=True)
-class BuyAgain:
-    """`share`, `days`: (n_items,), as `estimate_repeats` tells; 0 where an item isn't bought again."""
+class BuyAgain(CandidateSource):
+    """Repeat purchases: `share` and `days` of `estimate_repeats`, (n_items,).
+
+    An item whose share is 0 is never proposed.
+    """
 
     share: Floats
     days: Floats
 
+    needs = frozenset({Need.EVENTS})
+    default_reason = "you bought it before"
+
+    @classmethod
+    def fit(cls, data: SourceData, settings: BuyAgainSettings) -> "BuyAgain":
+        """Fit by `estimate_repeats`."""
+        assert data.events is not None
+        assert data.items is not None
+        is_purchase = F.col("event_type") == PURCHASE
+        purchases = data.events.where(is_purchase).join(F.broadcast(data.items), "item_id")
+        repeats = estimate_repeats(purchases, settings.prior_share, settings.prior_count).toArrow()
+        share, days = np.zeros(data.n_items, np.float32), np.ones(data.n_items, np.float32)
+        share[repeats["item"].to_numpy()] = repeats["share"].to_numpy()
+        days[repeats["item"].to_numpy()] = repeats["days"].to_numpy()
+        return cls(share, days)
+
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """The share times how ripe the time is: x · exp(1 - x), x the time since the last purchase
-        in the item's usual days. It is highest when they are over and then falls slowly."""
+        """Return share × x · exp(1 - x), x being the time since the purchase.
+
+        It is counted in the item's usual days: the score is highest when they are over, and then
+        falls slowly.
+        """
         steps = requests.histories
         bought = np.flatnonzero(steps.is_bought & (self.share[steps.items] > 0))
-        user, item = steps.user[bought], steps.items[bought]
-        order = np.lexsort((-steps.seconds[bought], item, user))
-        user, item = user[order], item[order]
-        is_last = np.ones(len(order), bool)
-        is_last[1:] = (np.diff(user) != 0) | (np.diff(item) != 0)
+        user, item, second = steps.user[bought], steps.items[bought], steps.seconds[bought]
+        order = np.lexsort((-second, item, user))
+        user, item, second = user[order], item[order], second[order]
+        is_last = differs_from_previous(user, item)
         user, item = user[is_last], item[is_last]
-        since = (requests.now[user] - steps.seconds[bought][order][is_last]) / DAY
-        x = np.maximum(since, 0) / self.days[item]
+        days_since = (requests.now[user] - second[is_last]) / DAY
+        x = np.maximum(days_since, 0) / self.days[item]
         score = (self.share[item] * x * np.exp(1 - x)).astype(np.float32)
-        return top_k(
-            sparse.csr_array((score, (user, item)), shape=(steps.n_users, len(self.share))), k
-        )
+        shape = (steps.n_users, len(self.share))
+        return top_k(sparse.csr_array((score, (user, item)), shape=shape), k)
 
     def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
-        """The item itself."""
+        """Return the item itself."""
         return item
+
+
+def estimate_repeats(purchases: DataFrame, prior_share: float, prior_count: float) -> DataFrame:
+    """Estimate which share of buyers repeats a purchase, and after how many days.
+
+    Returns (item, share, days) of the items that someone bought on more than one day. `purchases`
+    holds user_id, item and event_date. `share`: the share of an item's buyers who bought it on a
+    later day too, smoothed by `prior_count` more buyers with `prior_share`. `days`: the median
+    number of days between.
+    """
+    by_date = Window.partitionBy("user_id", "item").orderBy("event_date")
+    days = purchases.select("user_id", "item", "event_date").distinct()
+    gaps = days.withColumn(
+        "gap", F.datediff("event_date", F.lag("event_date").over(by_date)).cast("double")
+    )
+    per_item = gaps.groupBy("item").agg(
+        F.countDistinct("user_id").alias("buyers"),
+        F.countDistinct(F.when(F.col("gap").isNotNull(), F.col("user_id"))).alias("repeaters"),
+        F.median("gap").alias("days"),
+    )
+    share = (F.col("repeaters") + prior_share * prior_count) / (F.col("buyers") + prior_count)
+    return per_item.where("repeaters > 0").select("item", share.alias("share"), "days")

@@ -1,4 +1,4 @@
-"""What the sources name for each user, brought together with who named it and why."""
+"""Join the proposals of several sources, with their scores and ranks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,21 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from profile_lib.arrays.groups import Floats, Longs, index_within_group
-from profile_lib.recommend.candidates.source import MISSING, Requests, Source
+from profile_lib.arrays.types import Floats, Longs
+from profile_lib.recommend.candidates.shared.top_k import rank_within_user
+from profile_lib.recommend.candidates.source import CandidateSource
+from profile_lib.recommend.data.arrow_columns import MISSING
+from profile_lib.recommend.data.requests import Requests
 
-NOT_PROPOSED = (np.nan, 0.0, np.nan)  # score, strength and place of what a source does not name
+NOT_PROPOSED = (np.nan, 0.0, np.nan)  # score, normalised score and rank of a pair not proposed
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """m pairs of a user and an item, each once, in the order of users and items.
+    """m pairs of a user and an item, ordered by both, each once.
 
-    `user`, `item`: (m,). Of each of the S `sources`, (m, S): `scores`, in its unit, NaN where it
-    does not name the pair; `normalised_scores`, scores over the root mean square of all that it named for
-    the user, 0 where it does not name the pair: comparable from source to source and from user to
-    user; `source_ranks` among all that it named, from 1, NaN where it does not name the pair. Both stay
-    when other pairs are left out.
+    `user`, `item`: (m,). Per pair and source, (m, S):
+    `scores`: in the source's unit, NaN if it does not propose the pair.
+    `normalised_scores`: the score over the root mean square of all scores that the source gives to
+    the user's items, 0 if it does not propose the pair; comparable across sources and users.
+    `source_ranks`: the rank among all that the source proposes to the user, from 1, NaN if it does
+    not propose the pair.
+    The last two don't change if other pairs are left out.
     """
 
     sources: tuple[str, ...]
@@ -31,120 +36,123 @@ class Candidates:
     source_ranks: Floats
 
     def where(self, is_kept: np.ndarray) -> "Candidates":
-        """Those pairs alone."""
-        of_sources = (
-            self.scores[is_kept],
-            self.normalised_scores[is_kept],
-            self.source_ranks[is_kept],
-        )
-        return Candidates(self.sources, self.user[is_kept], self.item[is_kept], *of_sources)
+        """Return the pairs for which `is_kept`, (m,), is true."""
+        per_source = (self.scores, self.normalised_scores, self.source_ranks)
+        arrays = (self.user, self.item, *per_source)
+        return Candidates(self.sources, *(array[is_kept] for array in arrays))
 
     def positions_of(self, user: Longs, item: Longs) -> Longs:
-        """The places of pairs that are among them."""
-        own, others = self._keys(user, item)
-        return np.searchsorted(own, others)
+        """Return the positions of pairs that are among the candidates."""
+        candidates, others = self._keys(user, item)
+        return np.searchsorted(candidates, others)
 
     def contains(self, user: Longs, item: Longs) -> np.ndarray:
-        """(w,): which of these pairs are among them."""
-        own, others = self._keys(user, item)
-        return np.isin(others, own)
+        """Return for each of these pairs, (p,), whether it is a candidate."""
+        candidates, others = self._keys(user, item)
+        return np.isin(others, candidates)
 
     def isin(self, user: Longs, item: Longs) -> np.ndarray:
-        """(m,): which of them are among these pairs."""
-        own, others = self._keys(user, item)
-        return np.isin(own, others)
+        """Return for each candidate, (m,), whether it is one of these pairs."""
+        candidates, others = self._keys(user, item)
+        return np.isin(candidates, others)
 
     def _keys(self, user: Longs, item: Longs) -> tuple[Longs, Longs]:
-        """A number a pair, of these and of those, in the order of users and items."""
-        last = max(int(self.item.max(initial=0)), int(item.max(initial=0))) + 1
-        return self.user * last + self.item, user.astype(np.int64) * last + item
+        """Number the candidates and these pairs, ordered by user and item."""
+        n_items = max(int(self.item.max(initial=0)), int(item.max(initial=0))) + 1
+        return self.user * n_items + self.item, user.astype(np.int64) * n_items + item
 
     @property
     def is_proposed(self) -> np.ndarray:
-        """(m, S): whether a source names a pair."""
+        """(m, S): whether a source proposes a pair."""
         return ~np.isnan(self.scores)
 
 
-CandidateScorer = Callable[
-    [Requests, Candidates], Floats
-]  # (m,) of the candidates, higher is better
+# Scores of candidates, (m,); higher is better.
+CandidateScorer = Callable[[Requests, Candidates], Floats]
 
 
-def propose_candidates(sources: Mapping[str, Source], requests: Requests, k: int) -> Candidates:
-    """The union of what each source names, about k items a user and source."""
-    found = {name: source.scores(requests, k) for name, source in sources.items()}
-    n_items = next(iter(found.values())).shape[1]
-    everyone = np.arange(requests.histories.n_users)
-    users = [np.repeat(everyone, np.diff(of.indptr)) for of in found.values()]
-    pairs = [user * n_items + of.indices for user, of in zip(users, found.values(), strict=True)]
-    union = np.unique(np.concatenate(pairs))
+def propose_candidates(
+    sources: Mapping[str, CandidateSource], requests: Requests, k: int
+) -> Candidates:
+    """Join the proposals of all sources, about k items per user and source."""
+    proposals = {name: source.scores(requests, k) for name, source in sources.items()}
+    n_items = next(iter(proposals.values())).shape[1]
+    n_users = requests.histories.n_users
+    users = [np.repeat(np.arange(n_users), np.diff(p.indptr)) for p in proposals.values()]
+    keys = [u * n_items + p.indices for u, p in zip(users, proposals.values(), strict=True)]
+    union = np.unique(np.concatenate(keys))
     scores, normalised_scores, source_ranks = (
-        np.full((len(union), len(found)), unknown, np.float32) for unknown in NOT_PROPOSED
+        np.full((len(union), len(proposals)), value, np.float32) for value in NOT_PROPOSED
     )
-    for column, of in enumerate(found.values()):
-        at, user = np.searchsorted(union, pairs[column]), users[column]
-        scores[at, column] = of.data
-        squares = np.bincount(user, of.data.astype(np.float64) ** 2, len(everyone))
-        mean = squares / np.maximum(np.diff(of.indptr), 1)
-        normalised_scores[at, column] = of.data / np.sqrt(np.where(mean > 0, mean, 1))[user]
-        source_ranks[at, column] = np.arange(1, len(at) + 1) - of.indptr[user]
+    for column, proposed in enumerate(proposals.values()):
+        row, user = np.searchsorted(union, keys[column]), users[column]
+        scores[row, column] = proposed.data
+        squares = np.bincount(user, proposed.data.astype(np.float64) ** 2, n_users)
+        mean = squares / np.maximum(np.diff(proposed.indptr), 1)
+        normalised_scores[row, column] = proposed.data / np.sqrt(np.where(mean > 0, mean, 1))[user]
+        source_ranks[row, column] = np.arange(1, len(row) + 1) - proposed.indptr[user]
     return Candidates(
-        tuple(found), union // n_items, union % n_items, scores, normalised_scores, source_ranks
+        tuple(proposals), union // n_items, union % n_items, scores, normalised_scores, source_ranks
     )
 
 
 def score_pairs(
-    sources: Mapping[str, Source], requests: Requests, k: int, user: Longs, item: Longs
+    sources: Mapping[str, CandidateSource], requests: Requests, k: int, user: Longs, item: Longs
 ) -> Candidates:
-    """These pairs, (m,) in the order of users and items, whoever names them or not: by what those
-    sources say that name them among about k items a user."""
-    found = propose_candidates(sources, requests, k)
-    is_proposed = found.contains(user, item)
-    place = found.positions_of(user[is_proposed], item[is_proposed])
-    told = [
-        np.full((len(user), len(found.sources)), unknown, np.float32) for unknown in NOT_PROPOSED
-    ]
-    for of, known in zip(
-        told, (found.scores, found.normalised_scores, found.source_ranks), strict=True
+    """Score these pairs, (m,) ordered by user and item, proposed or not.
+
+    The sources that propose a pair among about k items per user give it its scores and ranks.
+    """
+    proposed = propose_candidates(sources, requests, k)
+    is_proposed = proposed.contains(user, item)
+    position = proposed.positions_of(user[is_proposed], item[is_proposed])
+    per_source = []
+    for known, value in zip(
+        (proposed.scores, proposed.normalised_scores, proposed.source_ranks),
+        NOT_PROPOSED,
+        strict=True,
     ):
-        of[is_proposed] = known[place]
-    return Candidates(found.sources, user, item, *told)
+        values = np.full((len(user), len(proposed.sources)), value, np.float32)
+        values[is_proposed] = known[position]
+        per_source.append(values)
+    return Candidates(proposed.sources, user, item, *per_source)
 
 
 def select_strongest(pairs: Candidates, k: int) -> Candidates:
-    """Of each user the k of the greatest sum of normalised_scores, equal ones by their items' numbers."""
-    order = np.lexsort((-pairs.normalised_scores.sum(axis=1), pairs.user))
-    place = index_within_group(pairs.user)
-    is_kept = np.zeros(len(order), bool)
-    is_kept[order[place < k]] = True
-    return pairs.where(is_kept)
+    """Return each user's k pairs of the greatest sum of normalised scores.
+
+    Equal sums are ordered by item number.
+    """
+    return pairs.where(rank_within_user(pairs.user, pairs.normalised_scores.sum(axis=1)) < k)
 
 
 def interacted_before(requests: Requests, pairs: Candidates, *, bought: bool) -> np.ndarray:
-    """(m,): whether the user met the item, or `bought` it."""
+    """Return whether each pair's user interacted with the item, or `bought` it."""
     steps = requests.histories
     counts = steps.is_bought if bought else np.ones(len(steps.user), bool)
     return pairs.isin(steps.user[counts], steps.items[counts])
 
 
 def explain_candidates(
-    sources: Mapping[str, Source], requests: Requests, pairs: Candidates, listed: Longs
+    sources: Mapping[str, CandidateSource], requests: Requests, pairs: Candidates, listed: Longs
 ) -> tuple[Longs, Longs]:
-    """(l,) and (l,), of the pairs at these places: the number of the source at which a pair stands
-    first among the user's pairs, and the item of the user's history that spoke most for it there,
-    or MISSING."""
-    first = np.nan_to_num(pairs.source_ranks[listed], nan=np.inf).argmin(axis=1)
-    because = np.full(len(first), MISSING)
+    """Return the source and the item that explain each listed pair, (l,) both.
+
+    `listed`: the positions of the pairs, (l,). The source is the one in which the pair ranks
+    highest; the item is of the user's history, or MISSING.
+    """
+    source = np.nan_to_num(pairs.source_ranks[listed], nan=np.inf).argmin(axis=1)
+    reason_item = np.full(len(source), MISSING)
     for number, name in enumerate(pairs.sources):
-        at = np.flatnonzero(first == number)
-        if len(at):
-            user, item = pairs.user[listed[at]], pairs.item[listed[at]]
-            because[at] = sources[name].explain(requests, user, item)
-    return first, because
+        rows = np.flatnonzero(source == number)
+        if len(rows):
+            user, item = pairs.user[listed[rows]], pairs.item[listed[rows]]
+            reason_item[rows] = sources[name].explain(requests, user, item)
+    return source, reason_item
 
 
 def scatter_to_matrix(
     pairs: Candidates, values: Floats, n_users: int, n_items: int
 ) -> sparse.csr_array:
-    """(n_users, n_items): a value a pair."""
+    """Lay values of the pairs, (m,), into (n_users, n_items)."""
     return sparse.csr_array((values, (pairs.user, pairs.item)), shape=(n_users, n_items))

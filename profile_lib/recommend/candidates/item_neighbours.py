@@ -1,29 +1,54 @@
-"""Histories in, the nearest neighbours of each item out: what is met near it, by many users."""
+"""Find items by their co-occurrence with others in histories."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Floats, Numbers
-from profile_lib.recommend.data.histories import Histories
+from profile_lib.arrays.groups import differs_from_previous
+from profile_lib.arrays.types import Floats, Numbers
+from profile_lib.config.section import Amount, Count, Decay, Section
+from profile_lib.recommend.candidates.registry import candidate_source
+from profile_lib.recommend.candidates.shared.item_to_item import ItemToItem, neighbour_matrix
+from profile_lib.recommend.candidates.shared.similarities import SIMILARITIES, Similarity
+from profile_lib.recommend.candidates.source import SourceData
+from profile_lib.recommend.data.arrow_columns import record_batch
+from profile_lib.recommend.data.histories import Histories, count_users_per_item
 
 COOCCURRENCES = "item int, neighbour int, cooccurrence double"
 
-# Of a pair: how much flows from one to the other, how many users met each, and how many there are.
-SIMILARITIES: Mapping[str, tuple[str, str]] = {
-    "cosine": ("cooccurrence", "sqrt(n * n_other)"),
-    "jaccard": ("cooccurrence", "n + n_other - cooccurrence"),
-    "pearson": (
-        "cooccurrence - n * n_other / n_all",
-        "sqrt(n * (1 - n / n_all) * n_other * (1 - n_other / n_all))",
-    ),
-}  # above and below the line
+
+class ItemNeighboursSettings(Section):
+    """How co-occurrence in histories makes items similar."""
+
+    similarity: Similarity
+    window: Count  # the largest number of steps between two items
+    gap_power: Amount  # a pair `gap` steps apart counts gap ** -gap_power
+    backward_weight: Amount  # how much the later item counts for the earlier one
+    shrink: Amount  # added to the denominator, so that few users prove little
+    max_neighbours: Count  # per item
+    decay: Decay
 
 
-def item_neighbours(
+@candidate_source("item_neighbours", ItemNeighboursSettings)
+@dataclass(frozen=True)
+class ItemNeighbours(ItemToItem):
+    """Neighbours by co-occurrence in histories."""
+
+    default_reason = "because you looked at {item}"
+
+    @classmethod
+    def fit(cls, data: SourceData, settings: ItemNeighboursSettings) -> "ItemNeighbours":
+        """Fit by `find_item_neighbours`."""
+        rules = settings.model_dump(exclude={"decay"})
+        neighbours = find_item_neighbours(data.histories, **rules)
+        return cls(neighbour_matrix(neighbours, data.n_items), settings.decay)
+
+
+def find_item_neighbours(
     histories: DataFrame,
     *,
     similarity: str,
@@ -33,76 +58,78 @@ def item_neighbours(
     shrink: float,
     max_neighbours: int,
 ) -> DataFrame:
-    """(item, neighbour, weight): of each item the `max_neighbours` nearest, equal ones by their number.
+    """Return (item, neighbour, weight): each item's `max_neighbours` nearest, equal ones by number.
 
-    Two items of a history that lie `gap` steps apart, at most `window`, flow gap ** -gap_power from
-    the earlier to the later one and `backward_weight` times that from the later; of a user who met both
-    more than once the greatest counts. With `gap_power` 0 and `backward_weight` 1 that is the number of
-    users who met both, and the similarities are the usual ones; `shrink` is added below the line,
-    so that few users prove little.
+    Two items of a history that lie `gap` steps apart, at most `window`, co-occur gap ** -gap_power
+    times from the earlier to the later one, and `backward_weight` times that from the later one;
+    of a user who has both more than once the greatest value counts. With `gap_power` 0 and
+    `backward_weight` 1 that is the number of users who have both, and the similarities are the
+    usual ones; `shrink` is added to their denominator.
     """
 
-    def flows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            found = _flows(Histories.from_batch(batch), window, gap_power, backward_weight)
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(c) for c in found], ["item", "neighbour", "cooccurrence"]
-            )
+            steps = Histories.from_batch(batch)
+            columns = count_cooccurrences(steps, window, gap_power, backward_weight)
+            yield record_batch(COOCCURRENCES, columns)
 
-    summed = (
-        histories.mapInArrow(flows, COOCCURRENCES)
+    cooccurrences = (
+        histories.mapInArrow(count, COOCCURRENCES)
         .groupBy("item", "neighbour")
         .agg(F.sum("cooccurrence").alias("cooccurrence"))
     )
-    met = histories.select(F.explode(F.array_distinct("items")).alias("item"))
-    n_users = met.groupBy("item").agg(F.count("*").alias("n"))
-    of_other = n_users.select(F.col("item").alias("neighbour"), F.col("n").alias("n_other"))
-    in_all = histories.agg(F.count("*").alias("n_all"))
+    n_users = count_users_per_item(histories)
+    n_other = n_users.select(F.col("item").alias("neighbour"), F.col("n_users").alias("n_other"))
+    n_all = histories.agg(F.count("*").alias("n_all"))
     pairs = (
-        summed.join(F.broadcast(n_users), "item")
-        .join(F.broadcast(of_other), "neighbour")
-        .join(F.broadcast(in_all))
+        cooccurrences.join(F.broadcast(n_users), "item")
+        .join(F.broadcast(n_other), "neighbour")
+        .join(F.broadcast(n_all))
     )
-    above, below = SIMILARITIES[similarity]
-    weight = F.try_divide(F.expr(above), F.expr(below) + shrink)
-    nearest = Window.partitionBy("item").orderBy(F.col("weight").desc(), "neighbour")
+    numerator, denominator = SIMILARITIES[similarity](
+        F.col("cooccurrence"), F.col("n_users"), F.col("n_other"), F.col("n_all"), F.sqrt
+    )
+    weight = F.try_divide(numerator, denominator + shrink)
+    nearest_first = Window.partitionBy("item").orderBy(F.col("weight").desc(), "neighbour")
     return (
         pairs.select("item", "neighbour", weight.alias("weight"))
         .where("weight > 0")
-        .withColumn("place", F.row_number().over(nearest))
-        .where(F.col("place") <= max_neighbours)
-        .drop("place")
+        .withColumn("rank", F.row_number().over(nearest_first))
+        .where(F.col("rank") <= max_neighbours)
+        .drop("rank")
     )
 
 
-def _flows(
+def count_cooccurrences(
     steps: Histories, window: int, gap_power: float, backward_weight: float
 ) -> tuple[Numbers, Numbers, Floats]:
-    """(item, neighbour, cooccurrence) of all users of a batch, each pair once."""
-    earlier, later, user, cooccurrence = [], [], [], []
+    """Sum the co-occurrence of each pair of items over the users of a batch.
+
+    Returns (item, neighbour, cooccurrence), each pair once.
+    """
+    earlier, later, users, values = [], [], [], []
     for gap in range(1, min(window, len(steps.user) - 1) + 1):
-        together = steps.user[gap:] == steps.user[:-gap]
-        earlier.append(steps.items[:-gap][together])
-        later.append(steps.items[gap:][together])
-        user.append(steps.user[gap:][together])
-        cooccurrence.append(np.full(together.sum(), float(gap) ** -gap_power))
-    if not cooccurrence:
+        is_same_user = steps.user[gap:] == steps.user[:-gap]
+        earlier.append(steps.items[:-gap][is_same_user])
+        later.append(steps.items[gap:][is_same_user])
+        users.append(steps.user[gap:][is_same_user])
+        values.append(np.full(is_same_user.sum(), float(gap) ** -gap_power))
+    if not values:
         nothing = np.zeros(0, np.int32)
         return nothing, nothing, np.zeros(0)
-    a, b, of, w = (np.concatenate(parts) for parts in (earlier, later, user, cooccurrence))
-    item, neighbour, of = np.append(a, b), np.append(b, a), np.append(of, of)
-    w = np.append(w, backward_weight * w)
-    # By user and pair the greatest, then summed over the users.
-    order = np.lexsort((-w, neighbour, item, of))
-    order = order[(item != neighbour)[order] & (w > 0)[order]]
-    item, neighbour, of, w = item[order], neighbour[order], of[order], w[order]
-    is_first = np.ones(len(w), bool)
-    is_first[1:] = (np.diff(of) != 0) | (np.diff(item) != 0) | (np.diff(neighbour) != 0)
-    pair, place = np.unique(
-        item[is_first].astype(np.int64) << 32 | neighbour[is_first], return_inverse=True
+    first, second, user, value = (np.concatenate(p) for p in (earlier, later, users, values))
+    item, neighbour = np.append(first, second), np.append(second, first)
+    user, value = np.append(user, user), np.append(value, backward_weight * value)
+    # Of each user and pair the greatest value, and then its sum over the users.
+    order = np.lexsort((-value, neighbour, item, user))
+    order = order[(item != neighbour)[order] & (value > 0)[order]]
+    item, neighbour, user, value = item[order], neighbour[order], user[order], value[order]
+    is_greatest = differs_from_previous(user, item, neighbour)
+    pair, number = np.unique(
+        item[is_greatest].astype(np.int64) << 32 | neighbour[is_greatest], return_inverse=True
     )
     return (
         (pair >> 32).astype(np.int32),
         (pair & 0xFFFFFFFF).astype(np.int32),
-        np.bincount(place, w[is_first], len(pair)).astype(np.float64),
+        np.bincount(number, value[is_greatest], len(pair)).astype(np.float64),
     )

@@ -1,17 +1,38 @@
-"""Histories in, what most users met out: the least that any source has to beat."""
+"""Find the items of most users: the baseline of every comparison."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from scipy import sparse
 
-from profile_lib.recommend.candidates.popular_by_context import ContextPopularity
+from profile_lib.config.section import Section
+from profile_lib.recommend.candidates.registry import candidate_source
+from profile_lib.recommend.candidates.shared.context_popularity import ContextPopularity
+from profile_lib.recommend.candidates.source import SourceData
+from profile_lib.recommend.data.histories import count_users_per_item
 
 
-def fit_popularity(histories: DataFrame, n_items: int) -> ContextPopularity:
-    """Items by how many users met them, whatever the context."""
-    met = histories.select(F.explode(F.array_distinct("items")).alias("item"))
-    counted = met.groupBy("item").count().toPandas()  # grows with items
-    cells = (np.zeros(len(counted), int), counted["item"])
-    shares = sparse.csr_array((counted["count"], cells), shape=(1, n_items), dtype=np.float32)
-    return ContextPopularity(shares, np.zeros(0, np.int64), np.ones(1, np.float32))
+class PopularitySettings(Section):
+    """No settings."""
+
+
+@candidate_source("popularity", PopularitySettings)
+@dataclass(frozen=True)
+class Popularity(ContextPopularity):
+    """The number of users per item, the same in every context."""
+
+    default_reason = "popular with others"
+
+    @classmethod
+    def fit(cls, data: SourceData, settings: PopularitySettings) -> "Popularity":
+        """Count the users of each item."""
+        return cls.from_histories(data.histories, data.n_items)
+
+    @classmethod
+    def from_histories(cls, histories: DataFrame, n_items: int) -> "Popularity":
+        """Count the users of each item in histories (user_id and STEPS)."""
+        counts = count_users_per_item(histories).toPandas()  # one row per item
+        cells = (np.zeros(len(counts), int), counts["item"])
+        shares = sparse.csr_array((counts["n_users"], cells), shape=(1, n_items), dtype=np.float32)
+        return cls(shares, np.zeros(0, np.int64), np.ones(1, np.float32))

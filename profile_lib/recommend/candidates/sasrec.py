@@ -1,118 +1,104 @@
-"""The last steps of users in, scores of all items as the next one out: a small transformer.
+"""Find items by a small transformer (SASRec, Kang & McAuley 2018)."""
 
-SASRec (Kang & McAuley 2018): a causal transformer over the items met, scored against the items'
-own vectors. Trained in `sasrec_training.py`.
-"""
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from dataclasses import dataclass
-
-import numpy as np
-import torch
 from scipy import sparse
-from torch import Tensor, nn
-from torch.nn import functional
 
-from profile_lib.arrays.groups import Floats, Longs
-from profile_lib.recommend.candidates.source import MISSING, Requests
-from profile_lib.recommend.candidates.top_k import top_k_dense
-from profile_lib.recommend.data.histories import Histories
+from profile_lib.arrays.types import Floats
+from profile_lib.config.section import Amount, Count, Section, Share
+from profile_lib.recommend.candidates.registry import candidate_source
+from profile_lib.recommend.candidates.shared.packing import State
+from profile_lib.recommend.candidates.shared.top_k import top_k_dense
+from profile_lib.recommend.candidates.source import CandidateSource, Need, SourceData
+from profile_lib.recommend.data.requests import Requests
 
-INIT_STD = 0.02  # of the weights at first
+if TYPE_CHECKING:
+    from profile_lib.recommend.candidates.shared.sasrec_model import SASRec
+
+SHAPE_FIELDS = {"max_steps", "width", "layers", "heads", "dropout"}
 
 
+class SasrecSettings(Section):
+    """The sizes of the transformer and how it is trained."""
+
+    max_steps: Count  # a user's last steps that are read
+    width: Count
+    layers: Count
+    heads: Count
+    dropout: Share
+    epochs: Count
+    patience: Count  # epochs without a better NDCG on the validation items
+    batch_steps: Count
+    learning_rate: Amount
+    n_seeds: Count  # only the first seeds are compared, as training takes long
+
+
+@candidate_source("sasrec", SasrecSettings)
 @dataclass(frozen=True)
-class SasrecShape:
-    """`max_steps`: how many of a user's last steps are read."""
+class Sasrec(CandidateSource):
+    """A trained `model` with its epochs and its NDCG on validation items.
 
-    n_items: int
-    max_steps: int
-    width: int
-    layers: int
-    heads: int
-    dropout: float
+    No single item explains a candidate: all of them do, in their order.
+    """
 
+    model: "SASRec"
+    epochs: int
+    validation_ndcg: float
 
-class SASRec(nn.Module):
-    """A Source; in evaluation mode after it was loaded or fitted."""
+    needs = frozenset({Need.VALIDATION})
+    is_seeded = True
 
-    def __init__(self, shape: SasrecShape) -> None:
-        super().__init__()
-        self.shape = shape
-        self.items = nn.Embedding(shape.n_items, shape.width)
-        self.position_embeddings = nn.Embedding(shape.max_steps, shape.width)
-        self.dropout = nn.Dropout(shape.dropout)
-        self.blocks = nn.Sequential(*[Block(shape) for _ in range(shape.layers)])
-        self.norm = nn.LayerNorm(shape.width)
-        for weights in (p for p in self.parameters() if p.dim() > 1):
-            nn.init.normal_(weights, std=INIT_STD)
+    @classmethod
+    def fit(cls, data: SourceData, settings: SasrecSettings) -> "Sasrec":
+        """Train on the histories before the held-out items, in this process."""
+        import torch
 
-    def forward(self, items: Tensor) -> Tensor:
-        """(n, steps, width): what follows each step, of (n, steps) items, oldest first.
+        from profile_lib.recommend.candidates.shared import sasrec_training as training
 
-        A step sees none after it, so what fills up a shorter row behind its steps changes nothing.
-        """
-        places = self.position_embeddings.weight[: items.shape[1]]
-        return self.norm(self.blocks(self.dropout(self.items(items) + places)))
-
-    def logits(self, vectors: Tensor) -> Tensor:
-        """(m, n_items) of (m, width)."""
-        return vectors @ self.items.weight.T
+        assert data.validation is not None
+        folder = str(data.validation.folder / "sasrec")
+        training.write_histories(data.validation.requests, folder, n_files=1)
+        shape = training.SasrecShape(data.n_items, **settings.model_dump(include=SHAPE_FIELDS))
+        rules = settings.model_dump(exclude=SHAPE_FIELDS | {"n_seeds"})
+        plan = training.SasrecPlan(seed=data.seed, k=data.validation.k, **rules)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        histories = training.read_histories(folder)
+        model, curve = training.train_sasrec(histories, shape, plan, device)
+        return cls(model, len(curve), max(curve))
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """How likely the item is the next one; nothing where a user has no steps."""
-        return top_k_dense(self.all_scores(requests), k)
+        """Return the logit of each item as the next, none without steps."""
+        return top_k_dense(self.model.score_all(requests.histories), k)
 
-    @torch.inference_mode()
-    def all_scores(self, requests: Requests) -> Floats:
-        """(n, n_items), minus infinity where a user has no steps."""
-        items, n_steps = last_steps(requests.histories, self.shape.max_steps)
-        known = np.flatnonzero(n_steps)
-        scores = np.full((len(items), self.shape.n_items), -np.inf, np.float32)
-        if len(known):
-            vectors = self(torch.from_numpy(items[known]).to(self.items.weight.device))
-            last = vectors[np.arange(len(known)), n_steps[known] - 1]
-            scores[known] = self.logits(last).cpu().numpy()
-        return scores
+    def score_all(self, requests: Requests, n_items: int) -> Floats:
+        """Score all items without sorting them."""
+        return self.model.score_all(requests.histories)
 
-    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
-        """No single item: all of them in their order."""
-        return np.full(len(user), MISSING)
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Return the epochs, and the NDCG of the best one."""
+        return {"validation_ndcg": self.validation_ndcg, "epochs": self.epochs}
 
+    @classmethod
+    def seeds_to_compare(cls, settings: SasrecSettings, seeds: Sequence[int]) -> Sequence[int]:
+        """Return the first `n_seeds` seeds."""
+        return seeds[: settings.n_seeds]
 
-class Block(nn.Module):
-    """Attention and a layer of its own for each step, both after a norm (Xiong et al. 2020)."""
+    def to_state(self) -> State:
+        """Return the model's weights and shape."""
+        arrays = {name: w.detach().cpu().numpy() for name, w in self.model.state_dict().items()}
+        return State(arrays, {"shape": asdict(self.model.shape), **self.choices})
 
-    def __init__(self, shape: SasrecShape) -> None:
-        super().__init__()
-        width = shape.width
-        self.heads, self.dropout = shape.heads, nn.Dropout(shape.dropout)
-        self.before_attention, self.before_layer = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.read, self.write = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.layer = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), self.dropout, nn.Linear(4 * width, width)
-        )
+    @classmethod
+    def from_state(cls, state: State) -> "Sasrec":
+        """Build the model of a shape and load its weights."""
+        import torch
 
-    def forward(self, steps: Tensor) -> Tensor:
-        """(n, steps, width), of the same."""
-        steps = steps + self.dropout(self._attend(self.before_attention(steps)))
-        return steps + self.dropout(self.layer(self.before_layer(steps)))
+        from profile_lib.recommend.candidates.shared.sasrec_model import SASRec, SasrecShape
 
-    def _attend(self, steps: Tensor) -> Tensor:
-        n, length, width = steps.shape
-        parts = self.read(steps).view(n, length, 3, self.heads, width // self.heads)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True, dropout_p=self.dropout.p * self.training
-        )
-        return self.write(seen.transpose(1, 2).reshape(n, length, width))
-
-
-def last_steps(steps: Histories, max_steps: int) -> tuple[Longs, Longs]:
-    """(n, most steps of one) items, each user's last `max_steps` at most, oldest first, filled up
-    with 0 behind; and how many there are of each, (n,)."""
-    kept = steps.steps_ago < max_steps
-    of, items = steps.user[kept], steps.items[kept]
-    n_steps = np.bincount(of, minlength=steps.n_users)
-    rows = np.zeros((steps.n_users, n_steps.max(initial=0)), np.int64)
-    rows[of, n_steps[of] - 1 - steps.steps_ago[kept]] = items
-    return rows, n_steps
+        model = SASRec(SasrecShape(**state.parameters["shape"]))
+        model.load_state_dict({name: torch.tensor(w) for name, w in state.arrays.items()})
+        epochs, validation_ndcg = (state.parameters[n] for n in ("epochs", "validation_ndcg"))
+        return cls(model.eval(), epochs, validation_ndcg)

@@ -1,74 +1,141 @@
-"""What a source of candidates is: asked for users, it scores items, and says what spoke for them.
+"""Define candidate sources and the shop data they are fitted to.
 
-A source is fitted on frames (see its own file) and then is arrays alone, which score a batch of
-users on a cluster and one user in a server by the same code.
+A source is fitted to frames on a cluster. After that it is arrays alone, so that the same code
+scores a batch of users in a Spark task and a single user in a server.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+from pyspark.sql import DataFrame
 from scipy import sparse
 
-from profile_lib.arrays.groups import Floats, Longs
-from profile_lib.recommend.data.histories import Histories
+from profile_lib.arrays.types import Floats, Longs
+from profile_lib.config.section import Section
+from profile_lib.recommend.candidates.shared.packing import State, pack_fields, unpack_fields
+from profile_lib.recommend.data.arrow_columns import MISSING
+from profile_lib.recommend.data.requests import Requests
 
-MISSING = -1  # in place of an item or a context: there is none
+
+class Need(StrEnum):
+    """What a source may need besides histories."""
+
+    TEXTS = "item texts"
+    INTERESTS = "interest vectors"
+    EVENTS = "events"
+    VALIDATION = "held-out validation items"
 
 
 @dataclass(frozen=True)
-class Requests:
-    """n users who are to be shown items, each at the second `now`, (n,).
+class Validation:
+    """Held-out items, by which some sources choose their weights or epochs.
 
-    `histories`: what they met; `interest_vectors`: (n, J) interest vectors; `profile_numbers`: (n, U) of the
-    profile; `query_vectors`: (n, d) of the text under which the items are to be shown, a query or a
-    listing; NaN in each where it isn't known. `contexts`: (n, c), for each of the contexts that the
-    shop knows of (a region, a channel) the number of its value, or MISSING.
+    `requests`: rows of SPLIT_SCHEMA, whose histories end before the relevant items. `k`: NDCG of
+    the first k items is compared. `folder`: where a fit may write files. `fit_before` and
+    `fit_all` fit another source of the settings by its name, to the histories before the held-out
+    items, and to all histories.
     """
 
-    histories: Histories
-    interest_vectors: Floats
-    profile_numbers: Floats
-    query_vectors: Floats
-    contexts: Longs
-    now: Longs
+    requests: DataFrame
+    k: int
+    folder: Path
+    fit_before: Callable[[str], "CandidateSource"]
+    fit_all: Callable[[str], "CandidateSource"]
 
 
-class Source(Protocol):
-    """One way to find items for users."""
+@dataclass(frozen=True)
+class SourceData:
+    """The data of a shop that sources are fitted to.
 
+    `histories`: user_id and STEPS. `vectors`: (n_items, d), of the items' texts, of length 1 or
+    zeros; nearest vectors are searched for exactly below `approximate_search_from` items. `seed`:
+    of all random draws.
+
+    Some sources need more: `events` and `items` (item_id, item); `interest_map`, which maps
+    interest vectors to text vectors; the known values of each of the `contexts`; the `weights` of
+    the event types; the second `now` that all is as of; and `validation`.
+    """
+
+    histories: DataFrame
+    vectors: Floats
+    approximate_search_from: int
+    seed: int
+    events: DataFrame | None = None
+    items: DataFrame | None = None
+    interest_map: Floats | None = None
+    contexts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    now: int = 0
+    validation: Validation | None = None
+
+    @property
+    def n_items(self) -> int:
+        """Return how many items have a number."""
+        return len(self.vectors)
+
+
+class CandidateSource(ABC):
+    """Find items for users: the one interface of all sources.
+
+    Write a subclass, most simply a frozen dataclass of arrays and numbers, which is saved and
+    loaded without more code, and register it by `candidate_source` (see `registry.py`).
+    """
+
+    kind: ClassVar[str]  # set by the registry: the value of `kind` in the settings
+    settings_type: ClassVar[type[Section]]  # set by the registry
+    needs: ClassVar[frozenset[Need]] = frozenset()  # data besides histories
+    is_seeded: ClassVar[bool] = False  # whether the fit draws random numbers
+    default_reason: ClassVar[str | None] = None  # a sentence with {item} or {place}, or neither
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, data: SourceData, settings: Any) -> "CandidateSource":
+        """Fit the source to a shop's data, with settings of its `settings_type`."""
+
+    @abstractmethod
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """(n, n_items): of each user at least the k best items, in a row the best first; what isn't
-        stored is none.
+        """Score at least the k best items of each user, best first.
 
-        Higher is better; scores of different sources are of different units.
+        The result is (n, n_items). Higher is better; an item that isn't stored is no candidate.
+        Scores of different sources have different units.
         """
 
     def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
-        """(m,): of each pair of a user and a candidate the item of the user's history that spoke
-        most for it, or MISSING where it wasn't an item that spoke."""
+        """Return the item that explains each pair of a user and a candidate, (m,).
 
+        It is an item of the user's history, or MISSING if no single one explains the candidate.
+        """
+        return np.full(len(user), MISSING)
 
-def most_similar_item(
-    steps: Histories, user: Longs, item: Longs, step_weights: Floats, similarity: sparse.csr_array
-) -> Longs:
-    """(m,): for each pair the item of the user's step for which `step_weights`, (steps,), times its
-    similarity to the candidate, (n_items, n_items), is greatest; MISSING where none is above 0."""
-    pair, step = steps.steps_of_users(user)
-    contributions = (
-        step_weights[step] * np.asarray(similarity[steps.items[step], item[pair]]).ravel()
-    )
-    return top_contributing_item(steps, len(user), pair, step, contributions)
+    def score_all(self, requests: Requests, n_items: int) -> sparse.csr_array | Floats:
+        """Score all items, (n, n_items), for an evaluation."""
+        return self.scores(requests, n_items)
 
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Return what the fit chose on the validation items, for a report."""
+        return {}
 
-def top_contributing_item(
-    steps: Histories, m: int, pair: Longs, step: Longs, contributions: Floats
-) -> Longs:
-    """(m,): for each of m pairs the item of that of its steps, as `steps_of_users` gives them, which
-    `contributions` most, (p,); MISSING where none says more than 0."""
-    best = np.full(m, MISSING, dtype=np.int64)
-    order = np.lexsort((-contributions, pair))
-    order = order[contributions[order] > 0]
-    of_pair, place = np.unique(pair[order], return_index=True)
-    best[of_pair] = steps.items[step[order[place]]]
-    return best
+    @classmethod
+    def seeds_to_compare(cls, settings: Any, seeds: Sequence[int]) -> Sequence[int]:
+        """Return the seeds to compare: one if the fit draws nothing."""
+        return seeds if cls.is_seeded else seeds[:1]
+
+    @classmethod
+    def sources_combined(cls, settings: Any) -> Sequence[str]:
+        """Return the names of the other sources that this one combines."""
+        return ()
+
+    def to_state(self) -> State:
+        """Return the arrays and numbers from which `from_state` makes the same source."""
+        return pack_fields(self)
+
+    @classmethod
+    def from_state(cls, state: State) -> "CandidateSource":
+        """Make a source of what `to_state` returned."""
+        return cls(**unpack_fields(cls, state))

@@ -1,4 +1,4 @@
-"""Vectors of items' texts in, short ones and the nearest items by text out."""
+"""Find items whose texts are similar to those of the history's items."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,48 +7,50 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from profile_lib.arrays.groups import Floats
-from profile_lib.errors import InputError
-from profile_lib.recommend.candidates.interest_mapping import normalise_rows
-from profile_lib.recommend.candidates.nearest_items import build_index, load_index, serialise_index
+from profile_lib.arrays.types import Floats
+from profile_lib.config.section import Amount, Count, Decay, Section
+from profile_lib.recommend.candidates.registry import candidate_source
+from profile_lib.recommend.candidates.shared.item_to_item import (
+    NEIGHBOUR_SCHEMA,
+    ItemToItem,
+    neighbour_matrix,
+)
+from profile_lib.recommend.candidates.shared.vector_index import VectorIndex
+from profile_lib.recommend.candidates.source import Need, SourceData
+from profile_lib.recommend.data.arrow_columns import record_batch
+from profile_lib.recommend.data.histories import count_users_per_item
 
-NEIGHBOUR_SCHEMA = "item int, neighbour int, weight float"
+
+class TextNeighboursSettings(Section):
+    """How similar texts make items similar."""
+
+    max_neighbours: Count  # per item
+    decay: Decay
+    demand_power: Amount  # a neighbour counts (its users + 1) ** demand_power
 
 
+@candidate_source("text_neighbours", TextNeighboursSettings)
 @dataclass(frozen=True)
-class TextProjection:
-    """Where texts of a shop lie among each other: `mean`, (H,), of an encoder's vectors of its
-    items, and `axes`, (H, d), their principal components of most variance.
+class TextNeighbours(ItemToItem):
+    """Neighbours by text, which items without any interaction have as well."""
 
-    The mean is what all items have in common, which is most of an encoder's vector (Mu & Viswanath
-    2018).
-    """
-
-    mean: Floats
-    axes: Floats
+    needs = frozenset({Need.TEXTS})
+    default_reason = "like {item}"
 
     @classmethod
-    def fit(cls, vectors: Floats, size: int) -> "TextProjection":
-        """Of the items' vectors, (n, H); rows with what is no number are left out.
-
-        Raises InputError where there are none.
-        """
-        known = vectors[np.isfinite(vectors).all(axis=1)].astype(np.float64)
-        if not len(known):
-            raise InputError(
-                "items: none has a text with a vector, so that nothing tells which are alike; "
-                "ingest a catalog with titles, or leave the sources by text out"
-            )
-        mean = known.mean(axis=0)
-        _, axes = np.linalg.eigh((known - mean).T @ (known - mean))
-        kept = axes[:, ::-1][:, :size]
-        # An axis and its opposite are as good: the one whose largest part is above 0 is taken.
-        kept = kept * np.sign(kept[np.abs(kept).argmax(axis=0), np.arange(kept.shape[1])])
-        return cls(mean.astype(np.float32), kept.astype(np.float32))
-
-    def project(self, vectors: Floats) -> Floats:
-        """(n, d) of length 1, of vectors (n, H); rows with what is no number are NaN."""
-        return normalise_rows((vectors - self.mean) @ self.axes)
+    def fit(cls, data: SourceData, settings: TextNeighboursSettings) -> "TextNeighbours":
+        """Fit by `find_text_neighbours`."""
+        counts = count_users_per_item(data.histories).toArrow()
+        n_users = np.zeros(data.n_items)
+        n_users[counts["item"].to_numpy()] = counts["n_users"].to_numpy()
+        neighbours = find_text_neighbours(
+            data.histories.sparkSession,
+            data.vectors,
+            (n_users + 1) ** settings.demand_power,
+            settings.max_neighbours,
+            data.approximate_search_from,
+        )
+        return cls(neighbour_matrix(neighbours, data.n_items), settings.decay)
 
 
 def find_text_neighbours(
@@ -58,29 +60,27 @@ def find_text_neighbours(
     max_neighbours: int,
     approximate_search_from: int,
 ) -> DataFrame:
-    """(item, neighbour, weight): of each item the `max_neighbours` others of the greatest cosine, times what
-    the neighbour is `neighbour_weights`, above 0.
+    """Return NEIGHBOUR_SCHEMA: each item's `max_neighbours` greatest weights, above 0.
 
-    `vectors`: (n_items, d), of length 1 or zeros; `neighbour_weights`: (n_items,), above 0. Raises InputError
-    as `build_index` does.
+    A weight is the cosine of the two items times the neighbour's own of `neighbour_weights`,
+    (n_items,), above 0. `vectors`: (n_items, d), of length 1 or zeros. Raises InputError as
+    `VectorIndex.build` does.
     """
     scaled = vectors * neighbour_weights[:, None].astype(np.float32)
-    index = spark.sparkContext.broadcast(
-        serialise_index(build_index(scaled, approximate_search_from))
+    index_bytes = spark.sparkContext.broadcast(
+        VectorIndex.build(scaled, approximate_search_from).to_bytes()
     )
-    wanted = spark.sparkContext.broadcast(vectors)
+    item_vectors = spark.sparkContext.broadcast(vectors)
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = load_index(index.value)
+        index = VectorIndex.from_bytes(index_bytes.value)
         for batch in batches:
             item = batch["id"].to_numpy()
-            score, other = found.search(wanted.value[item], max_neighbours + 1)
+            weight, other = index.search(item_vectors.value[item], max_neighbours + 1)
             item = np.repeat(item, other.shape[1]).reshape(other.shape)
-            is_one = (other >= 0) & (other != item) & (score > 0)
-            is_one &= np.cumsum(is_one, axis=1) <= max_neighbours
-            columns = item[is_one].astype(np.int32), other[is_one].astype(np.int32), score[is_one]
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(c) for c in columns], ["item", "neighbour", "weight"]
-            )
+            is_neighbour = (other >= 0) & (other != item) & (weight > 0)
+            is_neighbour &= np.cumsum(is_neighbour, axis=1) <= max_neighbours
+            items = (values[is_neighbour].astype(np.int32) for values in (item, other))
+            yield record_batch(NEIGHBOUR_SCHEMA, [*items, weight[is_neighbour]])
 
     return spark.range(len(vectors)).mapInArrow(search, NEIGHBOUR_SCHEMA)

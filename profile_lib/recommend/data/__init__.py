@@ -1,1 +1,1 @@
-"""Data."""
+"""Turn events, profiles and the catalog into what sources and rankers read."""

@@ -1,1 +1,1 @@
-"""Evaluation."""
+"""Split histories and measure how well sources find held-out items."""

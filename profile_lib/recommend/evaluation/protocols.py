@@ -1,6 +1,6 @@
-"""Histories in; what each user was to find, and how well a source finds it, out: full ranking.
+"""Split histories, and measure how well sources find the held-out items.
 
-Frames in and out: tasks take users in batches, and no user's data reaches the driver.
+All items are ranked. Tasks take users in batches, and no user's data reaches the driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,132 +12,139 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from scipy import sparse
 
-from profile_lib.arrays.groups import Floats, slice_batches
-from profile_lib.metrics import ranking as ranks
-from profile_lib.recommend.candidates.source import Requests
-from profile_lib.recommend.candidates.top_k import top_k_dense
+from profile_lib.arrays.groups import slice_batches
+from profile_lib.arrays.types import Floats
+from profile_lib.metrics import ranking
+from profile_lib.recommend.candidates.shared.top_k import top_k_dense
+from profile_lib.recommend.data.arrow_columns import record_batch
 from profile_lib.recommend.data.histories import STEP_COLUMNS, STEPS, Histories
-from profile_lib.recommend.evaluation.relevant_items import RELEVANT_SCHEMA, RelevantItems
-from profile_lib.recommend.serving.requests import PROFILE_NUMBERS
+from profile_lib.recommend.data.relevant_items import RELEVANT_SCHEMA, RelevantItems
+from profile_lib.recommend.data.requests import Requests, requests_from_histories
 
 SPLIT_SCHEMA = f"user_id string, {STEPS}, {RELEVANT_SCHEMA}"
 MEASURES_SCHEMA = ", ".join(
-    ["user_id string", *(f"{name} double" for name in ranks.RANKING_METRICS)]
+    ["user_id string", *(f"{name} double" for name in ranking.RANKING_METRICS)]
 )
 TOP_ITEMS_SCHEMA = "user_id string, item int, rank int"
 MAX_CELLS = 2**24  # of scores, users times items: 64 MiB, and as much again to rank them
 
-# Scores of all items for n users, (n, n_items); what a sparse array doesn't store is none.
+# Scores of all items for n users, (n, n_items); cells that a sparse array doesn't store are none.
 ScoreAllItems = Callable[[Requests], sparse.csr_array | Floats]
 
 
 def leave_one_out(histories: DataFrame) -> DataFrame:
-    """SPLIT_SCHEMA rows: to be found is the item that the user met last for the first time, and all steps
-    before that one are the past. Users for whom nothing lies before it are left out.
+    """Split off each user's last new item: SPLIT_SCHEMA rows.
 
-    Of a split once more it gives a validation split, whose items lie before those of the test.
+    The relevant item is the one whose first interaction is the user's latest; the steps before it
+    are the past. Users without a past are left out. Splitting a split again gives a validation
+    split, whose items lie before those of the test.
     """
-    first_met = F.transform("items", lambda item: F.array_position("items", item))
-    placed = histories.withColumn("n_past", (F.array_max(first_met) - 1).cast("int"))
-    wanted = F.array(F.get("items", F.col("n_past")))
-    return _split(placed.where("n_past > 0"), wanted)
+    first_step = F.transform("items", lambda item: F.array_position("items", item))
+    with_past = histories.withColumn("n_past", (F.array_max(first_step) - 1).cast("int"))
+    relevant = F.array(F.get("items", F.col("n_past")))
+    return _split(with_past.where("n_past > 0"), relevant)
 
 
 def histories_before(histories: DataFrame, cutoff: datetime) -> DataFrame:
-    """The steps of each user before `cutoff`; users without any are left out."""
-    n_past = F.size(F.filter("seconds", lambda second: second < F.unix_seconds(F.lit(cutoff))))
-    past = [F.slice(name, F.lit(1), n_past).alias(name) for name in STEP_COLUMNS]
-    return histories.where(n_past > 0).select("user_id", *past)
+    """Return each user's steps before `cutoff`, for users who have some."""
+    with_past = histories.withColumn("n_past", _n_steps_before(cutoff)).where("n_past > 0")
+    return with_past.select("user_id", *_past_steps())
 
 
 def split_at_cutoff(histories: DataFrame, cutoff: datetime) -> DataFrame:
-    """SPLIT_SCHEMA rows: the past is what lies before `cutoff`, and to be found is what the user met
-    from then on for the first time, each item once. Users without either are left out."""
-    is_past = F.filter("seconds", lambda second: second < F.unix_seconds(F.lit(cutoff)))
-    placed = histories.withColumn("n_past", F.size(is_past))
-    wanted = F.array_except("items", F.slice("items", F.lit(1), F.col("n_past")))
-    return _split(placed.where("n_past > 0"), wanted).where(F.size("relevant") > 0)
+    """Split histories at `cutoff`: SPLIT_SCHEMA rows.
 
-
-def requests_from_histories(steps: Histories) -> Requests:
-    """Users of whom nothing is known but what they met, asked for right after their last step."""
-    unknown = np.zeros((steps.n_users, 0), np.float32)
-    now = np.zeros(steps.n_users, np.int64)
-    now[steps.user] = steps.seconds + 1  # the last of a user's steps stays
-    numbers = np.full((steps.n_users, len(PROFILE_NUMBERS)), np.nan, np.float32)
-    return Requests(steps, unknown, numbers, unknown, np.zeros((steps.n_users, 0), np.int64), now)
+    The relevant items are those whose first interaction comes at or after the cutoff, each once.
+    Users without a past or without relevant items are left out.
+    """
+    with_past = histories.withColumn("n_past", _n_steps_before(cutoff))
+    relevant = F.array_except("items", F.slice("items", F.lit(1), F.col("n_past")))
+    return _split(with_past.where("n_past > 0"), relevant).where(F.size("relevant") > 0)
 
 
 def measure(split: DataFrame, score_all: ScoreAllItems, *, n_items: int, k: int) -> DataFrame:
-    """A row a user_id with each of `ranks.RANKING_METRICS` among the first k.
+    """Measure RANKING_METRICS of the first k items, a row per user_id.
 
-    All items are ranked but those of the user's past; equal scores count against the source, and
-    what has no score isn't found.
+    All items except those of the past are ranked; equal scores count against the source, and an
+    item without a score isn't found.
     """
 
-    def measured(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def measure_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             relevant = RelevantItems.from_batch(batch)
             rank = relevant_ranks(score_all, batch, n_items)
-            found = ranks.ranking_metrics_per_user(relevant.user, rank, relevant.relevance, k)
+            metrics = ranking.ranking_metrics_per_user(relevant.user, rank, relevant.relevance, k)
             users = batch["user_id"].take(pa.array(np.unique(relevant.user)))
-            columns = [users, *map(pa.array, found.values())]
-            yield pa.RecordBatch.from_arrays(columns, ["user_id", *found])
+            columns = [users, *map(pa.array, metrics.values())]
+            yield pa.RecordBatch.from_arrays(columns, ["user_id", *metrics])
 
-    return split.mapInArrow(measured, MEASURES_SCHEMA)
+    return split.mapInArrow(measure_batches, MEASURES_SCHEMA)
 
 
 def list_top_items(
     split: DataFrame, score_all: ScoreAllItems, *, n_items: int, k: int
 ) -> DataFrame:
-    """(user_id, item, rank): the first k items of each user, those of the past left out; equal ones
-    by their number. Shorter where a source scores fewer."""
+    """List the first k items of each user: (user_id, item, rank).
 
-    def listed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    Items of the past are left out. Equal scores come by item number; a list is shorter if the
+    source scores fewer items.
+    """
+
+    def list_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for part, scores in _scored(score_all, batch, n_items):
-                found = top_k_dense(scores, k)
-                user = np.repeat(np.arange(len(scores)), np.diff(found.indptr))
-                rank = np.arange(len(user)) - found.indptr[user] + 1
-                columns = [found.indices.astype(np.int32), rank.astype(np.int32)]
-                yield pa.RecordBatch.from_arrays(
-                    [part["user_id"].take(pa.array(user)), *map(pa.array, columns)],
-                    ["user_id", "item", "rank"],
-                )
+            for part, scores in _score_parts(score_all, batch, n_items):
+                top = top_k_dense(scores, k)
+                user = np.repeat(np.arange(len(scores)), np.diff(top.indptr))
+                rank = np.arange(len(user)) - top.indptr[user] + 1
+                items = (values.astype(np.int32) for values in (top.indices, rank))
+                yield record_batch(TOP_ITEMS_SCHEMA, [part["user_id"].take(pa.array(user)), *items])
 
-    return split.mapInArrow(listed, TOP_ITEMS_SCHEMA)
+    return split.mapInArrow(list_batches, TOP_ITEMS_SCHEMA)
 
 
 def relevant_ranks(score_all: ScoreAllItems, batch: pa.RecordBatch, n_items: int) -> Floats:
-    """(m,), of SPLIT_SCHEMA rows: the rank of each wanted item among all that its user has not met."""
+    """Rank each relevant item among all items outside the past, (m,)."""
     parts = [np.zeros(0)]
-    for part, scores in _scored(score_all, batch, n_items):
-        parts.append(ranks.rank_relevant_items(scores, *RelevantItems.from_batch(part)))
+    for part, scores in _score_parts(score_all, batch, n_items):
+        parts.append(ranking.rank_relevant_items(scores, *RelevantItems.from_batch(part)))
     return np.concatenate(parts)
 
 
-def _split(placed: DataFrame, wanted: Column) -> DataFrame:
-    past = [F.slice(name, F.lit(1), F.col("n_past")).alias(name) for name in STEP_COLUMNS]
-    gains = F.transform("relevant", lambda _: F.lit(1.0).cast("float")).alias("relevance")
-    return placed.withColumn("relevant", wanted).select("user_id", *past, "relevant", gains)
+def _n_steps_before(cutoff: datetime) -> Column:
+    return F.size(F.filter("seconds", lambda second: second < F.unix_seconds(F.lit(cutoff))))
 
 
-def _scored(
+def _past_steps() -> list[Column]:
+    """The first `n_past` steps."""
+    return [F.slice(name, F.lit(1), F.col("n_past")).alias(name) for name in STEP_COLUMNS]
+
+
+def _split(with_past: DataFrame, relevant: Column) -> DataFrame:
+    relevance = F.transform("relevant", lambda _: F.lit(1.0).cast("float")).alias("relevance")
+    return with_past.withColumn("relevant", relevant).select(
+        "user_id", *_past_steps(), "relevant", relevance
+    )
+
+
+def _score_parts(
     score_all: ScoreAllItems, batch: pa.RecordBatch, n_items: int
 ) -> Iterator[tuple[pa.RecordBatch, Floats]]:
-    """Some users at a time, with their scores of all items, minus infinity for those they met."""
-    at_once = max(1, MAX_CELLS // n_items)
-    for part in slice_batches([batch], at_once):
+    """Score all items for some users at a time, except their past.
+
+    Items of the past have minus infinity.
+    """
+    max_users = max(1, MAX_CELLS // n_items)
+    for part in slice_batches([batch], max_users):
         steps = Histories.from_batch(part)
-        scores = _dense(score_all(requests_from_histories(steps)))
+        scores = _to_dense(score_all(requests_from_histories(steps)))
         scores[steps.user, steps.items] = -np.inf
         yield part, scores
 
 
-def _dense(scores: sparse.csr_array | Floats) -> Floats:
+def _to_dense(scores: sparse.csr_array | Floats) -> Floats:
     if isinstance(scores, np.ndarray):
         return scores.copy()
-    found = scores.tocoo()
+    cells = scores.tocoo()
     dense = np.full(scores.shape, -np.inf, np.float32)
-    dense[found.row, found.col] = found.data
+    dense[cells.row, cells.col] = cells.data
     return dense

@@ -1,1 +1,1 @@
-"""Ranking."""
+"""Rank candidates: training examples, features, labels and the scorer."""

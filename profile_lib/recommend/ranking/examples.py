@@ -1,27 +1,29 @@
-"""Profiles at cutoffs and what was met after them in; rows that a ranker learns from out."""
+"""Build training rows for the ranker from examples and impressions."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from profile_lib.arrays.groups import Floats, rows_to_list_array, slice_batches
+from profile_lib.arrays.groups import rows_to_list_array
 from profile_lib.arrays.hash_sampling import uniform
+from profile_lib.arrays.types import Floats
 from profile_lib.recommend.candidates.candidate_set import (
     Candidates,
     propose_candidates,
     score_pairs,
 )
-from profile_lib.recommend.candidates.interest_mapping import map_interests
-from profile_lib.recommend.candidates.source import Requests
-from profile_lib.recommend.data.artifacts import RetrievalModel, load_cached_retrieval
-from profile_lib.recommend.evaluation.relevant_items import RelevantItems
+from profile_lib.recommend.candidates.shared.interest_map import map_interests
+from profile_lib.recommend.data.arrow_columns import flat_numbers, record_batch
+from profile_lib.recommend.data.relevant_items import RelevantItems
+from profile_lib.recommend.data.requests import Requests
 from profile_lib.recommend.ranking.features import compute_features
 from profile_lib.recommend.ranking.labels import CandidateLabels, label_candidates
+from profile_lib.recommend.retrieval_model import RetrievalModel
+from profile_lib.recommend.retrieval_tasks import BatchFunction, map_requests
 
-REQUEST_KEY = ("user_id", "cutoff_ts")  # what a row is a part of
+REQUEST_KEY = ("user_id", "cutoff_ts")  # identifies a request
 ROW_SCHEMA = (
     "user_id string, cutoff_ts timestamp, split string, item int, interacted int, bought int, "
     "sampling_weight double, numeric array<float>"
@@ -29,9 +31,8 @@ ROW_SCHEMA = (
 IMPRESSION_LISTS = ("items", "is_interacted", "is_bought", "weights")
 FOUND_SCHEMA = "source string, found long, relevant long, proposed long"
 ALL_SOURCES = "all sources"
-MAX_REQUESTS_PER_BATCH = (
-    64  # requests; each has some hundreds of candidates of some hundreds of numbers
-)
+# A request has some hundreds of candidates with some hundreds of numbers each.
+MAX_REQUESTS_PER_BATCH = 64
 
 
 def build_candidate_rows(
@@ -43,120 +44,128 @@ def build_candidate_rows(
     negatives_per_cutoff: int,
     seed: int,
 ) -> DataFrame:
-    """ROW_SCHEMA of the candidates that the sources in `folder` name at each cutoff, `candidates_per_source` each.
+    """Build ROW_SCHEMA from the sources' candidates at each cutoff.
 
-    `ranker_examples` holds user_id, cutoff_ts, row_hash (of both), split, REQUEST_COLUMNS and RELEVANT_SCHEMA. Of a cutoff of the
-    train split all that was met is kept and about `negatives_per_cutoff` of what was not; of others all. A
-    cutoff after which none of its candidates was met is left out.
+    `ranker_examples` holds user_id, cutoff_ts, row_hash (of both), split, REQUEST_COLUMNS and
+    RELEVANT_SCHEMA. In the train split all relevant candidates are kept and about
+    `negatives_per_cutoff` others; in other splits all. A cutoff without a relevant candidate is
+    left out.
     """
 
-    def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = load_cached_retrieval(folder, version)
-        for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
-            yield _rows(known, part, candidates_per_source, negatives_per_cutoff, seed)
+    def prepare(retrieval: RetrievalModel) -> BatchFunction:
+        def to_rows(part: pa.RecordBatch) -> pa.RecordBatch:
+            requests = retrieval.reader.read_requests(part)
+            pairs = propose_candidates(retrieval.sources, requests, candidates_per_source)
+            labels = _sample_labels(part, pairs, negatives_per_cutoff, seed)
+            is_kept = labels.weight > 0
+            chosen = pairs.where(is_kept)
+            numbers = compute_ranker_features(retrieval, requests, chosen)
+            return _to_rows(part, chosen, labels.where(is_kept), numbers)
 
-    return ranker_examples.mapInArrow(rows, ROW_SCHEMA)
+        return to_rows
+
+    return map_requests(
+        ranker_examples, folder, version, ROW_SCHEMA, prepare, max_rows=MAX_REQUESTS_PER_BATCH
+    )
 
 
 def build_impression_rows(
     impressions: DataFrame, folder: str, version: str, *, candidates_per_source: int
 ) -> DataFrame:
-    """ROW_SCHEMA of what was shown, by what the sources in `folder` say of it.
+    """Build ROW_SCHEMA from impressions, with the scores of the sources in `folder`.
 
-    `impressions` holds user_id, cutoff_ts (when it was shown), split, REQUEST_COLUMNS, `query` (null where it was no
-    search), and lists of IMPRESSION_LISTS: items by their numbers, each once, in their order, whether each was
-    met and bought, and what it weighs.
+    `impressions` holds user_id, cutoff_ts (the time of the impression), split, REQUEST_COLUMNS,
+    `query` (null if it was no search), and the lists IMPRESSION_LISTS: item numbers in ascending
+    order, each once, whether the user interacted with and bought each, and its weight.
     """
 
-    def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = load_cached_retrieval(folder, version)
-        for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
-            requests = known.reader.read_requests(part)
-            texts = known.reader.texts.look_up(part["query"])
-            joining = np.where(np.isnan(texts), requests.query_vectors, texts)
-            lists = [
-                part[name].flatten().to_numpy(zero_copy_only=False) for name in IMPRESSION_LISTS
-            ]
+    def prepare(retrieval: RetrievalModel) -> BatchFunction:
+        def to_rows(part: pa.RecordBatch) -> pa.RecordBatch:
+            requests = retrieval.reader.read_requests(part)
+            queries = retrieval.reader.texts.look_up(part["query"])
+            queries = np.where(np.isnan(queries), requests.query_vectors, queries)
+            items, *labels = (flat_numbers(part[name]) for name in IMPRESSION_LISTS)
             user = part["items"].value_parent_indices().to_numpy().astype(np.int64)
             pairs = score_pairs(
-                known.sources, requests, candidates_per_source, user, lists[0].astype(np.int64)
+                retrieval.sources, requests, candidates_per_source, user, items.astype(np.int64)
             )
-            read = compute_ranker_features(known, replace(requests, query_vectors=joining), pairs)
-            yield _told(part, pairs, CandidateLabels(*lists[1:]), read)
+            with_queries = replace(requests, query_vectors=queries)
+            numbers = compute_ranker_features(retrieval, with_queries, pairs)
+            return _to_rows(part, pairs, CandidateLabels(*labels), numbers)
 
-    return impressions.mapInArrow(rows, ROW_SCHEMA)
+        return to_rows
+
+    return map_requests(
+        impressions, folder, version, ROW_SCHEMA, prepare, max_rows=MAX_REQUESTS_PER_BATCH
+    )
 
 
 def count_found_by_source(
     ranker_examples: DataFrame, folder: str, version: str, *, candidates_per_source: int
 ) -> DataFrame:
-    """FOUND_SCHEMA: of each source, and of ALL_SOURCES, how many of the wanted items it names, and how many pairs
-    it names; some rows of each, to be summed."""
+    """Count the relevant items found and the pairs proposed, per source.
 
-    def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = load_cached_retrieval(folder, version)
-        for part in slice_batches(batches, MAX_REQUESTS_PER_BATCH):
-            pairs = propose_candidates(
-                known.sources, known.reader.read_requests(part), candidates_per_source
-            )
-            yield _found(pairs, RelevantItems.from_batch(part))
+    One row counts for ALL_SOURCES together. The rows, FOUND_SCHEMA, are partial counts to be summed
+    by source.
+    """
 
-    return ranker_examples.mapInArrow(found, FOUND_SCHEMA)
+    def prepare(retrieval: RetrievalModel) -> BatchFunction:
+        def count(part: pa.RecordBatch) -> pa.RecordBatch:
+            requests = retrieval.reader.read_requests(part)
+            pairs = propose_candidates(retrieval.sources, requests, candidates_per_source)
+            return _count_found(pairs, RelevantItems.from_batch(part))
+
+        return count
+
+    return map_requests(
+        ranker_examples, folder, version, FOUND_SCHEMA, prepare, max_rows=MAX_REQUESTS_PER_BATCH
+    )
 
 
-def compute_ranker_features(known: RetrievalModel, requests: Requests, pairs: Candidates) -> Floats:
-    """(m, F): what a ranker reads of the pairs, `known.feature_names` in order."""
-    wanted = map_interests(requests.interest_vectors, known.interest_map)
-    return compute_features(requests, wanted, pairs, known.catalog, known.decay)
+def compute_ranker_features(
+    retrieval: RetrievalModel, requests: Requests, pairs: Candidates
+) -> Floats:
+    """Compute the ranker's inputs: (m, F), in the order of `feature_names`."""
+    interests = map_interests(requests.interest_vectors, retrieval.interest_map)
+    return compute_features(requests, interests, pairs, retrieval.catalog, retrieval.decay)
 
 
-def _rows(
-    known: RetrievalModel,
-    part: pa.RecordBatch,
-    candidates_per_source: int,
-    negatives_per_cutoff: int,
-    seed: int,
-) -> pa.RecordBatch:
-    requests = known.reader.read_requests(part)
-    pairs = propose_candidates(known.sources, requests, candidates_per_source)
+def _sample_labels(
+    part: pa.RecordBatch, pairs: Candidates, negatives_per_cutoff: int, seed: int
+) -> CandidateLabels:
     is_train = np.array(part["split"].to_numpy(zero_copy_only=False) == "train")
     hashes = part["row_hash"].to_numpy()[pairs.user] + pairs.item
-    most = np.where(is_train, negatives_per_cutoff, np.inf)
-    told = label_candidates(pairs, RelevantItems.from_batch(part), most, uniform(hashes, (seed,)))
-    kept = told.weight > 0
-    chosen = pairs.where(kept)
-    told = CandidateLabels(told.is_interacted[kept], told.is_bought[kept], told.weight[kept])
-    return _told(part, chosen, told, compute_ranker_features(known, requests, chosen))
+    n_negatives = np.where(is_train, negatives_per_cutoff, np.inf)
+    draw = uniform(hashes, (seed,))
+    return label_candidates(pairs, RelevantItems.from_batch(part), n_negatives, draw)
 
 
-def _told(
-    part: pa.RecordBatch,
-    pairs: Candidates,
-    told: CandidateLabels,
-    read: Floats,
+def _to_rows(
+    part: pa.RecordBatch, pairs: Candidates, labels: CandidateLabels, numbers: Floats
 ) -> pa.RecordBatch:
-    """ROW_SCHEMA of pairs of the users of a batch."""
+    """Return ROW_SCHEMA for pairs of the users of a batch."""
     user = pa.array(pairs.user)
     columns = [
         *(part[name].take(user) for name in (*REQUEST_KEY, "split")),
-        pa.array(pairs.item.astype(np.int32)),
-        pa.array(told.is_interacted.astype(np.int32)),
-        pa.array(told.is_bought.astype(np.int32)),
-        pa.array(told.weight.astype(np.float64)),
-        rows_to_list_array(read),
+        pairs.item.astype(np.int32),
+        labels.is_interacted.astype(np.int32),
+        labels.is_bought.astype(np.int32),
+        labels.weight.astype(np.float64),
+        rows_to_list_array(numbers),
     ]
-    names = [column.split()[0] for column in ROW_SCHEMA.split(", ")]
-    return pa.RecordBatch.from_arrays(columns, names)
+    return record_batch(ROW_SCHEMA, columns)
 
 
-def _found(pairs: Candidates, relevant: RelevantItems) -> pa.RecordBatch:
-    named = [*pairs.is_proposed.T, np.ones(len(pairs.user), bool)]
+def _count_found(pairs: Candidates, relevant: RelevantItems) -> pa.RecordBatch:
+    proposals = [*pairs.is_proposed.T, np.ones(len(pairs.user), bool)]
+    n_found = [
+        int(pairs.where(is_proposed).contains(relevant.user, relevant.item).sum())
+        for is_proposed in proposals
+    ]
     columns = [
         pa.array([*pairs.sources, ALL_SOURCES]),
-        pa.array(
-            [int(pairs.where(by).contains(relevant.user, relevant.item).sum()) for by in named]
-        ),
-        pa.array([len(relevant.user)] * len(named)),
-        pa.array([int(by.sum()) for by in named]),
+        pa.array(n_found),
+        pa.array([len(relevant.user)] * len(proposals)),
+        pa.array([int(is_proposed.sum()) for is_proposed in proposals]),
     ]
-    return pa.RecordBatch.from_arrays(columns, ["source", "found", "relevant", "proposed"])
+    return record_batch(FOUND_SCHEMA, columns)

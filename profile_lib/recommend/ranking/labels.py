@@ -1,4 +1,4 @@
-"""Cutoffs and events in; what was met after each of them, and rows to learn a ranking from, out."""
+"""Label candidates by the interactions that follow a cutoff."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,10 +8,10 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.arrays.groups import Floats, Longs
+from profile_lib.arrays.types import Floats, Longs
 from profile_lib.recommend.candidates.candidate_set import Candidates
 from profile_lib.recommend.data.histories import PURCHASE
-from profile_lib.recommend.evaluation.relevant_items import BOUGHT, INTERACTED, RelevantItems
+from profile_lib.recommend.data.relevant_items import BOUGHT, INTERACTED, RelevantItems
 
 
 def find_later_interactions(
@@ -21,52 +21,69 @@ def find_later_interactions(
     event_types: Sequence[str],
     horizon: timedelta,
 ) -> DataFrame:
-    """(user_id, cutoff_ts, relevant, relevance) of each of the `cutoffs` (user_id, cutoff_ts) after which
-    the user met an item within the `horizon`: the numbers of these items in the order in which they
-    were met first, and of each the gain INTERACTED, or BOUGHT where it was bought.
+    """Find the items of interactions within the `horizon` after each cutoff.
 
-    `items` holds item_id and item; only events of these `event_types` meet an item.
+    `cutoffs` holds user_id and cutoff_ts, `items` item_id and item; only events of these
+    `event_types` are interactions. The result, (user_id, cutoff_ts, relevant, relevance), has a row
+    per cutoff with interactions: the item numbers in the order of their first interactions, and
+    the relevance of each, INTERACTED or BOUGHT.
     """
-    acts = events.where(F.col("event_type").isin(*event_types)).join(F.broadcast(items), "item_id")
+    is_interaction = F.col("event_type").isin(*event_types)
+    interactions = events.where(is_interaction).join(F.broadcast(items), "item_id")
     until = F.col("cutoff_ts") + F.make_interval(secs=F.lit(horizon.total_seconds()))
-    after = acts.join(cutoffs.select("user_id", "cutoff_ts"), "user_id").where(
+    after = interactions.join(cutoffs.select("user_id", "cutoff_ts"), "user_id").where(
         (F.col("event_ts") >= F.col("cutoff_ts")) & (F.col("event_ts") < until)
     )
-    of_item = after.groupBy("user_id", "cutoff_ts", "item").agg(
-        F.min("event_ts").alias("at"),
-        F.max(F.when(F.col("event_type") == PURCHASE, BOUGHT).otherwise(INTERACTED)).alias("gain"),
+    relevance = F.when(F.col("event_type") == PURCHASE, BOUGHT).otherwise(INTERACTED)
+    per_item = after.groupBy("user_id", "cutoff_ts", "item").agg(
+        F.min("event_ts").alias("first_ts"), F.max(relevance).alias("relevance")
     )
-    acts_of = F.array_sort(F.collect_list(F.struct("at", "item", "gain")))
-    found = of_item.groupBy("user_id", "cutoff_ts").agg(acts_of.alias("acts"))
-    return found.select(
-        "user_id",
-        "cutoff_ts",
-        F.col("acts.item").alias("relevant"),
-        F.col("acts.gain").cast("array<float>").alias("relevance"),
+    in_order = F.array_sort(F.collect_list(F.struct("first_ts", "item", "relevance")))
+    return (
+        per_item.groupBy("user_id", "cutoff_ts")
+        .agg(in_order.alias("later"))
+        .select(
+            "user_id",
+            "cutoff_ts",
+            F.col("later.item").alias("relevant"),
+            F.col("later.relevance").cast("array<float>").alias("relevance"),
+        )
     )
 
 
 class CandidateLabels(NamedTuple):
-    """Of m candidates whether each was met and bought afterwards, (m,) 0 or 1, and its `weight`:
-    how many candidates it stands for, 0 where another stands for it."""
+    """Labels of m candidates: interacted with, bought, 0 or 1 each.
+
+    `weight`: how many candidates each stands for, 0 if it was not drawn.
+    """
 
     is_interacted: Longs
     is_bought: Longs
     weight: Floats
 
+    def where(self, is_kept: np.ndarray) -> "CandidateLabels":
+        """Return the labels for which `is_kept`, (m,), is true."""
+        return CandidateLabels(
+            self.is_interacted[is_kept], self.is_bought[is_kept], self.weight[is_kept]
+        )
+
 
 def label_candidates(
-    pairs: Candidates, relevant: RelevantItems, negatives: Floats, draw: Floats
+    pairs: Candidates, relevant: RelevantItems, n_negatives: Floats, draw: Floats
 ) -> CandidateLabels:
-    """What became of the candidates. Of a user's that were not met about `negatives`, (n users,),
-    are taken, those of a `draw`, (m,) from 0 to 1, that is low enough; they stand for all of them.
-    A user who met none of the candidates tells nothing."""
+    """Label candidates, and draw about `n_negatives`, (n users,), of those without interaction.
+
+    A candidate is drawn if its `draw`, (m,) from 0 to 1, is low enough; those drawn stand for all
+    of a user's. All candidates of a user who interacted with none of them get weight 0.
+    """
     is_interacted = pairs.isin(relevant.user, relevant.item)
     bought = relevant.relevance >= BOUGHT
     is_bought = pairs.isin(relevant.user[bought], relevant.item[bought])
-    n_others = np.bincount(pairs.user[~is_interacted], minlength=len(negatives))
-    share = np.minimum(1.0, negatives / np.maximum(n_others, 1))[pairs.user]
-    stands_for = np.where(draw < share, 1 / np.maximum(share, 1e-12), 0.0)
-    tells = np.bincount(pairs.user[is_interacted], minlength=len(negatives))[pairs.user] > 0
-    weight = np.where(tells, np.where(is_interacted, 1.0, stands_for), 0.0)
+    n_users = len(n_negatives)
+    n_others = np.bincount(pairs.user[~is_interacted], minlength=n_users)
+    share = np.minimum(1.0, n_negatives / np.maximum(n_others, 1))[pairs.user]
+    negative_weight = np.where(draw < share, 1 / np.maximum(share, 1e-12), 0.0)
+    n_positive = np.bincount(pairs.user[is_interacted], minlength=n_users)
+    has_positive = n_positive[pairs.user] > 0
+    weight = np.where(has_positive, np.where(is_interacted, 1.0, negative_weight), 0.0)
     return CandidateLabels(is_interacted.astype(np.int64), is_bought.astype(np.int64), weight)

@@ -1,4 +1,4 @@
-"""Candidates in, a score each out, by a fitted model."""
+"""Score candidates by the fitted ranker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,36 +7,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from profile_lib.arrays.groups import Floats
+from profile_lib.arrays.types import Floats
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.recommend.candidates.candidate_set import Candidates
-from profile_lib.recommend.candidates.source import Requests
-from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.data.requests import Requests
 from profile_lib.recommend.ranking.examples import compute_ranker_features
+from profile_lib.recommend.retrieval_model import RetrievalModel
 
-MAX_PAIRS_PER_BATCH = 1024  # pairs: what a model makes of them stays near the processor
+MAX_PAIRS_PER_BATCH = 1024  # so that the model's intermediate values stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class RankerScorer:
-    """What a model of numbers expects: the sum of the probabilities of its binary tasks, each times
-    what it is `task_weights`."""
+    """Scores a candidate by the weighted probabilities of the model's tasks."""
 
     model: ProfileModel
     retrieval: RetrievalModel
     task_weights: Mapping[str, float]
 
     def __call__(self, requests: Requests, pairs: Candidates) -> Floats:
-        """(m,)."""
-        read = torch.from_numpy(compute_ranker_features(self.retrieval, requests, pairs))
+        """Return (m,) scores."""
+        numbers = torch.from_numpy(compute_ranker_features(self.retrieval, requests, pairs))
         with torch.inference_mode():
-            return np.concatenate(
-                [self._expected(part) for part in read.split(MAX_PAIRS_PER_BATCH)]
-            )
+            parts = [self._score(part) for part in numbers.split(MAX_PAIRS_PER_BATCH)]
+        return np.concatenate(parts)
 
-    def _expected(self, read: Tensor) -> Floats:
-        logits = self.model.predict_without_text(read)
-        score = np.zeros(len(read), np.float32)
-        for task, worth in self.task_weights.items():
-            score += worth * torch.sigmoid(logits[task]).numpy()
+    def _score(self, numbers: Tensor) -> Floats:
+        logits = self.model.predict_without_text(numbers)
+        score = np.zeros(len(numbers), np.float32)
+        for task, weight in self.task_weights.items():
+            score += weight * torch.sigmoid(logits[task]).numpy()
         return score

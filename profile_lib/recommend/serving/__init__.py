@@ -1,1 +1,1 @@
-"""Serving."""
+"""Make lists with reasons, for a batch or a single user."""

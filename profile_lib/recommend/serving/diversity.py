@@ -1,36 +1,36 @@
-"""Lists in which the next item is good, and unlike those before it."""
+"""Choose lists whose items are good and differ from each other."""
 
 import numpy as np
 
-from profile_lib.arrays.groups import Floats, Longs
+from profile_lib.arrays.types import Floats, Longs
 
 
 def diversify(scores: Floats, vectors: Floats, k: int, relevance_weight: float) -> Longs:
-    """Maximal marginal relevance (Carbonell & Goldstein 1998): (n, k) places in each row's list.
+    """Select k items of each list by maximal marginal relevance.
 
-    `scores`: (n, L), best first, minus infinity where a list is shorter, scaled here to 0 to 1
-    within a list; `vectors`: (n, L, d) of length 1, or of zeros where none is known. Each next item
-    is the one of the highest `relevance_weight` × score - (1 - `relevance_weight`) × its greatest cosine to those
-    taken; equal ones in the list's order. With `relevance_weight` 1 that is the order as it was. -1 where
-    a list has ended.
+    The method is that of Carbonell & Goldstein (1998). `scores`: (n, L), best first, minus infinity
+    behind a shorter list; scaled here to 0 to 1 within a list. `vectors`: (n, L, d) of length 1, or
+    zeros if unknown. Each next item has the highest `relevance_weight` × score - (1 -
+    `relevance_weight`) × its greatest cosine to the items selected before; equal ones are taken in
+    the list's order. A `relevance_weight` of 1 keeps that order. Returns positions in the lists,
+    (n, k), -1 behind the end of a list.
     """
     n, length = scores.shape
-    is_there = scores > -np.inf
-    low = np.where(is_there, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    is_item = scores > -np.inf
+    low = np.where(is_item, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
     high = scores.max(axis=1, keepdims=True, initial=-np.inf)
     spread = np.where(high > low, high - low, 1)
-    worth = np.where(
-        is_there, relevance_weight * (scores - np.where(is_there, low, 0)) / spread, -np.inf
-    )
-    nearest = np.full((n, length), 0.0)
-    taken = np.full((n, k), -1)
+    above_low = scores - np.where(is_item, low, 0)
+    relevance = np.where(is_item, relevance_weight * above_low / spread, -np.inf)
+    greatest_cosine = np.full((n, length), 0.0)
+    selected = np.full((n, k), -1)
     rows = np.arange(n)
-    for place in range(min(k, length)):
-        value = worth - (1 - relevance_weight) * nearest
-        at = value.argmax(axis=1)
-        is_some = value[rows, at] > -np.inf
-        taken[is_some, place] = at[is_some]
-        worth[rows, at] = -np.inf
-        near = np.einsum("nld,nd->nl", vectors, vectors[rows, at])
-        nearest = near if place == 0 else np.maximum(nearest, near)
-    return taken
+    for rank in range(min(k, length)):
+        value = relevance - (1 - relevance_weight) * greatest_cosine
+        position = value.argmax(axis=1)
+        is_left = value[rows, position] > -np.inf
+        selected[is_left, rank] = position[is_left]
+        relevance[rows, position] = -np.inf
+        cosine = np.einsum("nld,nd->nl", vectors, vectors[rows, position])
+        greatest_cosine = cosine if rank == 0 else np.maximum(greatest_cosine, cosine)
+    return selected

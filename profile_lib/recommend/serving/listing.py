@@ -1,6 +1,6 @@
-"""Profiles in, rows of `recommendations` out: lists with who named each item and why."""
+"""Build rows of `recommendations` from profiles: ranked items with sources and reasons."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,96 +10,100 @@ import pyarrow.compute as pc
 import torch
 from pyspark.sql import DataFrame
 
-from profile_lib.arrays.groups import Longs, slice_batches, to_list_array
+from profile_lib.arrays.groups import to_list_array
+from profile_lib.arrays.types import Longs
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
-from profile_lib.recommend.candidates.source import MISSING, Requests
-from profile_lib.recommend.data.artifacts import RetrievalModel, load_cached_retrieval
+from profile_lib.recommend.data.arrow_columns import MISSING, record_batch
+from profile_lib.recommend.data.profile_columns import REQUEST_COLUMNS
+from profile_lib.recommend.data.requests import Requests
 from profile_lib.recommend.ranking.scorer import RankerScorer
+from profile_lib.recommend.retrieval_model import RetrievalModel
+from profile_lib.recommend.retrieval_tasks import BatchFunction, map_requests
 from profile_lib.recommend.serving.recommender import (
     Eligibility,
     ListRules,
     RecommendedLists,
     Recommender,
 )
-from profile_lib.recommend.serving.requests import REQUEST_COLUMNS
 from profile_lib.spark.workers import freeze_loaded_modules, task_threads
 
-RETRIEVAL_FOLDER = "retrieval"  # the folder in a recommender's beside its ranker
+RETRIEVAL_FOLDER = "retrieval"  # the retrieval model's folder within a recommender's
 LISTING_COLUMNS = ("user_id", "user_bucket", *REQUEST_COLUMNS)
 LIST_SCHEMA = (
     "user_id string, user_bucket int, rank int, item_id string, score double, "
     "sources array<string>, reasons array<struct<source:string,item_id:string,text:string>>, "
     "as_of_ts timestamp"
 )
-MAX_USERS_PER_BATCH = 256  # users
+MAX_USERS_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
 class ListBuilder:
-    """What makes lists of profiles: all that is known of a shop, and how candidates are ranked."""
+    """Builds lists from profiles, with sources and reasons."""
 
     retrieval: RetrievalModel
     recommender: Recommender
 
     @classmethod
     def from_model(
-        cls, known: RetrievalModel, model: ProfileModel, task_weights: Mapping[str, float], rules: ListRules,
+        cls,
+        retrieval: RetrievalModel,
+        model: ProfileModel,
+        task_weights: Mapping[str, float],
+        rules: ListRules,
         eligibility: Eligibility,
-    ) -> "ListBuilder":  # fmt: skip
-        """RankerScorer by a model, whose tasks are `task_weights` so much."""
-        score = RankerScorer(model, known, task_weights)
-        return cls(known, Recommender(known.sources, known.catalog, score, rules, eligibility))
+    ) -> "ListBuilder":
+        """Rank by a model, whose tasks count `task_weights`."""
+        score = RankerScorer(model, retrieval, task_weights)
+        recommender = Recommender(retrieval.sources, retrieval.catalog, score, rules, eligibility)
+        return cls(retrieval, recommender)
 
     def build_lists(self, profiles: pa.RecordBatch) -> pa.RecordBatch:
-        """LIST_SCHEMA of a batch with the columns LISTING_COLUMNS."""
+        """Return LIST_SCHEMA for a batch with the columns LISTING_COLUMNS."""
         requests = self.retrieval.reader.read_requests(profiles)
         return self.to_rows(profiles, requests, self.recommender.recommend(requests))
 
     def to_rows(
         self, profiles: pa.RecordBatch, requests: Requests, lists: RecommendedLists
     ) -> pa.RecordBatch:
-        """The rows of lists, of users in the order of `profiles`."""
+        """Return LIST_SCHEMA for lists of the users of `profiles`, in their order."""
         user, names = pa.array(lists.user), pa.array(lists.sources)
-        ids, titles = (self.retrieval.catalog.column(name) for name in ("item_id", "title"))
-        source = names.take(pa.array(lists.reason_source))
-        because = pa.array(lists.reason_item, mask=lists.reason_item == MISSING)
-        named = titles.take(because)
-        shown = pc.coalesce(named, ids.take(because))
-        place = self._places(requests).take(user)
-        reasons = pa.StructArray.from_arrays(
-            [
-                source,
-                ids.take(because),
-                self.retrieval.reason_texts.fill_sentences(source, shown, place),
-            ],
-            ["source", "item_id", "text"],
-        )
-        _, by = np.nonzero(lists.is_proposed)
-        one = np.ones(len(lists.user), np.int64)
+        item_ids = self.retrieval.catalog.column("item_id")
+        _, proposer = np.nonzero(lists.is_proposed)
         columns = [
             profiles["user_id"].take(user),
             profiles["user_bucket"].take(user),
-            pa.array(lists.rank.astype(np.int32)),
-            ids.take(pa.array(lists.item)),
-            pa.array(lists.score.astype(np.float64)),
-            to_list_array(lists.is_proposed.sum(axis=1), names.take(pa.array(by))),
-            to_list_array(one, reasons),
+            lists.rank.astype(np.int32),
+            item_ids.take(pa.array(lists.item)),
+            lists.score.astype(np.float64),
+            to_list_array(lists.is_proposed.sum(axis=1), names.take(pa.array(proposer))),
+            to_list_array(np.ones(len(lists.user), np.int64), self._reasons(requests, lists)),
             profiles["as_of_ts"].take(user),
         ]
-        return pa.RecordBatch.from_arrays(columns, LIST_COLUMNS)
+        return record_batch(LIST_SCHEMA, columns)
+
+    def _reasons(self, requests: Requests, lists: RecommendedLists) -> pa.StructArray:
+        """Return source, item of the history and sentence per listed item, (m,)."""
+        ids, titles = (self.retrieval.catalog.column(name) for name in ("item_id", "title"))
+        source = pa.array(lists.sources).take(pa.array(lists.reason_source))
+        reason_item = pa.array(lists.reason_item, mask=lists.reason_item == MISSING)
+        reason_ids = ids.take(reason_item)
+        shown = pc.coalesce(titles.take(reason_item), reason_ids)
+        place = self._places(requests).take(pa.array(lists.user))
+        sentences = self.retrieval.reason_texts.fill_sentences(source, shown, place)
+        return pa.StructArray.from_arrays(
+            [source, reason_ids, sentences], ["source", "item_id", "text"]
+        )
 
     def _places(self, requests: Requests) -> pa.Array:
-        """(n,): the value of the first context that is known of a user, null of none."""
+        """Return the value of each user's first known context, (n,), or null."""
         places = pa.nulls(len(requests.contexts), pa.string())
-        for at, values in enumerate(self.retrieval.reader.contexts.values()):
-            value: Longs = requests.contexts[:, at]
-            found = pa.array(values, pa.string()).take(pa.array(value, mask=value == MISSING))
-            places = pc.coalesce(places, found)
+        for column, values in enumerate(self.retrieval.reader.contexts.values()):
+            value: Longs = requests.contexts[:, column]
+            in_context = pa.array(values, pa.string()).take(pa.array(value, mask=value == MISSING))
+            places = pc.coalesce(places, in_context)
         return places
-
-
-LIST_COLUMNS = [column.split()[0] for column in LIST_SCHEMA.split(", ")]
 
 
 def list_items(
@@ -110,25 +114,29 @@ def list_items(
     rules: ListRules,
     eligibility: Eligibility,
 ) -> DataFrame:
-    """LIST_SCHEMA of profiles, by the recommender in `folder`, of this `version`, that the caller has
-    found as it was saved."""
-    told = profiles.sparkSession.sparkContext.broadcast(eligibility)
+    """Return LIST_SCHEMA for profiles, by the recommender of this `version` in `folder`.
+
+    The caller has checked that the recommender's files are unchanged.
+    """
+    broadcast = profiles.sparkSession.sparkContext.broadcast(eligibility)
     tasks = dict(task_weights)
 
-    def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def prepare(retrieval: RetrievalModel) -> BatchFunction:
         freeze_loaded_modules()
         torch.set_num_threads(task_threads())
-        known, model = (
-            load_cached_retrieval(f"{folder}/{RETRIEVAL_FOLDER}", version),
-            _ranker(folder, version),
-        )
-        listing = ListBuilder.from_model(known, model, tasks, rules, told.value)
-        for part in slice_batches(batches, MAX_USERS_PER_BATCH):
-            yield listing.build_lists(part)
+        model = _load_cached_ranker(folder, version)
+        return ListBuilder.from_model(retrieval, model, tasks, rules, broadcast.value).build_lists
 
-    return profiles.select(*LISTING_COLUMNS).mapInArrow(rows, LIST_SCHEMA)
+    return map_requests(
+        profiles.select(*LISTING_COLUMNS),
+        f"{folder}/{RETRIEVAL_FOLDER}",
+        version,
+        LIST_SCHEMA,
+        prepare,
+        max_rows=MAX_USERS_PER_BATCH,
+    )
 
 
 @lru_cache(maxsize=2)
-def _ranker(folder: str, version: str) -> ProfileModel:
+def _load_cached_ranker(folder: str, version: str) -> ProfileModel:
     return load_model(folder, with_encoder=False)[0]

@@ -1,4 +1,4 @@
-"""Which source spoke for an item, and for what, in; a sentence a listed item out."""
+"""Write the sentence that gives the reason for a listed item."""
 
 import re
 from collections.abc import Mapping
@@ -12,21 +12,24 @@ ITEM, PLACE = "{item}", "{place}"
 
 @dataclass(frozen=True)
 class ReasonTexts:
-    """Of each source by its name the sentence for its items, in which ITEM is the one of the user's
-    history that spoke for it and PLACE where the user is; `item` and `place` stand there where
-    neither is known."""
+    """A sentence per source name.
+
+    ITEM in it stands for the item of the user's history that explains the candidate, PLACE for the
+    user's context; `item` and `place` replace them if they are unknown.
+    """
 
     reasons: Mapping[str, str]
     item: str
     place: str
 
     def fill_sentences(self, source: pa.Array, item: pa.Array, place: pa.Array) -> pa.Array:
-        """(m,): of sources by their names, items by their titles and places, null where unknown."""
+        """Return sentences, (m,); item titles and places are null if unknown."""
         items, places = item.fill_null(self.item), place.fill_null(self.place)
-        told, empty = pa.nulls(len(source), pa.string()), pa.array([""] * len(source), pa.string())
-        for name, sentence in self.reasons.items():
-            parts = re.split(f"({re.escape(ITEM)}|{re.escape(PLACE)})", sentence)
+        empty = pa.array([""] * len(source), pa.string())
+        sentences = pa.nulls(len(source), pa.string())
+        for name, text in self.reasons.items():
+            parts = re.split(f"({re.escape(ITEM)}|{re.escape(PLACE)})", text)
             filled = [items if p == ITEM else places if p == PLACE else p for p in parts]
-            whole = pc.binary_join_element_wise(empty, *filled, "")
-            told = pc.if_else(pc.equal(source, name), whole, told)
-        return told
+            sentence = pc.binary_join_element_wise(empty, *filled, "")
+            sentences = pc.if_else(pc.equal(source, name), sentence, sentences)
+        return sentences

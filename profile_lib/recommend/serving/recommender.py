@@ -1,4 +1,4 @@
-"""Users in, lists of items with who named them and why out: arrays, for a batch or one user."""
+"""Choose each user's list from the candidates of all sources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from profile_lib.arrays.groups import Floats, Longs, index_within_group
+from profile_lib.arrays.groups import index_within_group
+from profile_lib.arrays.types import Floats, Longs
 from profile_lib.recommend.candidates.candidate_set import (
     Candidates,
     CandidateScorer,
@@ -16,21 +17,22 @@ from profile_lib.recommend.candidates.candidate_set import (
     scatter_to_matrix,
     select_strongest,
 )
-from profile_lib.recommend.candidates.source import Requests, Source
-from profile_lib.recommend.candidates.top_k import top_k
+from profile_lib.recommend.candidates.shared.top_k import top_k
+from profile_lib.recommend.candidates.source import CandidateSource
 from profile_lib.recommend.data.catalog import Catalog
+from profile_lib.recommend.data.requests import Requests
 from profile_lib.recommend.serving.diversity import diversify
 
 
 @dataclass(frozen=True)
 class ListRules:
-    """What may be listed, and how.
+    """The rules of `recommend.lists`.
 
-    `k`: items a list; `candidates_per_source`: items that each source is asked for; `max_ranked`: how many of these
-    are ranked, those of the greatest sum of normalised_scores; `hide_interacted`, `hide_bought`:
-    whether what a user met or bought is left out, but for what a source in `repeatable_sources` names;
-    `relevance_weight`: 1 for the best items, less for more kinds of them (`diversify`), among the best
-    `diversity_pool` of a user.
+    `k`: items per list. `candidates_per_source`: items requested of each source. `max_ranked`: how
+    many candidates are ranked, those of the greatest sum of normalised scores. `hide_interacted`,
+    `hide_bought`: whether items that a user interacted with or bought are left out, unless a
+    source in `repeatable_sources` proposes them. `relevance_weight`: 1 for the best items, less for
+    more different ones (`diversify`), chosen among the best `diversity_pool` of a user.
     """
 
     k: int
@@ -44,25 +46,24 @@ class ListRules:
 
 
 class Eligibility(NamedTuple):
-    """Of each item by its number whether it may be listed, (n_items,), and what its score is
-    multiplied by, (n_items,), above 0."""
+    """Whether each item may be listed, and its score's factor, (n_items,)."""
 
     is_eligible: np.ndarray
     boost: Floats
 
     @classmethod
     def all_eligible(cls, n_items: int) -> "Eligibility":
-        """Everything, as it is scored."""
+        """Allow every item, at its own score."""
         return cls(np.ones(n_items, bool), np.ones(n_items, np.float32))
 
 
 @dataclass(frozen=True)
 class RecommendedLists:
-    """m listed items, user by user, best first; a list is shorter where there are fewer.
+    """m listed items, user by user, best first.
 
-    `user`, `rank` (from 1), `item`, `score`: (m,); `is_proposed`: (m, S), by which sources; `reason_source`,
-    `reason_item`: (m,), the source that speaks most for it, and the item of the user's history that
-    spoke there, or MISSING.
+    `user`, `rank` (from 1), `item`, `score`: (m,). `is_proposed`: (m, S), by which sources.
+    `reason_source`, `reason_item`: (m,), the source that ranks the item highest, and the item of
+    the user's history that explains it there, or MISSING.
     """
 
     sources: tuple[str, ...]
@@ -77,57 +78,61 @@ class RecommendedLists:
 
 @dataclass(frozen=True)
 class Recommender:
-    """`sources` by name, a `catalog`, a `score` of what they find, 0 or more, `rules`, and what
-    is offered."""
+    """Lists items by sources, a `score` of candidates, and rules."""
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, CandidateSource]
     catalog: Catalog
     score: CandidateScorer
     rules: ListRules
     eligibility: Eligibility
 
     def recommend(self, requests: Requests) -> RecommendedLists:
-        """The list of each user."""
-        found = propose_candidates(self.sources, requests, self.rules.candidates_per_source)
-        pairs = select_strongest(
-            found.where(self._may_be_listed(requests, found)), self.rules.max_ranked
-        )
-        user, item, score = self._listed(
-            requests.histories.n_users,
-            pairs,
-            self.score(requests, pairs) * self.eligibility.boost[pairs.item],
-        )
+        """Return each user's list, shorter than k if too few are eligible."""
+        proposed = propose_candidates(self.sources, requests, self.rules.candidates_per_source)
+        listable = proposed.where(self._may_be_listed(requests, proposed))
+        pairs = select_strongest(listable, self.rules.max_ranked)
+        scores = self.score(requests, pairs) * self.eligibility.boost[pairs.item]
+        user, item, score = self._select(requests.histories.n_users, pairs, scores)
         listed = pairs.positions_of(user, item)
-        source, because = explain_candidates(self.sources, requests, pairs, listed)
-        rank = index_within_group(user) + 1
-        named = pairs.is_proposed[listed]
-        return RecommendedLists(pairs.sources, user, rank, item, score, named, source, because)
+        source, reason_item = explain_candidates(self.sources, requests, pairs, listed)
+        return RecommendedLists(
+            sources=pairs.sources,
+            user=user,
+            rank=index_within_group(user) + 1,
+            item=item,
+            score=score,
+            is_proposed=pairs.is_proposed[listed],
+            reason_source=source,
+            reason_item=reason_item,
+        )
 
-    def _listed(self, n: int, pairs: Candidates, scores: Floats) -> tuple[Longs, Longs, Floats]:
-        """(user, item, score) of the lists, in the order of users and ranks."""
+    def _select(
+        self, n_users: int, pairs: Candidates, scores: Floats
+    ) -> tuple[Longs, Longs, Floats]:
+        """Return (user, item, score) of the lists, by user and rank."""
         rules, n_items = self.rules, len(self.catalog)
-        most = rules.k if rules.relevance_weight == 1 else max(rules.k, rules.diversity_pool)
-        first = top_k(scatter_to_matrix(pairs, scores, n, n_items), most)
-        user = np.repeat(np.arange(n), np.diff(first.indptr))
-        item, score = first.indices.astype(np.int64), first.data
+        pool = rules.k if rules.relevance_weight == 1 else max(rules.k, rules.diversity_pool)
+        best = top_k(scatter_to_matrix(pairs, scores, n_users, n_items), pool)
+        user = np.repeat(np.arange(n_users), np.diff(best.indptr))
+        item, score = best.indices.astype(np.int64), best.data
         if rules.relevance_weight == 1:
             return user, item, score
-        place = np.arange(len(user)) - first.indptr[user]
-        in_rows = np.full((n, most), -np.inf)
-        in_rows[user, place] = score
-        vectors = np.zeros((n, most, self.catalog.vectors.shape[1]), np.float32)
-        vectors[user, place] = np.nan_to_num(self.catalog.vectors[item])
-        taken = diversify(in_rows, vectors, rules.k, rules.relevance_weight)
-        row, column = np.nonzero(taken >= 0)
-        chosen = first.indptr[row] + taken[row, column]
+        column = np.arange(len(user)) - best.indptr[user]
+        score_rows = np.full((n_users, pool), -np.inf)
+        score_rows[user, column] = score
+        vectors = np.zeros((n_users, pool, self.catalog.vectors.shape[1]), np.float32)
+        vectors[user, column] = np.nan_to_num(self.catalog.vectors[item])
+        selected = diversify(score_rows, vectors, rules.k, rules.relevance_weight)
+        row, rank = np.nonzero(selected >= 0)
+        chosen = best.indptr[row] + selected[row, rank]
         return row, item[chosen], score[chosen]
 
     def _may_be_listed(self, requests: Requests, pairs: Candidates) -> np.ndarray:
         rules = self.rules
-        again = np.isin(pairs.sources, list(rules.repeatable_sources))
-        may = self.eligibility.is_eligible[pairs.item]
+        is_repeatable = np.isin(pairs.sources, list(rules.repeatable_sources))
+        may_repeat = pairs.is_proposed[:, is_repeatable].any(axis=1)
+        may_be_listed = self.eligibility.is_eligible[pairs.item]
         for is_hidden, bought in ((rules.hide_interacted, False), (rules.hide_bought, True)):
             if is_hidden:
-                is_known = interacted_before(requests, pairs, bought=bought)
-                may &= ~is_known | pairs.is_proposed[:, again].any(axis=1)
-        return may
+                may_be_listed &= ~interacted_before(requests, pairs, bought=bought) | may_repeat
+        return may_be_listed

@@ -1,13 +1,15 @@
-"""Results of searches and who asked in, the same results in the order that suits them out."""
+"""Reorder the results of a search to suit the user."""
 
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.arrays.groups import Floats, Longs, index_within_group
+from profile_lib.arrays.types import Floats, Longs
 from profile_lib.recommend.candidates.candidate_set import score_pairs
-from profile_lib.recommend.candidates.source import MISSING, Requests
+from profile_lib.recommend.candidates.shared.top_k import rank_within_user
+from profile_lib.recommend.data.arrow_columns import MISSING
+from profile_lib.recommend.data.requests import Requests
 from profile_lib.recommend.serving.listing import ListBuilder
 
 
@@ -19,31 +21,33 @@ def rerank_results(
     item: Longs,
     personalisation: float,
 ) -> Longs:
-    """(m,): the places of the results in their new order, each user's together.
+    """Return the positions of the results in their new order, (m,).
 
-    Of n users who `asked` by `queries`, (n,), `user` and `item`, (m,), are the results, each user's
-    best first as the search engine has them. A result is worth 1 / log2(place + 1) by its place
-    there and by its place in the ranker's order, `personalisation` of 0 to 1 of the latter; equal ones stay
-    as they stood. With 0 nothing moves. An item that isn't known (MISSING) stands in both where the
-    search engine put it.
+    The n `requests` are searches for `queries`, (n,). `user` and `item`, (m,), are the results,
+    each user's best first as the search engine ranks them. A result's value is 1 / log2(rank + 1),
+    with the engine's rank and with the ranker's; `personalisation`, from 0 to 1, is the weight of
+    the latter. Equal values keep the engine's order, and with 0 nothing moves. An unknown item
+    (MISSING) keeps the engine's rank in both.
     """
-    engine = _places(user, -np.arange(len(user), dtype=np.float64))
+    engine_rank = rank_within_user(user, -np.arange(len(user), dtype=np.float64)) + 1
+    personal_rank = engine_rank.copy()
     known = np.flatnonzero(item != MISSING)
-    requests = replace(requests, query_vectors=listing.retrieval.reader.texts.look_up(queries))
-    personal = engine.copy()
     if len(known) and personalisation > 0:
-        scores = _scores(listing, requests, user[known], item[known])
-        own = _places(user[known], scores)
-        # What is known changes places among itself.
-        among = _places(user[known], -engine[known])
-        order, place = np.lexsort((among, user[known])), np.lexsort((own, user[known]))
-        personal[known[place]] = engine[known[order]]
-    worth = (1 - personalisation) / np.log2(engine + 1) + personalisation / np.log2(personal + 1)
-    return np.lexsort((engine, -worth, user))
+        with_queries = replace(
+            requests, query_vectors=listing.retrieval.reader.texts.look_up(queries)
+        )
+        scores = _score(listing, with_queries, user[known], item[known])
+        # The known items exchange their ranks among themselves.
+        own_order = np.lexsort((rank_within_user(user[known], scores), user[known]))
+        engine_order = np.lexsort((engine_rank[known], user[known]))
+        personal_rank[known[own_order]] = engine_rank[known[engine_order]]
+    value = (1 - personalisation) / np.log2(engine_rank + 1)
+    value += personalisation / np.log2(personal_rank + 1)
+    return np.lexsort((engine_rank, -value, user))
 
 
-def _scores(listing: ListBuilder, requests: Requests, user: Longs, item: Longs) -> Floats:
-    """(m,): what the ranker says of these pairs, whichever source names them."""
+def _score(listing: ListBuilder, requests: Requests, user: Longs, item: Longs) -> Floats:
+    """Return the ranker's scores of pairs, (m,), proposed or not."""
     recommender, order = listing.recommender, np.lexsort((item, user))
     pairs = score_pairs(
         recommender.sources,
@@ -52,16 +56,6 @@ def _scores(listing: ListBuilder, requests: Requests, user: Longs, item: Longs) 
         user[order],
         item[order],
     )
-    said = recommender.score(requests, pairs)
-    in_order = np.empty(len(user))
-    in_order[order] = said
-    return in_order
-
-
-def _places(user: Longs, scores: Floats) -> Floats:
-    """(m,): the place of each among its user's, from 1, the highest score first; equal ones in
-    their order."""
-    order = np.lexsort((np.arange(len(user)), -scores, user))
-    place = np.empty(len(user))
-    place[order] = index_within_group(user[order]) + 1
-    return place
+    scores = np.empty(len(user))
+    scores[order] = recommender.score(requests, pairs)
+    return scores

@@ -1,7 +1,7 @@
-"""One user in, their list or their results re-ranked out, in this process."""
+"""Serve lists and re-ranked search results to one user at a time."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,19 @@ import pyarrow as pa
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.manifest import check_model
-from profile_lib.recommend.data.artifacts import RetrievalModel
+from profile_lib.recommend.data.profile_columns import CONTEXT_COLUMNS, REQUEST_SCHEMA
+from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility, ListRules
-from profile_lib.recommend.serving.requests import CONTEXT_COLUMNS, REQUEST_SCHEMA
 from profile_lib.recommend.serving.search import rerank_results
 
-EMPTY_PROFILE: Mapping[str, Any] = {
-    "user_id": "",
-    "user_bucket": 0,
-    "recent": [],
-    "interest_vector": [],
-}
 USER_FIELDS = [pa.field("user_id", pa.string()), pa.field("user_bucket", pa.int32())]
 
 
 class RecommendationServer:
-    """A recommender that serves one user at a time, on one thread.
+    """A recommender for one user at a time, on one thread.
 
-    A profile is a row of `user_profiles` as a mapping; of one who has none, None, the list is what
-    is in demand.
+    A profile is a row of `user_profiles` as a mapping, or `empty_profile` for a user without one.
     """
 
     def __init__(self, listing: ListBuilder) -> None:
@@ -44,33 +37,35 @@ class RecommendationServer:
         rules: ListRules,
         eligibility: Eligibility | None = None,
     ) -> "RecommendationServer":
-        """The recommender in a folder; without `eligibility` every item may be listed.
+        """Load the recommender in a folder; by default all items are eligible.
 
-        Raises InputError where a file of it is missing or was changed.
+        Raises InputError if one of its files is missing or was changed.
         """
         check_model(folder)
-        known, model = RetrievalModel.load(Path(folder) / RETRIEVAL_FOLDER), load_model(folder)[0]
-        offered = eligibility or Eligibility.all_eligible(len(known.catalog))
-        return cls(ListBuilder.from_model(known, model, task_weights, rules, offered))
+        retrieval = RetrievalModel.load(Path(folder) / RETRIEVAL_FOLDER)
+        model = load_model(folder)[0]
+        eligible = eligibility or Eligibility.all_eligible(len(retrieval.catalog))
+        return cls(ListBuilder.from_model(retrieval, model, task_weights, rules, eligible))
 
-    def recommend(self, profile: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-        """The list, best first: item_id, score, sources, reasons and what else LIST_SCHEMA tells."""
+    def recommend(self, profile: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the list, best first: rows of LIST_SCHEMA."""
         return self.listing.build_lists(profiles_to_batch(profile)).to_pylist()
 
     def rerank(
         self,
-        profile: Mapping[str, Any] | None,
+        profile: Mapping[str, Any],
         query: str,
         item_ids: Sequence[str],
         personalisation: float,
     ) -> list[str]:
-        """The results of a query, best first, in the order that suits the user: `rerank_results`.
+        """Reorder the results of a query, given best first, by `rerank_results`.
 
-        Raises InputError where `personalisation` is not from 0 to 1.
+        Raises InputError if `personalisation` is not from 0 to 1.
         """
         if not 0 <= personalisation <= 1:
             raise InputError(
-                f"personalisation: {personalisation}; wanted 0 (as they are) to 1 (as the user likes)"
+                f"personalisation: found {personalisation}; wanted 0 (the order of the search "
+                "engine) to 1 (the order of the ranker)"
             )
         reader = self.listing.retrieval.reader
         results = pa.array(item_ids, pa.string())
@@ -85,10 +80,20 @@ class RecommendationServer:
         return results.take(pa.array(order)).to_pylist()
 
 
-def profiles_to_batch(*profiles: Mapping[str, Any] | None) -> pa.RecordBatch:
-    """Rows of `user_profiles` as mappings in a batch with the columns LISTING_COLUMNS; None is nobody."""
-    nobody = {**EMPTY_PROFILE, "as_of_ts": datetime.now(UTC)}
-    rows = [dict(nobody if profile is None else profile) for profile in profiles]
+def empty_profile(now: datetime) -> dict[str, Any]:
+    """Return the profile at `now` of a user without any history."""
+    return {
+        "user_id": "",
+        "user_bucket": 0,
+        "recent": [],
+        "interest_vector": [],
+        "as_of_ts": now,
+    }
+
+
+def profiles_to_batch(*profiles: Mapping[str, Any]) -> pa.RecordBatch:
+    """Put rows of `user_profiles` into a batch with the columns LISTING_COLUMNS."""
+    rows = [dict(profile) for profile in profiles]
     for row in rows:
         for name in CONTEXT_COLUMNS.values():
             row[name] = list((row.get(name) or {}).items())

@@ -1,22 +1,23 @@
-"""Scores of candidates."""
+"""Test the ranker's scores of candidates."""
 
 import numpy as np
 import pytest
 
 from profile_lib.recommend.candidates.candidate_set import propose_candidates
 from profile_lib.recommend.ranking.scorer import RankerScorer
-from tests.recommend.asked import profiles, recent_event
-from tests.recommend.small_recommender import small_learned, small_ranker
+from tests.recommend.request_rows import profile_batch, recent_event
+from tests.recommend.small_recommender import small_ranker, small_retrieval
 
 
-def test_a_model_scores_each_pair_by_what_its_tasks_are_worth():
-    known = small_learned()
-    model = small_ranker(known)
-    asked = known.reader.read_requests(profiles({"recent": [recent_event(9, "view", "hat")]}, {}))
-    pairs = propose_candidates(known.sources, asked, 5)
+def test_a_score_is_the_weighted_sum_of_the_tasks_probabilities():
+    retrieval = small_retrieval()
+    model = small_ranker(retrieval)
+    profiles = profile_batch({"recent": [recent_event(9, "view", "hat")]}, {})
+    requests = retrieval.reader.read_requests(profiles)
+    pairs = propose_candidates(retrieval.sources, requests, 5)
 
-    def score(**worth):
-        return RankerScorer(model, known, worth)(asked, pairs)
+    def score(**task_weights):
+        return RankerScorer(model, retrieval, task_weights)(requests, pairs)
 
     both = score(interacted=1.0, bought=3.0)
     assert both == pytest.approx(score(interacted=1.0) + 3 * score(bought=1.0), rel=1e-5)

@@ -1,4 +1,6 @@
-"""Results of searches in the order that suits who asked."""
+"""Test how search results are reordered to suit the user."""
+
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -7,36 +9,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profile_lib.errors import InputError
-from profile_lib.recommend.candidates.source import MISSING
+from profile_lib.recommend.data.arrow_columns import MISSING
 from profile_lib.recommend.serving.search import rerank_results
-from profile_lib.recommend.serving.server import RecommendationServer
-from tests.recommend.asked import profiles, recent_event
-from tests.recommend.serving.test_recommender import BOOT, CAP, GLOVE, HAT, SHOE
-from tests.recommend.small_recommender import small_listing
+from profile_lib.recommend.serving.server import RecommendationServer, empty_profile
+from tests.recommend.request_rows import profile_batch, recent_event
+from tests.recommend.small_recommender import BOOT, CAP, GLOVE, HAT, SHOE, small_listing
 
-HATS = {"recent": [recent_event(9, "view", "hat")]}  # caps go with hats
-
-
-def reranked(item, personalisation, profile=HATS):
-    listing, item = small_listing(), np.array(item)
-    asked = listing.retrieval.reader.read_requests(profiles(profile))
-    user = np.zeros(len(item), np.int64)
-    return item[
-        rerank_results(listing, asked, pa.array(["hats"]), user, item, personalisation)
-    ].tolist()
+SEEN_A_HAT = {"recent": [recent_event(9, "view", "hat")]}  # caps go with hats
 
 
-def test_how_far_results_move_is_a_setting():
-    as_they_are = [GLOVE, SHOE, BOOT, CAP]
-    assert reranked(as_they_are, 0) == as_they_are
-    assert reranked(as_they_are, 1) == [CAP, BOOT, SHOE, GLOVE]
-    assert reranked(as_they_are, 0.5) == [GLOVE, CAP, SHOE, BOOT]
+def rerank(items, personalisation):
+    listing, item = small_listing(), np.array(items)
+    requests = listing.retrieval.reader.read_requests(profile_batch(SEEN_A_HAT))
+    user, queries = np.zeros(len(item), np.int64), pa.array(["hats"])
+    return item[rerank_results(listing, requests, queries, user, item, personalisation)].tolist()
 
 
-def test_an_item_that_is_not_known_stays_where_it_stood():
-    assert reranked([MISSING, GLOVE, MISSING, CAP], 1) == [MISSING, CAP, MISSING, GLOVE]
-    assert reranked([MISSING, MISSING], 1) == [MISSING, MISSING]
-    assert reranked([], 1) == []
+def test_personalisation_moves_results_from_the_engines_to_the_rankers_order():
+    engine_order = [GLOVE, SHOE, BOOT, CAP]
+    assert rerank(engine_order, 0) == engine_order
+    assert rerank(engine_order, 1) == [CAP, BOOT, SHOE, GLOVE]
+    assert rerank(engine_order, 0.5) == [GLOVE, CAP, SHOE, BOOT]
+
+
+def test_an_unknown_item_keeps_its_rank():
+    assert rerank([MISSING, GLOVE, MISSING, CAP], 1) == [MISSING, CAP, MISSING, GLOVE]
+    assert rerank([MISSING, MISSING], 1) == [MISSING, MISSING]
+    assert rerank([], 1) == []
 
 
 @settings(deadline=None)
@@ -44,20 +43,28 @@ def test_an_item_that_is_not_known_stays_where_it_stood():
     st.lists(st.permutations([SHOE, BOOT, HAT, CAP, GLOVE]), min_size=1, max_size=4),
     st.floats(0, 1),
 )
-def test_requests_side_by_side_do_not_touch_each_other(requests, personalisation):
+def test_searches_in_a_batch_do_not_affect_each_other(searches, personalisation):
     listing = small_listing()
-    asked = listing.retrieval.reader.read_requests(profiles(*[HATS] * len(requests)))
-    user, item = np.repeat(np.arange(len(requests)), 5), np.concatenate(requests)
-    queries = pa.array(["hats"] * len(requests))
-    together = item[rerank_results(listing, asked, queries, user, item, personalisation)]
-    alone = [x for request in requests for x in reranked(request, personalisation)]
-    assert together.tolist() == alone
+    profiles = profile_batch(*[SEEN_A_HAT] * len(searches))
+    requests = listing.retrieval.reader.read_requests(profiles)
+    user, item = np.repeat(np.arange(len(searches)), 5), np.concatenate(searches)
+    queries = pa.array(["hats"] * len(searches))
+    order = rerank_results(listing, requests, queries, user, item, personalisation)
+    alone = [result for search in searches for result in rerank(search, personalisation)]
+    assert item[order].tolist() == alone
 
 
-def test_a_server_takes_ids_and_refuses_to_go_too_far():
+def test_a_server_reranks_item_ids():
     server = RecommendationServer(small_listing())
-    profile = profiles(HATS).to_pylist()[0] | {"regions": {}, "channels": {}, "devices": {}}
+    contexts = {"regions": {}, "channels": {}, "devices": {}}
+    profile = profile_batch(SEEN_A_HAT).to_pylist()[0] | contexts
     assert server.rerank(profile, "hats", ["sock", "glove", "cap"], 1) == ["sock", "cap", "glove"]
-    assert server.rerank(None, "never asked", ["glove", "cap"], 1) == ["cap", "glove"]
-    with pytest.raises(InputError, match="personalisation: 1.5; wanted 0"):
-        server.rerank(profile, "hats", ["cap"], 1.5)
+    nobody = empty_profile(datetime(2026, 1, 1, tzinfo=UTC))
+    assert server.rerank(nobody, "unknown query", ["glove", "cap"], 1) == ["cap", "glove"]
+
+
+def test_a_personalisation_above_one_is_refused():
+    server = RecommendationServer(small_listing())
+    nobody = empty_profile(datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(InputError, match="personalisation: found 1.5; wanted 0"):
+        server.rerank(nobody, "hats", ["cap"], 1.5)

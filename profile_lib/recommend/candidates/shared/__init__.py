@@ -1,0 +1,1 @@
+"""Share algorithms, array operations and base classes among candidate sources."""

@@ -1,0 +1,64 @@
+"""Save and load sources as safetensors and JSON, never pickle."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from profile_lib.errors import InputError
+from profile_lib.recommend.candidates.registry import registered_sources
+from profile_lib.recommend.candidates.shared.packing import State
+from profile_lib.recommend.candidates.source import CandidateSource
+
+ARRAYS_FILE, DESCRIPTION_FILE = "sources.safetensors", "sources.json"
+
+
+def save_sources(folder: Path, sources: Mapping[str, CandidateSource]) -> None:
+    """Write the sources, in this order, to an existing folder."""
+    arrays, described = pack_sources(sources)
+    save_file(arrays, folder / ARRAYS_FILE)
+    (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def load_sources(folder: Path) -> dict[str, CandidateSource]:
+    """Load the sources by name, in the order they were saved in.
+
+    The caller checks that the files are unchanged. Raises InputError for a kind that is not
+    registered.
+    """
+    described = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+    return unpack_sources(load_file(folder / ARRAYS_FILE), described)
+
+
+def pack_sources(
+    sources: Mapping[str, CandidateSource],
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Return the arrays of all sources, as `name/array`, and their descriptions."""
+    arrays: dict[str, np.ndarray] = {}
+    described = []
+    for name, source in sources.items():
+        state = source.to_state()
+        arrays |= {f"{name}/{key}": array for key, array in state.arrays.items()}
+        described.append({"name": name, "kind": source.kind, "parameters": state.parameters})
+    return arrays, described
+
+
+def unpack_sources(
+    arrays: Mapping[str, np.ndarray], described: Sequence[Mapping[str, Any]]
+) -> dict[str, CandidateSource]:
+    """Build the sources that `pack_sources` packed."""
+    kinds, sources = registered_sources(), {}
+    for description in described:
+        name, kind = description["name"], description["kind"]
+        if kind not in kinds:
+            raise InputError(
+                f"source {name}: found kind {kind!r}, wanted one of {', '.join(kinds)}; "
+                "import the module that registers it first"
+            )
+        prefix = f"{name}/"
+        own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+        sources[name] = kinds[kind].from_state(State(own, description["parameters"]))
+    return sources

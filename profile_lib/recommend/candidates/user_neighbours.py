@@ -1,0 +1,124 @@
+"""Find items of the users with the most similar histories.
+
+The neighbours are chosen among a bounded number of the most recent users who interacted with an
+item, as Ludewig & Jannach (2018) do for sessions.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pyspark.sql import functions as F
+from scipy import sparse
+
+from profile_lib.arrays.types import Floats, Longs
+from profile_lib.config.section import Count, Decay, Section
+from profile_lib.recommend.candidates.registry import candidate_source
+from profile_lib.recommend.candidates.shared.explanations import most_similar_item
+from profile_lib.recommend.candidates.shared.similarities import SIMILARITIES, Similarity
+from profile_lib.recommend.candidates.shared.top_k import build_sparse_rows, top_k
+from profile_lib.recommend.candidates.source import CandidateSource, SourceData
+from profile_lib.recommend.data.requests import Requests
+
+MIN_WEIGHT = 1e-30  # of a step: at 0 it would be no step
+
+
+class UserNeighboursSettings(Section):
+    """How neighbours are chosen."""
+
+    similarity: Similarity
+    max_users: Count  # neighbours are searched among the most recent users
+    n_neighbours: Count
+    max_users_per_item: Count  # of those who interacted with an item, the most recent are compared
+    decay: Decay
+
+
+@candidate_source("user_neighbours", UserNeighboursSettings)
+@dataclass(frozen=True)
+class UserNeighbours(CandidateSource):
+    """Items of the `n_neighbours` most similar users.
+
+    `interactions`: (n_others, n_items), 1 if a user interacted with an item, the most recent user
+    first. Of the users of an item the first `max_users_per_item` are compared.
+    """
+
+    interactions: sparse.csr_array
+    similarity: str
+    n_neighbours: int
+    max_users_per_item: int
+    decay: float
+
+    default_reason = "others who looked at {item} liked it"
+
+    @classmethod
+    def fit(cls, data: SourceData, settings: UserNeighboursSettings) -> "UserNeighbours":
+        """Take the items of the `max_users` most recent users."""
+        recent_first = data.histories.orderBy(F.element_at("seconds", -1).desc(), "user_id")
+        recent = recent_first.select("items").limit(settings.max_users).toArrow().combine_chunks()
+        lists = recent["items"].combine_chunks()
+        cells = (lists.value_parent_indices().to_numpy(), lists.flatten().to_numpy())
+        ones = np.ones(len(cells[0]), np.float32)
+        interactions = sparse.csr_array((ones, cells), shape=(len(lists), data.n_items))
+        interactions.data[:] = 1  # however often the user did
+        return cls(
+            interactions,
+            settings.similarity,
+            settings.n_neighbours,
+            settings.max_users_per_item,
+            settings.decay,
+        )
+
+    @cached_property
+    def _users_of_item(self) -> sparse.csr_array:
+        """(n_items, n_others), at most `max_users_per_item` in a row."""
+        users = sparse.csr_array(self.interactions.T)
+        position = np.arange(users.nnz) - np.repeat(users.indptr[:-1], np.diff(users.indptr))
+        is_first = position < self.max_users_per_item
+        lengths = np.minimum(np.diff(users.indptr), self.max_users_per_item)
+        return build_sparse_rows(
+            users.data[is_first], users.indices[is_first], lengths, users.shape
+        )
+
+    @cached_property
+    def _n_interacted(self) -> Floats:
+        """(n_others,): how many items each user has."""
+        return np.asarray(self.interactions.sum(axis=1)).ravel()
+
+    def scores(self, requests: Requests, k: int) -> sparse.csr_array:
+        """Sum the similarities of the neighbours who interacted with the item."""
+        neighbours = top_k(self._similarities(requests), self.n_neighbours)
+        return top_k(neighbours @ self.interactions, k)
+
+    def _similarities(self, requests: Requests) -> sparse.csr_array:
+        """Return similarities times the recency of the shared items, (n, n_others).
+
+        Those not above 0 are minus infinity. A neighbour who shares the user's last items says
+        more.
+        """
+        steps = requests.histories
+        n_items = self.interactions.shape[1]
+        own = steps.matrix(np.ones(len(steps.user), np.float32), n_items)
+        own.data[:] = 1
+        recency = np.maximum(np.float32(self.decay) ** steps.steps_ago, np.float32(MIN_WEIGHT))
+        shared = sparse.csr_array(own @ self._users_of_item)
+        recent = sparse.csr_array(steps.matrix(recency, n_items) @ self._users_of_item)
+        assert np.array_equal(shared.indices, recent.indices)  # both have the same cells
+        n_own = np.repeat(np.diff(own.indptr).astype(np.float64), np.diff(shared.indptr))
+        n_other = self._n_interacted[shared.indices]
+        numerator, denominator = SIMILARITIES[self.similarity](
+            shared.data, n_own, n_other, n_items, np.sqrt
+        )
+        shared.data = (numerator / denominator * recent.data).astype(np.float32)
+        shared.data[~(shared.data > 0)] = -np.inf
+        return shared
+
+    def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
+        """Return the step's item that most users share with the candidate."""
+        steps = requests.histories
+        rows = np.unique(np.append(steps.items, item))
+        users = self._users_of_item[rows]
+        shared = sparse.csr_array(users @ users.T).tocoo()
+        cells = (shared.data, (rows[shared.row], rows[shared.col]))
+        n_items = self.interactions.shape[1]
+        n_shared = sparse.csr_array(cells, shape=(n_items, n_items))
+        return most_similar_item(steps, user, item, np.ones(len(steps.user), np.float32), n_shared)

@@ -1,0 +1,69 @@
+"""Test the labels of candidates by later interactions."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+from pyspark.testing import assertDataFrameEqual
+
+from profile_lib.recommend.candidates.candidate_set import propose_candidates
+from profile_lib.recommend.data.relevant_items import BOUGHT, INTERACTED, RelevantItems
+from profile_lib.recommend.ranking.labels import find_later_interactions, label_candidates
+from tests.recommend.request_rows import FixedSource, make_requests
+
+
+def minute(number):
+    return datetime(2026, 1, 1, 0, number)
+
+
+def test_items_within_the_horizon_are_relevant_in_the_order_of_first_interaction(rows):
+    cutoffs = rows(
+        "user_id string, cutoff_ts timestamp",
+        ("ann", minute(10)),
+        ("ann", minute(30)),
+        ("bob", minute(10)),
+    )
+    events = rows(
+        "user_id string, event_ts timestamp, event_type string, item_id string",
+        ("ann", minute(9), "view", "hat"),  # before the cutoff
+        ("ann", minute(10), "view", "shoe"),
+        ("ann", minute(12), "view", "hat"),
+        ("ann", minute(13), "purchase", "shoe"),
+        ("ann", minute(14), "page", "hat"),  # no interaction
+        ("ann", minute(30), "view", "sock"),  # not in the catalog
+    )
+    items = rows("item_id string, item int", ("hat", 0), ("shoe", 1))
+    later = find_later_interactions(
+        cutoffs, events, items, ["view", "purchase"], timedelta(minutes=20)
+    )
+    expected = rows(
+        "user_id string, cutoff_ts timestamp, relevant array<int>, relevance array<float>",
+        ("ann", minute(10), [1, 0], [BOUGHT, INTERACTED]),
+    )
+    assertDataFrameEqual(later, expected)
+
+
+def test_all_relevant_candidates_are_kept_and_drawn_others_stand_for_all():
+    n = 1000
+    requests = make_requests([], [], [])
+    pairs = propose_candidates({"x": FixedSource(np.ones((3, n)))}, requests, k=n)
+    relevant = RelevantItems(
+        np.array([0, 0, 2]), np.array([5, 7, 5000]), np.array([INTERACTED, BOUGHT, BOUGHT])
+    )
+    draw = np.random.default_rng(1).random(3 * n)
+    labels = label_candidates(pairs, relevant, np.full(3, 100.0), draw)
+    assert np.flatnonzero(labels.is_interacted).tolist() == [5, 7]
+    assert np.flatnonzero(labels.is_bought).tolist() == [7]
+    assert labels.weight[[5, 7]].tolist() == [1, 1]
+    is_drawn = labels.weight[:n] > 1
+    assert 70 < is_drawn.sum() < 130
+    np.testing.assert_allclose(labels.weight[:n][is_drawn], (n - 2) / 100)
+    assert not labels.weight[n:].any()  # the other users interacted with no candidate
+
+
+def test_with_unlimited_negatives_each_candidate_stands_for_itself():
+    proposed = np.isin(np.arange(7), [4, 5, 6])
+    sources = {"x": FixedSource([proposed, proposed])}
+    pairs = propose_candidates(sources, make_requests([], []), k=7)
+    relevant = RelevantItems(np.array([0, 1]), np.array([5, 6]), np.full(2, INTERACTED))
+    labels = label_candidates(pairs, relevant, np.array([np.inf, 0]), np.full(6, 0.5))
+    assert labels.weight.tolist() == [1, 1, 1, 0, 0, 1]
