@@ -24,7 +24,8 @@ from profile_lib.pipelines.ranker_examples import (
     write_and_reload,
     write_ranker_examples,
 )
-from profile_lib.pipelines.recommender_inputs import ShopData, read_recommend_sources
+from profile_lib.pipelines.recommender_inputs import ShopData
+from profile_lib.pipelines.recommender_sources import read_recommend_sources
 from profile_lib.pipelines.save_model import save_trained_model
 from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.pipelines.training_checkpoints import remove_training
@@ -133,7 +134,7 @@ def prepare_ranker(
     """Write to `folder` the training rows, and the model to start from.
 
     Rows are the candidates of `past` at the cutoffs of `ranker_examples`, and the `impressions` if
-    there are any: they show finer differences than candidates, most of which no user wants.
+    there are any: they show finer differences, as users want few of the candidates.
     """
     given = ranker.recommend
     past_folder = folder / PAST_RETRIEVAL_FOLDER

@@ -1,6 +1,5 @@
 """Read the items, texts and events that recommenders are fitted to."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -10,17 +9,16 @@ from pyspark.sql import functions as F
 
 from profile_lib.arrays.groups import rows_to_list_array, single_chunk
 from profile_lib.arrays.types import Floats
-from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.inference.text_vectors import add_text_vectors
+from profile_lib.pipelines.recommender_sources import choose_reasons, read_recommend_sources
 from profile_lib.pipelines.serving_model import ServedModel
 from profile_lib.recommend.candidates.demand import compute_demand
-from profile_lib.recommend.candidates.registry import SourceSpec, read_source_specs
 from profile_lib.recommend.candidates.shared.interest_map import fit_interest_map
 from profile_lib.recommend.candidates.shared.text_projection import TextProjection
-from profile_lib.recommend.candidates.source import Need, SourceData
+from profile_lib.recommend.candidates.source import SourceData
 from profile_lib.recommend.data.arrow_columns import find_positions, lists_to_matrix
 from profile_lib.recommend.data.catalog import Catalog
 from profile_lib.recommend.data.histories import build_histories, number_items
@@ -32,30 +30,6 @@ from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, ITEMS
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")
-SHOP_DATA = frozenset(
-    {Need.TEXTS, Need.INTERESTS, Need.EVENTS}
-)  # what sources can be fitted to here
-
-
-def read_recommend_sources(given: RecommendSettings) -> dict[str, SourceSpec]:
-    """Check `recommend.sources` against the registry. Raises InputError that names the key."""
-    specs = read_source_specs(given.chosen, "recommend.sources", SHOP_DATA)
-    choose_reasons(specs, given.reasons)
-    return specs
-
-
-def choose_reasons(specs: Mapping[str, SourceSpec], reasons: Mapping[str, str]) -> dict[str, str]:
-    """Return each source's sentence: of the settings, or else of its kind.
-
-    Raises InputError if neither has one.
-    """
-    sentences = {name: reasons.get(name) or s.source.default_reason for name, s in specs.items()}
-    if missing := sorted(name for name, sentence in sentences.items() if sentence is None):
-        raise InputError(
-            f"recommend.reasons: found none for {', '.join(missing)}, whose kind has no sentence; "
-            "wanted one of each source"
-        )
-    return {name: sentence for name, sentence in sentences.items() if sentence is not None}
 
 
 class ShopData:

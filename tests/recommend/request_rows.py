@@ -75,7 +75,7 @@ def make_requests(
         matrix(interest_vectors, 2),
         matrix(profile_numbers, len(PROFILE_NUMBERS)),
         matrix(query_vectors, 2),
-        np.array(contexts or [[-1]] * n, np.int64),
+        np.array(contexts, np.int64) if contexts else np.full((n, 1), MISSING),
         np.full(n, now),
     )
 

@@ -120,7 +120,7 @@ def count_cooccurrences(
     first, second, user, value = (np.concatenate(p) for p in (earlier, later, users, values))
     item, neighbour = np.append(first, second), np.append(second, first)
     user, value = np.append(user, user), np.append(value, backward_weight * value)
-    # Of each user and pair the greatest value, and then its sum over the users.
+    # Keep the greatest value per user and pair, and then sum it over the users.
     order = np.lexsort((-value, neighbour, item, user))
     order = order[(item != neighbour)[order] & (value > 0)[order]]
     item, neighbour, user, value = item[order], neighbour[order], user[order], value[order]

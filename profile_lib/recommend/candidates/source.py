@@ -23,7 +23,7 @@ from profile_lib.recommend.data.requests import Requests
 
 
 class Need(StrEnum):
-    """What a source may need besides histories."""
+    """Data that a source may need besides histories."""
 
     TEXTS = "item texts"
     INTERESTS = "interest vectors"

@@ -39,7 +39,7 @@ class UserNeighbours(CandidateSource):
     """Items of the `n_neighbours` most similar users.
 
     `interactions`: (n_others, n_items), 1 if a user interacted with an item, the most recent user
-    first. Of the users of an item the first `max_users_per_item` are compared.
+    first. The first `max_users_per_item` users of an item are compared.
     """
 
     interactions: sparse.csr_array
