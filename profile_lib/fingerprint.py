@@ -34,7 +34,7 @@ def hash_file(path: Path) -> str:
 
 
 def hash_folder(folder: Path, n_digits: int = N_HEX_DIGITS) -> str:
-    """Return the first hex digits of a hash of the names and contents of all files below a folder."""
+    """Return the first hex digits of a hash of a folder's files, by name and content."""
     combined = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         combined.update(path.name.encode())

@@ -1,5 +1,6 @@
-"""One Spark session for the whole suite, and frames written in line."""
+"""Share one Spark session, small frames and an empty store among all tests."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,13 +15,20 @@ from profile_lib.spark.session import start_spark
 CONF = Path(__file__).parents[1] / "conf"
 Rows = Callable[..., DataFrame]
 
-# A deadline fails tests on a busy machine, never because of what they check.
+# assertDataFrameEqual imports pandas-on-Spark, which sets a variable that makes pyarrow drop time
+# zones. Import it here, and take the variable back, so that no test depends on the order of tests.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("PYARROW_IGNORE_TIMEZONE", "1")
+    importlib.import_module("pyspark.pandas")
+
+# A deadline would fail tests on a busy machine, whatever they check.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
+    """The session of the whole suite."""
     session = start_spark(load_settings(str(CONF / "dev.yaml")).spark, "tests")
     yield session
     session.stop()
@@ -28,7 +36,7 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture
 def rows(spark: SparkSession) -> Rows:
-    """A small frame: `rows("user_id string, n long", ("ann", 1), ("bob", 2))`."""
+    """Make a small frame: `rows("user_id string, n long", ("ann", 1), ("bob", 2))`."""
 
     def make(schema: str, *values: tuple[object, ...]) -> DataFrame:
         return spark.createDataFrame(list(values), schema)
@@ -38,5 +46,5 @@ def rows(spark: SparkSession) -> Rows:
 
 @pytest.fixture
 def store(spark: SparkSession, tmp_path: Path) -> Store:
-    """An empty store of its own."""
+    """An empty store for one test."""
     return Store(spark, str(tmp_path / "tables"))

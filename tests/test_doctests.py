@@ -1,4 +1,4 @@
-"""The examples in docstrings hold; column functions find a Spark session under way."""
+"""The examples in docstrings hold; those of column functions use the suite's session."""
 
 import doctest
 import importlib

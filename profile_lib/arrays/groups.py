@@ -1,8 +1,7 @@
-"""Arrow batches of rows sorted by group in; whole groups, their order, counts and sums out.
+"""Order, count and sum rows by group.
 
-Array operations over all groups at once, none a row or a group at a time. What comes out of one
-group is a function of its own rows in their order, whatever other groups stand beside it: sums
-are added one after the other, never pairwise.
+Array operations work on all groups at once. A group's result depends only on its own rows and their
+order, never on the other groups: sums are added one value after the other, not pairwise.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,34 +18,37 @@ from profile_lib.arrays.types import Flags, Floats, Longs, Numbers
 def complete_groups(
     batches: Iterable[pa.RecordBatch], key: str, min_rows: int = 1
 ) -> Iterator[pa.RecordBatch]:
-    """Batches of whole groups of rows that come sorted by `key`, a long; each group once.
+    """Yield batches that hold complete groups; each group is in one batch.
 
-    A batch's last group waits for the next batch, and so does all until `min_rows` rows are
-    together: what comes out holds about as many, or those of one larger group.
+    Rows come sorted by `key`, a long. A batch's last group waits for the next batch, as do all
+    rows until there are `min_rows`: a yielded batch has about that many rows, or one larger group.
     """
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         if not batch.num_rows:
             continue
         keys = batch[key].to_numpy()
-        last = int(np.searchsorted(keys, keys[-1]))
-        goes_on = bool(waiting) and not last and waiting[-1][key][-1].as_py() == keys[0]
-        if goes_on or sum(b.num_rows for b in waiting) + last < min_rows:
+        n_complete = int(np.searchsorted(keys, keys[-1]))
+        continues = bool(waiting) and not n_complete and waiting[-1][key][-1].as_py() == keys[0]
+        if continues or sum(b.num_rows for b in waiting) + n_complete < min_rows:
             waiting.append(batch)
         else:
-            yield _concatenate([*waiting, batch.slice(0, last)])
-            waiting = [batch.slice(last)]
+            yield _concatenate([*waiting, batch.slice(0, n_complete)])
+            waiting = [batch.slice(n_complete)]
     if waiting:
         yield _concatenate(waiting)
 
 
 def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    (whole,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return whole
+    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batch
 
 
 def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
-    """Row numbers by group, time and event_id; only events at the same moment compare ids."""
+    """Return row numbers sorted by group, time and event_id.
+
+    Ids are compared only among events of a group at the same moment.
+    """
     order = np.lexsort((micros, group))
     is_tied = (np.diff(group[order]) == 0) & (np.diff(micros[order]) == 0)
     if not is_tied.any():
@@ -59,7 +61,7 @@ def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> L
 
 
 def sort_ranks(values: pa.Array) -> Longs:
-    """The place of each value, from 0, were they sorted: strings by their bytes.
+    """Return the position of each value in sorted order, from 0; strings sort by their bytes.
 
     >>> sort_ranks(pa.array(["b", "c", "a"])).tolist()
     [1, 2, 0]
@@ -70,7 +72,7 @@ def sort_ranks(values: pa.Array) -> Longs:
 
 
 def differs_from_previous(*columns: Numbers) -> Flags:
-    """True for the first row, and for those that differ from the row before in any column.
+    """Return True for the first row, and for rows that differ from the previous in any column.
 
     >>> differs_from_previous(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
     [True, False, True, True]
@@ -83,7 +85,7 @@ def differs_from_previous(*columns: Numbers) -> Flags:
 
 
 def index_within_group(group: Numbers) -> Longs:
-    """(n,): the place of each row in its group, from 0, where a group's rows stand side by side.
+    """Return the position of each row in its group, from 0; a group's rows are adjacent.
 
     >>> index_within_group(np.array([4, 4, 7, 7, 7])).tolist()
     [0, 1, 0, 1, 2]
@@ -93,54 +95,56 @@ def index_within_group(group: Numbers) -> Longs:
 
 
 def first_occurrences(keys: Longs) -> tuple[Longs, Longs]:
-    """The row of each different key's first appearance, in order; and each row's place in that.
+    """Return the rows at which a new key first occurs, and per row the number of its key.
 
-    >>> rows, place = first_occurrences(np.array([7, 3, 7, 5]))
-    >>> rows.tolist(), place.tolist()
+    Keys are numbered in the order of their first occurrence.
+
+    >>> rows, number = first_occurrences(np.array([7, 3, 7, 5]))
+    >>> rows.tolist(), number.tolist()
     ([0, 1, 3], [0, 1, 0, 2])
     """
-    _, first, of = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[of]
+    _, first_row, sorted_number = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first_row)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return first_row[order], number[sorted_number]
 
 
 def dictionary_codes(values: pa.Array) -> tuple[Longs, pa.Array]:
-    """A number for each different value, -1 for null; and the values by their numbers."""
+    """Return a code per row, -1 for null, and the distinct values in the order of their codes."""
     encoded = values.dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary
 
 
 def to_list_array(lengths: Longs, values: pa.Array) -> pa.ListArray:
-    """The values cut into lists of these lengths."""
+    """Split the values into lists of these lengths."""
     return pa.ListArray.from_arrays(list_offsets(lengths), values)
 
 
 def rows_to_list_array(rows: Floats) -> pa.ListArray:
-    """(n, size) as n lists of numbers."""
+    """Convert an array (n, size) to n lists of numbers."""
     return to_list_array(np.full(len(rows), rows.shape[1]), pa.array(rows.ravel()))
 
 
 def single_chunk(column: pa.ChunkedArray) -> pa.Array:
-    """A table's column in one piece; not copied where it is one."""
+    """Return a table's column as one array, without a copy if it has one chunk."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def slice_batches(batches: Iterable[pa.RecordBatch], max_rows: int) -> Iterator[pa.RecordBatch]:
-    """The same rows, at most so many at once."""
+    """Yield the same rows in batches of at most `max_rows`."""
     for batch in batches:
         for start in range(0, batch.num_rows, max_rows):
             yield batch.slice(start, max_rows)
 
 
 def list_offsets(lengths: Longs) -> pa.Array:
-    """Where lists of these lengths begin and end, laid one after the other."""
+    """Return the offsets at which consecutive lists of these lengths begin and end."""
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
 
 
 def is_not_null(values: pa.Array) -> Flags:
-    """True where a value is not null."""
+    """Return True for each value that is not null."""
     return values.is_valid().to_numpy(zero_copy_only=False)
 
 
@@ -150,9 +154,9 @@ def _zero_for_null(values: pa.Array) -> Numbers:
 
 @dataclass(frozen=True)
 class GroupedRows:
-    """`n_groups` groups of rows, some maybe without any; `group_ids` is the group of each row.
+    """Rows in `n_groups` groups, some of which may be empty; `group_ids` is the group of each row.
 
-    What speaks of first and last rows wants the rows of a group side by side, groups in order.
+    Properties and methods about first and last rows require rows sorted by group.
     """
 
     group_ids: Longs
@@ -165,46 +169,46 @@ class GroupedRows:
 
     @cached_property
     def end_rows(self) -> Longs:
-        """The row number after the last of each group."""
+        """The row number after each group's last row."""
         return np.searchsorted(self.group_ids, np.arange(self.n_groups), side="right")
 
     def count(self, where: Flags) -> Longs:
-        """How many rows of each group are true."""
+        """Count each group's rows for which `where` is true."""
         return np.bincount(self.group_ids[where], minlength=self.n_groups)
 
     def count_by_code(self, codes: Longs, n_codes: int, where: Flags | None = None) -> Longs:
-        """(n_codes, n): rows of each group, where true, with each code; those below 0 nowhere."""
+        """Count rows per code and group, (n_codes, n_groups); codes below 0 don't count."""
         chosen = codes >= 0 if where is None else where & (codes >= 0)
         cells = codes[chosen] * self.n_groups + self.group_ids[chosen]
         return np.bincount(cells, minlength=n_codes * self.n_groups).reshape(n_codes, self.n_groups)
 
     def sum(self, values: Numbers, where: Flags | None = None) -> Floats:
-        """The sum of each group's values, where true, added in the order of the rows."""
-        of, values = (
-            (self.group_ids, values) if where is None else (self.group_ids[where], values[where])
-        )
-        return np.bincount(of, weights=values, minlength=self.n_groups).astype(np.float64)
+        """Sum each group's values, or those for which `where` is true, in the order of the rows."""
+        group_ids = self.group_ids
+        if where is not None:
+            group_ids, values = group_ids[where], values[where]
+        return np.bincount(group_ids, weights=values, minlength=self.n_groups).astype(np.float64)
 
     def mean(self, values: pa.Array, where: Flags | None = None) -> pa.Array:
-        """Return the mean of each group's known values, where true; null if it has none."""
+        """Return the mean of each group's known values for which `where` is true; null if none."""
         is_known = is_not_null(values) if where is None else where & is_not_null(values)
         n, total = self.count(is_known), self.sum(_zero_for_null(values), is_known)
         return pa.array(total / np.maximum(n, 1), mask=n == 0)
 
     def max(self, values: Numbers, where: Flags, initial: float) -> Numbers:
-        """The greatest of each group's values where true, and of `initial`."""
-        found = np.full(self.n_groups, initial, dtype=values.dtype)
-        np.maximum.at(found, self.group_ids[where], values[where])
-        return found
+        """Return the maximum of `initial` and each group's values for which `where` is true."""
+        maximum = np.full(self.n_groups, initial, dtype=values.dtype)
+        np.maximum.at(maximum, self.group_ids[where], values[where])
+        return maximum
 
     def first_true(self, where: Flags) -> Longs:
-        """The row number of each group's first true row, -1 where it has none."""
-        rows = np.append(np.flatnonzero(where), len(self.group_ids))
-        found = rows[np.searchsorted(rows, self.start_rows)]
-        return np.where(found < self.end_rows, found, -1)
+        """Return the row number of each group's first true row, -1 if it has none."""
+        true_rows = np.append(np.flatnonzero(where), len(self.group_ids))
+        next_rows = true_rows[np.searchsorted(true_rows, self.start_rows)]
+        return np.where(next_rows < self.end_rows, next_rows, -1)
 
     def last_true(self, where: Flags) -> Longs:
-        """The row number of each group's last true row, -1 where it has none."""
-        rows = np.append(-1, np.flatnonzero(where))
-        found = rows[np.searchsorted(rows, self.end_rows) - 1]
-        return np.where(found >= self.start_rows, found, -1)
+        """Return the row number of each group's last true row, -1 if it has none."""
+        true_rows = np.append(-1, np.flatnonzero(where))
+        previous_rows = true_rows[np.searchsorted(true_rows, self.end_rows) - 1]
+        return np.where(previous_rows >= self.start_rows, previous_rows, -1)

@@ -1,21 +1,21 @@
-"""Hashes in, numbers drawn for them out: the same in whatever batch, on whatever machine."""
+"""Draw numbers for rows by hash, so that a draw depends on the row alone."""
 
 import numpy as np
 
 
 def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-    """A draw from [0, 1) for each hash, by the finaliser of SplitMix64 (Steele et al., 2014).
+    """Draw a number in [0, 1) for each hash.
 
-    It depends on hash and seed alone, so that a row's draws are the same in whatever batch, on
-    whatever rank it comes, and after a restart.
+    A draw depends on hash and seed alone: it is the same in any batch, in any process, and after a
+    restart.
     """
     salt = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     return uniform_from_bits(hashes.astype(np.int64).view(np.uint64) ^ salt)
 
 
-def uniform_from_bits(x: np.ndarray) -> np.ndarray:
-    """A number from [0, 1) for each of uint64 bits."""
-    return mix_bits(x).astype(np.float64) / 2.0**64
+def uniform_from_bits(bits: np.ndarray) -> np.ndarray:
+    """Draw a number in [0, 1) for each uint64."""
+    return mix_bits(bits).astype(np.float64) / 2.0**64
 
 
 def mix_bits(bits: np.ndarray) -> np.ndarray:

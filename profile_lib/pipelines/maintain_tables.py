@@ -1,5 +1,6 @@
-"""All tables → the same in fewer files, old files removed; and the history of profiles."""
+"""Compact fragmented tables, remove old files, and record the history of profiles."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from profile_lib.config.settings import Settings
@@ -19,34 +20,58 @@ from profile_lib.errors import InputError
 from profile_lib.pipelines.record_history import record_history
 from profile_lib.tables import TABLES, USER_PROFILES, Table
 
+log = logging.getLogger(__name__)
 
-def run(store: Store, settings: Settings, force: bool = False) -> list[MaintenanceResult]:
-    """Record the history of profiles and maintain every table that there is, one line each.
 
-    May run beside other jobs: what loses against another's commit is tried again, here and there.
-    Raises InputError where a day is given, and where less is kept than streams need.
+def run(
+    store: Store, settings: Settings, force: bool = False, now: datetime | None = None
+) -> list[MaintenanceResult]:
+    """Record the history of profiles, then maintain every existing table; return a row for each.
+
+    Other jobs may run at the same time: a commit that loses is repeated, here and there. Raises
+    InputError if files would be removed that streams need, unless `force` is true.
     """
-    given = settings.maintain
-    if given.retention_hours < given.min_retention_hours and not force:
-        raise InputError(
-            f"maintain.retention_hours: found {given.retention_hours:g}, wanted maintain.min_retention_hours "
-            f"({given.min_retention_hours:g}) or more, which streams and change feeds need; --force removes"
-            " their files all the same"
-        )
+    _check_retention(settings.maintain, force)
     if store.exists(USER_PROFILES):
-        record_history(store, timedelta(days=settings.history.retention_days), datetime.now(UTC))
-    done = [maintain(store, table, given) for table in TABLES if store.exists(table)]
-    print(format_report(done))
-    return done
+        retention = timedelta(days=settings.history.retention_days)
+        record_history(store, retention, now or datetime.now(UTC))
+    results = [
+        maintain(
+            store,
+            table,
+            file_bytes=settings.maintain.file_mib * MIB,
+            commit_bytes=settings.maintain.commit_mib * MIB,
+            retention_hours=settings.maintain.retention_hours,
+        )
+        for table in TABLES
+        if store.exists(table)
+    ]
+    log.info(format_report(results))
+    return results
 
 
-def maintain(store: Store, table: Table, given: MaintainSettings) -> MaintenanceResult:
-    """Write fragmented partitions anew, some at a time, and remove what earlier versions left."""
-    file_bytes = given.file_mib * MIB
+def maintain(
+    store: Store, table: Table, *, file_bytes: int, commit_bytes: int, retention_hours: float
+) -> MaintenanceResult:
+    """Compact fragmented partitions into files of `file_bytes`, then remove old files.
+
+    Each commit compacts about `commit_bytes`. Files that no version of the last `retention_hours`
+    uses are removed.
+    """
     before = partition_layouts(table, store.files(table))
-    fragmented = [part for part in before if part.is_fragmented(file_bytes)]
-    for group in group_layouts(fragmented, given.commit_mib * MIB):
+    fragmented = [layout for layout in before if layout.is_fragmented(file_bytes)]
+    for group in group_layouts(fragmented, commit_bytes):
         store.compact(table, file_bytes, partition_condition(table, group))
-    n_removed = store.vacuum(table, given.retention_hours)
+    n_removed = store.vacuum(table, retention_hours)
     after = partition_layouts(table, store.files(table))
     return summarise_maintenance(table, combine_layouts(before), combine_layouts(after), n_removed)
+
+
+def _check_retention(maintenance: MaintainSettings, force: bool) -> None:
+    """Raise InputError if the retention is shorter than the minimum, unless `force` is true."""
+    if maintenance.retention_hours < maintenance.min_retention_hours and not force:
+        raise InputError(
+            f"maintain.retention_hours: found {maintenance.retention_hours:g}, wanted "
+            f"maintain.min_retention_hours ({maintenance.min_retention_hours:g}) or more, because "
+            "streams and change feeds need the files; run with --force to remove them all the same"
+        )

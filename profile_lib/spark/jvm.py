@@ -1,4 +1,4 @@
-"""Start the JVM of a Spark session so that it prints warnings of consequence alone."""
+"""Start the JVM of a Spark session without warnings that nobody can act on."""
 
 import atexit
 import fcntl
@@ -22,7 +22,7 @@ EXIT_SECONDS = 1.0  # longest wait at exit for messages that are not forwarded y
 
 
 def start_jvm(conf: Mapping[str, str]) -> dict[str, str]:
-    """Start the JVM unless this process has one; return the session's conf with its log settings."""
+    """Start the JVM unless this process has one; return the conf with its log settings."""
     log_settings = f'-Dlog4j2.configurationFile="{shipped_conf() / "log4j2.properties"}"'
     values = {**conf, JAVA_OPTIONS: f"{conf.get(JAVA_OPTIONS, '')} {log_settings}".strip()}
     if SparkContext._gateway is not None:

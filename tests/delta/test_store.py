@@ -1,9 +1,10 @@
-"""What the store keeps, merges and refuses."""
+"""The store merges, replaces and reads declared tables, and refuses what breaks their contract."""
 
 from datetime import datetime
 
 import pytest
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
+from pyspark.testing import assertDataFrameEqual
 
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
@@ -11,50 +12,57 @@ from profile_lib.tables import IDENTITY, REJECTED_EVENTS, USER_PROFILES, USERS, 
 from tests.worlds import NOTES
 
 MOMENT = datetime(2026, 1, 1)
-
 SCHEMA = "user_id string, raw_id string, source string"
+IdentityRow, UserRow, NoteRow = (Row(*t.column_names()) for t in (IDENTITY, USERS, NOTES))
 
 
-def kept(store: Store) -> list[tuple[str, str]]:
-    return sorted((r.user_id, r.raw_id) for r in store.read(IDENTITY).collect())
+def read_plainly(store: Store, table: Table) -> DataFrame:
+    """The table as Spark reads it, without the store."""
+    return store.spark.read.format("delta").load(store.path(table))
+
+
+def write_older_shape(store: Store, table: Table, frame: DataFrame) -> None:
+    """Write what an older version of `table` may have looked like."""
+    writer = frame.write.format("delta").partitionBy(*table.partition_by)
+    writer.save(store.path(table))
 
 
 def test_an_upsert_updates_inserts_and_deletes_by_key(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s"), ("b", "2", "s")))
-    store.upsert(
-        IDENTITY,
-        rows(
-            f"{SCHEMA}, is_deleted boolean",
-            ("a", "9", "s", False),
-            ("b", "2", "s", True),
-            ("c", "3", "s", False),
-            ("d", "4", "s", True),
-        ),
+    changes = rows(
+        f"{SCHEMA}, is_deleted boolean",
+        ("a", "9", "s", False),
+        ("b", "2", "s", True),
+        ("c", "3", "s", False),
+        ("d", "4", "s", True),
     )
-    assert kept(store) == [("a", "9"), ("c", "3")]
+    store.upsert(IDENTITY, changes)
+    expected = [IdentityRow("a", "9", "s"), IdentityRow("c", "3", "s")]
+    assertDataFrameEqual(store.read(IDENTITY), expected)
 
 
-def test_an_upsert_without_update_leaves_rows_that_are_there(store, rows):
+def test_an_upsert_without_update_leaves_existing_rows(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
     store.upsert(IDENTITY, rows(SCHEMA, ("a", "9", "s"), ("b", "2", "s")), update=False)
-    assert kept(store) == [("a", "1"), ("b", "2")]
+    expected = [IdentityRow("a", "1", "s"), IdentityRow("b", "2", "s")]
+    assertDataFrameEqual(store.read(IDENTITY), expected)
 
 
-def test_a_frame_that_breaks_the_contract_is_told_whole_and_nothing_is_written(store, rows):
-    with pytest.raises(InputError) as told:
+def test_an_error_names_all_wrong_columns_of_a_frame_and_nothing_is_written(store, rows):
+    with pytest.raises(InputError) as error:
         store.replace(IDENTITY, rows("uid string, raw_id long, source string", ("a", 1, "s")))
-    assert str(told.value) == (
+    assert str(error.value) == (
         "identity: missing ['user_id'], unexpected ['uid'], "
         "wrong type ['raw_id: bigint, declared string']"
     )
     assert not store.exists(IDENTITY)
 
 
-def test_a_null_in_a_required_column_is_refused_whole(store, rows):
+def test_no_row_is_written_if_one_has_a_null_in_a_required_column(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
     with pytest.raises(InputError, match="identity: null in a required column.*raw_id"):
         store.append(IDENTITY, rows(SCHEMA, ("b", "2", "s"), ("c", None, "s")))
-    assert kept(store) == [("a", "1")]
+    assertDataFrameEqual(store.read(IDENTITY), [IdentityRow("a", "1", "s")])
 
 
 def test_two_source_rows_of_one_key_are_refused(store, rows):
@@ -63,87 +71,73 @@ def test_two_source_rows_of_one_key_are_refused(store, rows):
         store.upsert(IDENTITY, rows(SCHEMA, ("a", "2", "s"), ("a", "3", "s")))
 
 
-def test_a_table_never_written_is_told(store):
+def test_the_error_for_a_missing_table_says_to_run_the_job_that_writes_it(store):
     with pytest.raises(InputError, match="rejected_events: no table at .*run the job"):
         store.read(REJECTED_EVENTS)
 
 
-def test_column_comments_end_up_in_the_table(store, rows):
+def test_column_comments_are_stored_in_the_table(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
     field = store.read(IDENTITY).schema["raw_id"]
     assert field.metadata["comment"] == "id in the source"
 
 
-def older(store: Store, table: Table, frame: DataFrame) -> None:
-    """Write what an older version of `table` may have looked like."""
-    writer = frame.write.format("delta").partitionBy(*table.partition_by)
-    writer.save(store.path(table))
-
-
-@pytest.mark.parametrize("act", ["read", "append", "upsert", "replace a part"])
-def test_a_table_that_lacks_a_required_column_is_refused_with_what_to_do(store, rows, act):
-    older(store, IDENTITY, rows("user_id string, raw_id int", ("a", 1)))
-    args = [] if act == "read" else [rows(SCHEMA, ("b", "2", "s"))]
-    if act == "replace a part":
-        args.append("user_id = 'b'")
-    with pytest.raises(InputError) as told:
-        getattr(store, act.split()[0])(IDENTITY, *args)
+@pytest.mark.parametrize("action", ["read", "append", "upsert", "replace a part"])
+def test_a_table_without_a_required_column_is_refused_with_instructions(store, rows, action):
+    write_older_shape(store, IDENTITY, rows("user_id string, raw_id int", ("a", 1)))
+    arguments = [] if action == "read" else [rows(SCHEMA, ("b", "2", "s"))]
+    if action == "replace a part":
+        arguments.append("user_id = 'b'")
+    with pytest.raises(InputError) as error:
+        getattr(store, action.split()[0])(IDENTITY, *arguments)
     path = store.path(IDENTITY)
-    assert str(told.value) == (
+    assert str(error.value) == (
         f"identity: the table at {path} has an older shape: missing ['source'], wrong type "
         f"['raw_id: int, declared string']; move {path} away, run python jobs/ingest_events.py "
         "--config FILE on all inputs since the beginning, then python jobs/refresh_profiles.py "
         "--config FILE --rebuild"
     )
-    assert store.spark.read.format("delta").load(path).columns == ["user_id", "raw_id"]
+    assert read_plainly(store, IDENTITY).columns == ["user_id", "raw_id"]
 
 
-def test_optional_columns_that_a_table_lacks_are_read_as_null_and_added_by_the_next_write(
-    store, rows
-):
+def test_missing_optional_columns_are_read_as_null_and_added_by_the_next_write(store, rows):
     schema = "user_id string, region string, attributes map<string,string>, first_seen_ts timestamp"
-    older(store, USERS, rows(schema, ("a", "north", {}, MOMENT)))
-    assert [tuple(r) for r in store.read(USERS).collect()] == [
-        ("a", None, None, "north", None, {}, MOMENT)
-    ]
+    write_older_shape(store, USERS, rows(schema, ("a", "north", {}, MOMENT)))
+    old_user = UserRow("a", None, None, "north", None, {}, MOMENT)
+    new_user = UserRow("b", "25-34", "female", None, None, {}, MOMENT)
+    assertDataFrameEqual(store.read(USERS), [old_user])
     assert store.version(USERS) == 0  # reading writes nothing
-    store.upsert(USERS, rows(USERS.schema, ("b", "25-34", "female", None, None, {}, MOMENT)))
-    plain = store.spark.read.format("delta").load(store.path(USERS)).select(USERS.column_names())
-    assert [tuple(r) for r in plain.orderBy("user_id").collect()] == [
-        ("a", None, None, "north", None, {}, MOMENT),
-        ("b", "25-34", "female", None, None, {}, MOMENT),
-    ]
-    assert (
-        plain.schema["age_band"].metadata["comment"]
-        == "declared age band, years, for example 25-34"
-    )
+    store.upsert(USERS, rows(USERS.schema, new_user))
+    stored = read_plainly(store, USERS).select(USERS.column_names())
+    assertDataFrameEqual(stored, [old_user, new_user])
+    comment = stored.schema["age_band"].metadata["comment"]
+    assert comment == "declared age band, years, for example 25-34"
 
 
-def test_a_table_of_an_older_shape_that_is_replaced_whole_is_made_anew(store, rows):
-    older(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
+def test_a_table_of_an_older_shape_gets_the_declared_one_if_it_is_replaced(store, rows):
+    write_older_shape(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
     store.replace(IDENTITY, rows(SCHEMA, ("b", "2", "s")))
-    assert kept(store) == [("b", "2")]
+    assertDataFrameEqual(store.read(IDENTITY), [IdentityRow("b", "2", "s")])
     with pytest.raises(InputError, match="null in a required column"):
         store.append(IDENTITY, rows(SCHEMA, ("c", None, "s")))
 
 
-def test_a_table_of_an_older_shape_stays_where_replacing_it_fails(store, rows):
-    older(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
+def test_a_table_of_an_older_shape_is_restored_if_replacing_it_fails(store, rows):
+    write_older_shape(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
     with pytest.raises(InputError, match="null in a required column"):
         store.replace(IDENTITY, rows(SCHEMA, ("b", None, "s")))
-    plain = store.spark.read.format("delta").load(store.path(IDENTITY))
-    assert [tuple(r) for r in plain.collect()] == [("a", "1")]
+    assertDataFrameEqual(read_plainly(store, IDENTITY), [Row(user_id="a", raw_id="1")])
 
 
 def properties(store: Store, table: Table) -> dict[str, str]:
-    told = store.spark.sql(f"DESCRIBE DETAIL delta.`{store.path(table)}`").first()
-    assert told is not None
-    return told["properties"]
+    details = store.spark.sql(f"DESCRIBE DETAIL delta.`{store.path(table)}`").first()
+    assert details is not None
+    return details["properties"]
 
 
 def test_declared_properties_are_set_at_creation_and_by_the_next_write(store, rows):
     frame = rows(USERS.schema, ("a", None, None, None, None, {}, MOMENT))
-    older(store, USERS, frame)
+    write_older_shape(store, USERS, frame)
     assert properties(store, USERS) == {}
     store.append(USERS, frame)
     store.replace(USER_PROFILES, store.spark.createDataFrame([], USER_PROFILES.schema))
@@ -152,18 +146,13 @@ def test_declared_properties_are_set_at_creation_and_by_the_next_write(store, ro
         "delta.enableChangeDataFeed": "true",
         "delta.enableDeletionVectors": "true",
     }
-    with pytest.raises(InputError, match="identity: no table"):
-        store.version(IDENTITY)
 
 
-def notes(store: Store, version: int | None = None) -> list[tuple[object, ...]]:
-    return sorted(tuple(row) for row in store.read(NOTES, version).collect())
-
-
-def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_as_it_was(store, rows):
-    many = store.spark.range(100).selectExpr("format_string('%02d', id) user_id", "0 user_bucket")
-    store.replace(NOTES, many.selectExpr("*", "0L n"))
-    before = notes(store)
+def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_at_a_version(store, rows):
+    users = [f"{number:02}" for number in range(20)]
+    old_notes = [NoteRow(user, 0, 0) for user in users]
+    store.replace(NOTES, rows(NOTES.schema, *old_notes).coalesce(1))
+    written = store.version(NOTES)
     changes = rows(
         "user_id string, user_bucket int, n long, is_deleted boolean",
         ("01", 0, 7, False),
@@ -171,17 +160,20 @@ def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_as_it_was(sto
         ("new", 1, 8, False),
     )
     store.upsert(NOTES, changes)
-    merged = [("01", 0, 7) if row[0] == "01" else row for row in before if row[0] != "02"]
-    assert notes(store) == [*merged, ("new", 1, 8)]
-    files = store.spark.sql(f"DESCRIBE HISTORY delta.`{store.path(NOTES)}`").first()
-    assert files["operationMetrics"]["numTargetRowsCopied"] == "0"  # marked, not written again
+    merged = [
+        NoteRow("01", 0, 7),
+        *(NoteRow(user, 0, 0) for user in users if user not in ("01", "02")),
+    ]
+    assertDataFrameEqual(store.read(NOTES), [*merged, NoteRow("new", 1, 8)])
+    commit = store.spark.sql(f"DESCRIBE HISTORY delta.`{store.path(NOTES)}`").first()
+    assert commit is not None
+    assert commit["operationMetrics"]["numTargetRowsCopied"] == "0"  # marked, not written again
     store.replace(NOTES, rows(NOTES.schema, ("new", 1, 9)), where="user_bucket = 1")
-    assert notes(store) == [*merged, ("new", 1, 9)]
-    written = store.version(NOTES) - 2
-    assert notes(store, written) == before
+    assertDataFrameEqual(store.read(NOTES), [*merged, NoteRow("new", 1, 9)])
+    assertDataFrameEqual(store.read(NOTES, written), old_notes)
 
 
-def test_a_version_that_there_is_not_is_told_with_those_that_are_kept(store, rows):
+def test_the_error_for_a_missing_version_names_the_versions_kept(store, rows):
     store.replace(NOTES, rows(NOTES.schema, ("a", 0, 1)))
     with pytest.raises(InputError, match="notes: no version 9, kept are 0 to 1"):
         store.read(NOTES, 9)

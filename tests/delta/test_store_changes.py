@@ -1,4 +1,4 @@
-"""Change feeds, writers beside each other, and what a MERGE touches."""
+"""The store reads change feeds, merges only what changed, and survives concurrent writers."""
 
 import shutil
 import threading
@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual
 
 from profile_lib.delta.merge import bloom_filter
 from profile_lib.delta.store import Store
@@ -20,13 +21,14 @@ from profile_lib.tables import Table
 from tests.worlds import NOTES
 
 CHANGE = "user_id string, user_bucket int, n long, is_deleted boolean"
+NoteRow = Row(*NOTES.column_names())
 
 
-def notes(store: Store) -> list[tuple[object, ...]]:
-    return sorted(tuple(row) for row in store.read(NOTES).collect())
+def assert_notes(store: Store, *expected: tuple[object, ...]) -> None:
+    assertDataFrameEqual(store.read(NOTES), [NoteRow(*values) for values in expected])
 
 
-def told(feed: DataFrame | None) -> list[tuple[object, ...]]:
+def change_rows(feed: DataFrame | None) -> list[tuple[object, ...]]:
     assert feed is not None
     columns = feed.select("_commit_version", "_change_type", "user_id", "n")
     return sorted(tuple(row) for row in columns.collect())
@@ -44,38 +46,38 @@ def three_versions(spark, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def written(spark, three_versions, tmp_path) -> Store:
-    """Versions 1 (two rows), 2 (one updated, one inserted) and 3 (one deleted)."""
+    """Version 1 has two rows; 2 updates one and inserts one; 3 deletes one."""
     return Store(spark, shutil.copytree(three_versions, tmp_path / "tables").as_posix())
 
 
-def test_changes_are_those_after_a_version(written):
-    assert told(written.changes(NOTES, 1)) == [
+def test_changes_are_the_rows_of_the_commits_after_a_version(written):
+    assert change_rows(written.changes(NOTES, 1)) == [
         (2, "insert", "c", 4),
         (2, "update_postimage", "a", 3),
         (2, "update_preimage", "a", 1),
         (3, "delete", "b", 2),
     ]
-    assert told(written.changes(NOTES, 0, until_version=1)) == [
+    assert change_rows(written.changes(NOTES, 0, until_version=1)) == [
         (1, "insert", "a", 1),
         (1, "insert", "b", 2),
     ]
-    now = written.changes(NOTES, 3)
-    assert told(now) == []
-    assert now.columns == written.changes(NOTES, 1).columns
+    after_last = written.changes(NOTES, 3)
+    assert change_rows(after_last) == []
+    assert after_last.columns == written.changes(NOTES, 1).columns
 
 
-def test_changes_that_the_feed_does_not_tell_are_none(written, spark):
-    place = f"delta.`{written.path(NOTES)}`"
-    assert written.changes(NOTES, 4) is None  # of another table that lay here
-    spark.sql(f"ALTER TABLE {place} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)")
-    spark.sql(f"DELETE FROM {place} WHERE user_id = 'c'")
-    off = written.version(NOTES)
-    written.replace(NOTES, written.read(NOTES).localCheckpoint())  # sets what is declared
-    assert written.changes(NOTES, off - 1) is None
-    assert told(written.changes(NOTES, off))[0][1] == "delete"
+def test_there_are_no_changes_if_the_feed_does_not_hold_them_all(written, spark):
+    path = f"delta.`{written.path(NOTES)}`"
+    assert written.changes(NOTES, 4) is None  # another table had this version
+    spark.sql(f"ALTER TABLE {path} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)")
+    spark.sql(f"DELETE FROM {path} WHERE user_id = 'c'")
+    version_without_feed = written.version(NOTES)
+    written.replace(NOTES, written.read(NOTES).localCheckpoint())  # enables the feed again
+    assert written.changes(NOTES, version_without_feed - 1) is None
+    assert change_rows(written.changes(NOTES, version_without_feed))[0][1] == "delete"
 
 
-def test_changes_whose_files_are_cleaned_away_are_none(written, spark):
+def test_there_are_no_changes_if_their_files_were_removed(written, spark):
     check = "spark.databricks.delta.retentionDurationCheck.enabled"
     spark.conf.set(check, "false")
     try:
@@ -85,146 +87,147 @@ def test_changes_whose_files_are_cleaned_away_are_none(written, spark):
     assert written.changes(NOTES, 1) is None
     after = written.version(NOTES)
     written.upsert(NOTES, spark.createDataFrame([("a", 0, 9)], NOTES.schema))
-    assert told(written.changes(NOTES, after)) == [
+    assert change_rows(written.changes(NOTES, after)) == [
         (after + 1, "update_postimage", "a", 9),
         (after + 1, "update_preimage", "a", 3),
     ]
 
 
-def test_a_guard_keeps_what_is_there_and_lets_new_rows_in(written, rows):
+def test_a_row_that_fails_the_guard_stays_and_new_rows_are_inserted(written, rows):
     changes = rows(CHANGE, ("a", 0, 2, False), ("c", 0, 5, True), ("d", 0, 1, False))
     written.upsert(NOTES, changes, guard="source.n >= target.n")
-    assert notes(written) == [("a", 0, 3), ("d", 0, 1)]
+    assert_notes(written, ("a", 0, 3), ("d", 0, 1))
     written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 4)), guard="source.n >= target.n")
-    assert notes(written) == [("a", 0, 4), ("d", 0, 1)]
+    assert_notes(written, ("a", 0, 4), ("d", 0, 1))
 
 
-def test_a_row_that_is_there_keeps_a_column_where_it_is_to(written, rows):
-    changes = rows(NOTES.schema, ("a", 0, 7), ("d", 0, 9), ("e", 0, 1))
-    written.upsert(NOTES, changes, keep_target_when={"n": "source.n > 5"})
-    assert notes(written)[0] == ("a", 0, 3)
-    assert ("d", 0, 9) in notes(written)  # new
-    written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 5)), keep_target_when={"n": "source.n > 5"})
-    assert notes(written)[0] == ("a", 0, 5)
+def test_an_existing_row_keeps_a_column_if_its_condition_holds(written, rows):
+    keep_if_large = {"n": "source.n > 5"}
+    written.upsert(
+        NOTES, rows(NOTES.schema, ("a", 0, 7), ("d", 0, 9)), keep_target_when=keep_if_large
+    )
+    assert_notes(written, ("a", 0, 3), ("c", 0, 4), ("d", 0, 9))  # d is new
+    written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 5)), keep_target_when=keep_if_large)
+    assert_notes(written, ("a", 0, 5), ("c", 0, 4), ("d", 0, 9))
 
 
 def test_an_upsert_reads_no_file_of_another_partition(store, rows):
     store.replace(NOTES, rows(NOTES.schema, ("a", 0, 1), ("b", 1, 2)))
     shutil.rmtree(Path(store.path(NOTES)) / "user_bucket=1")
     store.upsert(NOTES, rows(NOTES.schema, ("a", 0, 3), ("c", 0, 4)))
-    assert sorted(store.read(NOTES).where("user_bucket = 0").toPandas()["n"]) == [3, 4]
+    bucket = store.read(NOTES).where("user_bucket = 0")
+    assertDataFrameEqual(bucket, [NoteRow("a", 0, 3), NoteRow("c", 0, 4)])
 
 
-def test_a_sieve_holds_every_key_of_the_source_and_few_others(spark):
+def test_the_bloom_filter_holds_for_every_key_of_the_source_and_few_others(spark):
     keys = spark.range(50_000).selectExpr("concat('user ', id) user_id")
     source = keys.limit(2_000)
-    holds = bloom_filter(NOTES, source, 2_000)
-    assert source.alias("target").where(holds).count() == 2_000
-    assert keys.alias("target").where(holds).count() < 2_000 + 0.05 * 48_000
+    may_match = bloom_filter(NOTES, source, 2_000)
+    assert source.alias("target").where(may_match).count() == 2_000
+    assert keys.alias("target").where(may_match).count() < 2_000 + 0.05 * 48_000
 
 
-def test_there_is_no_sieve_where_it_would_save_nothing(spark):
+def test_there_is_no_bloom_filter_if_it_does_not_pay_off(spark):
     source = spark.createDataFrame([("a",)], "user_id string")
     assert bloom_filter(NOTES, source, 999) is None
     assert bloom_filter(NOTES, source, 300_000) is None  # most bits would be set
     assert bloom_filter(replace(NOTES, deletion_vectors=False), source, 2_000) is None
 
 
-def test_an_upsert_of_many_rows_changes_those_alone(store):
+def test_an_upsert_of_many_rows_changes_only_these_rows(store):
     user = ["lpad(id, 4, '0') user_id", "0 user_bucket"]
     store.replace(NOTES, store.spark.range(3_000).selectExpr(*user, "id n"))
     store.upsert(NOTES, store.spark.range(2_000, 4_000).selectExpr(*user, "-id n"))
-    wanted = [(f"{id:04d}", 0, id if id < 2_000 else -id) for id in range(4_000)]
-    assert notes(store) == wanted
+    expected = store.spark.range(4_000).selectExpr(*user, "if(id < 2000, id, -id) n")
+    assertDataFrameEqual(store.read(NOTES), expected)
 
 
 def test_the_source_of_an_upsert_is_computed_once(written, spark, rows):
     n_computed = spark.sparkContext.accumulator(0)
 
-    def counted(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def count_rows(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
             n_computed.add(len(frame))
             yield frame
 
     source = rows(CHANGE, ("a", 0, 7, False), ("b", 1, 8, False), ("c", 0, 9, True))
-    written.upsert(NOTES, source.mapInPandas(counted, CHANGE))
-    assert notes(written) == [("a", 0, 7), ("b", 1, 8)]
+    written.upsert(NOTES, source.mapInPandas(count_rows, CHANGE))
+    assert_notes(written, ("a", 0, 7), ("b", 1, 8))
     assert n_computed.value == 3
 
 
-def test_of_two_who_write_a_table_first_neither_takes_the_others_rows_nor_doubles_them(store, rows):
-    """Both find no table, and compute until the other has begun as well."""
-    begun = threading.Barrier(2, timeout=60)
-    failed: list[Exception] = []
+def test_two_writers_that_create_a_table_at_once_keep_all_rows_and_repeat_none(store, rows):
+    """Both writers find no table, and neither writes until the other has looked too."""
+    both_looked = threading.Barrier(2, timeout=60)
+    errors: list[Exception] = []
 
-    def write(name: str, user: str) -> None:
-        both = rows(NOTES.schema, ("a", 0, 1), (user, 0, 2))
-        own = Store(store.spark, store.root, max_attempts=8, first_wait_seconds=0.1)
-        exists = own.exists
+    def write(user: str) -> None:
+        writer = Store(store.spark, store.root, max_attempts=8, first_wait_seconds=0.1)
+        exists = writer.exists
 
-        def exists_not_yet(table: Table) -> bool:
-            found = exists(table)
-            if not found:
-                begun.wait()
-            return found
+        def exists_after_both_looked(table: Table) -> bool:
+            is_there = exists(table)
+            if not is_there:
+                both_looked.wait()
+            return is_there
 
-        own.exists = exists_not_yet
+        writer.exists = exists_after_both_looked
         try:
-            own.upsert(NOTES, both)
+            writer.upsert(NOTES, rows(NOTES.schema, ("a", 0, 1), (user, 0, 2)))
         except (InputError, PySparkException) as error:
-            failed.append(error)
+            errors.append(error)
 
-    writers = [threading.Thread(target=write, args=pair) for pair in (("one", "b"), ("two", "c"))]
+    writers = [threading.Thread(target=write, args=[user]) for user in ("b", "c")]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert not failed
-    assert notes(store) == [("a", 0, 1), ("b", 0, 2), ("c", 0, 2)]
+    assert not errors
+    assert_notes(store, ("a", 0, 1), ("b", 0, 2), ("c", 0, 2))
 
 
-FLAT = replace(NOTES, partition_by=())  # all in one file, for which writers compete
+FLAT = replace(NOTES, partition_by=())  # all rows in one file, so that writers conflict
 
 
-def compete(store: Store, rows, folder: Path, times: int) -> None:
-    """A slow replacing of `a`, while which `b` is written `times` times by another writer."""
+def replace_slowly(store: Store, rows, folder: Path, n_other_writes: int) -> None:
+    """Replace `a` by a slow write, during which another writer writes `b` several times."""
     store.replace(FLAT, rows(NOTES.schema, ("a", 0, 1), ("b", 0, 1)))
-    begun, go_on = folder / "begun", folder / "go on"
+    has_begun, may_end = folder / "has begun", folder / "may end"
 
     @F.pandas_udf("long")
     def slow(n: pd.Series) -> pd.Series:
-        begun.touch()
-        while not go_on.exists():
+        has_begun.touch()
+        while not may_end.exists():
             time.sleep(0.05)
         return n
 
     def write_b() -> None:
-        while not begun.exists():
+        while not has_begun.exists():
             time.sleep(0.05)
-        for n in range(times):
+        for n in range(n_other_writes):
             Store(store.spark, store.root).upsert(FLAT, rows(NOTES.schema, ("b", 0, 10 + n)))
-        go_on.touch()
+        may_end.touch()
 
-    other = threading.Thread(target=write_b)
-    other.start()
+    other_writer = threading.Thread(target=write_b)
+    other_writer.start()
     try:
-        slowly = rows(NOTES.schema, ("a", 0, 5)).withColumn("n", slow("n"))
-        store.replace(FLAT, slowly, where="user_id = 'a'")
+        slow_rows = rows(NOTES.schema, ("a", 0, 5)).withColumn("n", slow("n"))
+        store.replace(FLAT, slow_rows, where="user_id = 'a'")
     finally:
-        other.join()
+        other_writer.join()
 
 
-def test_a_write_that_loses_is_told_with_what_to_do(store, rows, tmp_path):
+def test_the_error_of_a_write_that_lost_says_what_to_do(store, rows, tmp_path):
     with pytest.raises(InputError) as error:
-        compete(store, rows, tmp_path, times=1)
+        replace_slowly(store, rows, tmp_path, n_other_writes=1)
     assert str(error.value) == (
         "notes: another writer came first 1 times, last a ConcurrentAppendException; nothing was "
         "written: run this again when the other is done, or raise store.max_attempts"
     )
-    assert notes(store) == [("a", 0, 1), ("b", 0, 10)]
+    assert_notes(store, ("a", 0, 1), ("b", 0, 10))
 
 
-def test_a_write_that_loses_is_tried_again_and_nothing_is_lost(spark, rows, tmp_path):
+def test_a_write_that_lost_is_repeated_and_no_row_is_lost(spark, rows, tmp_path):
     store = Store(spark, str(tmp_path), max_attempts=2, first_wait_seconds=0.01)
-    compete(store, rows, tmp_path, times=2)
-    assert notes(store) == [("a", 0, 5), ("b", 0, 11)]
+    replace_slowly(store, rows, tmp_path, n_other_writes=2)
+    assert_notes(store, ("a", 0, 5), ("b", 0, 11))

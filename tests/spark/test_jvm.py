@@ -1,4 +1,4 @@
-"""The JVM of a Spark session prints warnings of consequence alone."""
+"""The JVM of a Spark session prints only warnings that somebody can act on."""
 
 import os
 import subprocess

@@ -1,42 +1,42 @@
-"""Items made ahead: all of them, in order, and nothing once nobody wants them."""
+"""A prefetcher yields all items in order, and stops with its consumer."""
 
 import pytest
 
 from profile_lib.spark.prefetch import Prefetcher
 
 
-def test_it_can_be_walked_through_and_its_thread_ends_with_the_walk():
-    ready = Prefetcher(iter("abc"))
-    assert list(ready) == ["a", "b", "c"]
-    assert not ready._thread.is_alive()
+def test_the_thread_ends_with_the_iteration():
+    prefetcher = Prefetcher(iter("abc"))
+    assert list(prefetcher) == ["a", "b", "c"]
+    assert not prefetcher._thread.is_alive()
 
 
-def test_what_is_made_ahead_comes_in_order_and_ends_for_good():
-    ready = Prefetcher(iter(range(5)), buffer_size=1)
-    found = [ready.next() for _ in range(7)]
-    assert found == [0, 1, 2, 3, 4, None, None]
+def test_items_come_in_order_and_none_comes_after_the_last():
+    prefetcher = Prefetcher(iter(range(5)), buffer_size=1)
+    items = [prefetcher.next() for _ in range(7)]
+    assert items == [0, 1, 2, 3, 4, None, None]
 
 
-def test_an_error_of_the_thread_that_makes_items_is_raised_where_they_are_taken():
+def test_an_error_in_the_thread_is_raised_when_the_next_item_is_taken():
     def broken():
         yield 1
         raise ValueError("row group 3 is torn")
 
-    ready = Prefetcher(broken())
-    ready.next()
+    prefetcher = Prefetcher(broken())
+    prefetcher.next()
     with pytest.raises(ValueError, match="row group 3 is torn"):
-        ready.next()
+        prefetcher.next()
 
 
-def test_a_closed_iterator_makes_nothing_more():
-    made = []
+def test_a_closed_prefetcher_produces_no_more_items():
+    produced = []
 
     def endless():
         while True:
-            made.append(len(made))
+            produced.append(len(produced))
             yield 1
 
-    ready = Prefetcher(endless(), buffer_size=2)
-    ready.next()
-    ready.close()
-    assert len(made) <= 4
+    prefetcher = Prefetcher(endless(), buffer_size=2)
+    prefetcher.next()
+    prefetcher.close()
+    assert len(produced) <= 4

@@ -1,4 +1,4 @@
-"""What Spark's errors hide."""
+"""The message of a worker's InputError is found within Spark's error."""
 
 import pandas as pd
 import pytest
@@ -9,16 +9,16 @@ from profile_lib.errors import InputError
 from profile_lib.spark.session import worker_input_error
 
 
-def test_what_a_worker_refused_is_found_in_sparks_error_and_nothing_else_is(spark):
+def test_the_message_of_an_input_error_is_found_and_no_other_errors(spark):
     def refuse(_: pd.Series) -> pd.Series:
         raise InputError("n: found 1, wanted 2; count again")
 
     def fail(_: pd.Series) -> pd.Series:
         raise KeyError("n")
 
-    said = []
+    messages = []
     for function in (refuse, fail):
         with pytest.raises(PySparkException) as error:
             spark.range(1).select(F.pandas_udf(function, "long")("id")).collect()
-        said.append(worker_input_error(error.value))
-    assert said == ["n: found 1, wanted 2; count again", None]
+        messages.append(worker_input_error(error.value))
+    assert messages == ["n: found 1, wanted 2; count again", None]
