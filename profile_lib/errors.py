@@ -4,11 +4,11 @@ from pydantic import ValidationError
 
 
 class InputError(ValueError):
-    """Invalid input; the message says where, what was found, what was wanted and what to do."""
+    """Invalid input: where, what was found, what was wanted, what to do."""
 
 
 class DivergedError(InputError):
-    """A training whose loss is no longer a number, because of its settings, not its data."""
+    """A training whose loss is no longer a number, because of its settings."""
 
 
 class TryAgainError(InputError):

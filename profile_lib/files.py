@@ -17,7 +17,7 @@ DISK_FULL_MESSAGE = "No space left on device"
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 text file to a sibling, then rename it to `path`; missing parents are made."""
+    """Write a UTF-8 file completely or not at all; make missing parents."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
     unfinished.write_text(text, encoding="utf-8")
@@ -63,7 +63,7 @@ def explain_full_disk(path: str) -> Iterator[None]:
 
 
 def _is_disk_full(error: BaseException) -> bool:
-    """Check the error number, or look for the messages of libraries that pass no number on."""
+    """Check the error number, or the message of libraries that pass no number."""
     message = str(error)
     return (
         getattr(error, "errno", None) == errno.ENOSPC

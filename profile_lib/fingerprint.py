@@ -18,7 +18,7 @@ def hash_text(text: str, n_digits: int = N_HEX_DIGITS) -> str:
 
 
 def hash_json(value: Any, n_digits: int = N_HEX_DIGITS) -> str:
-    """Return the first hex digits of the hash of a value's JSON, whose keys are sorted.
+    """Return the first hex digits of the hash of a value's sorted JSON.
 
     Values that JSON doesn't know, such as timedelta, are written as Python prints them.
 
@@ -34,7 +34,7 @@ def hash_file(path: Path) -> str:
 
 
 def hash_folder(folder: Path, n_digits: int = N_HEX_DIGITS) -> str:
-    """Return the first hex digits of a hash of a folder's files, by name and content."""
+    """Return the first hex digits of a hash of a folder's files."""
     combined = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         combined.update(path.name.encode())

@@ -11,7 +11,7 @@ Format = Literal["text", "json"]
 
 
 class _CurrentStream(logging.StreamHandler[Any]):
-    """Write to sys.stdout or sys.stderr as it is when a message comes, not as it was at first."""
+    """Write to the current sys.stdout or sys.stderr, not to the one of the start."""
 
     def __init__(self, stream_name: Literal["stdout", "stderr"]) -> None:
         self.stream_name = stream_name
@@ -24,7 +24,7 @@ class _CurrentStream(logging.StreamHandler[Any]):
 
 
 class TextFormatter(logging.Formatter):
-    """Format a message as it is; put the job before a warning, and the logger before others'."""
+    """Format a message; prefix warnings by the job, and others' messages by the logger."""
 
     def __init__(self, job: str) -> None:
         super().__init__()

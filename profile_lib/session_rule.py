@@ -23,14 +23,14 @@ def to_micros(duration: timedelta) -> int:
 
 
 def starts_session(micros: Any, previous_micros: Any, is_first: Any, max_gap_micros: int) -> Any:
-    """Apply the rule to event times in microseconds: arrays of one row per event, or columns."""
+    """Apply the rule to event times in microseconds, as arrays or columns."""
     return is_first | (micros - previous_micros > max_gap_micros)
 
 
 def session_starts(
     micros: NDArray[np.int64], is_new_user: NDArray[np.bool_], max_gap_micros: int
 ) -> NDArray[np.bool_]:
-    """Return True for each event that starts a session; events are sorted by user and time.
+    """Return True per event that starts a session; sorted by user and time.
 
     >>> is_new_user = np.array([True, False, False, True])
     >>> session_starts(np.array([0, 30, 61, 62]), is_new_user, 30).tolist()

@@ -61,7 +61,7 @@ def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> L
 
 
 def sort_ranks(values: pa.Array) -> Longs:
-    """Return the position of each value in sorted order, from 0; strings sort by their bytes.
+    """Return the sort rank of each value, from 0; strings sort by bytes.
 
     >>> sort_ranks(pa.array(["b", "c", "a"])).tolist()
     [1, 2, 0]
@@ -72,7 +72,7 @@ def sort_ranks(values: pa.Array) -> Longs:
 
 
 def differs_from_previous(*columns: Numbers) -> Flags:
-    """Return True for the first row, and for rows that differ from the previous in any column.
+    """Return True for rows that differ from the previous one in any column, and the first.
 
     >>> differs_from_previous(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
     [True, False, True, True]
@@ -85,7 +85,7 @@ def differs_from_previous(*columns: Numbers) -> Flags:
 
 
 def index_within_group(group: Numbers) -> Longs:
-    """Return the position of each row in its group, from 0; a group's rows are adjacent.
+    """Return the index of each row in its group; a group's rows are adjacent.
 
     >>> index_within_group(np.array([4, 4, 7, 7, 7])).tolist()
     [0, 1, 0, 1, 2]
@@ -95,7 +95,7 @@ def index_within_group(group: Numbers) -> Longs:
 
 
 def first_occurrences(keys: Longs) -> tuple[Longs, Longs]:
-    """Return the rows at which a new key first occurs, and per row the number of its key.
+    """Return the first row of each new key, and each row's key number.
 
     Keys are numbered in the order of their first occurrence.
 
@@ -111,7 +111,7 @@ def first_occurrences(keys: Longs) -> tuple[Longs, Longs]:
 
 
 def dictionary_codes(values: pa.Array) -> tuple[Longs, pa.Array]:
-    """Return a code per row, -1 for null, and the distinct values in the order of their codes."""
+    """Return a code per row (-1 for null) and the distinct values by code."""
     encoded = values.dictionary_encode()
     return encoded.indices.fill_null(-1).to_numpy().astype(np.int64), encoded.dictionary
 
@@ -154,7 +154,7 @@ def _zero_for_null(values: pa.Array) -> Numbers:
 
 @dataclass(frozen=True)
 class GroupedRows:
-    """Rows in `n_groups` groups, some of which may be empty; `group_ids` is the group of each row.
+    """Rows in `n_groups` groups; `group_ids` is the group of each row. Groups may be empty.
 
     Properties and methods about first and last rows require rows sorted by group.
     """
@@ -183,14 +183,14 @@ class GroupedRows:
         return np.bincount(cells, minlength=n_codes * self.n_groups).reshape(n_codes, self.n_groups)
 
     def sum(self, values: Numbers, where: Flags | None = None) -> Floats:
-        """Sum each group's values, or those for which `where` is true, in the order of the rows."""
+        """Sum each group's values where true, in the order of the rows."""
         group_ids = self.group_ids
         if where is not None:
             group_ids, values = group_ids[where], values[where]
         return np.bincount(group_ids, weights=values, minlength=self.n_groups).astype(np.float64)
 
     def mean(self, values: pa.Array, where: Flags | None = None) -> pa.Array:
-        """Return the mean of each group's known values for which `where` is true; null if none."""
+        """Return the mean of each group's known values where true; null if none."""
         is_known = is_not_null(values) if where is None else where & is_not_null(values)
         n, total = self.count(is_known), self.sum(_zero_for_null(values), is_known)
         return pa.array(total / np.maximum(n, 1), mask=n == 0)

@@ -66,7 +66,7 @@ def files_with_sections(sections: set[str]) -> list[str]:
 
 
 def _find(name: str, beside: Path, subfolder: str = "", naming: Path | None = None) -> Path | None:
-    """Find a file, or a folder of settings files, by its path or by a bare name.
+    """Find a settings file or folder by its path or bare name.
 
     A path is taken as given, else relative to `beside`, the folder of the file that names it, else
     relative to the shipped conf/. A bare name such as `demo` is that of demo.yaml, or of a folder

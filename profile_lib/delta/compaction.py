@@ -18,7 +18,7 @@ REPORT_HEADER = (
 
 @dataclass(frozen=True)
 class FileLayout:
-    """The files of one partition, or of a table (`partition` is None then); sizes in bytes."""
+    """The files of one partition, or of a table if `partition` is None; bytes."""
 
     partition: Any
     n_files: int

@@ -20,7 +20,7 @@ MAX_WORDS = 8_192  # the commit log repeats the filter's words: 160 KB at most
 
 
 def merge_condition(table: Table, source: DataFrame, n_rows: int) -> Column:
-    """Return the condition that a row of `source` and a row of `target` have the same key.
+    """Return the condition that rows of `source` and `target` have the same key.
 
     `n_rows` is the size of `source`. The condition also compares the partition columns, and if
     `source` has few partitions it lists their values, so that Delta reads no file of another
@@ -41,7 +41,7 @@ def merge_condition(table: Table, source: DataFrame, n_rows: int) -> Column:
 
 
 def bloom_filter(table: Table, source: DataFrame, n_rows: int) -> Column | None:
-    """Return a condition on `target` that holds for every key in `source` and for few others.
+    """Return a condition on `target` that every key in `source` meets, and few others.
 
     MERGE keeps all rows of its source in the join, new ones too, so Spark shuffles the target, with
     all columns of every file if there is a change feed. This condition keeps most of the target out

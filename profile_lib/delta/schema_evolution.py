@@ -19,7 +19,7 @@ from profile_lib.tables.table import TableColumn, schema_differences
 def prepare_table(
     spark: SparkSession, table: Table, path: str, may_replace: bool = False
 ) -> Iterator[bool]:
-    """Prepare the table at `path` for the write in the body; yield whether it is new.
+    """Prepare a table for the write in the body; yield whether it is new.
 
     A missing table is created, by only one of several concurrent writers. An older one gets the
     optional columns and the properties that it lacks. If that is not enough, the table is replaced

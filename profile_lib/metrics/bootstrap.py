@@ -40,7 +40,7 @@ def percentile_interval(
 def paired_bootstrap_interval(
     ours: Floats, theirs: Floats, n_resamples: int, seed: int
 ) -> list[float] | None:
-    """Return the 95 % interval of the mean of ours less theirs, one value of each per user."""
+    """Return the 95 % interval of the mean difference, one pair per user."""
     difference = ours - theirs
     weights = bootstrap_weights(np.arange(len(difference)), n_resamples, seed)
     return percentile_interval(

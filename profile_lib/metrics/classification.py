@@ -107,7 +107,7 @@ def calibration_error(labels: Integers, probabilities: Floats, n_bins: int) -> f
 
 
 def mean_reciprocal_rank(ranks: Integers | Floats, weight: Floats | None = None) -> float:
-    """Return the mean of 1 / rank of the true class, ranks from 1; infinite if it has no rank."""
+    """Return the mean of 1 / rank of the true class, ranks from 1."""
     return mean(1.0 / ranks, weight)
 
 

@@ -17,7 +17,7 @@ RANKING_METRICS = ("precision", "recall", "f1", "hit_rate", "ndcg", "mrr", "map"
 def rank_relevant_items(
     scores: Floats, user: Integers, item: Integers, relevance: Floats
 ) -> Floats:
-    """Return the rank of each (user, item) among all items of the user's row of `scores`.
+    """Return the rank of each (user, item) in the user's row of `scores`.
 
     `scores` is (users, items). Ties count against us: an item ranks after all irrelevant items of
     its score, and after those of lower relevance. An item with score minus infinity is masked: it

@@ -19,7 +19,7 @@ SPLITMIX64_INCREMENT = 0x9E3779B97F4A7C15
 
 
 def rank_relevant(lists: DataFrame, relevant: DataFrame) -> DataFrame:
-    """Add to each relevant item its rank in the user's list; null if it is not listed.
+    """Add each relevant item's rank in the user's list; null if not listed.
 
     `relevant` has user_id, item_id and relevance; `lists` has user_id, item_id and rank, from 1.
     """
@@ -98,7 +98,7 @@ def catalog_metrics(lists: DataFrame, catalog: DataFrame) -> DataFrame:
 def paired_bootstrap_interval(
     ours: DataFrame, theirs: DataFrame, measure: str, *, n_resamples: int, seed: int
 ) -> list[float] | None:
-    """Return the 95 % interval of the mean of ours less theirs, over the users in both frames.
+    """Return the 95 % interval of the mean difference over the users of both.
 
     Each frame has one row per user_id with the column `measure`. As in `bootstrap_weights`, a
     user's weight in a resample is a Poisson draw of mean 1; here it depends on user, resample and

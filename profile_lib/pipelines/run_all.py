@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage(NamedTuple):
-    """Describe a job, the table whose rows are counted after it, and how long it takes."""
+    """A job, the table to count after it, and how long it takes."""
 
     name: str
     run: JobFunction
@@ -70,7 +70,7 @@ def run(store: Store, settings: Settings) -> None:
 
 
 def run_stages(store: Store, settings: Settings, state: RunState, stages: Sequence[Stage]) -> None:
-    """Run the stages that are not done yet; log the time and rows of each, and the time left."""
+    """Run the remaining stages; log time and rows of each, and the time left."""
     start, share_run = time.monotonic(), 0.0
     for number, stage in enumerate(stages, start=1):
         head = f"[{number}/{len(stages)}] {stage.name:<17}"
@@ -103,7 +103,7 @@ def _log_stage_end(head: str, seconds: float, n_rows: int | None, seconds_left: 
 
 
 def log_summary(store: Store, settings: Settings) -> None:
-    """Log the rows of each table, the test measures, three profile cards and the report's link."""
+    """Log table sizes, test measures, three profile cards and the report's link."""
     lines = ["", "Tables"]
     for table in TABLES:
         if store.exists(table):

@@ -7,7 +7,7 @@ from profile_lib.files import write_text_atomically
 
 
 class RunState:
-    """Hold the stages that are done, and the one that was running when the run failed.
+    """Store the finished stages, and the one that was running at a failure.
 
     A file in `folder` keeps them. It counts only for a run with the same `fingerprint`, which
     stands for the settings; any other run starts from the beginning.

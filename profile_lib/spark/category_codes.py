@@ -21,7 +21,7 @@ class Category(Protocol):
 
 
 def category_code(value: Column, known: Sequence[str]) -> Column:
-    """Column: the position of the value in `known`, from 0; -1 if it is null or unknown.
+    """Column: the index of the value in `known`; -1 if null or unknown.
 
     >>> frame = spark.createDataFrame([("b",), ("x",), (None,)], "c string")
     >>> [row[0] for row in frame.select(category_code(frame.c, ["a", "b"])).collect()]

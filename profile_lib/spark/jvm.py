@@ -53,7 +53,7 @@ def forward_messages(source: int, target: int) -> None:
 
 
 def wait_until_read(source: int) -> None:
-    """Wait until what was written to a pipe is read, so that an exit loses no last message."""
+    """Wait until a pipe is read, so that an exit loses no message."""
     end = time.monotonic() + EXIT_SECONDS
     while _unread_bytes(source) and time.monotonic() < end:
         time.sleep(0.01)

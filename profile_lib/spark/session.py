@@ -42,7 +42,7 @@ def start_spark(settings: SparkSettings, app: str) -> SparkSession:
 
 @contextmanager
 def cached(frame: DataFrame) -> Iterator[DataFrame]:
-    """Cache the frame on disk while the body runs, so that it is computed only once."""
+    """Cache the frame on disk while the body runs."""
     frame.persist(StorageLevel.DISK_ONLY)
     try:
         yield frame

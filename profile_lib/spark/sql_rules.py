@@ -58,7 +58,7 @@ def check_rule(rule: str, columns: Sequence[str], where: str, frame_name: str) -
 
 
 def _identifiers(rule: str, where: str) -> Iterator[tuple[str, bool]]:
-    """Yield each name in the rule except fields of a column, and whether it is called."""
+    """Yield each name in the rule except struct fields, and whether it is called."""
     position, previous = 0, ""
     while position < len(rule):
         token = TOKEN.match(rule, position)

@@ -37,7 +37,7 @@ REASON = T.StructType(
     ]
 )
 
-# What the model reads of a user.
+# The model's input for a user.
 PENDING_INPUT = T.StructType(
     [
         T.StructField("text", STRING),

@@ -18,7 +18,7 @@ class Folder(Protocol):
         """Return the names of what it holds, unfinished folders included."""
 
     def open_for_writing(self, name: str) -> AbstractContextManager[Path]:
-        """Yield a local folder to fill; it appears as `name` if the body ends without an error."""
+        """Yield a local folder to fill; it becomes `name` unless the body raises."""
 
     def open_for_reading(self, name: str) -> AbstractContextManager[Path]:
         """Yield a local folder with the contents of `name`."""
@@ -28,7 +28,7 @@ class Folder(Protocol):
 
 
 def open_folder(path: str, hadoop: Mapping[str, str]) -> Folder:
-    """Open a folder: with Hadoop's client if the path has a scheme, such as hdfs: or s3a:.
+    """Open a folder, by Hadoop's client if the path has a scheme such as s3a:.
 
     `hadoop` holds the client's properties beyond those of HADOOP_CONF_DIR.
     """
@@ -62,7 +62,7 @@ class LocalFolder:
 
 
 class HadoopFolder:
-    """A folder on a file system that Hadoop's client reaches, run in the JVM that Spark brings.
+    """A folder that Hadoop's client reaches, run in the JVM of Spark.
 
     On object stores a rename is no single act: the folder appears file by file, in the order in
     which the files were written.
@@ -112,7 +112,7 @@ class HadoopFolder:
 
 @lru_cache(maxsize=1)
 def _client(properties: tuple[tuple[str, str], ...]) -> tuple[Any, Any]:
-    """Return the JVM of this process's Spark, or start one: a training process has no Spark."""
+    """Return the JVM of this process's Spark, or start one without Spark."""
     from pyspark import SparkContext
     from pyspark.java_gateway import launch_gateway
 

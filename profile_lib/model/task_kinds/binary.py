@@ -128,7 +128,7 @@ class BinaryTask(TaskKind):
 
 
 def binary_cross_entropy(logits: "Tensor", labels: "Tensor", smoothing: float) -> "Tensor":
-    """Return the cross-entropy (B, k) in nats of logits for labels (B, k), each on its own."""
+    """Return the elementwise cross-entropy (B, k), nats, of logits and labels (B, k)."""
     from torch.nn import functional
 
     return functional.binary_cross_entropy_with_logits(

@@ -118,7 +118,7 @@ class TaskKind(ABC):
 
     @abstractmethod
     def to_predictions(self, task: "TaskSpec", logits: "Tensor") -> "Tensor":
-        """Return what users of the model read, in the shape of the logits: (B,) or (B, C)."""
+        """Return the model's outputs in the shape of the logits: (B,) or (B, C)."""
 
     @abstractmethod
     def to_columns(
