@@ -72,7 +72,9 @@ def sort_ranks(values: pa.Array) -> Longs:
 
 
 def differs_from_previous(*columns: Numbers) -> Flags:
-    """Return True for rows that differ from the previous one in any column, and the first.
+    """Return True for rows that differ from the previous one.
+
+    A difference in any column counts; the first row always differs.
 
     >>> differs_from_previous(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
     [True, False, True, True]
