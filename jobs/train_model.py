@@ -1,4 +1,4 @@
-"""Train the profile model and report test measures beside baselines."""
+"""Train the profile model, and compare its test measures with baselines."""
 
 from profile_lib.cli import main
 from profile_lib.pipelines.train_model import run

@@ -44,14 +44,14 @@ def read_settings_file(name: str) -> tuple[Path, dict[str, Any]]:
     return path, _read(path, ())
 
 
-def resolve_mapping(values: dict[str, Any], beside: Path) -> None:
+def resolve_mapping(values: dict[str, Any], folder: Path) -> None:
     """Replace `ingest.mapping` by the path of the file that it names, if there is one.
 
     Its own reader reports a missing file.
     """
     ingest = values.get("ingest")
     if isinstance(ingest, dict) and isinstance(ingest.get("mapping"), str):
-        path = _find(ingest["mapping"], beside, MAPPINGS)
+        path = _find(ingest["mapping"], folder, MAPPINGS)
         if path is not None:
             ingest["mapping"] = str(path)
 
@@ -65,20 +65,20 @@ def files_with_sections(sections: set[str]) -> list[str]:
     ]
 
 
-def _find(name: str, beside: Path, subfolder: str = "", naming: Path | None = None) -> Path | None:
+def _find(name: str, folder: Path, subfolder: str = "", naming: Path | None = None) -> Path | None:
     """Find a settings file or folder by its path or bare name.
 
-    A path is taken as given, else relative to `beside`, the folder of the file that names it, else
+    A path is taken as given, else relative to `folder`, that of the file which names it, else
     relative to the shipped conf/. A bare name such as `demo` is that of demo.yaml, or of a folder
-    demo, in `beside` or in the shipped conf/, within `subfolder`. A file never names itself.
+    demo, in `folder` or in the shipped conf/, within `subfolder`. A file never names itself.
     """
     path, conf = Path(name), shipped_conf()
     if name == path.name and not path.suffix:
-        folders = (beside / subfolder, conf / subfolder)
+        folders = (folder / subfolder, conf / subfolder)
         places = [folder / kind for folder in folders for kind in (f"{name}.yaml", name)]
     else:
         inside = Path(*path.parts[1:]) if path.parts[:1] == ("conf",) else path
-        places = [path, beside / path, conf / inside]
+        places = [path, folder / path, conf / inside]
     for place in places:
         is_settings = place.is_file() or (place.is_dir() and any(place.glob("*.yaml")))
         if is_settings and (naming is None or not place.samefile(naming)):
