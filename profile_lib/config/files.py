@@ -75,7 +75,7 @@ def _find(name: str, folder: Path, subfolder: str = "", naming: Path | None = No
     path, conf = Path(name), shipped_conf()
     if name == path.name and not path.suffix:
         folders = (folder / subfolder, conf / subfolder)
-        places = [folder / kind for folder in folders for kind in (f"{name}.yaml", name)]
+        places = [place / kind for place in folders for kind in (f"{name}.yaml", name)]
     else:
         inside = Path(*path.parts[1:]) if path.parts[:1] == ("conf",) else path
         places = [path, folder / path, conf / inside]
