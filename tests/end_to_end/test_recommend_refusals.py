@@ -20,7 +20,7 @@ def test_a_recommender_is_not_fitted_to_an_empty_catalogue(shop, store):
 
 def test_items_are_not_listed_by_a_recommender_that_was_not_fitted(shop, store):
     settings = with_values(shop[1], {"recommend.name": "unfitted"})
-    with pytest.raises(InputError, match="unfitted: no model.json; .* a recommender fit_recommend"):
+    with pytest.raises(InputError, match="unfitted: no model.json; .*fit_recommender for"):
         recommend_items.run(store, settings)
 
 
