@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check docs package lock environment
 PYTHON := .venv/bin/python
+# Two processes; all tests of a file run in one of them, which shares the fixtures.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile
 STAMP := .venv/.installed
 INSTALL := conf/environment/install.sh
 
@@ -13,10 +15,10 @@ demo: $(STAMP) ## run the core jobs on a simulated shop and print three profiles
 	$(PYTHON) jobs/run_all.py --config demo
 
 test: $(STAMP) ## run the fast tests
-	$(PYTHON) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
-test-slow: $(STAMP) ## run the tests that start processes, clusters, notebooks or Spark sessions
-	$(PYTHON) -m pytest -m slow
+test-slow: $(STAMP) ## run the tests that start processes, clusters or notebooks, or take a minute
+	$(PYTEST) -m slow
 
 check: $(STAMP) docs ## check style, types, import rules, language and pages
 	.venv/bin/ruff check .

@@ -163,6 +163,7 @@ def test_a_model_that_reads_other_numbers_than_behaviour_holds_is_refused():
         check_numeric_features("models/m", names[::-1])
 
 
+@pytest.mark.slow
 @hypothesis.settings(max_examples=1, deadline=None, phases=[hypothesis.Phase.generate])
 @hypothesis.given(
     seeds=st.lists(st.integers(0, 2**32), min_size=N_SHOPS, max_size=N_SHOPS, unique=True)
