@@ -1,4 +1,4 @@
-"""Save a model to a folder and load it, never as a pickle."""
+"""Save and load models as safetensors and JSON, never as a pickle."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from profile_lib.model.manifest import (
 )
 from profile_lib.model.spec import ModelSpec
 
-ENCODER_PREFIX = "bert."  # with which the names of the encoder's weights begin
+ENCODER_PREFIX = "bert."  # the names of the encoder's weights begin with it
 
 
 def save_model(
@@ -35,8 +35,11 @@ def save_model(
 ) -> Manifest:
     """Write a model with its tokenizer and manifest, completely or not at all.
 
-    `files` maps further file names to a text or to content for JSON, `folders` maps names to
-    folders to copy. Everything is written to a sibling, which then replaces the folder.
+    The tokenizer is copied from `tokenizer_folder`. The manifest holds `metrics` and
+    `table_versions`, the version of each table that the model was trained on. `files` maps the
+    names of further files to a text or to content for JSON, `folders` maps names to folders to
+    copy. Everything is written to a sibling folder, which then replaces `folder`. Returns the
+    manifest.
     """
     from transformers import AutoTokenizer  # slow to import, and not needed to load a model
 
@@ -66,9 +69,10 @@ def save_model(
 def load_model(
     folder: str, *, with_encoder: bool = True
 ) -> tuple[ProfileModel, ModelSpec, Manifest]:
-    """Load a saved model in evaluation mode, with or without its encoder's weights.
+    """Load a saved model in evaluation mode, with its spec and manifest.
 
-    Raises InputError if a file is missing or the weights differ from those that were saved.
+    Without `with_encoder` the encoder is not built, because another runtime runs it. Raises
+    InputError if the manifest or the weights are missing or not as they were saved.
     """
     manifest = read_manifest(folder)
     check_file(folder, WEIGHTS_FILE, manifest)

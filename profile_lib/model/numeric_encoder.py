@@ -1,7 +1,7 @@
 """Encode raw numeric features and categories as a vector.
 
-No feature is known by name: which are logged, and where their bins lie, is fitted on the train
-split and stored with the model.
+The encoder treats no feature by its name. Which features are logged, and where their bins lie, is
+fitted on the train split and stored with the model.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ MAX_Z_SCORE = 5.0  # in standard deviations; values further from the mean are cl
 class NumericStatistics:
     """Statistics of one feature in the train split.
 
-    Mean, deviation and edges are those of the logarithm if the feature is logged.
+    If the feature is logged, the mean, the deviation and the edges are those of its signed
+    logarithm.
     """
 
     name: str
@@ -30,16 +31,18 @@ class NumericStatistics:
 
 
 class NumericEncoder(nn.Module):
-    """Map F numbers and K category codes, (B, F + K), to vectors (B, J).
+    """An encoder of numbers and category codes as vectors.
+
+    It maps F numbers and K codes, (B, F + K), to vectors (B, J).
 
     A heavy-tailed feature is read as sign(x) · log(1 + |x|). Every feature is standardised; an
     unknown one (NaN) becomes 0 and sets a flag. Its piecewise-linear encoding follows: one
     component per bin, 0 below the bin, 1 above it, linear within (Gorishniy, Rubachev & Babenko,
     On Embeddings for Numerical Features in Tabular Deep Learning, 2022). The last
-    `n_vector_numbers` features, components of vectors, are not binned. All statistics are buffers,
-    so that training and inference cannot differ. The K categories after the numbers are codes,
-    positions in lists of known values, each with a learned vector. The output is a linear layer
-    plus an MLP.
+    `n_vector_numbers` of the F numbers are components of vectors, and are not binned. Each category
+    code, an index into the list of known values, selects a learned vector. The output is the sum of
+    a linear layer and an MLP. All statistics are buffers, so that training and inference cannot
+    differ.
     """
 
     is_logged: Tensor
@@ -114,7 +117,7 @@ class NumericEncoder(nn.Module):
         return torch.cat([z, is_missing.to(z.dtype), bins.flatten(1)], dim=1)
 
     def forward(self, numeric: Tensor) -> Tensor:
-        """Return the vectors of numbers and category codes, NaN if unknown."""
+        """Return vectors (B, J) of numbers and codes (B, F + K), NaN if unknown."""
         parts = [self.encode(numeric[:, : self.n_features])]
         for i, vectors in enumerate(self.categories):
             code = numeric[:, self.n_features + i].nan_to_num(self.category_sizes[i])
@@ -133,7 +136,7 @@ def choose_category_size(n_values: int) -> int:
 
 
 def thin_edges(edges: Sequence[float], max_edges: int) -> list[float]:
-    """Choose at most `max_edges` of the ascending edges, evenly, with the first and the last.
+    """Keep at most `max_edges` of the ascending edges, evenly spread, with both ends.
 
     >>> thin_edges([0, 1, 2, 3, 4], 3)
     [0, 2, 4]

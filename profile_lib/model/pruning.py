@@ -1,7 +1,7 @@
 """Choose the least important attention heads of an encoder, mask heads and remove them.
 
-Heads are counted from 0 in each layer, layers from the lowest. The heads that are left in each
-layer are part of a model's spec, because they determine the shapes of its layers.
+Heads are counted from 0 in each layer, layers from the lowest. A model's spec lists the heads that
+remain in each layer, because they determine the shapes of its weights.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ def drop_heads(bert: "BertModel", heads_left: HeadIndices) -> None:
     """Shrink each layer of `bert` to as many heads as `heads_left` lists for it.
 
     Query, key and value lose rows, the dense layer after them loses columns. The new layers have
-    random weights: load others into them.
+    random weights, so the caller loads the remaining heads' weights into them.
     """
     for block, heads in zip(attention_blocks(bert), heads_left, strict=True):
         attention, hidden = block.self, block.output.dense.out_features
@@ -40,15 +40,19 @@ def count_heads(bert: "BertModel") -> list[int]:
 
 
 def attention_blocks(bert: Any) -> list[Any]:
-    """Return each layer's attention: `self` holds the heads, `output` joins their results."""
+    """Return each layer's attention module.
+
+    Its part `self` holds the heads, `output` joins their results.
+    """
     return [layer.attention for layer in bert.encoder.layer]
 
 
 @contextmanager
 def mask_heads(bert: "BertModel", n_rows: int) -> Iterator[list[Tensor]]:
-    """Multiply each head's output per row by a mask while the body runs.
+    """Multiply each head's output by a mask per row while the body runs.
 
-    Yields one mask (n_rows, heads) per layer; all are 1 and take gradients.
+    Yields one mask (n_rows, heads) per layer, `n_rows` being the rows of each batch. All are 1 and
+    require gradients.
     """
     device = next(bert.parameters()).device
     masks = [torch.ones(n_rows, n, device=device, requires_grad=True) for n in count_heads(bert)]
@@ -69,10 +73,10 @@ def _apply_mask(mask: Tensor, dense: nn.Module, inputs: tuple[Tensor]) -> Tensor
 
 
 def count_pruned_heads(heads: Sequence[int], share: float) -> int:
-    """Return how many heads a `share` of all heads is.
+    """Return the number of heads to prune: `share` of all, rounded.
 
-    `heads` is the number of heads of each layer. Raises InputError if that is none, or more than
-    leaves every layer one head.
+    `heads` is the number of heads of each layer. Raises InputError if the result is 0, or so large
+    that a layer would lose all its heads.
     """
     n_heads, max_pruned = sum(heads), sum(heads) - len(heads)
     n_pruned = round(share * n_heads)
@@ -85,9 +89,9 @@ def count_pruned_heads(heads: Sequence[int], share: float) -> int:
 
 
 def select_important_heads(importances: Sequence[Tensor], share: float) -> HeadIndices:
-    """Return the heads that stay if the least important `share` of all is removed.
+    """Return the heads that remain if the least important `share` of all is removed.
 
-    The last head of a layer always stays. `importances` hold a tensor (heads,) per layer; each is
+    Every layer retains at least one head. `importances` holds a tensor (heads,) per layer; each is
     divided by its norm before they are compared, because layers differ in scale (Molchanov et al.
     2017; Michel, Levy & Neubig 2019). Raises InputError as `count_pruned_heads` does.
     """

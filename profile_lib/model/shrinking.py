@@ -22,8 +22,8 @@ LAYER = re.compile(r"bert\.encoder\.layer\.(\d+)\.(.*)")
 def choose_spaced_layers(n_available: int, n_layers: int) -> list[int]:
     """Choose `n_layers` of `n_available` layers, evenly spaced.
 
-    The lowest is always chosen, and the highest if there are two or more. Raises InputError unless
-    fewer layers are wanted than there are.
+    The lowest is always chosen, and the highest if `n_layers` is 2 or more. Raises InputError
+    unless `n_layers` is less than `n_available`.
 
     >>> choose_spaced_layers(12, 6)
     [0, 2, 4, 7, 9, 11]
@@ -61,10 +61,10 @@ def build_student(teacher: ProfileModel, n_layers: int) -> ProfileModel:
 
 
 def prune_heads(model: ProfileModel, kept_heads: HeadIndices) -> ProfileModel:
-    """Build the model without all attention heads except `kept_heads`.
+    """Build a copy of the model that has only the attention heads `kept_heads`.
 
-    `kept_heads` are positions among the heads that each layer has left. The result predicts as the
-    model does if the removed heads' columns of the following dense layer are zero.
+    `kept_heads` holds per layer indices among the heads that the layer still has. The copy predicts
+    as the model would if the other heads returned zeros.
     """
     assert model.bert is not None
     spec, state = model.spec, model.state_dict()
@@ -85,5 +85,5 @@ def prune_heads(model: ProfileModel, kept_heads: HeadIndices) -> ProfileModel:
 
 
 def _head_rows(heads: Sequence[int], size: int) -> Tensor:
-    """Return the row indices of heads that have `size` rows each."""
+    """Return the indices of the rows of these heads, `size` rows per head."""
     return (torch.tensor(heads).unsqueeze(1) * size + torch.arange(size)).flatten()

@@ -19,7 +19,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True)
     tasks: tuple[TaskSpec, ...]
     numeric: tuple[str, ...]  # names of the numeric features, in order
-    n_vector_numbers: int = 0  # as many of the last numbers are components of vectors: not binned
+    n_vector_numbers: int = 0  # how many of the last numbers are components of vectors: not binned
     categories: tuple[CategorySpec, ...] = ()  # their codes follow the numbers
     numeric_bins: int
     numeric_hidden: int

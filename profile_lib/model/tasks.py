@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CategorySpec(BaseModel):
-    """A categorical feature: its column, and the values known from train."""
+    """A categorical feature: its column, and the values known from the train split."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -29,8 +29,8 @@ class TaskSpec(BaseModel):
     name: str
     kind: str  # the name of a registered TaskKind
     classes: tuple[str, ...] = ()  # of multiclass and multilabel tasks, most frequent first
-    center: float = 0.0  # of a regression: mean of the train labels
-    scale: float = 1.0  # and their standard deviation: the head learns the standardised label
+    center: float = 0.0  # of a regression: mean of the train labels, which are standardised
+    scale: float = 1.0  # of a regression: standard deviation of the train labels
 
     @property
     def definition(self) -> "TaskKind":
@@ -51,7 +51,7 @@ class TaskSpec(BaseModel):
 
     @property
     def max_label(self) -> float:
-        """The largest valid label."""
+        """The largest valid label; infinity if any number is valid."""
         return self.definition.max_label(self)
 
     def to_predictions(self, logits: "Tensor") -> "Tensor":

@@ -15,7 +15,7 @@ class BertFamily(EncoderFamily):
 
     @classmethod
     def load(cls, source: str, dropout: float | None) -> "BertModel":
-        """Load the weights from safetensors."""
+        """Load a BertModel from safetensors, in fp32."""
         import torch
         from transformers import BertModel
 
@@ -28,7 +28,7 @@ class BertFamily(EncoderFamily):
 
     @classmethod
     def build(cls, config: Mapping[str, Any]) -> "BertModel":
-        """Build the layers that the config describes."""
+        """Build a BertModel with random weights."""
         from transformers import BertConfig, BertModel
 
         return BertModel(BertConfig.from_dict(dict(config)), add_pooling_layer=False)
