@@ -1,4 +1,4 @@
-"""Add adapters to an encoder and merge them again; no other file uses peft.
+"""Add adapters to an encoder and merge them; no other file uses peft.
 
 Adapters are merged into the weights when training ends, so that inference needs no peft. A prefix
 cannot be merged into weights; it becomes a part of the model.
@@ -34,17 +34,20 @@ def apply_tuning(model: ProfileModel, tuning: Tuning, n_steps: int) -> None:
 
 
 def reallocate_adalora_ranks(model: nn.Module, step: int) -> None:
-    """Let AdaLoRA reallocate its ranks; to be called between step and zero_grad."""
+    """Reallocate AdaLoRA's ranks after optimizer step `step`; other models stay unchanged.
+
+    It reads the gradients, so it comes before they are set to zero.
+    """
     tuner = _tuner(model)
     if hasattr(tuner, "update_and_allocate"):
         tuner.update_and_allocate(step)
 
 
 def orthogonality_penalty(model: nn.Module) -> Tensor | float:
-    """Return the penalty of AdaLoRA's factors for not being orthogonal; 0 for other models.
+    """Return AdaLoRA's penalty for factors that are not orthogonal; 0 for other models.
 
-    It is the second term of the loss in Zhang et al. 2023, equation 4, weighted as peft does; peft
-    itself adds it only to models that compute their own loss.
+    It is the second term of the loss in Zhang et al. 2023, equation 4, with peft's weight. peft
+    adds it only to models that compute the loss themselves, which ours do not.
     """
     if _allocator(model) is None:
         return 0.0
@@ -64,7 +67,7 @@ ADALORA_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
 def adalora_importance(model: nn.Module) -> dict[str, Tensor]:
-    """Return AdaLoRA's importance scores, which are no parameters but belong in a checkpoint."""
+    """Return AdaLoRA's importance scores: a checkpoint needs them, but no state_dict has them."""
     allocator = _allocator(model)
     return {
         f"{kind}/{name}": tensor
@@ -91,7 +94,10 @@ def _tuner(model: nn.Module) -> Any:
 
 
 def merge_adapters(model: ProfileModel) -> ProfileModel:
-    """Return a model without adapters that has the same outputs."""
+    """Return a model without adapters that has the same outputs.
+
+    A model that has no adapters is returned as it is.
+    """
     bert: Any = model.bert
     if not hasattr(bert, "peft_config"):
         return model

@@ -1,4 +1,4 @@
-"""Read and write folders atomically on a local disk or a Hadoop file system."""
+"""Write folders atomically, on a local disk or a Hadoop file system."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,10 @@ from profile_lib.files import UNFINISHED_SUFFIX, atomic_folder
 
 
 class Folder(Protocol):
-    """A folder of folders."""
+    """A folder whose subfolders are written completely or not at all."""
 
     def list_names(self) -> list[str]:
-        """Return the names of what it holds, unfinished folders included."""
+        """Return the names of its entries, unfinished folders included; none if it is missing."""
 
     def open_for_writing(self, name: str) -> AbstractContextManager[Path]:
         """Yield a local folder to fill; it becomes `name` unless the body raises."""
@@ -24,13 +24,13 @@ class Folder(Protocol):
         """Yield a local folder with the contents of `name`."""
 
     def remove(self, name: str) -> None:
-        """Remove `name` with all it holds."""
+        """Remove `name` and its contents."""
 
 
 def open_folder(path: str, hadoop: Mapping[str, str]) -> Folder:
     """Open a folder, by Hadoop's client if the path has a scheme such as s3a:.
 
-    `hadoop` holds the client's properties beyond those of HADOOP_CONF_DIR.
+    `hadoop` holds the client's properties in addition to those of HADOOP_CONF_DIR.
     """
     if "://" in path or path.startswith("file:"):
         return HadoopFolder(path, tuple(sorted(hadoop.items())))
@@ -44,11 +44,11 @@ class LocalFolder:
         self.path = path
 
     def list_names(self) -> list[str]:
-        """Return the names of what it holds; none if it does not exist."""
+        """Return the names of its entries; none if it is missing."""
         return [p.name for p in self.path.iterdir()] if self.path.is_dir() else []
 
     def open_for_writing(self, name: str) -> AbstractContextManager[Path]:
-        """Yield a sibling of `name`, which is renamed at the end."""
+        """Yield a sibling of `name`, which is renamed to it at the end."""
         return atomic_folder(self.path / name)
 
     @contextmanager
@@ -57,14 +57,14 @@ class LocalFolder:
         yield self.path / name
 
     def remove(self, name: str) -> None:
-        """Remove `name` with all it holds."""
+        """Remove `name` and its contents."""
         shutil.rmtree(self.path / name)
 
 
 class HadoopFolder:
-    """A folder that Hadoop's client reaches, run in the JVM of Spark.
+    """A folder that Hadoop's client reads and writes, run in the JVM of Spark.
 
-    On object stores a rename is no single act: the folder appears file by file, in the order in
+    Object stores do not rename atomically: there the folder appears file by file, in the order in
     which the files were written.
     """
 
@@ -75,7 +75,7 @@ class HadoopFolder:
         self._system = self._root.getFileSystem(self._conf)
 
     def list_names(self) -> list[str]:
-        """Return the names of what it holds; none if it does not exist."""
+        """Return the names of its entries; none if it is missing."""
         if not self._system.exists(self._root):
             return []
         return [status.getPath().getName() for status in self._system.listStatus(self._root)]
@@ -103,7 +103,7 @@ class HadoopFolder:
             yield target
 
     def remove(self, name: str) -> None:
-        """Remove `name` with all it holds."""
+        """Remove `name` and its contents."""
         self._system.delete(self._path(f"{self.uri}/{name}"), True)
 
     def _path(self, uri: str) -> Any:
@@ -112,7 +112,7 @@ class HadoopFolder:
 
 @lru_cache(maxsize=1)
 def _client(properties: tuple[tuple[str, str], ...]) -> tuple[Any, Any]:
-    """Return the JVM of this process's Spark, or start one without Spark."""
+    """Return a JVM, that of this process's Spark if it has one, and its configuration."""
     from pyspark import SparkContext
     from pyspark.java_gateway import launch_gateway
 

@@ -21,7 +21,10 @@ def collect_tensors(
 def restore_tensors(
     tensors: dict[str, Tensor], model: nn.Module, optimizer: Optimizer
 ) -> dict[str, Tensor] | None:
-    """Load weights and optimizer state; return the best epoch's weights, None before there are."""
+    """Load the weights and the optimizer's state; return the weights of the best epoch.
+
+    The result is None if the checkpoint was written before an epoch ended.
+    """
     model.load_state_dict(_with_prefix("model.", tensors))
     restore_adalora_importance(model, _with_prefix("importance.", tensors))
     optimizer_tensors = _with_prefix("optimizer.", tensors)

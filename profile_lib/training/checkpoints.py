@@ -22,7 +22,8 @@ TENSORS, STATE_FILE = "tensors.safetensors", "state.json"
 class TrainingState:
     """The progress of a training.
 
-    It has no random states: every draw depends on the seed, the step and the row alone.
+    It holds no generator states: every random number depends on the seed, the step and the row
+    alone.
     """
 
     stage: int = 0
@@ -32,11 +33,11 @@ class TrainingState:
     best_loss: float | None = None  # the stage's lowest validation loss
     epochs_since_best: int = 0
     curve: list[float] = field(default_factory=list)  # the global loss of every step
-    epochs: list[dict[str, Any]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)  # metrics of every epoch
 
 
 class Checkpoint(NamedTuple):
-    """The progress of a training, and its weights and optimizer state by then."""
+    """The progress of a training, with its weights and optimizer state at that point."""
 
     state: TrainingState
     tensors: dict[str, Tensor]
@@ -45,8 +46,8 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run, in a folder.
 
-    The folder is on a local disk or any Hadoop file system. `run` identifies the run (model, data,
-    plan); a checkpoint of another run is refused.
+    The folder is on a local disk or any Hadoop file system, whose client has the properties
+    `hadoop`. `run` identifies the run (model, data, plan); a checkpoint of another run is refused.
     """
 
     def __init__(self, path: str, run: Mapping[str, Any], hadoop: Mapping[str, str] | None = None):
@@ -68,7 +69,7 @@ class Checkpoints:
             self.folder.remove(old)
 
     def load_last(self) -> Checkpoint | None:
-        """Load the last checkpoint, None if there is none.
+        """Load the last complete checkpoint; return None if there is none.
 
         Raises InputError if it belongs to another run, or was changed after it was written.
         """
@@ -79,7 +80,7 @@ class Checkpoints:
         return None
 
     def last_step(self) -> int | None:
-        """Return the number of steps before the last checkpoint, None if there is none."""
+        """Return the number of steps before the last checkpoint; None if there is none."""
         names = self._names()
         return int(names[-1].removeprefix("step-")) if names else None
 

@@ -32,7 +32,7 @@ FITTED, SPEC = "fitted", "spec.json"
 
 
 class FitJob(DistributedJob):
-    """Fit the initial model in the job's folder to its tasks."""
+    """A job that fits the initial model in its folder to the model's tasks."""
 
     def run(self, process_group: ProcessGroup, report_progress: ReportProgress) -> TrainingResult:
         """Fit with the other processes, then predict the test split; process 0 saves the model.
@@ -75,15 +75,18 @@ class FitJob(DistributedJob):
     def make_objective(
         self, tasks: Sequence[TaskSpec], augmenter: Augmenter | None, device: torch.device
     ) -> Objective:
-        """Return the loss of the labels."""
+        """Return the quantity to minimise: the loss of the labels."""
         return SupervisedObjective(tasks, self.weights, self.plan, augmenter)
 
 
 class PredictJob(DistributedJob):
-    """Predict the test split with the initial model in the job's folder."""
+    """A job that predicts the test split with the initial model in its folder."""
 
     def run(self, process_group: ProcessGroup, report_progress: ReportProgress) -> TrainingResult:
-        """Predict with the other processes; the result has no losses and no epochs."""
+        """Predict with the other processes; the result has no losses and no epochs.
+
+        Raises InputError if the snapshot cannot be read safely or was changed.
+        """
         model, spec, _ = load_model(f"{self.folder}/{INITIAL_MODEL}")
         device, size = select_device(process_group), self.plan.numeric_batch_size
         loader = self.make_loader("test", process_group, spec.pad_id)

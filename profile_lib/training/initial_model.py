@@ -27,11 +27,12 @@ def build_initial_model(
     dropout: float,
     encoder_dropout: float | None,
 ) -> ProfileModel:
-    """Join a pretrained encoder with parts whose weights are drawn from `seed`.
+    """Build a model from a pretrained encoder and new layers.
 
-    The last `n_vector_numbers` numbers are parts of vectors. `encoder` is a folder or hub name;
-    without one the model reads numbers alone. Raises InputError if the encoder has too few layers
-    or positions.
+    The new layers get random weights from `seed`. `encoder` is a folder or hub name; None builds a
+    model of numbers alone. `numbers` are the statistics of the numeric features; the last
+    `n_vector_numbers` features are components of vectors. Raises InputError if the encoder has
+    fewer than `encoder_layers` layers or reads fewer tokens than the snapshot's texts have.
     """
     bert, separator_id = None, 0
     if encoder is not None:

@@ -9,7 +9,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Tuning:
-    """The encoder's parameters that are tuned; the settings of the same names say more."""
+    """The method that tunes the encoder: the settings of `training.tuning`."""
 
     method: Literal["all", "top", "lora", "adalora", "prefix", "ia3"] = "all"
     top_layers: int = 0
@@ -20,7 +20,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Rates of the changes of training texts, from the settings of the same names."""
+    """Rates of the changes to training texts: the settings of a section `augmentation`."""
 
     synonyms: float = 0.0
     near_items: float = 0.0
@@ -36,7 +36,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a model is fitted; the settings of the same names say more."""
+    """The hyperparameters of a training: the settings of the same names in `training`."""
 
     seed: int
     epochs: int
@@ -63,7 +63,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs of one kind, such as those on numbers alone."""
+    """The epochs that train on the same inputs, such as those on numbers alone."""
 
     name: str
     with_text: bool
@@ -73,7 +73,9 @@ class Stage:
 
 
 def learning_rate_share(step: int, n_steps: int, warmup_share: float) -> float:
-    """Return a step's share of the peak rate: linear up, then linear down to 0.
+    """Return a step's share of the peak learning rate: linear warm-up, then linear decay.
+
+    Steps are counted from 0, and the rate would reach 0 at step `n_steps`.
 
     >>> [round(learning_rate_share(step, 10, 0.2), 3) for step in range(10)]
     [0.5, 1.0, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125]

@@ -34,12 +34,12 @@ VALIDATION_SEED = (0,)  # the same words are masked in every validation
 
 @dataclass(frozen=True)
 class PretrainJob(DistributedJob):
-    """Fit the encoder in the job's folder to masked words and views."""
+    """A job that fits the encoder in its folder to masked words and views."""
 
     mask_share: float = 0.15
 
     def run(self, process_group: ProcessGroup, report_progress: ReportProgress) -> TrainingResult:
-        """Fit with the other processes; process 0 saves the encoder.
+        """Fit with the other processes; process 0 saves the encoder in the job's folder.
 
         Epoch 0 of the result holds the perplexity before the first step. Raises InputError in the
         same cases as FitJob.
@@ -104,9 +104,9 @@ def compute_perplexity(
 
 
 def load_masked_language_model(folder: str) -> BertForMaskedLM:
-    """Load an encoder with its head for masked words.
+    """Load an encoder with its head for masked words, from safetensors.
 
-    A missing head is drawn at random.
+    A head that the folder lacks gets random weights, the same every time.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -115,9 +115,10 @@ def load_masked_language_model(folder: str) -> BertForMaskedLM:
 
 
 def create_encoder(tokenizer: PreTrainedTokenizerBase, shape: dict[str, Any], seed: int) -> Any:
-    """Create an encoder with random weights for the tokenizer's vocabulary.
+    """Create an encoder with random weights from `seed` for the tokenizer's vocabulary.
 
-    Raises InputError if the hidden size is no multiple of the number of heads.
+    `shape` holds fields of BertConfig. Raises InputError if the hidden size is no multiple of the
+    number of heads.
     """
     if shape["hidden_size"] % shape["num_attention_heads"]:
         raise InputError(

@@ -11,9 +11,9 @@ from profile_lib.errors import LockedError
 
 @contextmanager
 def lock_training_name(name: str, *folders: str) -> Iterator[None]:
-    """Hold the sole right to train `name` in these folders while the body runs.
+    """Lock the training name `name` in these folders while the body runs.
 
-    A process that dies loses it. Raises LockedError if another process holds it.
+    A process that dies releases its lock. Raises LockedError if another process holds it.
     """
     with ExitStack() as locks:
         for folder in sorted({Path(folder).resolve() for folder in folders}):

@@ -1,4 +1,4 @@
-"""Compare a teacher with the smaller models made from it: size, speed and quality."""
+"""Compare a teacher with the smaller models made from it, in size, speed and quality."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -22,7 +22,7 @@ CompressionTable = dict[str, dict[str, Any]]  # model → its measurements; the 
 
 
 class TextRows(NamedTuple):
-    """The inputs of a model for n rows with texts of at most T tokens."""
+    """The inputs of a model for n rows, with texts padded to T tokens."""
 
     token_ids: np.ndarray  # (n, T)
     n_tokens: np.ndarray  # (n,)
@@ -66,11 +66,11 @@ def compute_interest_vectors(
 def measure_throughput(
     passes: Mapping[str, Callable[[], Any]], n: int, repeats: int, clock: Callable[[], float]
 ) -> dict[str, float]:
-    """Return how many rows per second each of the passes processes.
+    """Measure the throughput of each pass in rows per second.
 
-    A pass processes `n` rows, timed by the `clock`. The rate is the median of `repeats` runs after
-    one that is not counted. The passes take turns, so that other load on the machine slows down all
-    of them.
+    A pass processes `n` rows. Its rate is the median of `repeats` runs, after a first one that does
+    not count; `clock` returns seconds. The passes take turns, so that other load on the machine
+    slows down all of them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     for repeat in range(repeats + 1):

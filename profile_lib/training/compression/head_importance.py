@@ -14,12 +14,12 @@ from profile_lib.training.objectives.supervised import Objective
 def head_importance(
     model: ProfileModel, objective: Objective, batches: Iterable[Batch], device: torch.device
 ) -> list[Tensor]:
-    """Sum the loss's absolute gradient by each head's mask over all rows.
+    """Measure each head's importance: a tensor (heads,) per layer.
 
-    This is how much a row's loss would change if the head contributed a little less to it (Michel,
-    Levy & Neubig, Are Sixteen Heads Really Better than One?, 2019, equation 2). The loss is that
-    of the objective's last stage, in evaluation mode; no weight changes. Returns a tensor (heads,)
-    per layer.
+    It is the absolute gradient of the loss with respect to the head's mask, summed over all rows:
+    how much the loss would change if the head contributed a little less (Michel, Levy & Neubig, Are
+    Sixteen Heads Really Better than One?, 2019, equation 2). The loss is that of the objective's
+    last stage, in evaluation mode; no weight changes.
     """
     model = model.to(device).eval().requires_grad_(False)
     bert = model.bert

@@ -24,7 +24,7 @@ from profile_lib.training.data.split_columns import read_texts
 
 
 class _Encoder(nn.Module):
-    """Compute the last hidden states from ids and mask, the signature that OpenVINO traces."""
+    """The encoder of a model with the signature that OpenVINO traces: token ids and mask."""
 
     def __init__(self, model: ProfileModel) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Encoder(nn.Module):
 
 
 def read_calibration_texts(folder: str, max_texts: int) -> list[np.ndarray]:
-    """Return the token ids, without padding, of a split's first `max_texts` rows."""
+    """Return the token ids, (T,) each without padding, of a split's first `max_texts` rows."""
     token_ids, n_tokens = read_texts(folder, max_texts)
     return [ids[:length] for ids, length in zip(token_ids, n_tokens, strict=True)]
 
@@ -67,14 +67,15 @@ def quantize_encoder(model: ProfileModel, texts: list[np.ndarray], folder: Path)
 def _without_output_and_telemetry() -> Iterator[None]:
     """Silence progress bars, and the usage reports that OpenVINO and NNCF send except in CI.
 
-    Nothing about what runs on a shop's data is sent outside.
+    No information about a shop or its models leaves the machine.
     """
     names = ("CI", "NNCF_CI")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "true"))
     try:
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            # A trace holds for any number of tokens, and never reads the deprecated attribute.
+            # The trace is valid for any number of tokens, and it never reads the deprecated
+            # attribute.
             warnings.filterwarnings("ignore", category=TracerWarning, module="transformers")
             warnings.filterwarnings(
                 "ignore", ".*is_gradient_checkpointing", FutureWarning, module="transformers"

@@ -1,8 +1,7 @@
 """Change words and events of training texts at random.
 
-A text is a head, which is not an event, and then its events, newest first; a separator ends each
-part. Which words and events are near each other is an input (see near_words.py). All is numpy on
-whole batches.
+A text starts with a summary, which is not an event, and its events follow, newest first. A
+separator ends each of them. near_words.py finds the words and events that may replace each other.
 """
 
 from dataclasses import dataclass
@@ -20,31 +19,31 @@ POSITION_HASH_STEP = 0x9E3779B1  # separates the random draws of a row's positio
 
 @dataclass(frozen=True)
 class Substitutes:
-    """Words and events that may replace each other, for P frequent events."""
+    """The words and events that may replace each other: V words, P frequent events."""
 
     synonyms: np.ndarray  # (V,): each word's synonym, or the word itself
     tokens: np.ndarray  # the tokens of all events in sequence, each with its separator
-    starts: np.ndarray  # (P,): where each event begins in `tokens`
+    starts: np.ndarray  # (P,): the index in `tokens` at which each event begins
     lengths: np.ndarray  # (P,)
     hashes: np.ndarray  # (P,) uint64, ascending: the key for finding an event
     near_events: np.ndarray  # (P, k): indices of near events of the same kind
 
 
 class EventSpans(NamedTuple):
-    """The parts of texts: n spans of a pool of tokens."""
+    """The parts of texts, as n spans of an array of tokens."""
 
-    row: np.ndarray  # the text that the span belongs to
-    position: np.ndarray  # its order in that text
-    start: np.ndarray  # where it begins in the pool
-    length: np.ndarray
+    row: np.ndarray  # (n,): the text that the span belongs to
+    position: np.ndarray  # (n,): its place in the order of that text
+    start: np.ndarray  # (n,): the index of its first token
+    length: np.ndarray  # (n,): its number of tokens
 
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Change texts by the methods of EDA (Wei & Zou 2019).
+    """A random change of texts by the methods of EDA (Wei & Zou 2019).
 
     They are applied to events instead of words. `pause_id` is the last token of an event that came
-    after a pause. Such events are not changed, so that events change places within a session only.
+    after a pause. Such an event is not changed, so that events change places within a session only.
     """
 
     rates: Augmentation
@@ -117,7 +116,7 @@ class Augmenter:
 def split_into_spans(
     ids: np.ndarray, n_tokens: np.ndarray, separator_id: int
 ) -> tuple[np.ndarray, EventSpans]:
-    """Return the tokens of ids (B, T) without padding, in sequence, and their spans.
+    """Split texts (B, T) into spans: return all tokens without padding, (m,), and their spans.
 
     A span ends with its separator or at the end of its text.
     """
@@ -142,7 +141,7 @@ def hash_spans(flat: np.ndarray, spans: EventSpans) -> np.ndarray:
 def find_frequent_events(
     substitutes: Substitutes, flat: np.ndarray, spans: EventSpans
 ) -> np.ndarray:
-    """Return each span's index among the frequent events, -1 if it is none of them."""
+    """Return each span's index among the frequent events, (n,), or -1 for another span."""
     hashes = hash_spans(flat, spans)
     if not len(substitutes.hashes):
         return np.full(len(hashes), -1)

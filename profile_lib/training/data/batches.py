@@ -14,7 +14,7 @@ from profile_lib.arrays.hash_sampling import uniform
 # (B,) float32, 1 / probability with which the row was sampled; row_hash (B,) int64.
 Batch = dict[str, np.ndarray]
 Columns = dict[str, np.ndarray]
-MAX_BATCH_RATIO = 1.25  # largest batch in a shard with more rows than others, relative to the size
+MAX_BATCH_RATIO = 1.25  # largest batch, relative to the requested size, if a shard has more rows
 DTYPES = {
     "token_ids": np.int64, "n_tokens": np.int64, "numeric": np.float32, "labels": np.float32,
     "weight": np.float32, "row_hash": np.int64,
@@ -29,9 +29,9 @@ class Loader(Protocol):
     rows_read: int  # by this process, since the last pass began
 
     def expected_rows(self, negative_downsampling_rate: float) -> int:
-        """Return about how many rows a pass of all processes has.
+        """Return the approximate number of rows in a pass of all processes.
 
-        `negative_downsampling_rate` is the share of the negatives that the pass keeps.
+        `negative_downsampling_rate` is the share of the negatives in the pass.
         """
 
     def batches(
@@ -42,7 +42,7 @@ class Loader(Protocol):
         with_text: bool,
         negative_downsampling_rate: float = 1.0,
     ) -> Iterator[Batch]:
-        """Yield one pass in batches that have `size` rows over all processes together."""
+        """Yield one pass in batches of about `size` rows over all processes together."""
 
 
 def cut_batches(
@@ -55,11 +55,11 @@ def cut_batches(
     """Cut windows of many rows into batches of about `size` rows, every row once.
 
     Within a window rows are shuffled, then sorted by length, so that a batch has similar lengths
-    and little padding; the order of the batches is drawn from `seed` alone. `expected` is the
-    number of rows per window, the same for all shards, and determines into how many batches the
-    window is cut. So all shards have about the same length at each step, even if they hold a few
-    rows more or less. Otherwise short texts would be padded to another shard's long ones, and
-    processes would wait for each other.
+    and little padding; the order of the batches depends on `seed` alone. `expected` yields the
+    expected number of rows of each window, the same for all shards, and with it the number of
+    batches (see `count_batches`). At each step all shards therefore have texts of about the same
+    length, even if they hold a few rows more or less. Otherwise short texts would be padded to
+    another shard's long ones, and processes would wait for each other.
     """
     expected_rows = expected or repeat(0.0)
     for number, (window, n_expected) in enumerate(zip(windows, expected_rows, strict=False)):
@@ -72,10 +72,10 @@ def cut_batches(
 
 
 def count_batches(rows: int, size: int, expected: float) -> int:
-    """Return into how many batches to cut `rows` rows.
+    """Return the number of batches of about `size` rows into which to cut `rows` rows.
 
-    As many as the expected rows fill, unless a batch would be empty or a quarter too large; then
-    as many as the rows fill.
+    It is the number that the `expected` rows fill. If a batch would then be empty or more than a
+    quarter too large, it is the number that the `rows` themselves fill.
 
     >>> [count_batches(rows, 10, 40.0) for rows in (3, 38, 44, 51)]
     [1, 4, 4, 6]
@@ -92,7 +92,7 @@ def to_batch(window: Columns, rows: np.ndarray) -> Batch:
 
 
 def trim_batch(batch: Batch) -> Batch:
-    """Cut the padding that all texts of the batch share."""
+    """Remove the padding that all texts of the batch share."""
     if "token_ids" not in batch:
         return batch
     longest = int(batch["n_tokens"].max(initial=0))
@@ -121,7 +121,7 @@ def subsample_negatives(
 
 
 def join_shards(shards: list[Iterator[Batch]], pad_id: int) -> Iterator[Batch]:
-    """Yield one batch per step; a shard that has ended adds nothing."""
+    """Join the shards' batches of each step; a shard that has ended adds nothing."""
     for step in zip_longest(*shards):
         yield _concatenate([batch for batch in step if batch is not None], pad_id)
 

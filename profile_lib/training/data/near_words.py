@@ -1,4 +1,4 @@
-"""Find synonyms and similar events in training texts by an encoder's word vectors."""
+"""Find synonyms and similar events of training texts by an encoder's word vectors."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -13,18 +13,19 @@ from profile_lib.training.data.split_columns import read_texts
 
 SAMPLE_TEXTS = 20_000  # texts that are searched for words and events
 MAX_FREQUENT_EVENTS = 5_000  # the most frequent events, which may be substituted
-N_NEIGHBOURS = 5
-MIN_SYNONYM_COSINE = 0.6  # cosine from which two words are synonyms
+N_NEIGHBOURS = 5  # near events per event
+MIN_SYNONYM_COSINE = 0.6  # cosine from which a word's nearest word is its synonym
 
 
 def find_substitutes(
     folder: str, vectors: np.ndarray, separator_id: int, pause_id: int, special_ids: list[int]
 ) -> Substitutes:
-    """Find the substitutes of the snapshot split in `folder`.
+    """Find the substitutes of words and events in the snapshot split `folder`.
 
-    `vectors` (V, H) are the encoder's word vectors. Two words of the texts are near if the cosine
-    of their vectors is high; two events of one kind (their first token) if the cosine of their
-    mean vectors is. Events after a pause are left out, because the pause belongs to their position.
+    `vectors`, (V, H), are the encoder's word vectors. The synonym of a word is the nearest other
+    word of the texts, if their cosine is at least MIN_SYNONYM_COSINE. Near an event are the
+    N_NEIGHBOURS events of its kind (its first token) with the highest cosine of mean word vectors.
+    Events after a pause are left out, because the pause belongs to their position.
     """
     ids, n_tokens = read_texts(folder, SAMPLE_TEXTS)
     flat, spans = split_into_spans(ids, n_tokens, separator_id)
@@ -52,7 +53,7 @@ def find_substitutes(
 
 
 def _find_synonyms(words: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return each word's nearest other word (V,), or the word itself if none is near."""
+    """Return each word's synonym, (V,), or the word itself if it has none."""
     synonyms = np.arange(len(unit))
     if len(words) > 1:
         index = NearestNeighbors(n_neighbors=1, metric="cosine").fit(unit[words])
@@ -63,10 +64,9 @@ def _find_synonyms(words: np.ndarray, unit: np.ndarray) -> np.ndarray:
 
 
 def _find_near_events(means: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """Return each event's nearest others of its kind (P, k).
+    """Return each event's nearest other events of its kind, (P, N_NEIGHBOURS).
 
-    They are repeated if there are fewer than k. An event that is the only one of its kind gets
-    itself.
+    They are repeated if there are fewer. An event that is the only one of its kind gets itself.
     """
     near = np.tile(np.arange(len(means))[:, None], (1, N_NEIGHBOURS))
     for kind in np.unique(kinds):

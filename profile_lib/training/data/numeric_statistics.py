@@ -16,10 +16,11 @@ HEAVY_TAIL_RATIO = 10.0
 def compute_numeric_statistics(
     train: DataFrame, names: Sequence[str], bins: int
 ) -> list[NumericStatistics]:
-    """Return mean, deviation and bin edges of each position of the column `numeric`.
+    """Compute mean, deviation and bin edges of each value in the column `numeric`.
 
-    The edges are 0 and approximate quantiles of the other values: most counts are 0 most of the
-    time, which would leave no edge for the others. It takes one pass over `train`.
+    `names` are the features in the order of the column. The edges are 0, if it occurs, and `bins` +
+    1 approximate quantiles of the nonzero values: most counts are 0 most of the time, so that
+    quantiles of all values would hardly differ. It takes one pass over `train`.
     """
     x = F.col("x").cast("double")
     nonzero = F.when(x != 0, x)
@@ -45,7 +46,7 @@ def compute_numeric_statistics(
 
 
 def _to_statistics(name: str, row: Row | None) -> NumericStatistics:
-    if row is None:  # the feature is never known: it is always 0, with the flag of unknown values
+    if row is None:  # no train row knows the feature: it is encoded as 0 with its flag set
         return NumericStatistics(name, False, 0.0, 1.0, ())
     is_logged = row["median"] is not None and row["largest"] > HEAVY_TAIL_RATIO * row["median"]
     prefix = "logged_" if is_logged else ""

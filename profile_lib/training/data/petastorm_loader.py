@@ -1,7 +1,7 @@
 """Load batches from a snapshot by Petastorm; no other file uses Petastorm.
 
-Petastorm unpickles what it finds in a folder's metadata files. Therefore it reads only folders
-that this run wrote itself, and folders with such a file are refused.
+Petastorm unpickles what it finds in a folder's metadata files. It is therefore given only folders
+that this training wrote itself, and a folder with such a file is refused.
 """
 
 import itertools
@@ -48,7 +48,7 @@ class PetastormLoader:
     rows_read: int = 0  # from this process's shards, since the last pass began
 
     def expected_rows(self, negative_downsampling_rate: float) -> int:
-        """Return the number of rows of a pass that keeps this share of the negatives."""
+        """Return the approximate number of rows in a pass with this share of the negatives."""
         return self.positives + round((self.rows - self.positives) * negative_downsampling_rate)
 
     def batches(
@@ -102,9 +102,9 @@ def read_shard(
 ) -> Iterator[Columns]:
     """Yield a shard's columns, `window` rows at a time.
 
-    The order of its row groups is drawn by `seed`. Petastorm reads in this thread (its pool
-    "dummy"): its thread pool checks whether the workers are idle before it checks whether all work
-    was handed out, and sometimes ends before the first row.
+    The seed determines the order of row groups. Petastorm reads in this thread (its pool "dummy"):
+    its thread pool checks whether the workers are idle before it checks whether all work was handed
+    out, and sometimes ends before the first row.
     """
     warnings.filterwarnings("ignore", module="petastorm")  # deprecations of its dependencies
     from petastorm import make_batch_reader

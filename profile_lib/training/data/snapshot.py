@@ -1,6 +1,6 @@
-"""Write examples as a snapshot, Parquet folders that Petastorm can read.
+"""Write examples as a snapshot: Parquet folders that Petastorm can read.
 
-Its lists have a fixed length, and all its values are numbers.
+Petastorm needs lists of a fixed length and numbers as values.
 """
 
 import json
@@ -35,10 +35,10 @@ class Snapshot:
 
     folder: str
     rows: dict[str, int]  # split → number of rows
-    tasks: tuple[TaskSpec, ...]  # with the classes and the scale of the train split
+    tasks: tuple[TaskSpec, ...]  # with the classes and scales of the train split
     categories: tuple[CategorySpec, ...]  # with the values of the train split
     max_tokens: int  # the length of token_ids; 0 without text
-    positives: int  # train rows of the most frequent binary task's positive class
+    positives: int  # train rows that are positive in the binary task that has most of them
     files: dict[str, FileStamps]  # split → its files, to detect changes
 
     def split(self, name: str) -> str:
@@ -86,21 +86,23 @@ def write_snapshot(
     key: Sequence[str] = ("user_id", "cutoff_ts"),
     request: Sequence[str] = (),
 ) -> Snapshot:
-    """Write the splits of `examples` to `folder`.
+    """Write the splits of `examples` to `folder`, with the test rows' users.
 
-    The order of rows depends on the rows alone. The columns are token_ids (unless `with_text` is
-    false) and n_tokens; numeric, float32, with the codes of the columns `categorical` after the
-    numbers; labels as TaskSpec defines them, NaN if unknown or a class that train does not have;
-    top_class, the code of top_category among the next_category task's classes, or -1; weight; and
-    row_hash, a hash of the columns `key`.
+    The columns of a split are:
+    token_ids (unless `with_text` is false) and n_tokens;
+    numeric: float32, `n_numeric` numbers and then the codes of the columns `categorical`;
+    labels: float32 as TaskSpec defines them, NaN if unknown or a class that train does not have;
+    top_class: the code of top_category among the next_category task's classes, or -1;
+    weight: the sampling weight;
+    row_hash: a hash of the columns `key`.
 
-    The folder `test_users` holds the test rows' users and `segments` by row_hash, and a hash of
-    the columns `request` if there are any. Validation and test keep at most about
-    `evaluation_rows` rows, chosen by the hash. Each file is one row group of about
-    `rows_per_group` rows.
+    The order of rows depends on the rows alone. Each file is one row group of about
+    `rows_per_group` rows. Validation and test hold at most about `evaluation_rows` rows, sampled by
+    row_hash. The folder `test_users` holds a hash of the user and the columns `segments` of each
+    test row by row_hash, and a hash of the columns `request` if there are any.
 
     Raises InputError if a split is empty, lists differ in length, a binary label is neither 0 nor
-    1, or the train split lacks two classes of a task.
+    1, the train split lacks two classes of a task, or the disk is full.
     """
     split_rows, max_tokens = _check_shape(examples, n_numeric, with_text)
     specs, positives = fit_task_specs(examples, tasks)
@@ -147,7 +149,10 @@ def list_files(folder: str) -> FileStamps:
 def _check_shape(
     examples: DataFrame, n_numeric: int, with_text: bool
 ) -> tuple[dict[str, int], int]:
-    """Return the number of rows of each split, and the common length of token_ids."""
+    """Return the number of rows of each split, and the common length of token_ids.
+
+    Raises InputError if a split is empty, or lists do not have the expected lengths.
+    """
     ids = F.size("token_ids") if with_text else F.lit(0)
     lengths = [f(size) for size in (ids, F.size("numeric")) for f in (F.min, F.max)]
     counts = {

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 
 
 def read_columns(folder: str, names: Sequence[str], max_rows: int) -> list[np.ndarray]:
-    """Return columns of a split's first `max_rows` rows, a list column as a matrix.
+    """Return the columns `names` of a split's first `max_rows` rows.
 
-    The rows of a split are sorted by a hash, so that the first ones are a random sample.
+    A column of numbers is (n,), a column of lists (n, length). The rows of a split are sorted by a
+    hash, so that the first ones are a random sample.
     """
     parts, n_left = [], max_rows
     for file in sorted(Path(folder).glob("*.parquet")):
@@ -23,7 +24,7 @@ def read_columns(folder: str, names: Sequence[str], max_rows: int) -> list[np.nd
 
 
 def read_texts(folder: str, max_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the padded token ids (n, T) and lengths (n,) of a split's first rows."""
+    """Return padded token ids (n, T) and lengths (n,) of a split's first `max_rows` rows."""
     token_ids, n_tokens = read_columns(folder, ("token_ids", "n_tokens"), max_rows)
     return token_ids.astype(np.int64), n_tokens.astype(np.int64)
 

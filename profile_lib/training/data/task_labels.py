@@ -1,4 +1,4 @@
-"""Fit the tasks' classes and scales and the categories' values, and encode labels."""
+"""Fit the classes and scales of tasks and the values of categories, and encode labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,15 @@ from pyspark.sql import functions as F
 from profile_lib.model.task_kinds import LabelStatistics, get_task_kind
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
-MAX_CATEGORY_VALUES = 64  # known values of a category
-MIN_CATEGORY_ROWS = 20  # train rows that a known value has at least
+MAX_CATEGORY_VALUES = 64  # most frequent values of a category that get a code
+MIN_CATEGORY_ROWS = 20  # train rows from which a value gets a code
 
 
 @dataclass(frozen=True)
 class LabelledTask:
-    """A task, with the Spark SQL expression of its label.
+    """A task with the Spark SQL expressions of its label and its mask.
 
-    It is null if the label is unknown. If there is a `mask` and it is not true, the label counts as
-    unknown.
+    A label is unknown if its expression is null, or if there is a `mask` that is not true.
     """
 
     name: str
@@ -28,11 +27,11 @@ class LabelledTask:
     mask: str | None = None
 
     def __post_init__(self) -> None:
-        get_task_kind(self.kind)  # raises InputError if there is none of that name
+        get_task_kind(self.kind)  # raises InputError if the kind is not registered
 
     @property
     def masked_label(self) -> Column:
-        """The label, or null if it is masked."""
+        """The label, or null if it is unknown."""
         label = F.expr(self.label)
         return label if self.mask is None else F.when(F.expr(self.mask), label)
 
@@ -40,10 +39,11 @@ class LabelledTask:
 def fit_task_specs(
     examples: DataFrame, tasks: Sequence[LabelledTask]
 ) -> tuple[tuple[TaskSpec, ...], int]:
-    """Return the tasks as the train split defines them, and its most frequent positives.
+    """Fit the tasks' classes and scales to the train split.
 
-    Those are the train rows of the binary task that has most. Raises InputError if a task cannot
-    be learned from the train split.
+    Returns their specs, and the number of train rows that are positive in the binary task that has
+    most of them (0 without binary tasks). Raises InputError if a task cannot be learned from the
+    train split.
     """
     kinds = {task.name: get_task_kind(task.kind) for task in tasks}
     counts = _count_labels(examples, [t for t in tasks if kinds[t.name].counts_labels])
@@ -100,7 +100,10 @@ def _task_label_pairs(task: LabelledTask) -> Column:
 
 
 def fit_category_specs(examples: DataFrame, columns: Sequence[str]) -> tuple[CategorySpec, ...]:
-    """Return each column's values that are frequent in the train split, most frequent first."""
+    """Return the values of each column that are frequent in the train split.
+
+    They come most frequent first, and are at most MAX_CATEGORY_VALUES.
+    """
     if not columns:
         return ()
     pairs = F.array(*(F.struct(F.lit(c).alias("name"), F.col(c).alias("value")) for c in columns))
@@ -124,5 +127,5 @@ def fit_category_specs(examples: DataFrame, columns: Sequence[str]) -> tuple[Cat
 
 
 def encode_labels(task: LabelledTask, spec: TaskSpec) -> Column:
-    """Return the task's columns of `labels` as an array, NaN if the label is unknown."""
+    """Return the task's columns of `labels` as an array of floats, NaN if unknown."""
     return spec.definition.encode(spec, task.masked_label)

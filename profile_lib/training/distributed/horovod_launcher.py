@@ -1,4 +1,4 @@
-"""Run a job on Spark tasks by Horovod; no other file uses Horovod."""
+"""Run a job in Spark tasks by Horovod; no other file uses Horovod."""
 
 import os
 import time
@@ -18,12 +18,12 @@ from profile_lib.training.distributed.rank_messages import forward_messages, run
 from profile_lib.training.loop import ReportProgress
 
 POLL_SECONDS = 0.0005  # between two checks whether a sum is complete
-MIN_SPARSE_TABLE_VALUES = 1 << 19  # a smaller embedding table sends its gradient as a whole
+MIN_SPARSE_TABLE_VALUES = 1 << 19  # smaller embedding tables send their complete gradient
 
 
 @dataclass(frozen=True)
 class HorovodOptions:
-    """How gradients are sent; the settings of the same names say more."""
+    """The settings of `training.horovod`, and `training.stall_seconds`."""
 
     fp16_compression: bool
     fusion_mb: int
@@ -41,7 +41,7 @@ class HorovodOptions:
 
 
 class HorovodLauncher:
-    """Runs a job by horovod.spark, over Gloo, or NCCL on GPUs."""
+    """A launcher of processes by horovod.spark, which sum over Gloo, or NCCL on GPUs."""
 
     def __init__(self, options: HorovodOptions) -> None:
         self.options = options
@@ -66,10 +66,11 @@ class HorovodLauncher:
 
 
 class HorovodProcessGroup:
-    """Processes of Horovod; gradients are summed while the backward pass runs.
+    """The process group of Horovod, which sums gradients while the backward pass runs.
 
-    A large embedding table, such as that of the words, sends only the rows that a step has read:
-    in a small encoder that table is half of all parameters.
+    A large embedding table, such as that of the words, sends only the rows that a step has read: in
+    a small encoder that table is half of all parameters. With `compress` gradients are sent in
+    fp16.
     """
 
     def __init__(self, compress: bool = False) -> None:
@@ -79,8 +80,8 @@ class HorovodProcessGroup:
         self.hvd = hvd
         self.compression = hvd.Compression.fp16 if compress else hvd.Compression.none
         self.rank, self.size, self.local_rank = hvd.rank(), hvd.size(), hvd.local_rank()
-        self._dense_gradients: dict[Tensor, Tensor] = {}  # by table that is sent by rows
-        self._filled: list[tuple[Tensor, Tensor]] = []  # dense gradients and their nonzero rows
+        self._dense_gradients: dict[Tensor, Tensor] = {}  # weights of a table sent by rows → buffer
+        self._filled: list[tuple[Tensor, Tensor]] = []  # buffers and their nonzero rows
 
     def broadcast_model(self, model: nn.Module) -> None:
         """Broadcast the parameters and buffers of process 0."""
@@ -105,14 +106,14 @@ class HorovodProcessGroup:
         )
 
     def synchronize(self, optimizer: Optimizer) -> None:
-        """Wait for the sums."""
+        """Wait until the gradients are summed, and expand those that were sent by rows."""
         for p in self._dense_gradients:
             if p.grad is None:  # without rows, Horovod would send zeros for the entire table
                 values = torch.zeros(0, p.shape[1], dtype=p.dtype, device=p.device)
                 rows = torch.zeros(1, 0, dtype=torch.int64, device=p.device)
                 p.grad = torch.sparse_coo_tensor(rows, values, p.shape, check_invariants=False)
         optimizer.synchronize()  # type: ignore[attr-defined]
-        # A table is too large to allocate and zero it again for the few rows of each step.
+        # The buffers are used again: allocating a whole table for the few rows of a step is slow.
         self._filled = []
         for p, dense in self._dense_gradients.items():
             assert p.grad is not None
@@ -122,7 +123,7 @@ class HorovodProcessGroup:
             p.grad = dense
 
     def step(self, optimizer: Optimizer) -> None:
-        """Apply gradients that are summed already."""
+        """Apply the summed gradients."""
         with optimizer.skip_synchronize():  # type: ignore[attr-defined]
             optimizer.step()
         for dense, rows in self._filled:
@@ -130,24 +131,24 @@ class HorovodProcessGroup:
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over the processes."""
-        # Named by shape: Horovod caches a response per name, and its default names are all new.
+        # Horovod caches a response per name, and its default names are new at each call.
         name = f"sum {tuple(values.shape)}"
         handle = self.hvd.allreduce_async(values, op=self.hvd.Sum, name=name)
-        # Horovod itself waits by spinning, on the core that its threads need for the gradients.
+        # Horovod would wait in a busy loop, on the core that its threads need for the gradients.
         while not self.hvd.poll(handle):
             time.sleep(POLL_SECONDS)
         return self.hvd.synchronize(handle)
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """Return the rows of all processes, in order of rank."""
+        """Return the rows of all processes in order of rank."""
         name = f"gather {values.dtype} {values.shape[1:]}"
         return self.hvd.allgather(torch.from_numpy(values), name=name).numpy()
 
 
 def _large_tables(model: nn.Module) -> list[nn.Embedding]:
-    """Return large tables whose weights only the lookup uses.
+    """Return the large embedding tables that are used for look-ups alone.
 
-    A table that also scores masked words has a gradient in every row.
+    A table that also scores masked words has a gradient in every row, so it is left out.
     """
     uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
     tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]

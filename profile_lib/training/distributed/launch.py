@@ -1,4 +1,4 @@
-"""Run a job on several processes, and start them again if one is lost."""
+"""Run a job on several processes, and restart them if one is lost."""
 
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -16,16 +16,19 @@ LauncherName = Literal["horovod", "torch", "in_process"]
 
 
 class Launcher(Protocol):
-    """Starts processes, and ends with their result or with the error of one of them."""
+    """A mechanism that starts the processes of a job."""
 
     def run(
         self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
     ) -> TrainingResult:
-        """Run `job` on `n_processes` processes that it starts."""
+        """Run `job` on `n_processes` processes; return the result, which all have in common.
+
+        Raises the error of a process that fails.
+        """
 
 
 class InProcessLauncher:
-    """Runs a job in this process."""
+    """A launcher that runs a job in this process."""
 
     def run(
         self, job: DistributedJob, n_processes: int, report_progress: ReportProgress
@@ -40,7 +43,7 @@ class InProcessLauncher:
 
 
 def make_launcher(name: LauncherName, spark: SparkSession, options: HorovodOptions) -> Launcher:
-    """Return the launcher of that name."""
+    """Return the launcher `name`, which starts its processes from `spark`."""
     if name == "torch":
         return TorchLauncher(spark, options.stall_seconds)
     return HorovodLauncher(options) if name == "horovod" else InProcessLauncher()
@@ -56,11 +59,12 @@ def run_with_retries(
     options: HorovodOptions,
     retries: int,
 ) -> TrainingResult:
-    """Run `job` on `n_processes` processes; a single one always runs here.
+    """Run `job` on `n_processes` processes; a single one runs in this process.
 
-    If a process is lost, all are started again from the last checkpoint, at most `retries` times.
-    Raises InputError if batches cannot be divided evenly among shards and processes, Spark has
-    too few slots, the launcher cannot run, or a process reports bad input.
+    Any error except InputError counts as a lost process: all processes then start again from the
+    last checkpoint, at most `retries` times, and the last error is raised. Raises InputError if
+    batches cannot be divided evenly among shards and processes, Spark has too few slots, the
+    launcher cannot run, or a process reports bad input.
     """
     check_batch_division(job.plan.batch_size, job.plan.numeric_batch_size, job.shards, n_processes)
     if n_processes == 1:

@@ -1,4 +1,4 @@
-"""Define what a training loop needs from the processes that train together."""
+"""Define how the processes that train one model communicate."""
 
 from typing import Protocol
 
@@ -8,23 +8,23 @@ from torch.optim import Optimizer
 
 
 class ProcessGroup(Protocol):
-    """Processes in step: each calls the same methods in the same order."""
+    """The processes that train one model; each calls the same methods in the same order."""
 
     rank: int
     size: int
     local_rank: int  # the number of this process on its machine, and of the GPU it takes
 
     def broadcast_model(self, model: nn.Module) -> None:
-        """Give every process the parameters and buffers of process 0."""
+        """Copy the parameters and buffers of process 0 to every process."""
 
     def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
-        """Return an optimizer that sums gradients over processes after `passes` backward passes."""
+        """Return an optimizer whose gradients are summed after `passes` backward passes."""
 
     def synchronize(self, optimizer: Optimizer) -> None:
-        """Wait until the gradients are summed."""
+        """Wait until the gradients are summed over all processes."""
 
     def step(self, optimizer: Optimizer) -> None:
-        """Apply gradients that have been synchronized."""
+        """Apply the gradients, which `synchronize` has summed."""
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over the processes, in each of them."""
@@ -34,7 +34,7 @@ class ProcessGroup(Protocol):
 
 
 class SingleProcess:
-    """One process, which has nothing to share and nothing to wait for."""
+    """A group of one process, in which nothing is exchanged."""
 
     rank, size, local_rank = 0, 1, 0
 

@@ -22,7 +22,7 @@ from profile_lib.training.loop import ReportProgress, TrainingLoop
 from profile_lib.training.objectives.supervised import Objective
 from profile_lib.training.plan import TrainingPlan
 
-# Fields of a job that say where and how fast it runs, and don't change its result.
+# Fields of a job that determine where and how fast it runs, but not its result.
 RESULT_NEUTRAL_FIELDS = {
     "folder", "teacher", "snapshot", "threads", "checkpoint_path", "resume", "hadoop"
 }  # fmt: skip
@@ -31,27 +31,27 @@ INITIAL_MODEL = "initial_model"  # the subfolder of a job's folder with the mode
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The result of a process, the same in each.
+    """The result of a training, which every process returns.
 
-    training.evaluation_rows bounds its size.
+    It is small enough for the driver, because training.evaluation_rows limits the predictions.
     """
 
     curve: list[float]  # the global loss of every step
-    epochs: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]  # as `TrainingLoop.fit` returns them
     predictions: Predictions  # of the test split
 
 
 @dataclass(frozen=True)
 class DistributedJob(ABC):
-    """The work of a process; every process gets the same fields."""
+    """The work of the processes of a training; all get the same fields."""
 
-    folder: str  # holds the initial model, gets the fitted one; on a path that all processes share
+    folder: str  # of the initial and the fitted model; on a path that all processes share
     snapshot: Snapshot
     plan: TrainingPlan
     weights: tuple[float, ...]  # of the parts of the objective
     shards: int
-    shuffle_rows: int
-    threads: int
+    shuffle_rows: int  # rows of a shard that are shuffled together
+    threads: int  # processor threads per process
     checkpoint_path: str  # on a local disk or any Hadoop file system
     resume: bool = False
     hadoop: dict[str, str] = field(default_factory=dict)  # settings of that file system
@@ -83,7 +83,7 @@ class DistributedJob(ABC):
     def open_checkpoints(self, model_version: str) -> Checkpoints:
         """Return the checkpoints of this run.
 
-        Its model, its rows and all fields that affect its loss identify it.
+        The run is identified by its model, its rows and all fields that affect its loss.
         """
         run = {k: v for k, v in asdict(self).items() if k not in RESULT_NEUTRAL_FIELDS}
         run |= {k: v for k, v in run.pop("plan").items() if not k.endswith("_steps")}
@@ -141,12 +141,12 @@ def select_device(process_group: ProcessGroup) -> torch.device:
 
 
 def ignore_progress(entry: dict[str, Any]) -> None:
-    """Drop the progress of other processes than 0, which is the same."""
+    """Ignore an entry: the progress of process 0 is that of all processes."""
 
 
 @contextmanager
 def limit_torch_threads(n: int) -> Iterator[None]:
-    """Let torch use `n` threads while the body runs."""
+    """Limit torch to `n` threads while the body runs."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

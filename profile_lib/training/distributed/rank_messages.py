@@ -16,7 +16,7 @@ PROGRESS_FILE = "progress.jsonl"
 
 
 def run_and_report(job: DistributedJob, process_group: ProcessGroup) -> TrainingResult:
-    """Run a job in this process; write its progress and input errors for the driver."""
+    """Run a job in this process; write its progress and InputErrors for the driver."""
     folder = Path(job.folder)
 
     def report_progress(entry: dict[str, Any]) -> None:
@@ -35,7 +35,7 @@ def run_and_report(job: DistributedJob, process_group: ProcessGroup) -> Training
 def forward_messages(job: DistributedJob, report_progress: ReportProgress) -> Iterator[None]:
     """Report the progress of the processes that the body runs.
 
-    If the body fails, raise the InputError that a process wrote, or else the failure itself.
+    If the body raises an error and a process wrote an InputError, the InputError is raised instead.
     """
     folder = Path(job.folder)
     for old in folder.glob("error-*.txt"):

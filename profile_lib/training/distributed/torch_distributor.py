@@ -1,4 +1,4 @@
-"""Run a job on processes that Spark's TorchDistributor starts."""
+"""Run a job in processes that Spark's TorchDistributor starts."""
 
 from datetime import timedelta
 from typing import cast
@@ -18,7 +18,7 @@ BUCKET_VALUES = 8 << 20  # gradient values that are summed in one call
 
 
 class TorchLauncher:
-    """Runs a job as Spark tasks, or as local processes on a local master."""
+    """A launcher of processes in Spark tasks, or locally on a local master."""
 
     def __init__(self, spark: SparkSession, stall_seconds: int) -> None:
         self.spark, self.stall_seconds = spark, stall_seconds
@@ -38,7 +38,10 @@ class TorchLauncher:
 
 
 class TorchProcessGroup:
-    """Processes of torch.distributed; gradients are summed after the backward pass."""
+    """The process group of torch.distributed, which sums gradients after the backward pass.
+
+    A process that waits longer than `stall_seconds` for the others fails.
+    """
 
     def __init__(self, stall_seconds: int) -> None:
         has_gpu = torch.cuda.is_available()
@@ -90,7 +93,7 @@ class TorchProcessGroup:
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Return the rows of all processes in order of rank.
 
-        They are padded to the longest during the transfer.
+        During the transfer each process's rows are padded to the greatest number.
         """
         rows = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
         sizes = [torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(self.size)]

@@ -72,8 +72,8 @@ def fit_baselines(
 def _bin_edges(feature: np.ndarray) -> np.ndarray:
     """Return the distinct values of a feature, or quantiles if there are more than MAX_BINS.
 
-    scikit-learn itself sorts the feature again for each weighted quantile, which takes minutes for
-    a hundred features.
+    scikit-learn would sort the feature again for each weighted quantile, which takes minutes for a
+    hundred features.
     """
     values = np.unique(feature[~np.isnan(feature)])
     if len(values) <= MAX_BINS:

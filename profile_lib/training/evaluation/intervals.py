@@ -1,4 +1,4 @@
-"""Bootstrap intervals of metrics over users."""
+"""Compute intervals of metrics by a bootstrap over users."""
 
 from collections.abc import Mapping
 
@@ -21,14 +21,15 @@ def bootstrap_intervals(
 ) -> Intervals:
     """Return 95 % intervals of each method's metrics, by bootstrap over users.
 
-    `lead` is the model's metric minus that of the last other method, if there is one, computed
-    resample by resample.
+    `users`, (n,), holds the user of each row. The entry `lead`, if there is another method than the
+    model, is the model's metric minus that of the last other method, computed resample by resample.
+    An interval is None if no resample determines the metric.
     """
     samples: dict[str, dict[str, list[float | None]]] = {}
     others = [name for name in methods if name != "model"]
     for weight in bootstrap_weights(users, n_resamples, seed):
         if not weight.any():
-            continue  # a resample of one or two users may draw none of them
+            continue  # a resample of one or two users may contain none of them
         values = {
             name: kind.compute_metrics(labels, predictions, weight)
             for name, predictions in methods.items()

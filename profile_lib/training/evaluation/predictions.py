@@ -9,8 +9,8 @@ from profile_lib.training.data.petastorm_loader import PetastormLoader
 from profile_lib.training.distributed.process_group import ProcessGroup
 
 # Task → column → (n,), or (n, classes) if a row has several labels; n rows have a known label.
-# A few numbers per row and task: the snapshot bounds the rows of a split that is predicted
-# (training.evaluation_rows).
+# Every process holds them all: a few numbers per row and task, for the rows that the snapshot
+# limits by training.evaluation_rows.
 Predictions = dict[str, dict[str, np.ndarray]]
 
 
@@ -65,7 +65,7 @@ def _to_columns(
 
 
 def _empty_columns(task: TaskSpec) -> dict[str, np.ndarray]:
-    """Return the columns of no rows, which a process without rows contributes."""
+    """Return columns without rows, so that a process without rows has columns to gather."""
     predictions = np.zeros((0, task.n_outputs) if task.classes else 0)
     return _to_columns(task, np.zeros(0), predictions, np.zeros((0, task.n_labels)))
 
@@ -73,7 +73,10 @@ def _empty_columns(task: TaskSpec) -> dict[str, np.ndarray]:
 def validation_metrics(
     predictions: Predictions, tasks: tuple[TaskSpec, ...], weights: tuple[float, ...]
 ) -> dict[str, float]:
-    """Return each task's loss and `loss`, their weighted sum; tasks without labels are left out."""
+    """Return each task's loss, and as `loss` their sum weighted by `weights`.
+
+    Tasks without a known label are left out.
+    """
     losses = {
         task.name: task.definition.validation_loss(task, predictions[task.name])
         for task in tasks

@@ -11,7 +11,7 @@ from profile_lib.metrics import ranking
 from profile_lib.metrics.bootstrap import bootstrap_weights, percentile_interval
 from profile_lib.training.data.snapshot import REQUEST_HASH
 
-TOP_K = 10  # only the first so many rows of a request count
+TOP_K = 10  # metrics read the first TOP_K rows of a request
 
 
 def compute_request_metrics(
@@ -21,11 +21,12 @@ def compute_request_metrics(
     seed: int,
     n_resamples: int,
 ) -> dict[str, Any]:
-    """Return `n`, the requests with a relevant row, and each method's mean metrics over them.
+    """Compute each method's mean NDCG and reciprocal rank over requests.
 
-    A row is relevant if its label is 1. Metrics are NDCG and reciprocal rank among the first TOP_K
-    rows; rows of equal scores are in the worst order. `lead` is the 95 % interval of the model's
-    NDCG minus that of the last other method, by bootstrap over users.
+    A row is relevant if its label is 1; `n` is the number of requests with a relevant row, which
+    alone are measured. Metrics read the first TOP_K rows, rows of equal scores in the worst order.
+    `users` has the columns user_hash and REQUEST_HASH, a row per label. `lead` is the 95 % interval
+    of the model's NDCG minus that of the last other method, by bootstrap over users.
     """
     _, request = np.unique(users[REQUEST_HASH].to_numpy(), return_inverse=True)
     is_relevant = labels == 1
@@ -57,7 +58,7 @@ def compute_request_metrics(
 
 
 def format_request_metrics(report: Mapping[str, Any]) -> list[str]:
-    """Return the metrics as lines of a table."""
+    """Format the metrics as lines of a table."""
     lines = [f"  order within {report['n']:,} requests, first {TOP_K}:"]
     for name, entry in report.items():
         if isinstance(entry, dict):
@@ -67,9 +68,9 @@ def format_request_metrics(report: Mapping[str, Any]) -> list[str]:
 
 
 def _ranks(request: np.ndarray, predictions: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
-    """Return the rank of each relevant row in its request.
+    """Return the rank, from 1, of each relevant row in its request.
 
-    It ranks after irrelevant rows of equal score.
+    A relevant row ranks after irrelevant rows of equal score.
     """
     order = np.lexsort((is_relevant, -predictions, request))
     rank = np.empty(len(order))

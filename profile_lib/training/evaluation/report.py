@@ -36,12 +36,13 @@ def evaluate(
     seed: int,
     n_resamples: int,
 ) -> Report:
-    """Return per task n, and the metrics of the model and of its kind's baselines.
+    """Measure the model and the baselines of each task.
 
-    Metrics are of the test rows whose label is known. `next_category_task` is also compared with
-    the category that the user saw most. `users` has the index row_hash and the columns user_hash,
-    which the intervals resample, one per segment and, if rows are parts of requests, REQUEST_HASH.
-    Every metric with an interval also has the model's lead over the last baseline.
+    Metrics are of the test rows with a known label. Returns per task its kind, the number of rows
+    `n`, and the entries of `evaluate_task`. `next_category_task` is also compared with the category
+    that the user saw most. `users` has the index row_hash and the columns user_hash, one per
+    segment and, if rows belong to requests, REQUEST_HASH. The last `n_categories` features of
+    `train` and `test` are category codes.
     """
     report: Report = {}
     for task, columns in slice_label_columns(tasks):
@@ -81,7 +82,7 @@ def evaluate_without_baselines(tasks: Sequence[TaskSpec], predictions: Predictio
 
 
 def compute_metrics(kind: TaskKind, labels: np.ndarray, predictions: np.ndarray) -> Metrics:
-    """Return all metrics of the kind, with and without intervals."""
+    """Compute all metrics of the kind: those with an interval and those without."""
     return {
         **kind.compute_metrics(labels, predictions),
         **kind.compute_biased_metrics(labels, predictions),
@@ -104,7 +105,8 @@ def evaluate_task(
 ) -> Report:
     """Return a task's metrics by method, intervals, segments and curves.
 
-    Row i of `users` is the user of `labels[i]`.
+    Row i of `users` is the user of `labels[i]`. Intervals resample users; every metric that has one
+    also has the interval of the model's lead over the last other method.
     """
     user = users["user_hash"].to_numpy()
     entry: Report = _count_positives(kind, labels)
@@ -120,7 +122,7 @@ def evaluate_task(
 
 
 def format_report(report: Mapping[str, Any]) -> list[str]:
-    """Return a table per task: a line per method, a column per metric."""
+    """Format a table per task: a line per method, a column per metric."""
     lines = []
     for task, entry in report.items():
         positives = f", {entry['positives']:,} positive" if "positives" in entry else ""
@@ -169,7 +171,7 @@ def _evaluate_segments(
 
 
 def _select_rows(rows: BaselineRows, row_hash: np.ndarray) -> BaselineRows:
-    """Return the rows of those hashes, in their order."""
+    """Return the rows with these hashes, in their order."""
     order = np.argsort(rows.row_hash)
     positions = order[np.searchsorted(rows.row_hash, row_hash, sorter=order)]
     return BaselineRows(*(column[positions] for column in rows))

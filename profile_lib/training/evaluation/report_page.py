@@ -28,7 +28,11 @@ CURVE_AXES = {
 def render_report_page(
     name: str, report: Entry, curve: Sequence[float], epochs: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Return the page of a model's report.json and of its training."""
+    """Render a page with a model's report and the course of its training.
+
+    `report` is the content of report.json, `curve` the loss of every step, and `epochs` the
+    validation metrics of every epoch.
+    """
     tables = ", ".join(f"{table} version {n}" for table, n in report["data"]["tables"].items())
     parts = [f"<h1>{html.escape(name)}</h1><p>Trained and tested on {html.escape(tables)}.</p>"]
     for task, entry in report["tasks"].items():

@@ -22,7 +22,7 @@ from profile_lib.training.plan import Stage, TrainingPlan
 
 @dataclass(frozen=True)
 class DistillationOptions:
-    """Weights of the parts of a distillation, from the settings of the same names."""
+    """The weights and the temperature of a distillation: settings of the section `compress`."""
 
     labels_weight: float
     teacher_weight: float
@@ -31,12 +31,12 @@ class DistillationOptions:
 
 
 class DistillationObjective(SupervisedObjective):
-    """Losses by the known labels, and for all rows by the teacher's outputs.
+    """Losses by the known labels, and by the teacher's outputs for all rows.
 
     A third part is the cosine distance of the pooled text from the teacher's, which keeps the
     encoder's vectors close to the teacher's (as Sanh et al., DistilBERT, 2019, do with hidden
-    states). The teacher reads the same texts in evaluation mode; it belongs neither to the model
-    nor to its checkpoints.
+    states). The teacher reads the same texts in evaluation mode. It is part neither of the model
+    nor of its checkpoints.
     """
 
     def __init__(
@@ -58,17 +58,20 @@ class DistillationObjective(SupervisedObjective):
         self.stages = (stage,)
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """Return the divisors of `loss_sums`.
+        """Return the divisors of `loss_sums`, (2 tasks + 1,).
 
-        Per task the weight of its known labels, per task the weight of all its teacher's outputs,
-        and the weight of all rows.
+        They are each task's weight of known labels, each task's weight of all its teacher's
+        outputs, and the weight of all rows.
         """
         rows = batch["weight"].sum()
         outputs = torch.stack([rows * task.n_labels for task in self.tasks])
         return torch.cat([super().weight_sums(batch), outputs, rows.view(1)])
 
     def loss_sums(self, model: ProfileModel, batch: TensorBatch, stage: Stage) -> Tensor:
-        """Return each task's loss by the labels, each task's by the teacher, and the distance."""
+        """Return each task's loss by labels, each task's by the teacher, and the distance.
+
+        The shape is (2 tasks + 1,); losses are weighted sums over the rows.
+        """
         inputs = batch["token_ids"], batch["n_tokens"], batch["numeric"]
         with torch.no_grad():
             target = self.teacher(*inputs)
@@ -86,10 +89,10 @@ class DistillationObjective(SupervisedObjective):
 
 
 def use_teacher_tasks(snapshot: Snapshot, teacher: ModelSpec, numeric: Sequence[str]) -> Snapshot:
-    """Return the snapshot with the teacher's tasks, whose regressions keep the teacher's scale.
+    """Return the snapshot with the teacher's tasks, and so with its scales of regressions.
 
-    Raises InputError unless the teacher reads `numeric` and the snapshot's categories and lengths,
-    and has the snapshot's tasks.
+    Raises InputError unless the teacher has the snapshot's tasks, and reads the features `numeric`
+    and the snapshot's categories and text lengths.
     """
     tasks, teacher_tasks = (
         [(t.name, t.kind, t.classes) for t in owner.tasks] for owner in (snapshot, teacher)
@@ -111,7 +114,7 @@ def use_teacher_tasks(snapshot: Snapshot, teacher: ModelSpec, numeric: Sequence[
 
 @dataclass(frozen=True)
 class DistilJob(FitJob):
-    """Fit the model in the job's folder to its tasks and to its teacher's outputs."""
+    """A job that fits the model in its folder to its tasks and its teacher."""
 
     teacher: str = ""  # a model's folder, on a path that all processes share
     distillation: DistillationOptions = DistillationOptions(1.0, 1.0, 1.0, 1.0)
@@ -119,7 +122,7 @@ class DistilJob(FitJob):
     def make_objective(
         self, tasks: Sequence[TaskSpec], augmenter: Augmenter | None, device: torch.device
     ) -> Objective:
-        """Return the loss by labels and teacher."""
+        """Return the quantity to minimise: the loss by labels and teacher."""
         teacher, _, _ = load_model(self.teacher)
         return DistillationObjective(
             tasks, self.weights, self.plan, augmenter, teacher.to(device), self.distillation

@@ -9,7 +9,7 @@ from profile_lib.model.tasks import TaskSpec, slice_label_columns
 
 
 def known_label_weights(tasks: Sequence[TaskSpec], labels: Tensor, weight: Tensor) -> Tensor:
-    """Return each task's weight of known labels, (tasks,), of labels (B, L) and weights (B,)."""
+    """Return each task's weight of known labels, (tasks,), from labels (B, L) and weights (B,)."""
     known = ~labels.isnan() * weight.unsqueeze(1)
     return torch.stack([known[:, columns].sum() for _, columns in slice_label_columns(tasks)])
 
@@ -24,11 +24,11 @@ def loss_sums(
     """Return each task's loss, (tasks,), weighted and summed over its known labels.
 
     Divided by `known_label_weights`, both summed over all processes, it is the mean over the
-    global batch. A row that stands for several (a negative if only a share of them was kept) counts
-    as many times: unlike a correction of the logit, this keeps the probabilities of every task
-    calibrated, also of tasks by which the rows were not sampled. `smoothing` is the share of a
-    label that is spread evenly over the classes (Szegedy et al., Rethinking the Inception
-    Architecture, 2016).
+    global batch. A row's weight is the number of rows that it represents, more than 1 for a
+    negative if only a share of them was sampled. Unlike a correction of the logit, weights keep the
+    probabilities of all tasks calibrated, including tasks by which the rows were not sampled.
+    `smoothing` is the share of a label that is spread evenly over the classes (Szegedy et al.,
+    Rethinking the Inception Architecture, 2016).
     """
     return torch.stack(
         [
@@ -53,9 +53,9 @@ def soft_target_loss_sums(
     weight: Tensor,
     temperature: float,
 ) -> Tensor:
-    """Return each task's loss compared with the teacher's logits, (tasks,), summed by weight.
+    """Return each task's loss by the teacher's logits, (tasks,), weighted and summed over all rows.
 
-    Unlike a label, the teacher's answer is known for every row.
+    Logits are (B,) or (B, C) per task. `temperature` softens the probabilities of both models.
     """
     return torch.stack(
         [

@@ -1,4 +1,4 @@
-"""Train an encoder without labels, on masked words and views of one user."""
+"""Train an encoder without labels, on masked words and on two views of each user."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,10 +35,10 @@ class Masking:
     n_words: int
 
     def mask(self, batch: Batch, seed: tuple[int, ...]) -> Batch:
-        """Return the batch with `masked_ids` and `targets`.
+        """Return the batch with `masked_ids` and `targets`, both (B, T).
 
         Eight in ten of the chosen words are masked, one in ten is replaced by any word, and one in
-        ten stays. Draws depend on seed, row and position alone.
+        ten stays. The choice depends on seed, row and position alone.
         """
         ids, rows = batch["token_ids"], batch["row_hash"]
         keys = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
@@ -58,9 +58,9 @@ class Masking:
 class SelfSupervisedObjective:
     """Losses of masked words and of views of one user.
 
-    Masked words follow Devlin et al. 2019, views Chen et al., SimCLR, 2020.
-    A part with the weight 0 is left out. The views of a user are two augmented texts, which the
-    encoder learns to match among the views of all users in the process's batch.
+    Masked words follow Devlin et al. 2019, views Chen et al., SimCLR, 2020. The views of a user are
+    two augmented texts, which the encoder learns to match among the views of all users in the
+    process's batch. A part with the weight 0 is left out.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SelfSupervisedObjective:
         self.stages: tuple[Stage, ...] = (stage,)
 
     def parameter_groups(self, model: BertForMaskedLM, stage: Stage) -> Iterator[dict[str, Any]]:
-        """Yield the encoder's layers, and the head of the words at the heads' learning rate."""
+        """Yield the encoder's layers, and the word head at the heads' learning rate."""
         plan = self.plan
         head = model.cls.predictions.transform
         for part, lr in (
@@ -97,13 +97,13 @@ class SelfSupervisedObjective:
         return prepared
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """Return the numbers of words to predict and of rows."""
+        """Return the numbers of words to predict and of rows, (2,)."""
         n_words = (batch["targets"] != IGNORED_TARGET).sum()
         n_rows = torch.tensor(len(batch["weight"]), device=n_words.device)
         return torch.stack([n_words, n_rows]).float()
 
     def loss_sums(self, model: BertForMaskedLM, batch: TensorBatch, stage: Stage) -> Tensor:
-        """Return the cross-entropies, in nats, of the words and of matching the views."""
+        """Return the cross-entropies in nats of masked words and of matched views, (2,)."""
         words = views = batch["weight"].new_zeros(())
         if self.weights[0] > 0:
             words = masked_word_loss_sum(model, batch)
@@ -131,7 +131,8 @@ def masked_word_loss_sum(model: BertForMaskedLM, batch: TensorBatch) -> Tensor:
 def view_loss_sum(one: Tensor, two: Tensor) -> Tensor:
     """Return the NT-Xent loss of two views (B, H), summed over rows.
 
-    It is the mean of both directions.
+    A row's loss is the mean of both directions: the first view matched with the second, and the
+    second with the first.
     """
     one, two = F.normalize(one.float(), dim=1), F.normalize(two.float(), dim=1)
     both = torch.cat([one, two])

@@ -24,19 +24,19 @@ TensorBatch = dict[str, Tensor]  # a Batch on the device
 
 
 class Objective(Protocol):
-    """The quantity that a loop minimises.
+    """The quantity that a training loop minimises: a weighted sum of parts.
 
-    It has several parts, each a loss summed over rows and the divisor of the sum.
+    A part is a loss summed over rows, divided by a weight summed over rows.
     """
 
     stages: tuple[Stage, ...]
     weights: tuple[float, ...]  # of the parts
 
     def parameter_groups(self, model: Any, stage: Stage) -> Iterator[dict[str, Any]]:
-        """Yield the optimizer's parameter groups in a stage, with their peak learning rates."""
+        """Yield the optimizer's parameter groups in a stage, each with its `peak_lr`."""
 
     def prepare(self, batch: Batch, seed: tuple[int, ...], stage: Stage) -> Batch:
-        """Return the batch as the model reads it. Raises InputError if it is invalid."""
+        """Return the batch as `loss_sums` reads it. Raises InputError if it is invalid."""
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
         """Return the divisor of each part's loss sum, (parts,)."""
@@ -82,7 +82,7 @@ class SupervisedObjective:
             yield from make_parameter_groups(part, lr, plan.weight_decay)
 
     def prepare(self, batch: Batch, seed: tuple[int, ...], stage: Stage) -> Batch:
-        """Check the labels against the heads' ranges, and augment the text."""
+        """Check that each label is in its task's range, and augment the text."""
         with np.errstate(invalid="ignore"):
             is_invalid = (batch["labels"] < 0) | (batch["labels"] > self.max_label)
             is_invalid &= self.is_bounded
@@ -105,11 +105,11 @@ class SupervisedObjective:
         )
 
     def weight_sums(self, batch: TensorBatch) -> Tensor:
-        """Return the weight of each task's known labels."""
+        """Return the weight of each task's known labels, (tasks,)."""
         return known_label_weights(self.tasks, batch["labels"], batch["weight"])
 
     def loss_sums(self, model: ProfileModel, batch: TensorBatch, stage: Stage) -> Tensor:
-        """Return each task's loss."""
+        """Return each task's loss, (tasks,), weighted and summed over its known labels."""
         if stage.with_text:
             logits = model(batch["token_ids"], batch["n_tokens"], batch["numeric"]).logits
         else:
