@@ -1,6 +1,6 @@
 """Serve a model's folder through MLflow, one column per task.
 
-MLflow runs this file as it is, so that no object of ours is ever pickled.
+MLflow stores and runs this file as source code, so that no Python object is pickled.
 """
 
 from typing import Any
@@ -14,15 +14,15 @@ from mlflow.pyfunc import PythonModel
 from profile_lib.inference.predictor import Predictor
 from profile_lib.model.manifest import check_model
 
-BATCH_TOKENS = 8192
-MAX_EVENTS = 1  # no reasons are served, so that events need not be distinguished
+BATCH_TOKENS = 8192  # tokens of one forward pass, padding included
+MAX_EVENTS = 1  # reasons are not served, so events need not be distinguished
 
 
 class MlflowPredictor(PythonModel):
-    """Adapt the predictor to MLflow's interface."""
+    """A predictor with MLflow's interface."""
 
     def load_context(self, context: Any) -> None:
-        """Load the logged model."""
+        """Load the model from MLflow's artifact `folder`. Raises InputError if it was changed."""
         folder = context.artifacts["folder"]
         self.predictor = Predictor.load(
             folder,
@@ -37,7 +37,12 @@ class MlflowPredictor(PythonModel):
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Return each task's outputs, one row per row of `model_input`."""
+        """Return the outputs of each task as a column.
+
+        A column holds a number per row, or a list with a number per class.
+        `model_input` has the columns token_ids (lists of one length, padded), n_tokens, and numeric
+        (lists of the numbers and category codes).
+        """
         predictions = self.predictor.predict(
             np.stack(model_input["token_ids"].to_list()).astype(np.int32),
             model_input["n_tokens"].to_numpy(np.int64),

@@ -11,13 +11,13 @@ from pyspark.sql import types as T
 if TYPE_CHECKING:  # torch is for the workers: a driver starts sooner without it
     from profile_lib.inference.predictor import Predictions, Predictor
 
-ROWS_PER_CLOCK_CHECK = 32  # rows predicted between two looks at the clock: a few encoder passes
+ROWS_PER_CLOCK_CHECK = 32  # rows predicted between two readings of the clock: a few encoder passes
 FLOATS = T.ArrayType(T.FloatType())
 PREDICTION = T.StructType(
     [
         T.StructField("vector", FLOATS),
         T.StructField("outputs", FLOATS),  # of all tasks in order, all classes of each
-        # n_reasons events per task, counted from 0
+        # of all tasks in order, indices of the n_reasons events with the greatest effects
         T.StructField("reason_events", T.ArrayType(T.IntegerType())),
         T.StructField("reason_effects", FLOATS),
     ]
@@ -25,12 +25,15 @@ PREDICTION = T.StructType(
 
 
 class RowArrays(NamedTuple):
-    """One Arrow batch of n rows; the arrays hold only its known rows."""
+    """An Arrow batch of n rows. The arrays hold its m known rows.
+
+    A row is known if it lacks neither tokens nor numbers.
+    """
 
     is_known: np.ndarray  # (n,)
-    token_ids: np.ndarray
-    n_tokens: np.ndarray
-    numeric: np.ndarray
+    token_ids: np.ndarray  # (m, T)
+    n_tokens: np.ndarray  # (m,)
+    numeric: np.ndarray  # (m, F + K)
 
     @classmethod
     def all_missing(cls, n: int) -> "RowArrays":
@@ -39,7 +42,7 @@ class RowArrays(NamedTuple):
         return cls(np.zeros(n, bool), ids, np.zeros(0, np.int64), numbers)
 
     def slice(self, start: int, end: int) -> "RowArrays":
-        """Return the rows from `start` until `end`."""
+        """Return the rows from `start` until before `end`."""
         first, last = (int(self.is_known[:row].sum()) for row in (start, end))
         arrays = (array[first:last] for array in self[1:])
         return RowArrays(self.is_known[start:end], *arrays)
@@ -65,9 +68,10 @@ def predict_before_deadline(
     rows: RowArrays,
     n_reasons: int,
 ) -> pd.DataFrame:
-    """Predict rows in order until `deadline`; the others stay null.
+    """Predict rows in order until `deadline`; the rows after it stay null.
 
-    The `clock` is read once per ROWS_PER_CLOCK_CHECK rows.
+    `deadline` is a value of `clock`, in seconds, which is read once per ROWS_PER_CLOCK_CHECK rows.
+    The result is that of `predict_rows`.
     """
     if deadline == math.inf:
         return predict_rows(predictor, rows, n_reasons)

@@ -1,4 +1,4 @@
-"""Define what an inference runtime provides, and register the runtimes by name."""
+"""Define the interface of inference runtimes, and register them by name."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a driver that only plans an inference starts without torch
 
 
 class Runtime(ABC):
-    """Run the text encoder of a saved model.
+    """An engine that runs the text encoder of a saved model.
 
     To add a runtime, put a file with a decorated subclass into `runtimes/`. Drivers import that
     file too, so it imports its engine within its methods.
@@ -31,10 +31,10 @@ class Runtime(ABC):
 
     @classmethod
     def find_obstacle(cls, folder: str, device: "torch.device | None") -> str | None:
-        """Return why the model in `folder` cannot run here.
+        """Return why this runtime cannot run the model in `folder`, or None if it can.
 
-        The result is None if it can. `device` is None on a driver, which does not know the devices
-        of its workers.
+        The reason completes the sentence "the runtime was requested, but". `device` is None on a
+        driver, which does not know the devices of its workers.
         """
         return None
 
@@ -47,7 +47,8 @@ class Runtime(ABC):
     def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> "torch.Tensor":
         """Return the last hidden states (B, T, H), float32, of padded token ids (B, T).
 
-        The first `n_tokens` (B,) ids of each row count. The result holds until the next call.
+        A row's ids after the first `n_tokens`, (B,), are padding. The next call may overwrite the
+        result.
         """
 
 

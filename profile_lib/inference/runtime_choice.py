@@ -1,4 +1,4 @@
-"""Choose the runtime of a model by setting, device and what the model allows.
+"""Choose a runtime by the setting, the device and the model.
 
 Drivers import this module, so it imports neither torch nor OpenVINO.
 """

@@ -19,10 +19,11 @@ def add_text_vectors(
     runtime: str,
     batch_tokens: int,
 ) -> DataFrame:
-    """Add `vector`, the mean of the encoder's last hidden states over `token_ids`.
+    """Add the column `vector`, the mean of the encoder's last hidden states over `token_ids`.
 
-    Numbers are not read. When the frame is computed, it raises InputError if the folder holds
-    another version of the model or a model that reads no text.
+    The frame has the columns text, token_ids and n_tokens, never null. When it is computed, Spark
+    raises an error that holds an InputError if the folder holds another version of the model or a
+    model that reads no text.
     """
 
     @F.pandas_udf(FLOATS)  # type: ignore[call-overload]

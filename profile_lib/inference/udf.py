@@ -26,12 +26,12 @@ TASKS_PER_CORE = 4  # so that no core waits long for the last task
 
 
 class InferenceCounters(NamedTuple):
-    """Counters of an inference, as Spark accumulators; final once it has run."""
+    """Counters of an inference, as Spark accumulators; complete once it has run."""
 
     loads: Any  # loaded models: one per Python worker
-    texts: Any
+    texts: Any  # distinct texts
     tokens: Any
-    padding: Any
+    padding: Any  # padded positions that were computed in addition to the tokens
     skipped_rows: Any  # rows for which no time was left
 
     @classmethod
@@ -42,7 +42,7 @@ class InferenceCounters(NamedTuple):
     def add(
         self, loads: int, before: "EncodingStats", after: "EncodingStats", skipped_rows: int
     ) -> None:
-        """Add what one task has done."""
+        """Add the counts of one task: its encoding is the difference of `before` and `after`."""
         encoded = (b - a for a, b in zip(before, after, strict=True))
         for counter, n in zip(self, (loads, *encoded, skipped_rows), strict=True):
             counter.add(n)
@@ -71,13 +71,15 @@ def add_predictions(
     """Add the column `prediction`, a PREDICTION of each row.
 
     It is null if `token_ids`, `n_tokens` or `numeric` is null. The model reads the codes of
-    `categories`, columns of the frame, after the numbers. Rows are repartitioned by text and sorted
-    by length, so that equal texts are encoded once and texts of similar length share a forward
-    pass. While a batch is predicted, a thread converts the next. A task computes on as many threads
-    as it has cores, or on its GPU.
+    `categories`, columns of the frame, after the numbers. Rows are repartitioned by `text` and
+    sorted by length, so that equal texts are encoded once and texts of similar length share a
+    forward pass. While a batch is predicted, a thread converts the next. A task computes on as many
+    threads as it has cores, or on its GPU.
 
     With `max_seconds` each core predicts for about that long after its model is loaded, rows with
-    the oldest `cutoff_ts` first, and the remaining rows stay null.
+    the oldest `cutoff_ts` first, and the remaining rows stay null. When the frame is computed,
+    Spark raises an error that holds an InputError if the folder holds another version of the model
+    or the runtime cannot run it.
     """
 
     @F.pandas_udf(PREDICTION)  # type: ignore[call-overload]
@@ -112,7 +114,7 @@ def add_predictions(
 def task_device() -> "torch.device":
     """Return this task's GPU, else the first GPU, else the processor.
 
-    With `spark.task.resource.gpu.amount` 1 each task, and so each Python worker, has its own.
+    If `spark.task.resource.gpu.amount` is 1, each task, and so each Python worker, has its own.
     """
     import torch
 
@@ -133,7 +135,10 @@ def load_cached_predictor(
     batch_tokens: int,
     max_events: int,
 ) -> "Predictor":
-    """Load a predictor once per Python worker and model version."""
+    """Load a predictor once per Python worker and model version.
+
+    Raises InputError as `Predictor.load` does.
+    """
     from profile_lib.inference.predictor import Predictor
 
     gc.unfreeze()  # so that an earlier predictor can be collected

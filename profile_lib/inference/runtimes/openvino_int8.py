@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from profile_lib.model.encoder import ProfileModel
 
-# oneDNN compiles code for each text length that a pass has: some four entries of 6 MB in all per
-# length. Its default of a thousand entries takes gigabytes; with a tenth of this capacity the
-# lengths of one batch would evict each other.
+# oneDNN compiles code for each text length of a pass: about four entries per length, together 6 MB.
+# Its default of a thousand entries takes gigabytes; with a tenth of this capacity the lengths of
+# one batch would evict each other.
 CACHE_CAPACITY = 256
 
 
@@ -33,7 +33,7 @@ class OpenvinoInt8(Runtime):
         import torch
 
         self.device = torch.device("cpu")
-        # The variable holds for all models of this process.
+        # The variable applies to all models of this process.
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(CACHE_CAPACITY))
         options = {
             "CPU_RUNTIME_CACHE_CAPACITY": CACHE_CAPACITY,
@@ -67,7 +67,7 @@ class OpenvinoInt8(Runtime):
         return cls(folder, threads)
 
     def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> "torch.Tensor":
-        """Encode by OpenVINO, which uses the result's memory again at the next call."""
+        """Encode by OpenVINO, which overwrites the result at the next call."""
         import torch
 
         mask = (np.arange(token_ids.shape[1]) < n_tokens[:, None]).astype(np.int64)

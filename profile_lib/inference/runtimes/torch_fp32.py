@@ -24,11 +24,11 @@ class TorchFp32(Runtime):
 
     @classmethod
     def load(cls, folder: str, model: "ProfileModel", device: "torch.device", threads: int) -> Self:
-        """Run the encoder of `model` itself."""
+        """Use the encoder of `model` itself."""
         return cls(model, device)
 
     def encode(self, token_ids: np.ndarray, n_tokens: np.ndarray) -> "torch.Tensor":
-        """Encode by torch; autocast keeps in fp32 the operations that lose accuracy in bf16."""
+        """Encode by torch; under autocast, operations that bf16 would harm remain in fp32."""
         import torch
 
         tokens = torch.from_numpy(token_ids.astype(np.int64)).to(self.device)
