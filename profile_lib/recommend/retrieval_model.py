@@ -29,8 +29,8 @@ QUERY_TEXTS_FILE = "query_texts.parquet"
 class RetrievalModel:
     """The catalog, the fitted sources, their reasons, and the profile reader.
 
-    `interest_map` maps interest vectors to the vectors of items' texts; `decay` is the one that
-    `compute_features` takes.
+    `interest_map` maps interest vectors to text vectors (see `map_interests`). `decay` is the
+    parameter of `compute_features`.
     """
 
     catalog: Catalog
@@ -42,12 +42,12 @@ class RetrievalModel:
 
     @property
     def feature_names(self) -> list[str]:
-        """Return the names of the ranker's inputs, in order."""
+        """The names of the ranker's inputs, in order."""
         return feature_names(tuple(self.sources), self.interest_map.shape[1])
 
     @property
     def n_vector_numbers(self) -> int:
-        """Return how many of the last inputs are parts of vectors."""
+        """The number of the ranker's last inputs that are components of vectors."""
         return n_vector_features(self.interest_map.shape[1])
 
     def save(self, folder: Path) -> None:
@@ -75,7 +75,7 @@ class RetrievalModel:
 
     @classmethod
     def load(cls, folder: Path) -> "RetrievalModel":
-        """Load a saved model; the caller checks that its files are unchanged."""
+        """Load a saved model. The caller has checked that its files are unchanged."""
         description, catalog = _read_description(folder), Catalog.load(folder)
         vectors = pq.read_table(folder / INTEREST_MAP_FILE).combine_chunks()
         return cls(
@@ -89,7 +89,7 @@ class RetrievalModel:
 
 
 def load_reader(folder: Path) -> ProfileReader:
-    """Load only the reader of profiles, without the sources."""
+    """Load the profile reader of a saved model, without the sources."""
     return _read_reader(folder, _read_description(folder), Catalog.load(folder))
 
 

@@ -21,10 +21,11 @@ def map_requests(
     *,
     max_rows: int,
 ) -> DataFrame:
-    """Map batches of `max_rows` rows by a function that `prepare` returns.
+    """Map batches of at most `max_rows` rows by a function that `prepare` returns.
 
-    `prepare` is called once per task with the retrieval model of this `version` in `folder`. The
-    sources that this process has registered are registered in the workers as well.
+    `prepare` is called once per task, with the retrieval model of this `version` in `folder`;
+    `schema` is that of the result. Sources that this process has registered are registered in the
+    workers as well.
     """
     kinds = registered_sources()
 

@@ -1,1 +1,1 @@
-"""Find candidates: one file per source, all in one registry (`registry.py`)."""
+"""Propose candidates: one file per source, all in one registry (`registry.py`)."""

@@ -1,4 +1,4 @@
-"""Find items that a user bought before and may need again about now."""
+"""Propose items that a user bought before and may need again about now."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ from profile_lib.recommend.data.requests import Requests
 class BuyAgainSettings(Section):
     """How the share of buyers who buy an item again is smoothed."""
 
-    prior_share: Share
-    prior_count: Amount  # buyers added to the count, with this share
+    prior_share: Share  # share of repeat buyers among the added buyers
+    prior_count: Amount  # buyers added to those of each item
 
 
 @candidate_source("buy_again", BuyAgainSettings)
 @dataclass(frozen=True)
 class BuyAgain(CandidateSource):
-    """Repeat purchases: `share` and `days` of `estimate_repeats`, (n_items,).
+    """Items to buy again, by `share` and `days` of `estimate_repeats`, (n_items,).
 
     An item whose share is 0 is never proposed.
     """
@@ -52,10 +52,10 @@ class BuyAgain(CandidateSource):
         return cls(share, days)
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Return share × x · exp(1 - x), x being the time since the purchase.
+        """Return the scores share · x · exp(1 - x) of items bought before.
 
-        It is counted in the item's usual days: the score is highest when they are over, and then
-        falls slowly.
+        x is the time since the purchase, relative to the item's usual `days`. The score is highest
+        when the usual days have passed, and then falls slowly.
         """
         steps = requests.histories
         bought = np.flatnonzero(steps.is_bought & (self.share[steps.items] > 0))
@@ -76,12 +76,12 @@ class BuyAgain(CandidateSource):
 
 
 def estimate_repeats(purchases: DataFrame, prior_share: float, prior_count: float) -> DataFrame:
-    """Estimate which share of buyers repeats a purchase, and after how many days.
+    """Estimate the share of buyers who repeat a purchase, and the days until then.
 
     Returns (item, share, days) of the items that someone bought on more than one day. `purchases`
     holds user_id, item and event_date. `share`: the share of an item's buyers who bought it on a
     later day too, smoothed by `prior_count` more buyers with `prior_share`. `days`: the median
-    number of days between.
+    number of days between two purchases.
     """
     by_date = Window.partitionBy("user_id", "item").orderBy("event_date")
     days = purchases.select("user_id", "item", "event_date").distinct()

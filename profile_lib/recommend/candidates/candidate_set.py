@@ -17,15 +17,14 @@ NOT_PROPOSED = (np.nan, 0.0, np.nan)  # score, normalised score and rank of a pa
 
 @dataclass(frozen=True)
 class Candidates:
-    """m pairs of a user and an item, ordered by both, each once.
+    """The m pairs of a user and a candidate item, each once.
 
-    `user`, `item`: (m,). Per pair and source, (m, S):
-    `scores`: in the source's unit, NaN if it does not propose the pair.
-    `normalised_scores`: the score over the root mean square of all scores that the source gives to
-    the user's items, 0 if it does not propose the pair; comparable across sources and users.
-    `source_ranks`: the rank among all that the source proposes to the user, from 1, NaN if it does
-    not propose the pair.
-    The last two don't change if other pairs are left out.
+    `user`, `item`: (m,), ordered by user and item. `scores`: (m, S), each source's score in its
+    unit, NaN if the source does not propose the pair. `normalised_scores`: (m, S), the score
+    divided by the root mean square of all scores that the source gives to the user's items, 0 if it
+    does not propose the pair; they can be compared across sources and users. `source_ranks`: (m,
+    S), the rank among all items that the source proposes to the user, from 1, NaN if it does not
+    propose the pair. Normalised scores and ranks stay the same if other pairs are left out.
     """
 
     sources: tuple[str, ...]
@@ -42,7 +41,7 @@ class Candidates:
         return Candidates(self.sources, *(array[is_kept] for array in arrays))
 
     def positions_of(self, user: Longs, item: Longs) -> Longs:
-        """Return the positions of pairs that are among the candidates."""
+        """Return the positions of pairs, (p,), which have to be candidates."""
         candidates, others = self._keys(user, item)
         return np.searchsorted(candidates, others)
 
@@ -57,13 +56,13 @@ class Candidates:
         return np.isin(candidates, others)
 
     def _keys(self, user: Longs, item: Longs) -> tuple[Longs, Longs]:
-        """Number the candidates and these pairs, ordered by user and item."""
+        """Return a number per candidate, (m,), and per pair, (p,), ordered by user and item."""
         n_items = max(int(self.item.max(initial=0)), int(item.max(initial=0))) + 1
         return self.user * n_items + self.item, user.astype(np.int64) * n_items + item
 
     @property
     def is_proposed(self) -> np.ndarray:
-        """(m, S): whether a source proposes a pair."""
+        """Whether each source proposes each pair, (m, S)."""
         return ~np.isnan(self.scores)
 
 
@@ -74,7 +73,7 @@ CandidateScorer = Callable[[Requests, Candidates], Floats]
 def propose_candidates(
     sources: Mapping[str, CandidateSource], requests: Requests, k: int
 ) -> Candidates:
-    """Join the proposals of all sources, about k items per user and source."""
+    """Join the proposals of all sources, about `k` items per user and source."""
     proposals = {name: source.scores(requests, k) for name, source in sources.items()}
     n_items = next(iter(proposals.values())).shape[1]
     n_users = requests.histories.n_users
@@ -99,9 +98,10 @@ def propose_candidates(
 def score_pairs(
     sources: Mapping[str, CandidateSource], requests: Requests, k: int, user: Longs, item: Longs
 ) -> Candidates:
-    """Score these pairs, (m,) ordered by user and item, proposed or not.
+    """Score the given pairs, (m,), ordered by user and item, as candidates.
 
-    The sources that propose a pair among about k items per user give it its scores and ranks.
+    A pair has the scores and ranks of the sources that propose it among about `k` items per user,
+    and NOT_PROPOSED for the other sources.
     """
     proposed = propose_candidates(sources, requests, k)
     is_proposed = proposed.contains(user, item)
@@ -119,15 +119,15 @@ def score_pairs(
 
 
 def select_strongest(pairs: Candidates, k: int) -> Candidates:
-    """Return each user's k pairs of the greatest sum of normalised scores.
+    """Return each user's `k` pairs with the greatest sums of normalised scores.
 
-    Equal sums are ordered by item number.
+    Among equal sums the lowest item numbers are selected.
     """
     return pairs.where(rank_within_user(pairs.user, pairs.normalised_scores.sum(axis=1)) < k)
 
 
 def interacted_before(requests: Requests, pairs: Candidates, *, bought: bool) -> np.ndarray:
-    """Return whether each pair's user interacted with the item, or `bought` it."""
+    """Return whether the user of each pair interacted with its item, or `bought` it, (m,)."""
     steps = requests.histories
     counts = steps.is_bought if bought else np.ones(len(steps.user), bool)
     return pairs.isin(steps.user[counts], steps.items[counts])
@@ -138,8 +138,8 @@ def explain_candidates(
 ) -> tuple[Longs, Longs]:
     """Return the source and the item that explain each listed pair, (l,) both.
 
-    `listed`: the positions of the pairs, (l,). The source is the one in which the pair ranks
-    highest; the item is of the user's history, or MISSING.
+    `listed`: the positions of the pairs, (l,). The source is the index of the one that ranks the
+    pair highest. The item is from the user's history, or MISSING if the source names none.
     """
     source = np.nan_to_num(pairs.source_ranks[listed], nan=np.inf).argmin(axis=1)
     reason_item = np.full(len(source), MISSING)
@@ -154,5 +154,5 @@ def explain_candidates(
 def scatter_to_matrix(
     pairs: Candidates, values: Floats, n_users: int, n_items: int
 ) -> sparse.csr_array:
-    """Lay values of the pairs, (m,), into (n_users, n_items)."""
+    """Scatter values of the pairs, (m,), to a matrix, (n_users, n_items)."""
     return sparse.csr_array((values, (pairs.user, pairs.item)), shape=(n_users, n_items))

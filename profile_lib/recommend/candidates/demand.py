@@ -1,4 +1,4 @@
-"""Find items in demand, or in rising demand, in the user's contexts."""
+"""Propose items in demand, or in rising demand, in the user's contexts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from profile_lib.recommend.candidates.source import Need, SourceData
 from profile_lib.recommend.data.arrow_columns import find_positions
 from profile_lib.recommend.data.histories import DAY, event_weight
 
-EVERYWHERE = "everywhere"  # the context, and its value, of all events
+EVERYWHERE = "everywhere"  # the context that all events have, and its only value
 SEPARATOR = "\0"  # between a context and its value
 
 
@@ -28,23 +28,23 @@ class DemandSettings(Section):
     """How demand is counted."""
 
     rising: bool  # rank by how far recent demand is above its usual level
-    half_life_days: float = Field(gt=0)
-    short_half_life_days: float = Field(gt=0)
-    prior_demand: float = Field(gt=0)  # a value with this much demand has half the weight
-    max_items_per_context: Count  # kept per value of a context
+    half_life_days: float = Field(gt=0)  # of the usual demand
+    short_half_life_days: float = Field(gt=0)  # of the recent demand
+    prior_demand: float = Field(gt=0)  # demand of a context value at which it gets half the weight
+    max_items_per_context: Count  # items stored per value of a context
 
 
 @candidate_source("demand", DemandSettings)
 @dataclass(frozen=True)
 class Demand(ContextPopularity):
-    """Demand, or rising demand, per value of each context."""
+    """Items in demand, or in rising demand, per value of each context."""
 
     needs = frozenset({Need.EVENTS})
     default_reason = "popular in {place}"
 
     @classmethod
     def fit(cls, data: SourceData, settings: DemandSettings) -> "Demand":
-        """Keep the first `max_items_per_context` items of each value of each context."""
+        """Fit the demand, with the `max_items_per_context` best items per context value."""
         assert data.events is not None
         assert data.items is not None
         demand = compute_demand(
@@ -69,9 +69,10 @@ class Demand(ContextPopularity):
 def _item_values(
     demand: pa.Table, names: Sequence[str], n_items: int, *, rising: bool
 ) -> tuple[sparse.csr_array, np.ndarray]:
-    """Return item values per context value, and the demand of each context value.
+    """Return the popularity of items, (n_names, n_items), and the total demand, (n_names,).
 
-    The first is (len(names), n_items), the second (len(names),).
+    `names` are the context values, as context, SEPARATOR and value. The popularity is an item's
+    share of the demand, or how much its demand is `rising`.
     """
     value_names = pc.binary_join_element_wise(demand["context"], demand["value"], SEPARATOR)
     row = find_positions(single_chunk(value_names), pa.array(names))
@@ -99,10 +100,10 @@ def compute_demand(
 ) -> DataFrame:
     """Sum decayed event weights: (context, value, item, demand, recent).
 
-    There is a row per value of each context, a column of the events, and one for EVERYWHERE.
-    `items` holds item_id and item. The weight of an event, of `weights` by its type, halves with
-    each `half_life_days` before the second `now`; in `recent` with each `short_half_life_days`.
-    Events after `now` are left out.
+    Each item has a row per value of each of the `contexts`, which are columns of the events, and
+    one for EVERYWHERE. `items` holds item_id and item. The weight of an event, `weights` of its
+    type, halves with each `half_life_days` before the second `now`; in `recent` with each
+    `short_half_life_days`. Events after `now` are left out.
     """
     days = (F.lit(now) - F.unix_seconds("event_ts")) / DAY
     values = [F.struct(F.lit(c).alias("context"), F.col(c).alias("value")) for c in contexts]
@@ -130,10 +131,10 @@ def compute_demand(
 def compute_demand_rise(
     demand: np.ndarray, recent: np.ndarray, recent_share: np.ndarray
 ) -> np.ndarray:
-    """Return how many standard deviations recent demand is above the expected, (n,).
+    """Return by how many standard deviations recent demand exceeds the expected, (n,).
 
-    Values below 0 become 0. `recent_share`: (n,), the share of all demand in the same context
-    value that is recent.
+    Values below 0 become 0. `demand`, `recent`: (n,), as `compute_demand` sums them.
+    `recent_share`: (n,), the recent demand of the same context value as a share of its demand.
     """
     expected = np.maximum(demand * recent_share, 1e-9)
     return np.maximum(recent - expected, 0) / np.sqrt(expected + 1)

@@ -1,4 +1,4 @@
-"""Find items by a linear model of all items, ignoring the order of steps."""
+"""Propose items by a linear model of all items that ignores the order of steps."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from profile_lib.recommend.data.histories import Histories
 
 
 class EaseSettings(Section):
-    """How the linear model is fitted; for shops of few items."""
+    """How the linear model is fitted, for shops with few items."""
 
     l2: Amount
     max_neighbours: Count  # per item
@@ -27,7 +27,7 @@ class EaseSettings(Section):
 @candidate_source("ease", EaseSettings)
 @dataclass(frozen=True)
 class Ease(ItemToItem):
-    """EASE (Steck 2019): each item predicted from all others of a user."""
+    """Items that EASE (Steck 2019) predicts from all others of a user's history."""
 
     default_reason = "because you looked at {item}"
 
@@ -42,9 +42,10 @@ class Ease(ItemToItem):
 def ease_neighbours(
     histories: DataFrame, *, n_items: int, l2: float, max_neighbours: int, max_items: int
 ) -> DataFrame:
-    """Return (item, neighbour, weight) by EASE, as `nearest_by_inverse` prunes and raises.
+    """Fit EASE to histories: NEIGHBOUR_SCHEMA rows as `nearest_by_inverse` returns them.
 
-    How often and in which order a user interacted with items does not count.
+    How often and in which order a user interacted with items has no effect. Raises InputError above
+    `max_items` items.
     """
 
     def sum_batch(steps: Histories) -> tuple[sparse.csr_array, sparse.csr_array]:

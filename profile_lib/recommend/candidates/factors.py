@@ -1,4 +1,4 @@
-"""Find items by matrix factorisation, folding users in as they come."""
+"""Propose items by matrix factorisation, with user vectors computed at each request."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from profile_lib.recommend.data.histories import Histories
 from profile_lib.recommend.data.requests import Requests
 
 USER_BUCKETS = 1024  # users are numbered within buckets: 32-bit numbers without one global sort
-MAX_CELLS = 2**22  # of the outer products of items' vectors held at a time: 16 MiB
+MAX_CELLS = 2**22  # values of items' outer products in memory at a time: 16 MiB
 
 
 class FactorsSettings(Section):
@@ -34,12 +34,13 @@ class FactorsSettings(Section):
 @candidate_source("factors", FactorsSettings)
 @dataclass(frozen=True)
 class Factors(CandidateSource):
-    """Alternating least squares on implicit feedback (Hu, Koren & Volinsky 2008).
+    """Items by alternating least squares on implicit feedback (Hu, Koren & Volinsky 2008).
 
-    `item_vectors`: (n_items, rank), 0 for items without interactions; `index` holds them.
+    `item_vectors`: (n_items, rank), 0 for items without interactions; `index` holds them as well.
 
-    A user's vector is (YᵀY + Σ αr yyᵀ + l2 n I)⁻¹ Σ (1 + αr) y over the user's n items y with
-    weights r; Spark multiplies l2 by n as well (Zhou et al. 2008).
+    A user's vector is (YᵀY + Σ αr yyᵀ + l2 n I)⁻¹ Σ (1 + αr) y over the user's n items, with
+    vectors y and weights r; Y are the vectors of all items. Spark multiplies l2 by n as well (Zhou
+    et al. 2008).
     """
 
     item_vectors: Floats
@@ -60,16 +61,16 @@ class Factors(CandidateSource):
         return cls(vectors, index, settings.alpha, settings.l2)
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Return the products of user and item vectors, none without steps."""
+        """Return the products of user and item vectors; a user without steps gets no items."""
         steps = requests.histories
         users = np.unique(steps.user)
         vectors = self.fold_in_users(steps)[users]
         return self.index.search_for_users(vectors, users, steps.n_users, k)
 
     def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
-        """Return the item of the step that adds most to the product.
+        """Return the item of the step that contributes most to the product.
 
-        The product is divided among the steps as Hu, Koren & Volinsky do.
+        The product is attributed to the steps as in section 5 of Hu, Koren & Volinsky (2008).
         """
         steps = requests.histories
         weights = self._item_weights(steps)
@@ -115,11 +116,11 @@ class Factors(CandidateSource):
 
     @cached_property
     def _gram(self) -> Floats:
-        """(rank, rank): YᵀY."""
+        """YᵀY, (rank, rank)."""
         return self.item_vectors.T @ self.item_vectors
 
     def _parts(self, n_steps: Longs) -> Iterator[slice]:
-        """Cut consecutive rows so that the steps of each part fit MAX_CELLS."""
+        """Yield slices of consecutive rows, so that the steps of each fit into MAX_CELLS."""
         max_steps = max(MAX_CELLS // self.item_vectors.shape[1] ** 2, 1)
         part = np.cumsum(n_steps) // max_steps
         bounds = [0, *(np.flatnonzero(np.diff(part)) + 1), len(n_steps)]
@@ -169,7 +170,7 @@ def fit_item_vectors(
 
 
 def _number_users(histories: DataFrame) -> DataFrame:
-    """Add `user`, a number of each user_id: ALS takes only 32-bit integers."""
+    """Add `user`, a 32-bit number of each user_id, because ALS takes no others."""
     bucket = F.pmod(F.xxhash64("user_id"), F.lit(USER_BUCKETS))
     within = F.row_number().over(Window.partitionBy("bucket").orderBy("user_id"))
     number = ((within - 1) * USER_BUCKETS + F.col("bucket")).cast("int")

@@ -1,6 +1,6 @@
-"""Combine sources by the weights that find most of the held-out items.
+"""Combine sources by weights that are chosen on held-out items.
 
-Scores of different sources can be summed once they are normalised: see `Candidates`.
+Scores of different sources can be summed because they are normalised: see `Candidates`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,13 +34,16 @@ class FusedSettings(Section):
 
     methods: list[FolderName] = Field(min_length=1)  # names of other sources
     candidates_per_source: Count
-    n_draws: Count  # random weights that are tried, besides each source alone
+    n_draws: Count  # random weights that are tried, in addition to each source alone
 
 
 @candidate_source("fused", FusedSettings)
 @dataclass(frozen=True)
 class Fused(CandidateSource):
-    """A weighted sum of other sources' normalised scores, without the history's items."""
+    """Items by a weighted sum of other sources' normalised scores, without those of the history.
+
+    `validation_ndcg`: the NDCG of the chosen `weights` on the held-out items.
+    """
 
     sources: Mapping[str, CandidateSource]
     weights: Mapping[str, float]
@@ -53,7 +56,7 @@ class Fused(CandidateSource):
 
     @classmethod
     def fit(cls, data: SourceData, settings: FusedSettings) -> "Fused":
-        """Choose weights on the held-out items, then fit the sources to all."""
+        """Choose weights on the held-out items, then fit the sources to all histories."""
         assert data.validation is not None
         validation, names = data.validation, settings.methods
         weighted, ndcg = choose_weights(
@@ -68,11 +71,11 @@ class Fused(CandidateSource):
         return cls(sources, dict(weighted.weights), *rules)
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Return the k best weighted sums."""
+        """Return the `k` highest weighted sums of each user."""
         return top_k(self.score_all(requests, self.n_items), k)
 
     def score_all(self, requests: Requests, n_items: int) -> sparse.csr_array:
-        """Score what the sources propose, about `candidates_per_source` items of each."""
+        """Score the proposals of the sources, about `candidates_per_source` items of each."""
         pairs = propose_candidates(self.sources, requests, self.candidates_per_source)
         pairs = pairs.where(~interacted_before(requests, pairs, bought=False))
         scores = WeightedSum(self.weights)(requests, pairs)
@@ -80,12 +83,12 @@ class Fused(CandidateSource):
 
     @property
     def choices(self) -> dict[str, Any]:
-        """Return the weights and their NDCG."""
+        """The weights, and their NDCG on the held-out items."""
         return {"validation_ndcg": self.validation_ndcg, "weights": dict(self.weights)}
 
     @classmethod
     def sources_combined(cls, settings: FusedSettings) -> Sequence[str]:
-        """Return the names of the sources."""
+        """Return the names of the combined sources."""
         return settings.methods
 
     def to_state(self) -> State:
@@ -96,6 +99,6 @@ class Fused(CandidateSource):
 
     @classmethod
     def from_state(cls, state: State) -> "Fused":
-        """Build the sources from their states."""
+        """Build the combined sources from their states, and join them."""
         parameters = dict(state.parameters)
         return cls(unpack_sources(state.arrays, parameters.pop("sources")), **parameters)

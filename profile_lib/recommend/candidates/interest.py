@@ -1,4 +1,4 @@
-"""Find items whose texts lie near the profile's interest vector."""
+"""Propose items whose texts are near the profile's interest vector."""
 
 from dataclasses import dataclass
 
@@ -21,9 +21,10 @@ class InterestSettings(Section):
 @candidate_source("interest", InterestSettings)
 @dataclass(frozen=True)
 class Interest(CandidateSource):
-    """`index`: the items' text vectors, of length 1. `interest_map`: see `interest_map.py`.
+    """Items near the interest vector, which `interest_map` maps to a text vector.
 
-    No single item explains a candidate: the whole interest does.
+    `index`: the items' text vectors, of length 1. No single item of the history explains a
+    candidate, because the interest vector summarises all of them.
     """
 
     index: VectorIndex
@@ -39,7 +40,7 @@ class Interest(CandidateSource):
         return cls(VectorIndex.build(data.vectors, data.approximate_search_from), data.interest_map)
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Return the cosine of interest and item, none without an interest vector."""
+        """Return the cosine of interest and item; a user without interest vector gets no items."""
         users = np.flatnonzero(np.isfinite(requests.interest_vectors).all(axis=1))
         vectors = map_interests(requests.interest_vectors[users], self.interest_map)
         return self.index.search_for_users(vectors, users, requests.histories.n_users, k)

@@ -1,4 +1,4 @@
-"""Find items by their co-occurrence with others in histories."""
+"""Propose items that co-occur with those of the history in the histories of others."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ COOCCURRENCES = "item int, neighbour int, cooccurrence double"
 
 
 class ItemNeighboursSettings(Section):
-    """How co-occurrence in histories makes items similar."""
+    """How the similarity of items is computed from their co-occurrence in histories."""
 
     similarity: Similarity
     window: Count  # the largest number of steps between two items
-    gap_power: Amount  # a pair `gap` steps apart counts gap ** -gap_power
-    backward_weight: Amount  # how much the later item counts for the earlier one
-    shrink: Amount  # added to the denominator, so that few users prove little
+    gap_power: Amount  # two items `gap` steps apart co-occur gap ** -gap_power times
+    backward_weight: Amount  # factor of the co-occurrence from the later item to the earlier one
+    shrink: Amount  # added to the denominator, so that pairs of few users are less similar
     max_neighbours: Count  # per item
     decay: Decay
 
@@ -36,7 +36,7 @@ class ItemNeighboursSettings(Section):
 @candidate_source("item_neighbours", ItemNeighboursSettings)
 @dataclass(frozen=True)
 class ItemNeighbours(ItemToItem):
-    """Neighbours by co-occurrence in histories."""
+    """Items similar to those of the history by co-occurrence."""
 
     default_reason = "because you looked at {item}"
 
@@ -58,13 +58,14 @@ def find_item_neighbours(
     shrink: float,
     max_neighbours: int,
 ) -> DataFrame:
-    """Return (item, neighbour, weight): each item's `max_neighbours` nearest, equal ones by number.
+    """Find each item's `max_neighbours` nearest others: (item, neighbour, weight).
 
-    Two items of a history that lie `gap` steps apart, at most `window`, co-occur gap ** -gap_power
-    times from the earlier to the later one, and `backward_weight` times that from the later one;
-    of a user who has both more than once the greatest value counts. With `gap_power` 0 and
-    `backward_weight` 1 that is the number of users who have both, and the similarities are the
-    usual ones; `shrink` is added to their denominator.
+    If two items of a history are `gap` steps apart, at most `window`, their co-occurrence is
+    gap ** -gap_power from the earlier to the later one, and `backward_weight` times that in the
+    other direction. If a user has both items more than once, the greatest value counts; the values
+    are summed over users. With `gap_power` 0 and `backward_weight` 1 the sum is the number of users
+    who have both items, and the weight is the usual `similarity`, with `shrink` added to its
+    denominator. Equal weights are ordered by the neighbour's number.
     """
 
     def count(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -105,7 +106,7 @@ def count_cooccurrences(
 ) -> tuple[Numbers, Numbers, Floats]:
     """Sum the co-occurrence of each pair of items over the users of a batch.
 
-    Returns (item, neighbour, cooccurrence), each pair once.
+    Returns item, neighbour and co-occurrence, (p,) each, every pair once.
     """
     earlier, later, users, values = [], [], [], []
     for gap in range(1, min(window, len(steps.user) - 1) + 1):

@@ -1,4 +1,4 @@
-"""Find the items of most users: the baseline of every comparison."""
+"""Propose the items that most users interacted with: the baseline of every comparison."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from profile_lib.recommend.data.histories import count_users_per_item
 
 
 class PopularitySettings(Section):
-    """No settings."""
+    """No settings: each user of an item counts once."""
 
 
 @candidate_source("popularity", PopularitySettings)
 @dataclass(frozen=True)
 class Popularity(ContextPopularity):
-    """The number of users per item, the same in every context."""
+    """Items by their number of users, the same in every context."""
 
     default_reason = "popular with others"
 

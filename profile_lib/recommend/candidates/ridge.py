@@ -1,4 +1,4 @@
-"""Find items by ridge regression from past steps to later ones."""
+"""Propose items by ridge regression from past steps to later ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,25 +16,26 @@ from profile_lib.recommend.candidates.shared.item_to_item import ItemToItem, nei
 from profile_lib.recommend.candidates.source import SourceData
 from profile_lib.recommend.data.histories import Histories
 
-MIN_DECAYED_WEIGHT = 0.01  # steps whose decayed weight is below are left out
+MIN_DECAYED_WEIGHT = 0.01  # steps with a lower decayed weight are left out
 
-Cells = Iterator[tuple[Longs, Longs, float]]  # steps, the steps seen from them, the decayed weight
+# Rows of the regression as step numbers, other steps of the same histories, their decayed weight.
+Cells = Iterator[tuple[Longs, Longs, float]]
 
 
 class RidgeSettings(Section):
-    """How the regression is fitted; for shops of few items."""
+    """How the regression is fitted, for shops with few items."""
 
     l2: Amount
     max_neighbours: Count  # per item
     max_items: Count  # one task holds 4 bytes per pair of items
     decay: Decay
-    future_decay: Decay  # the same for later steps, in the fit
+    future_decay: Decay  # decay of the outputs' later steps, in the fit alone
 
 
 @candidate_source("ridge", RidgeSettings)
 @dataclass(frozen=True)
 class Ridge(ItemToItem):
-    """EASE with an order, as in SLIST (Choi et al. 2021)."""
+    """Items that a linear model of ordered steps predicts (SLIST, Choi et al. 2021)."""
 
     default_reason = "because you looked at {item}"
 
@@ -56,11 +57,12 @@ def ridge_neighbours(
     max_neighbours: int,
     max_items: int,
 ) -> DataFrame:
-    """Return (item, neighbour, weight) by ridge regression, as `nearest_by_inverse` prunes.
+    """Fit a ridge regression: NEIGHBOUR_SCHEMA rows as `nearest_by_inverse` returns them.
 
     A row of the regression is a step with steps before it. Its inputs are the items of those
-    steps, each weighted by `decay` to the power of the steps between. Its outputs are the items
-    from the step itself on, weighted by `future_decay` in the same way.
+    steps, each weighted by `decay` to the power of the steps between. Its outputs are the items of
+    the step and the later ones, weighted by `future_decay` in the same way. Raises InputError above
+    `max_items` items.
     """
 
     def sum_batch(steps: Histories) -> tuple[sparse.csr_array, sparse.csr_array]:
@@ -84,7 +86,7 @@ def ridge_neighbours(
 def past_and_future(
     steps: Histories, n_items: int, decay: float, future_decay: float
 ) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """Return the decayed past and future of steps with a past, (rows, n_items)."""
+    """Return inputs and outputs of the regression, (steps with steps before them, n_items) each."""
     first = GroupedRows(steps.user, steps.n_users).start_rows[steps.user]
     steps_before = np.arange(len(steps.user)) - first
     has_past = steps_before > 0

@@ -1,4 +1,4 @@
-"""Find items by a small transformer (SASRec, Kang & McAuley 2018)."""
+"""Propose items by a small transformer (SASRec, Kang & McAuley 2018)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ SHAPE_FIELDS = {"max_steps", "width", "layers", "heads", "dropout"}
 
 
 class SasrecSettings(Section):
-    """The sizes of the transformer and how it is trained."""
+    """The sizes of the transformer, and how it is trained."""
 
     max_steps: Count  # a user's last steps that are read
     width: Count
@@ -30,7 +30,7 @@ class SasrecSettings(Section):
     dropout: Share
     epochs: Count
     patience: Count  # epochs without a better NDCG on the validation items
-    batch_steps: Count
+    batch_steps: Count  # steps per batch
     learning_rate: Amount
     n_seeds: Count  # only the first seeds are compared, as training takes long
 
@@ -38,9 +38,10 @@ class SasrecSettings(Section):
 @candidate_source("sasrec", SasrecSettings)
 @dataclass(frozen=True)
 class Sasrec(CandidateSource):
-    """A trained `model` with its epochs and its NDCG on validation items.
+    """Items that the transformer `model` predicts as the next one.
 
-    No single item explains a candidate: all of them do, in their order.
+    `epochs`: the epochs it was trained for. `validation_ndcg`: its NDCG on the validation items. No
+    single item explains a candidate, because the model reads all of them in their order.
     """
 
     model: "SASRec"
@@ -69,7 +70,7 @@ class Sasrec(CandidateSource):
         return cls(model, len(curve), max(curve))
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Return the logit of each item as the next, none without steps."""
+        """Return the logits of the next item; a user without steps gets none."""
         return top_k_dense(self.model.score_all(requests.histories), k)
 
     def score_all(self, requests: Requests, n_items: int) -> Floats:
@@ -78,7 +79,7 @@ class Sasrec(CandidateSource):
 
     @property
     def choices(self) -> dict[str, Any]:
-        """Return the epochs, and the NDCG of the best one."""
+        """The number of epochs, and the NDCG of the best one."""
         return {"validation_ndcg": self.validation_ndcg, "epochs": self.epochs}
 
     @classmethod
@@ -93,7 +94,7 @@ class Sasrec(CandidateSource):
 
     @classmethod
     def from_state(cls, state: State) -> "Sasrec":
-        """Build the model of a shape and load its weights."""
+        """Build the model from its shape, and load its weights."""
         import torch
 
         from profile_lib.recommend.candidates.shared.sasrec_model import SASRec, SasrecShape

@@ -1,7 +1,7 @@
-"""Define candidate sources and the shop data they are fitted to.
+"""Define the interface of candidate sources, and the data they are fitted to.
 
-A source is fitted to frames on a cluster. After that it is arrays alone, so that the same code
-scores a batch of users in a Spark task and a single user in a server.
+A source is fitted to frames on a cluster. The fitted source consists of arrays, so that the same
+code scores a batch of users in a Spark task and a single user in a server.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ from profile_lib.recommend.data.requests import Requests
 
 
 class Need(StrEnum):
-    """Data that a source may need besides histories."""
+    """Data that a source may need in addition to histories."""
 
     TEXTS = "item texts"
     INTERESTS = "interest vectors"
@@ -35,10 +35,10 @@ class Need(StrEnum):
 class Validation:
     """Held-out items, by which some sources choose their weights or epochs.
 
-    `requests`: rows of SPLIT_SCHEMA, whose histories end before the relevant items. `k`: NDCG of
-    the first k items is compared. `folder`: where a fit may write files. `fit_before` and
-    `fit_all` fit another source of the settings by its name, to the histories before the held-out
-    items, and to all histories.
+    `requests`: rows of SPLIT_SCHEMA, whose histories end before the relevant items. `k`: the number
+    of first items whose NDCG is compared. `folder`: a folder into which a fit may write files.
+    `fit_before` and `fit_all` fit another source of the settings, by its name: the first to the
+    histories before the held-out items, the second to all histories.
     """
 
     requests: DataFrame
@@ -53,12 +53,12 @@ class SourceData:
     """The data of a shop that sources are fitted to.
 
     `histories`: user_id and STEPS. `vectors`: (n_items, d), of the items' texts, of length 1 or
-    zeros; nearest vectors are searched for exactly below `approximate_search_from` items. `seed`:
-    of all random draws.
+    zeros. `approximate_search_from`: the number of items from which the search for near vectors is
+    approximate. `seed`: that of all random numbers.
 
     Some sources need more: `events` and `items` (item_id, item); `interest_map`, which maps
-    interest vectors to text vectors; the known values of each of the `contexts`; the `weights` of
-    the event types; the second `now` that all is as of; and `validation`.
+    interest vectors to text vectors; `contexts`, the known values of each; `weights`, those of the
+    event types; `now`, the second since 1970 that all data is as of; and `validation`.
     """
 
     histories: DataFrame
@@ -75,21 +75,21 @@ class SourceData:
 
     @property
     def n_items(self) -> int:
-        """Return how many items have a number."""
+        """The number of items."""
         return len(self.vectors)
 
 
 class CandidateSource(ABC):
-    """Find items for users: the one interface of all sources.
+    """A method that proposes items to users.
 
-    Write a subclass, most simply a frozen dataclass of arrays and numbers, which is saved and
-    loaded without more code, and register it by `candidate_source` (see `registry.py`).
+    To add a source, write a subclass and register it by `candidate_source` (see `registry.py`). A
+    frozen dataclass of arrays and numbers is saved and loaded without more code.
     """
 
     kind: ClassVar[str]  # set by the registry: the value of `kind` in the settings
     settings_type: ClassVar[type[Section]]  # set by the registry
-    needs: ClassVar[frozenset[Need]] = frozenset()  # data besides histories
-    is_seeded: ClassVar[bool] = False  # whether the fit draws random numbers
+    needs: ClassVar[frozenset[Need]] = frozenset()  # data in addition to histories
+    is_seeded: ClassVar[bool] = False  # whether the fit depends on the seed
     default_reason: ClassVar[str | None] = None  # a sentence with {item} or {place}, or neither
 
     @classmethod
@@ -99,31 +99,31 @@ class CandidateSource(ABC):
 
     @abstractmethod
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Score at least the k best items of each user, best first.
+        """Return the scores of at least the k best items of each user, best first.
 
-        The result is (n, n_items). Higher is better; an item that isn't stored is no candidate.
+        The result is (n, n_items). Higher is better; an item that is not stored is no candidate.
         Scores of different sources have different units.
         """
 
     def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
         """Return the item that explains each pair of a user and a candidate, (m,).
 
-        It is an item of the user's history, or MISSING if no single one explains the candidate.
+        It is from the user's history, or MISSING if no single item explains the candidate.
         """
         return np.full(len(user), MISSING)
 
     def score_all(self, requests: Requests, n_items: int) -> sparse.csr_array | Floats:
-        """Score all items, (n, n_items), for an evaluation."""
+        """Return the scores of all items, (n, n_items), for an evaluation."""
         return self.scores(requests, n_items)
 
     @property
     def choices(self) -> dict[str, Any]:
-        """Return what the fit chose on the validation items, for a report."""
+        """The values that the fit chose on the validation items, by name, for a report."""
         return {}
 
     @classmethod
     def seeds_to_compare(cls, settings: Any, seeds: Sequence[int]) -> Sequence[int]:
-        """Return the seeds to compare: one if the fit draws nothing."""
+        """Return the seeds to compare: the first alone if none affects the fit."""
         return seeds if cls.is_seeded else seeds[:1]
 
     @classmethod
@@ -132,10 +132,10 @@ class CandidateSource(ABC):
         return ()
 
     def to_state(self) -> State:
-        """Return the arrays and numbers from which `from_state` makes the same source."""
+        """Return the arrays and numbers from which `from_state` builds the same source."""
         return pack_fields(self)
 
     @classmethod
     def from_state(cls, state: State) -> "CandidateSource":
-        """Make a source of what `to_state` returned."""
+        """Build a source from the result of `to_state`."""
         return cls(**unpack_fields(cls, state))

@@ -1,4 +1,4 @@
-"""Save and load sources as safetensors and JSON, never pickle."""
+"""Save and load sources as safetensors and JSON, never as a pickle."""
 
 import json
 from collections.abc import Mapping, Sequence

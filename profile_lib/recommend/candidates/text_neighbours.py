@@ -1,4 +1,4 @@
-"""Find items whose texts are similar to those of the history's items."""
+"""Propose items whose texts are similar to those of the history's items."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from profile_lib.recommend.data.histories import count_users_per_item
 
 
 class TextNeighboursSettings(Section):
-    """How similar texts make items similar."""
+    """How the similarity of items is computed from their texts."""
 
     max_neighbours: Count  # per item
     decay: Decay
-    demand_power: Amount  # a neighbour counts (its users + 1) ** demand_power
+    demand_power: Amount  # a neighbour's weight is (its number of users + 1) ** demand_power
 
 
 @candidate_source("text_neighbours", TextNeighboursSettings)
 @dataclass(frozen=True)
 class TextNeighbours(ItemToItem):
-    """Neighbours by text, which items without any interaction have as well."""
+    """Items similar to those of the history by text, even without any interaction."""
 
     needs = frozenset({Need.TEXTS})
     default_reason = "like {item}"
@@ -60,9 +60,9 @@ def find_text_neighbours(
     max_neighbours: int,
     approximate_search_from: int,
 ) -> DataFrame:
-    """Return NEIGHBOUR_SCHEMA: each item's `max_neighbours` greatest weights, above 0.
+    """Find each item's `max_neighbours` greatest weights above 0: NEIGHBOUR_SCHEMA rows.
 
-    A weight is the cosine of the two items times the neighbour's own of `neighbour_weights`,
+    A weight is the cosine of the two items times the neighbour's value in `neighbour_weights`,
     (n_items,), above 0. `vectors`: (n_items, d), of length 1 or zeros. Raises InputError as
     `VectorIndex.build` does.
     """

@@ -1,7 +1,7 @@
-"""Find items of the users with the most similar histories.
+"""Propose items of the users with the most similar histories.
 
-The neighbours are chosen among a bounded number of the most recent users who interacted with an
-item, as Ludewig & Jannach (2018) do for sessions.
+The neighbours are searched among the most recent users of each item, as Ludewig & Jannach (2018)
+do for sessions.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from profile_lib.recommend.candidates.shared.top_k import build_sparse_rows, top
 from profile_lib.recommend.candidates.source import CandidateSource, SourceData
 from profile_lib.recommend.data.requests import Requests
 
-MIN_WEIGHT = 1e-30  # of a step: at 0 it would be no step
+MIN_WEIGHT = 1e-30  # the lowest weight of a step: a sparse matrix does not store a weight of 0
 
 
 class UserNeighboursSettings(Section):
     """How neighbours are chosen."""
 
     similarity: Similarity
-    max_users: Count  # neighbours are searched among the most recent users
+    max_users: Count  # most recent users, among whom neighbours are searched
     n_neighbours: Count
-    max_users_per_item: Count  # of those who interacted with an item, the most recent are compared
+    max_users_per_item: Count  # most recent users of an item, who are compared
     decay: Decay
 
 
@@ -52,14 +52,14 @@ class UserNeighbours(CandidateSource):
 
     @classmethod
     def fit(cls, data: SourceData, settings: UserNeighboursSettings) -> "UserNeighbours":
-        """Take the items of the `max_users` most recent users."""
+        """Fit the interactions of the `max_users` most recent users."""
         recent_first = data.histories.orderBy(F.element_at("seconds", -1).desc(), "user_id")
         recent = recent_first.select("items").limit(settings.max_users).toArrow().combine_chunks()
         lists = recent["items"].combine_chunks()
         cells = (lists.value_parent_indices().to_numpy(), lists.flatten().to_numpy())
         ones = np.ones(len(cells[0]), np.float32)
         interactions = sparse.csr_array((ones, cells), shape=(len(lists), data.n_items))
-        interactions.data[:] = 1  # however often the user did
+        interactions.data[:] = 1  # an item that a user has several times counts once
         return cls(
             interactions,
             settings.similarity,
@@ -70,7 +70,7 @@ class UserNeighbours(CandidateSource):
 
     @cached_property
     def _users_of_item(self) -> sparse.csr_array:
-        """(n_items, n_others), at most `max_users_per_item` in a row."""
+        """The users of each item, (n_items, n_others), at most `max_users_per_item` in a row."""
         users = sparse.csr_array(self.interactions.T)
         position = np.arange(users.nnz) - np.repeat(users.indptr[:-1], np.diff(users.indptr))
         is_first = position < self.max_users_per_item
@@ -81,11 +81,11 @@ class UserNeighbours(CandidateSource):
 
     @cached_property
     def _n_interacted(self) -> Floats:
-        """(n_others,): how many items each user has."""
+        """The number of items of each user, (n_others,)."""
         return np.asarray(self.interactions.sum(axis=1)).ravel()
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Sum the similarities of the neighbours who interacted with the item."""
+        """Return the sum of similarities of the neighbours who interacted with each item."""
         neighbours = top_k(self._similarities(requests), self.n_neighbours)
         return top_k(neighbours @ self.interactions, k)
 
@@ -113,7 +113,7 @@ class UserNeighbours(CandidateSource):
         return shared
 
     def explain(self, requests: Requests, user: Longs, item: Longs) -> Longs:
-        """Return the step's item that most users share with the candidate."""
+        """Return the item of the history that has most users in common with the candidate."""
         steps = requests.histories
         rows = np.unique(np.append(steps.items, item))
         users = self._users_of_item[rows]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from profile_lib.arrays.groups import sort_ranks
 from profile_lib.arrays.types import Floats, Longs
 
-MISSING = -1  # the number of an item or a context value that is not known
+MISSING = -1  # the number of an unknown item or context value
 COUNT_ENTRIES = pa.list_(pa.struct([("key", pa.string()), ("value", pa.int64())]))
 
 
@@ -30,7 +30,7 @@ def record_batch(schema: str, columns: Sequence[pa.Array | np.ndarray]) -> pa.Re
 
 
 def flat_numbers(lists: pa.ListArray) -> np.ndarray:
-    """Return the values of all lists, one list after the other."""
+    """Return the values of all lists, one list after the other, as one array."""
     return lists.flatten().to_numpy(zero_copy_only=False)
 
 
@@ -41,7 +41,7 @@ def to_seconds(moments: pa.TimestampArray) -> Longs:
 
 
 def to_index(texts: pa.Array) -> pd.Index:
-    """Build a hash index, for texts that are looked up many times."""
+    """Build a hash index of texts, for many look-ups."""
     return pd.Index(texts.to_numpy(zero_copy_only=False))
 
 
@@ -66,15 +66,15 @@ def lists_to_matrix(lists: pa.ListArray, size: int) -> Floats:
 
 
 def is_equal(values: pa.Array, value: str) -> np.ndarray:
-    """Return (n,) booleans, False for null."""
+    """Return whether each value equals `value`, (n,); false for null."""
     equal = pc.equal(values, value).fill_null(False)
     return equal.to_numpy(zero_copy_only=False)
 
 
 def most_frequent_keys(counts: pa.MapArray) -> pa.Array:
-    """Return the key of each map's greatest count, null for an empty map.
+    """Return the key with the greatest count of each map, null for an empty map.
 
-    The last key is chosen among those of equal counts.
+    Among keys of equal counts it is the last in alphabetical order.
     """
     lists = counts.cast(COUNT_ENTRIES)
     entries, row = lists.flatten(), lists.value_parent_indices().to_numpy().astype(np.int64)

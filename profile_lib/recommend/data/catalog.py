@@ -1,4 +1,4 @@
-"""Hold what is known of each item, by its number, in arrays."""
+"""Hold the attributes of all items in arrays, by item number."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +17,11 @@ CATALOG_FILE = "items.parquet"
 
 @dataclass(frozen=True)
 class Catalog:
-    """`items`: one row per item, in the order of the item numbers.
+    """The attributes of n items, in the order of the item numbers.
 
-    Columns: item_id, title, category, brand, price, price_level, demand (the decayed sum of its
-    events' weights), and vector (of its text, of length 1, NaN if it has no text).
+    `items` has a row per item. Its columns are item_id, title, category, brand, price, price_level,
+    demand (the decayed sum of its events' weights), and vector (of its text, of length 1, NaN if it
+    has no text).
     """
 
     items: pa.Table
@@ -39,39 +40,39 @@ class Catalog:
 
     @cached_property
     def vectors(self) -> Floats:
-        """(n, d): the text vectors."""
+        """The text vectors, (n, d), NaN for an item without a text."""
         lists = self.column("vector")
         size = len(lists[0]) if len(lists) else 0
         return lists_to_matrix(lists, size)
 
     @cached_property
     def category(self) -> Longs:
-        """Number the categories: (n,), -1 for an unknown one."""
+        """The number of each item's category, (n,), -1 if it is unknown."""
         return dictionary_codes(self.column("category"))[0]
 
     @cached_property
     def brand(self) -> Longs:
-        """Number the brands: (n,), -1 for an unknown one."""
+        """The number of each item's brand, (n,), -1 if it is unknown."""
         return dictionary_codes(self.column("brand"))[0]
 
     @cached_property
     def price(self) -> Floats:
-        """(n,) float32, NaN for an unknown price."""
+        """The prices, (n,) float32, NaN if unknown."""
         return self._numbers("price")
 
     @cached_property
     def price_level(self) -> Floats:
-        """(n,) float32, NaN for an unknown price level."""
+        """The price levels, (n,) float32, NaN if unknown."""
         return self._numbers("price_level")
 
     @cached_property
     def demand(self) -> Floats:
-        """(n,) float32."""
+        """The demand for each item, (n,) float32."""
         return self._numbers("demand")
 
     def _numbers(self, name: str) -> Floats:
         return self.column(name).to_numpy(zero_copy_only=False).astype(np.float32)
 
     def column(self, name: str) -> pa.Array:
-        """Return a column, (n,), null where the value is not known."""
+        """Return a column, (n,), null if the value is unknown."""
         return single_chunk(self.items[name])

@@ -1,7 +1,7 @@
 """Build each user's history of interactions with items, oldest first.
 
-Sources are fitted on frames of histories, and score arrays of them: the same on a cluster and for
-a single user.
+Sources are fitted to frames of histories. They score histories in arrays, a batch of users in a
+Spark task as well as a single user in a server.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ DAY = 86400  # seconds
 def number_items(items: DataFrame) -> DataFrame:
     """Number items from 0 in the order of their ids: (item_id, item).
 
-    All ids come to the driver.
+    The driver collects all ids.
     """
     ids = items.select("item_id").distinct().sort("item_id").toArrow()["item_id"]
     numbers = pa.array(np.arange(len(ids), dtype=np.int32))
@@ -45,10 +45,10 @@ def build_histories(
 ) -> DataFrame:
     """Build one row per user with interactions: user_id and STEPS, oldest first.
 
-    `weights` holds for each type of event how much it says for its item; other types are left
-    out, and so are items without a number in `items` (item_id, item). Consecutive events of a user
-    on the same item are one step, with the greatest of their weights, at the last of their times.
-    The last `max_steps` steps of a user are kept.
+    `weights` holds for each event type how strongly an event counts as interest in its item. Events
+    of other types are left out, and so are items without a number in `items` (item_id, item).
+    Consecutive events of a user on the same item are one step, with the greatest of their weights,
+    at the last of their times. Only the last `max_steps` steps of a user are returned.
     """
     event = F.struct(
         F.unix_seconds("event_ts").alias("second"),
@@ -83,16 +83,17 @@ def _to_steps(batch: pa.RecordBatch, max_steps: int) -> pa.RecordBatch:
 
 
 def count_users_per_item(histories: DataFrame) -> DataFrame:
-    """Count the users of each item that has some: (item, n_users)."""
+    """Count the users who interacted with each item: (item, n_users), without items of no user."""
     interactions = histories.select(F.explode(F.array_distinct("items")).alias("item"))
     return interactions.groupBy("item").agg(F.count("*").alias("n_users"))
 
 
 @dataclass(frozen=True)
 class Histories:
-    """The steps of n users in arrays, user by user, oldest first.
+    """The m steps of n users in arrays, user by user, oldest first.
 
-    `user`, `items`, `weights`, `seconds`, `is_bought`: (m,), with `user` from 0 to n - 1.
+    `user`, `items`, `weights`, `seconds`, `is_bought`: (m,), with `user` from 0 to n - 1, and
+    `seconds` since 1970.
     """
 
     n_users: int
@@ -110,18 +111,18 @@ class Histories:
 
     @cached_property
     def steps_ago(self) -> Longs:
-        """Count the later steps of the same user: (m,), 0 for the last."""
+        """The number of later steps of the same user, (m,), 0 for the last."""
         end = GroupedRows(self.user, self.n_users).end_rows
         return end[self.user] - 1 - np.arange(len(self.user))
 
     def decayed_weights(self, decay: float) -> Floats:
-        """Return the steps' weights, (m,), each times `decay` per step since then."""
+        """Return the steps' weights, (m,), each times `decay` to the power of `steps_ago`."""
         return self.weights * np.float32(decay) ** self.steps_ago
 
     def steps_of_users(self, user: Longs) -> tuple[Longs, Longs]:
-        """List the p steps of these users, (m,), in two arrays.
+        """List all steps of the users in `user`, which may repeat, in two arrays, (p,).
 
-        The first holds positions in `user`, the second the numbers of that user's steps.
+        The first holds positions in `user`, the second indices of that user's steps.
         """
         first = np.searchsorted(self.user, user)
         n_steps = np.searchsorted(self.user, user, side="right") - first
@@ -139,7 +140,7 @@ class Histories:
 
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Items, and where each user's begin.
+        """The items, (m,), and the index at which each user's steps begin, (n + 1,).
 
         Both have 32 bits, as the matrices of sources do: a product of mixed widths would copy
         those.
@@ -152,9 +153,9 @@ class Histories:
 def merge_repeated_steps(
     n_users: int, user: Longs, item: Longs, weight: Floats, second: Longs, is_bought: np.ndarray
 ) -> Histories:
-    """Merge consecutive rows on the same item into steps.
+    """Merge consecutive rows of a user on the same item into steps.
 
-    The rows, (m,), come user by user, oldest first. A step has the greatest of the weights, the
+    The rows, (r,), come user by user, oldest first. A step has the greatest of the weights, the
     last of the times, and is bought if any of its rows is.
     """
     starts = np.flatnonzero(differs_from_previous(user, item))

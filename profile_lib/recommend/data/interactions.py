@@ -55,10 +55,11 @@ def read_interactions(spark: SparkSession, path: str) -> tuple[DataFrame, pa.Arr
 
 
 def read_attribute_vectors(path: str, item_ids: pa.Array) -> Floats:
-    """Return item vectors of length 1, (n_items, number of attributes).
+    """Read vectors of length 1 from the attributes of items, (n_items, number of attributes).
 
-    An attribute's value is its rarity, log(items / items that have it); the vector of an item
-    without attributes is zeros. Raises InputError if the file is missing.
+    The file is JSON, with the list of attribute numbers of each item id. An attribute's value in
+    the vector of an item that has it is its rarity, log(items / items that have it); an item
+    without attributes has zeros. Raises InputError if the file is missing.
     """
     if not Path(path).is_file():
         raise InputError(f"evaluate.attributes: no file at {path}; wanted JSON, item → attributes")

@@ -6,7 +6,7 @@ import pyarrow as pa
 PROFILE_NUMBERS = (
     "n_sessions", "n_orders", "order_value", "price_level", "purchasing_power", "sentiment",
 )  # fmt: skip
-# Contexts by which demand may be known, each with the profile column that counts its values.
+# The contexts of demand, each with the profile column that counts its values.
 CONTEXT_COLUMNS = {"channel": "channels", "device": "devices", "region": "regions"}
 REQUEST_COLUMNS = (
     "recent", "interest_vector", "model_version", *PROFILE_NUMBERS, *CONTEXT_COLUMNS.values(),

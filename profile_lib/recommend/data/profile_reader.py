@@ -25,10 +25,10 @@ from profile_lib.recommend.data.requests import Requests
 
 @dataclass(frozen=True)
 class QueryTexts:
-    """The known texts of searches and pages, with their vectors, (n, d).
+    """The known texts of searches and pages, (n,), with their vectors, (n, d).
 
-    A user's query is the text of the newest event of these `event_types`, if it lies at most
-    `max_gap_seconds` before the user's newest event: after that the user has moved on.
+    A user's query is the text of the newest event of these `event_types`, if it is at most
+    `max_gap_seconds` older than the user's newest event: after that the user has moved on.
     """
 
     texts: pa.Array
@@ -41,7 +41,7 @@ class QueryTexts:
         return to_index(self.texts)
 
     def look_up(self, texts: pa.Array) -> Floats:
-        """Return the vectors of texts, (n, d), NaN for unknown ones."""
+        """Return the vectors of m texts, (m, d), NaN for unknown ones."""
         position = self._index.get_indexer(to_index(texts))
         vectors = np.full((len(position), self.vectors.shape[1]), np.nan, np.float32)
         vectors[position >= 0] = self.vectors[position[position >= 0]]
@@ -63,11 +63,12 @@ class _Events(NamedTuple):
 
 @dataclass(frozen=True)
 class ProfileReader:
-    """Turns profiles into requests.
+    """A reader that converts profiles to requests.
 
-    `items`: item ids in the order of the item numbers. `weights`: what one event of a type says
-    for its item. `contexts`: the known values of each context. Interest vectors count only if they
-    are of `model_version` and hold `interest_size` numbers. `texts`: the known query texts.
+    `items`: item ids in the order of the item numbers. `weights`: how strongly an event of each
+    type counts as interest in its item. `contexts`: the known values of each context. `texts`: the
+    known query texts. Interest vectors are read only if they are of `model_version` and have
+    `interest_size` numbers.
     """
 
     items: pa.Array
@@ -83,13 +84,13 @@ class ProfileReader:
 
     @cached_property
     def _item_index(self) -> pd.Index:
-        """Built once, as building it takes longer than a user's look-ups."""
+        """The index of `items`, built once: building it takes longer than a user's look-ups."""
         return to_index(self.items)
 
     def read_requests(self, batch: pa.RecordBatch) -> Requests:
-        """Return the requests of a batch with the columns REQUEST_COLUMNS.
+        """Return the requests of n profiles, a batch with the columns REQUEST_COLUMNS.
 
-        Interest vectors of another model are not comparable, so they count as unknown.
+        Interest vectors of another model cannot be compared, so they count as unknown.
         """
         recent = batch["recent"]
         fields, user = recent.flatten(), recent.value_parent_indices().to_numpy().astype(np.int64)

@@ -13,7 +13,10 @@ INTERACTED, BOUGHT = 1.0, 2.0  # the relevance of an item
 
 
 class RelevantItems(NamedTuple):
-    """m relevant items with their users, and their relevance, above 0."""
+    """The m relevant items of a batch of users: `user`, `item` and `relevance`, (m,).
+
+    `relevance` is above 0.
+    """
 
     user: Longs
     item: Longs

@@ -1,4 +1,4 @@
-"""Hold the known facts of users for whom items are requested."""
+"""Hold what is known about the users of requests for items."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from profile_lib.recommend.data.profile_columns import PROFILE_NUMBERS
 
 @dataclass(frozen=True)
 class Requests:
-    """Requests of n users, each as of the second `now`, (n,).
+    """Requests of n users, each as of the second `now`, (n,), since 1970.
 
-    `histories`: their interactions. `interest_vectors`: (n, J). `profile_numbers`: (n, U), in the
-    order of PROFILE_NUMBERS. `query_vectors`: (n, d), of the search or page text that the items
-    will be shown under. NaN marks what is not known. `contexts`: (n, c), for each context of the
+    `histories`: the users' interactions. `interest_vectors`: (n, J). `profile_numbers`: (n, U), in
+    the order of PROFILE_NUMBERS. `query_vectors`: (n, d), of the text of the search or page on
+    which the items are shown. Unknown values are NaN. `contexts`: (n, c), for each context of the
     shop (such as the region) the number of its value, or MISSING.
     """
 
@@ -28,7 +28,7 @@ class Requests:
 
 
 def requests_from_histories(steps: Histories) -> Requests:
-    """Request items for users known by histories alone, after their last step."""
+    """Build requests from histories alone, each as of a second after the user's last step."""
     unknown = np.zeros((steps.n_users, 0), np.float32)
     now = np.zeros(steps.n_users, np.int64)
     now[steps.user] = steps.seconds + 1  # each user's last step overwrites the earlier ones

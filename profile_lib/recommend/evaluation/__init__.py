@@ -1,1 +1,1 @@
-"""Split histories and measure how well sources find held-out items."""
+"""Split histories, and measure how well sources find held-out items."""

@@ -1,6 +1,6 @@
 """Split histories, and measure how well sources find the held-out items.
 
-All items are ranked. Tasks take users in batches, and no user's data reaches the driver.
+All items are ranked. Spark tasks process users in batches, and no user's data reaches the driver.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,18 +26,18 @@ MEASURES_SCHEMA = ", ".join(
     ["user_id string", *(f"{name} double" for name in ranking.RANKING_METRICS)]
 )
 TOP_ITEMS_SCHEMA = "user_id string, item int, rank int"
-MAX_CELLS = 2**24  # of scores, users times items: 64 MiB, and as much again to rank them
+MAX_CELLS = 2**24  # scores of a batch, users times items: 64 MiB, and as much again to rank them
 
-# Scores of all items for n users, (n, n_items); cells that a sparse array doesn't store are none.
+# Scores of all items for n users, (n, n_items). Items that a sparse array does not store have none.
 ScoreAllItems = Callable[[Requests], sparse.csr_array | Floats]
 
 
 def leave_one_out(histories: DataFrame) -> DataFrame:
     """Split off each user's last new item: SPLIT_SCHEMA rows.
 
-    The relevant item is the one whose first interaction is the user's latest; the steps before it
-    are the past. Users without a past are left out. Splitting a split again gives a validation
-    split, whose items lie before those of the test.
+    The relevant item is the last one that the user interacted with for the first time; the steps
+    before that are the past. Users without a past are left out. Splitting the result again gives a
+    validation split, whose items come before those of the test.
     """
     first_step = F.transform("items", lambda item: F.array_position("items", item))
     with_past = histories.withColumn("n_past", (F.array_max(first_step) - 1).cast("int"))
@@ -63,10 +63,10 @@ def split_at_cutoff(histories: DataFrame, cutoff: datetime) -> DataFrame:
 
 
 def measure(split: DataFrame, score_all: ScoreAllItems, *, n_items: int, k: int) -> DataFrame:
-    """Measure RANKING_METRICS of the first k items, a row per user_id.
+    """Measure RANKING_METRICS of the first k items: a row per user_id.
 
-    All items except those of the past are ranked; equal scores count against the source, and an
-    item without a score isn't found.
+    All items except those of the past are ranked. A relevant item ranks after all others of equal
+    score, and an item without a score is not found.
     """
 
     def measure_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -86,8 +86,8 @@ def list_top_items(
 ) -> DataFrame:
     """List the first k items of each user: (user_id, item, rank).
 
-    Items of the past are left out. Equal scores come by item number; a list is shorter if the
-    source scores fewer items.
+    Items of the past are left out. Items of equal scores come in the order of their numbers. A list
+    is shorter if the source scores fewer items.
     """
 
     def list_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -103,7 +103,7 @@ def list_top_items(
 
 
 def relevant_ranks(score_all: ScoreAllItems, batch: pa.RecordBatch, n_items: int) -> Floats:
-    """Rank each relevant item among all items outside the past, (m,)."""
+    """Rank each relevant item among all items outside the past: (m,), from 1."""
     parts = [np.zeros(0)]
     for part, scores in _score_parts(score_all, batch, n_items):
         parts.append(ranking.rank_relevant_items(scores, *RelevantItems.from_batch(part)))
@@ -115,7 +115,7 @@ def _n_steps_before(cutoff: datetime) -> Column:
 
 
 def _past_steps() -> list[Column]:
-    """The first `n_past` steps."""
+    """Select the first `n_past` steps."""
     return [F.slice(name, F.lit(1), F.col("n_past")).alias(name) for name in STEP_COLUMNS]
 
 
@@ -129,9 +129,9 @@ def _split(with_past: DataFrame, relevant: Column) -> DataFrame:
 def _score_parts(
     score_all: ScoreAllItems, batch: pa.RecordBatch, n_items: int
 ) -> Iterator[tuple[pa.RecordBatch, Floats]]:
-    """Score all items for some users at a time, except their past.
+    """Yield parts of the batch with the scores of all items.
 
-    Items of the past have minus infinity.
+    Scores are (users of the part, n_items). Items of the past score minus infinity.
     """
     max_users = max(1, MAX_CELLS // n_items)
     for part in slice_batches([batch], max_users):

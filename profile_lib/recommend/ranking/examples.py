@@ -47,9 +47,9 @@ def build_candidate_rows(
     """Build ROW_SCHEMA from the sources' candidates at each cutoff.
 
     `ranker_examples` holds user_id, cutoff_ts, row_hash (of both), split, REQUEST_COLUMNS and
-    RELEVANT_SCHEMA. In the train split all relevant candidates are kept and about
-    `negatives_per_cutoff` others; in other splits all. A cutoff without a relevant candidate is
-    left out.
+    RELEVANT_SCHEMA. Each source proposes about `candidates_per_source` items. The train split gets
+    all relevant candidates and a sample of about `negatives_per_cutoff` others; the other splits
+    get all candidates. A cutoff without a relevant candidate is left out.
     """
 
     def prepare(retrieval: RetrievalModel) -> BatchFunction:
@@ -72,11 +72,12 @@ def build_candidate_rows(
 def build_impression_rows(
     impressions: DataFrame, folder: str, version: str, *, candidates_per_source: int
 ) -> DataFrame:
-    """Build ROW_SCHEMA from impressions, with the scores of the sources in `folder`.
+    """Build ROW_SCHEMA from impressions, with features by the retrieval model in `folder`.
 
     `impressions` holds user_id, cutoff_ts (the time of the impression), split, REQUEST_COLUMNS,
-    `query` (null if it was no search), and the lists IMPRESSION_LISTS: item numbers in ascending
-    order, each once, whether the user interacted with and bought each, and its weight.
+    `query` (null if the items were not shown by a search), and the lists IMPRESSION_LISTS: item
+    numbers in ascending order, each once, whether the user interacted with and bought each, and its
+    weight.
     """
 
     def prepare(retrieval: RetrievalModel) -> BatchFunction:
@@ -103,10 +104,10 @@ def build_impression_rows(
 def count_found_by_source(
     ranker_examples: DataFrame, folder: str, version: str, *, candidates_per_source: int
 ) -> DataFrame:
-    """Count the relevant items found and the pairs proposed, per source.
+    """Count the relevant items found and the pairs proposed, per source: FOUND_SCHEMA.
 
-    One row counts for ALL_SOURCES together. The rows, FOUND_SCHEMA, are partial counts to be summed
-    by source.
+    The source ALL_SOURCES stands for all of them together. There are several rows per source, whose
+    counts the caller sums.
     """
 
     def prepare(retrieval: RetrievalModel) -> BatchFunction:
@@ -125,7 +126,7 @@ def count_found_by_source(
 def compute_ranker_features(
     retrieval: RetrievalModel, requests: Requests, pairs: Candidates
 ) -> Floats:
-    """Compute the ranker's inputs: (m, F), in the order of `feature_names`."""
+    """Compute the ranker's inputs for m pairs: (m, F), in the order of `feature_names`."""
     interests = map_interests(requests.interest_vectors, retrieval.interest_map)
     return compute_features(requests, interests, pairs, retrieval.catalog, retrieval.decay)
 

@@ -1,4 +1,4 @@
-"""Compute the ranker's numeric inputs, one row per candidate."""
+"""Compute the ranker's numeric inputs, a row per candidate."""
 
 from collections.abc import Sequence
 
@@ -30,17 +30,18 @@ def feature_names(sources: Sequence[str], size: int) -> list[str]:
 
 
 def n_vector_features(size: int) -> int:
-    """Return how many of the last of `feature_names` are parts of vectors."""
+    """Return the number of the last `feature_names` that are components of vectors."""
     return len(VECTOR_FEATURES) * size
 
 
 def compute_features(
     requests: Requests, interests: Floats, pairs: Candidates, catalog: Catalog, decay: float
 ) -> Floats:
-    """Compute (m, F) float32, NaN for what is not known.
+    """Compute the features of m candidates, (m, F) float32, NaN for unknown values.
 
-    `interests`: (n, d), the users' interest vectors, mapped to text vectors. `decay`: what each
-    later step leaves of a step's weight, in the shares of a user's steps by category and brand.
+    `interests`: (n, d), the users' interest vectors, mapped to text vectors. `decay`: the factor by
+    which each later step reduces a step's weight, in the price level, category share and brand
+    share of a user's steps.
     """
     user, item = pairs.user, pairs.item
     item_vectors, queries = catalog.vectors[item], requests.query_vectors[user]
@@ -80,7 +81,7 @@ def _history_features(
 ) -> list[Floats]:
     """Compare each candidate with its user's steps: (m,) per feature.
 
-    They are those of PAIR_FEATURES from `price_level_gap` to `last_item_similarity`.
+    The features are those of PAIR_FEATURES from `price_level_gap` to `last_item_similarity`.
     """
     steps, m = requests.histories, len(user)
     pair, step = steps.steps_of_users(user)
@@ -115,7 +116,7 @@ def _history_features(
 def _share_of_weight(
     pair: Longs, step_code: Longs, candidate_code: Longs, weight: Floats, m: int
 ) -> Floats:
-    """Return the share of step weights with the candidate's code, or NaN."""
+    """Return the share of each pair's step weights with the candidate's code, (m,), or NaN."""
     is_same = (step_code == candidate_code) & (candidate_code >= 0)
     return _mean_per_pair(pair, is_same, weight, m)
 

@@ -52,9 +52,10 @@ def find_later_interactions(
 
 
 class CandidateLabels(NamedTuple):
-    """Labels of m candidates: interacted with, bought, 0 or 1 each.
+    """The labels of m candidates and their sampling weights.
 
-    `weight`: how many candidates each stands for, 0 if it was not drawn.
+    `is_interacted`, `is_bought`: 1 if the user interacted with the item or bought it, else 0.
+    `weight`: the number of candidates that each represents, 0 if it was not sampled.
     """
 
     is_interacted: Longs

@@ -19,14 +19,14 @@ MAX_PAIRS_PER_BATCH = 1024  # so that the model's intermediate values stay in th
 
 @dataclass(frozen=True)
 class RankerScorer:
-    """Scores a candidate by the weighted probabilities of the model's tasks."""
+    """A scorer of candidates by the weighted sum of the model's task probabilities."""
 
     model: ProfileModel
     retrieval: RetrievalModel
     task_weights: Mapping[str, float]
 
     def __call__(self, requests: Requests, pairs: Candidates) -> Floats:
-        """Return (m,) scores."""
+        """Return the scores of the pairs, (m,)."""
         numbers = torch.from_numpy(compute_ranker_features(self.retrieval, requests, pairs))
         with torch.inference_mode():
             parts = [self._score(part) for part in numbers.split(MAX_PAIRS_PER_BATCH)]

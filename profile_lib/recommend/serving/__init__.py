@@ -1,1 +1,1 @@
-"""Make lists with reasons, for a batch or a single user."""
+"""Build lists with reasons, for a batch of users or a single user."""

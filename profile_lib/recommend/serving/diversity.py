@@ -1,4 +1,4 @@
-"""Choose lists whose items are good and differ from each other."""
+"""Choose lists of items that score high and differ from each other."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from profile_lib.arrays.types import Floats, Longs
 
 
 def diversify(scores: Floats, vectors: Floats, k: int, relevance_weight: float) -> Longs:
-    """Select k items of each list by maximal marginal relevance.
+    """Select k items of each list by maximal marginal relevance (Carbonell & Goldstein 1998).
 
-    The method is that of Carbonell & Goldstein (1998). `scores`: (n, L), best first, minus infinity
-    behind a shorter list; scaled here to 0 to 1 within a list. `vectors`: (n, L, d) of length 1, or
-    zeros if unknown. Each next item has the highest `relevance_weight` × score - (1 -
-    `relevance_weight`) × its greatest cosine to the items selected before; equal ones are taken in
-    the list's order. A `relevance_weight` of 1 keeps that order. Returns positions in the lists,
-    (n, k), -1 behind the end of a list.
+    `scores`: (n, L), best first, minus infinity after the end of a shorter list. `vectors`: (n, L,
+    d), of length 1, or zeros if unknown. Scores are scaled to 0 to 1 within a list. Items are
+    selected one after the other, each with the highest value of `relevance_weight` × score - (1 -
+    `relevance_weight`) × greatest cosine to an item selected before; equal values are taken in the
+    order of the list. A `relevance_weight` of 1 retains that order. Returns positions in the lists,
+    (n, k), -1 after the end of a list.
     """
     n, length = scores.shape
     is_item = scores > -np.inf

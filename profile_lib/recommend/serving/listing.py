@@ -40,7 +40,7 @@ MAX_USERS_PER_BATCH = 256
 
 @dataclass(frozen=True)
 class ListBuilder:
-    """Builds lists from profiles, with sources and reasons."""
+    """A builder of lists from profiles, with sources and reasons."""
 
     retrieval: RetrievalModel
     recommender: Recommender
@@ -54,20 +54,20 @@ class ListBuilder:
         rules: ListRules,
         eligibility: Eligibility,
     ) -> "ListBuilder":
-        """Rank by a model, whose tasks count `task_weights`."""
+        """Build a list builder whose ranker is `model`, its tasks weighted by `task_weights`."""
         score = RankerScorer(model, retrieval, task_weights)
         recommender = Recommender(retrieval.sources, retrieval.catalog, score, rules, eligibility)
         return cls(retrieval, recommender)
 
     def build_lists(self, profiles: pa.RecordBatch) -> pa.RecordBatch:
-        """Return LIST_SCHEMA for a batch with the columns LISTING_COLUMNS."""
+        """Return the lists of `profiles`, a batch with LISTING_COLUMNS, as LIST_SCHEMA rows."""
         requests = self.retrieval.reader.read_requests(profiles)
         return self.to_rows(profiles, requests, self.recommender.recommend(requests))
 
     def to_rows(
         self, profiles: pa.RecordBatch, requests: Requests, lists: RecommendedLists
     ) -> pa.RecordBatch:
-        """Return LIST_SCHEMA for lists of the users of `profiles`, in their order."""
+        """Return the lists of the users of `profiles` as LIST_SCHEMA rows, in their order."""
         user, names = pa.array(lists.user), pa.array(lists.sources)
         item_ids = self.retrieval.catalog.column("item_id")
         _, proposer = np.nonzero(lists.is_proposed)
@@ -84,7 +84,7 @@ class ListBuilder:
         return record_batch(LIST_SCHEMA, columns)
 
     def _reasons(self, requests: Requests, lists: RecommendedLists) -> pa.StructArray:
-        """Return source, item of the history and sentence per listed item, (m,)."""
+        """Return source, item of the history and sentence of each listed item, (m,)."""
         ids, titles = (self.retrieval.catalog.column(name) for name in ("item_id", "title"))
         source = pa.array(lists.sources).take(pa.array(lists.reason_source))
         reason_item = pa.array(lists.reason_item, mask=lists.reason_item == MISSING)
@@ -114,9 +114,10 @@ def list_items(
     rules: ListRules,
     eligibility: Eligibility,
 ) -> DataFrame:
-    """Return LIST_SCHEMA for profiles, by the recommender of this `version` in `folder`.
+    """List items for `profiles`, LISTING_COLUMNS among their columns: LIST_SCHEMA rows.
 
-    The caller has checked that the recommender's files are unchanged.
+    The recommender is that of this `version` in `folder`. The caller has checked that its files are
+    unchanged.
     """
     broadcast = profiles.sparkSession.sparkContext.broadcast(eligibility)
     tasks = dict(task_weights)

@@ -1,4 +1,4 @@
-"""Write the sentence that gives the reason for a listed item."""
+"""Write a sentence with the reason for each listed item."""
 
 import re
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ ITEM, PLACE = "{item}", "{place}"
 
 @dataclass(frozen=True)
 class ReasonTexts:
-    """A sentence per source name.
+    """The sentence of each source, by the source's name.
 
-    ITEM in it stands for the item of the user's history that explains the candidate, PLACE for the
-    user's context; `item` and `place` replace them if they are unknown.
+    In a sentence, ITEM stands for the item of the user's history that explains the candidate, and
+    PLACE for the user's context. If these are unknown, `item` and `place` are written instead.
     """
 
     reasons: Mapping[str, str]
@@ -23,7 +23,10 @@ class ReasonTexts:
     place: str
 
     def fill_sentences(self, source: pa.Array, item: pa.Array, place: pa.Array) -> pa.Array:
-        """Return sentences, (m,); item titles and places are null if unknown."""
+        """Return the sentences of m listed items, null for a source without one.
+
+        `source`, `item` (titles) and `place` are (m,); titles and places are null if unknown.
+        """
         items, places = item.fill_null(self.item), place.fill_null(self.place)
         empty = pa.array([""] * len(source), pa.string())
         sentences = pa.nulls(len(source), pa.string())

@@ -28,11 +28,12 @@ from profile_lib.recommend.serving.diversity import diversify
 class ListRules:
     """The rules of `recommend.lists`.
 
-    `k`: items per list. `candidates_per_source`: items requested of each source. `max_ranked`: how
-    many candidates are ranked, those of the greatest sum of normalised scores. `hide_interacted`,
-    `hide_bought`: whether items that a user interacted with or bought are left out, unless a
-    source in `repeatable_sources` proposes them. `relevance_weight`: 1 for the best items, less for
-    more different ones (`diversify`), chosen among the best `diversity_pool` of a user.
+    `k`: items per list. `candidates_per_source`: items that each source proposes. `max_ranked`:
+    candidates per user that are ranked, those with the greatest sums of normalised scores.
+    `hide_interacted`, `hide_bought`: whether items that a user interacted with or bought are left
+    out, unless a source in `repeatable_sources` proposes them. `relevance_weight`: 1 for the best
+    items, less for more different ones (`diversify`), selected among the best `diversity_pool` of
+    a user.
     """
 
     k: int
@@ -46,14 +47,14 @@ class ListRules:
 
 
 class Eligibility(NamedTuple):
-    """Whether each item may be listed, and its score's factor, (n_items,)."""
+    """Whether each item may be listed, and the factor of its score, (n_items,) both."""
 
     is_eligible: np.ndarray
     boost: Floats
 
     @classmethod
     def all_eligible(cls, n_items: int) -> "Eligibility":
-        """Allow every item, at its own score."""
+        """Return the eligibility by which every item may be listed, at its unchanged score."""
         return cls(np.ones(n_items, bool), np.ones(n_items, np.float32))
 
 
@@ -61,9 +62,9 @@ class Eligibility(NamedTuple):
 class RecommendedLists:
     """m listed items, user by user, best first.
 
-    `user`, `rank` (from 1), `item`, `score`: (m,). `is_proposed`: (m, S), by which sources.
-    `reason_source`, `reason_item`: (m,), the source that ranks the item highest, and the item of
-    the user's history that explains it there, or MISSING.
+    `user`, `rank` (from 1), `item`, `score`: (m,). `is_proposed`: (m, S), whether each of the
+    `sources` proposed the item. `reason_source`, `reason_item`: (m,), the index of the source that
+    ranks the item highest, and the item of the user's history that explains it there, or MISSING.
     """
 
     sources: tuple[str, ...]
@@ -78,7 +79,7 @@ class RecommendedLists:
 
 @dataclass(frozen=True)
 class Recommender:
-    """Lists items by sources, a `score` of candidates, and rules."""
+    """A recommender: candidate sources, a `score` that ranks candidates, rules, eligibility."""
 
     sources: Mapping[str, CandidateSource]
     catalog: Catalog
@@ -87,7 +88,7 @@ class Recommender:
     eligibility: Eligibility
 
     def recommend(self, requests: Requests) -> RecommendedLists:
-        """Return each user's list, shorter than k if too few are eligible."""
+        """Return each user's list, shorter than k if too few candidates may be listed."""
         proposed = propose_candidates(self.sources, requests, self.rules.candidates_per_source)
         listable = proposed.where(self._may_be_listed(requests, proposed))
         pairs = select_strongest(listable, self.rules.max_ranked)
@@ -109,7 +110,7 @@ class Recommender:
     def _select(
         self, n_users: int, pairs: Candidates, scores: Floats
     ) -> tuple[Longs, Longs, Floats]:
-        """Return (user, item, score) of the lists, by user and rank."""
+        """Return the user, item and score of each listed item, ordered by user and rank."""
         rules, n_items = self.rules, len(self.catalog)
         pool = rules.k if rules.relevance_weight == 1 else max(rules.k, rules.diversity_pool)
         best = top_k(scatter_to_matrix(pairs, scores, n_users, n_items), pool)

@@ -1,4 +1,4 @@
-"""Reorder the results of a search to suit the user."""
+"""Reorder the results of a search by the user's interests."""
 
 from dataclasses import replace
 
@@ -21,13 +21,13 @@ def rerank_results(
     item: Longs,
     personalisation: float,
 ) -> Longs:
-    """Return the positions of the results in their new order, (m,).
+    """Return the positions of the m results in their new order.
 
     The n `requests` are searches for `queries`, (n,). `user` and `item`, (m,), are the results,
-    each user's best first as the search engine ranks them. A result's value is 1 / log2(rank + 1),
-    with the engine's rank and with the ranker's; `personalisation`, from 0 to 1, is the weight of
-    the latter. Equal values keep the engine's order, and with 0 nothing moves. An unknown item
-    (MISSING) keeps the engine's rank in both.
+    each user's in the order of the search engine. A result's value is the weighted mean of 1 /
+    log2(rank + 1) for the engine's rank and for the ranker's; `personalisation`, from 0 to 1, is
+    the weight of the ranker's. Results of equal values stay in the engine's order, and with 0
+    nothing moves. The ranker's rank of an unknown item (MISSING) is the engine's.
     """
     engine_rank = rank_within_user(user, -np.arange(len(user), dtype=np.float64)) + 1
     personal_rank = engine_rank.copy()
@@ -47,7 +47,7 @@ def rerank_results(
 
 
 def _score(listing: ListBuilder, requests: Requests, user: Longs, item: Longs) -> Floats:
-    """Return the ranker's scores of pairs, (m,), proposed or not."""
+    """Return the ranker's scores of pairs, (m,), whether a source proposes them or not."""
     recommender, order = listing.recommender, np.lexsort((item, user))
     pairs = score_pairs(
         recommender.sources,

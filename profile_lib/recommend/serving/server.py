@@ -37,7 +37,7 @@ class RecommendationServer:
         rules: ListRules,
         eligibility: Eligibility | None = None,
     ) -> "RecommendationServer":
-        """Load the recommender in a folder; by default all items are eligible.
+        """Load the recommender in `folder`; by default all items are eligible.
 
         Raises InputError if one of its files is missing or was changed.
         """
@@ -48,7 +48,7 @@ class RecommendationServer:
         return cls(ListBuilder.from_model(retrieval, model, task_weights, rules, eligible))
 
     def recommend(self, profile: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the list, best first: rows of LIST_SCHEMA."""
+        """Return the user's list as rows of LIST_SCHEMA, best first."""
         return self.listing.build_lists(profiles_to_batch(profile)).to_pylist()
 
     def rerank(
@@ -58,9 +58,9 @@ class RecommendationServer:
         item_ids: Sequence[str],
         personalisation: float,
     ) -> list[str]:
-        """Reorder the results of a query, given best first, by `rerank_results`.
+        """Reorder `item_ids`, the search engine's results for `query`, by `rerank_results`.
 
-        Raises InputError if `personalisation` is not from 0 to 1.
+        They come best first. Raises InputError if `personalisation` is not from 0 to 1.
         """
         if not 0 <= personalisation <= 1:
             raise InputError(
@@ -92,7 +92,7 @@ def empty_profile(now: datetime) -> dict[str, Any]:
 
 
 def profiles_to_batch(*profiles: Mapping[str, Any]) -> pa.RecordBatch:
-    """Put rows of `user_profiles` into a batch with the columns LISTING_COLUMNS."""
+    """Convert rows of `user_profiles` to a batch with the columns LISTING_COLUMNS."""
     rows = [dict(profile) for profile in profiles]
     for row in rows:
         for name in CONTEXT_COLUMNS.values():

@@ -1,1 +1,1 @@
-"""Share algorithms, array operations and base classes among candidate sources."""
+"""Provide the algorithms, array operations and base classes that candidate sources share."""

@@ -1,6 +1,6 @@
-"""Fit nearest items by inverting a Gram matrix of all items.
+"""Find each item's neighbours by inverting the Gram matrix of all items.
 
-One task sums, inverts and prunes the matrix: neither the driver nor any frame ever holds it.
+A single Spark task holds, inverts and prunes the dense matrix; the driver never does.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -36,12 +36,12 @@ def nearest_by_inverse(
     max_neighbours: int,
     max_items: int,
 ) -> DataFrame:
-    """Return NEIGHBOUR_SCHEMA: each item's `max_neighbours` greatest weights, above 0.
+    """Return each item's `max_neighbours` greatest weights above 0: NEIGHBOUR_SCHEMA rows.
 
-    `sum_batch` returns for a batch of users two (n_items, n_items) matrices, which are summed over
-    all users: the Gram matrix and the cross products. `solve_rows` returns some rows of the
-    solution from the inverse of Gram matrix + `l2` on its diagonal, and the cross products. An
-    item is not its own neighbour; equal weights are taken by item number.
+    `sum_batch` returns two matrices of a batch of users, (n_items, n_items), which are summed over
+    all users: the Gram matrix and the cross products. `solve_rows` returns a slice of the rows of
+    the solution, from the inverse of (Gram matrix + `l2` on its diagonal) and the cross products.
+    An item is not its own neighbour. Among equal weights the lowest item numbers are selected.
 
     Raises InputError above `max_items` items: the task holds 4 bytes per pair of items.
     """
@@ -73,7 +73,7 @@ def nearest_by_inverse(
 
 
 def invert_in_place(positive: Floats) -> Floats:
-    """Invert a symmetric positive definite matrix, (n, n), in its own memory.
+    """Invert a symmetric positive definite matrix, (n, n), in the memory of `positive`.
 
     Raises numpy's LinAlgError if the matrix isn't positive definite.
     """

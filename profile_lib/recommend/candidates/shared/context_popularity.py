@@ -14,12 +14,12 @@ from profile_lib.recommend.data.requests import Requests
 
 @dataclass(frozen=True)
 class ContextPopularity(CandidateSource):
-    """A base of sources that differ in how they fit popularity.
+    """The base class of sources that propose items popular in a context.
 
-    No single item explains a candidate. `shares`: (n_values + 1, n_items), the popularity of items
-    per value of each context, and in all contexts together in the last row. `first_row`: (c,), the
-    row of each context's first value. `trust`: (n_values + 1,), from 0 to 1, the weight of a
-    value's own row; the rest is the weight of the last row.
+    `shares`: (n_values + 1, n_items), the popularity of items per value of each context, and in all
+    contexts together in the last row. `first_row`: (c,), the row of each context's first value.
+    `trust`: (n_values + 1,), from 0 to 1, the weight of each row for users with that value; the
+    last row has the remaining weight. No single item explains a candidate.
     """
 
     shares: sparse.csr_array
@@ -27,9 +27,9 @@ class ContextPopularity(CandidateSource):
     trust: np.ndarray
 
     def scores(self, requests: Requests, k: int) -> sparse.csr_array:
-        """Return the mean popularity over the user's known contexts.
+        """Return each item's popularity, averaged over the user's known contexts.
 
-        Users with the same contexts are scored once.
+        Users with equal contexts are scored once.
         """
         contexts = requests.contexts[:, : len(self.first_row)]  # none if fitted without contexts
         key = np.zeros(len(contexts), np.int64)  # comparing rows would be slow

@@ -11,11 +11,11 @@ from profile_lib.recommend.data.histories import Histories
 def most_similar_item(
     steps: Histories, user: Longs, item: Longs, step_weights: Floats, similarity: sparse.csr_array
 ) -> Longs:
-    """Return the item of each user's history that is most similar to a candidate.
+    """Return the most similar item of the user's history for each pair.
 
-    There are m pairs of a user and a candidate item. A step's value is its weight, of
-    `step_weights`, (steps,), times its item's similarity to the candidate, of `similarity`,
-    (n_items, n_items). MISSING if none is above 0.
+    `user` and `item`, (m,), are the pairs of a user and a candidate. A step's value is its weight
+    in `step_weights`, (steps,), times the similarity of its item to the candidate in `similarity`,
+    (n_items, n_items). The result, (m,), is MISSING if no value is above 0.
     """
     pair, step = steps.steps_of_users(user)
     similarities = np.asarray(similarity[steps.items[step], item[pair]]).ravel()
@@ -26,10 +26,10 @@ def most_similar_item(
 def top_contributing_item(
     steps: Histories, n_pairs: int, pair: Longs, step: Longs, contributions: Floats
 ) -> Longs:
-    """Return the item of the step that contributes most to each pair.
+    """Return the item of the step that contributes most to each pair, (n_pairs,).
 
     `pair` and `step` are as `Histories.steps_of_users` returns them, each with its contribution,
-    (p,). MISSING if no contribution is above 0.
+    (p,). The result is MISSING if no contribution is above 0.
     """
     top_item = np.full(n_pairs, MISSING, dtype=np.int64)
     order = np.lexsort((-contributions, pair))

@@ -1,4 +1,4 @@
-"""Choose the weights of sources by which most relevant items are found."""
+"""Choose the weights of sources with the highest NDCG on held-out items."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,19 +28,19 @@ NDCG_SCHEMA = "draw long, ndcg double, n_users long"
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """Scores candidates by their normalised scores, each source's times its weight."""
+    """A scorer of candidates by the weighted sum of their normalised scores."""
 
     weights: Mapping[str, float]
 
     def __call__(self, requests: Requests, pairs: Candidates) -> Floats:
-        """Return (m,) scores."""
+        """Return the scores of the pairs, (m,)."""
         return pairs.normalised_scores @ np.array([self.weights[name] for name in pairs.sources])
 
 
 def draw_weights(n_sources: int, n_draws: int, seed: int) -> Floats:
-    """Draw weights that sum up to 1, after each source alone.
+    """Draw `n_draws` random weights of sources, each summing up to 1.
 
-    The result is (n_sources + n_draws, n_sources).
+    The result is (n_sources + n_draws, n_sources); the first rows weight each source alone.
     """
     drawn = np.random.default_rng(seed).dirichlet(np.ones(n_sources), n_draws)
     return np.vstack([np.eye(n_sources), drawn])
@@ -54,11 +54,11 @@ def choose_weights(
     candidates_per_source: int,
     k: int,
 ) -> tuple[WeightedSum, float]:
-    """Return the draw with the highest NDCG, and that NDCG.
+    """Return the weights with the highest NDCG, and that NDCG.
 
-    The NDCG is that of the first k items, averaged over users. `draws`: (d, S); of equal ones the
-    first is chosen. `split`: rows of SPLIT_SCHEMA. Each source proposes about
-    `candidates_per_source` items per user; items of the history are left out.
+    `draws`: (d, S), the weights to compare; among equally good ones the first is chosen. The NDCG
+    is that of the first `k` items, averaged over the users of `split`, rows of SPLIT_SCHEMA. Each
+    source proposes about `candidates_per_source` items per user; items of the history are left out.
     """
 
     def measure(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

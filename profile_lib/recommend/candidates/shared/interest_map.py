@@ -1,4 +1,4 @@
-"""Map interest vectors to the vectors of items' texts, by ridge regression."""
+"""Map interest vectors to text vectors by ridge regression."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,12 +14,12 @@ SUMS_SCHEMA = "squares array<double>, products array<double>"
 
 
 def fit_interest_map(pairs: DataFrame, interest_size: int, text_size: int, ridge: float) -> Floats:
-    """Fit the map by least squares: (interest_size + 1, text_size).
+    """Fit the map by ridge regression: (interest_size + 1, text_size).
 
     Its last row is the intercept. `pairs` holds `vector`, an interest vector, and `target`, the
-    text vector of the item that its user interacted with next. `ridge` times the number of pairs is
-    added to the squares (Hoerl & Kennard 1970), but not to that of the intercept. Sums per part of
-    the rows come to the driver, never the rows.
+    text vector of the item that its user interacted with next. The penalty (Hoerl & Kennard 1970)
+    is `ridge` times the number of pairs, and does not apply to the intercept. Only sums over each
+    partition reach the driver, not the rows.
     """
 
     def sum_up(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -33,7 +33,7 @@ def fit_interest_map(pairs: DataFrame, interest_size: int, text_size: int, ridge
         yield pa.RecordBatch.from_arrays(columns, ["squares", "products"])
 
     known = pairs.select("vector", "target").where("vector IS NOT NULL AND target IS NOT NULL")
-    sums = known.mapInArrow(sum_up, SUMS_SCHEMA).toPandas()  # one row per part
+    sums = known.mapInArrow(sum_up, SUMS_SCHEMA).toPandas()  # one row per partition
     squares, products = (
         np.sum(np.stack(sums[name].to_list()), axis=0).reshape(interest_size + 1, -1)
         for name in ("squares", "products")
@@ -44,7 +44,10 @@ def fit_interest_map(pairs: DataFrame, interest_size: int, text_size: int, ridge
 
 
 def map_interests(vectors: Floats, interest_map: Floats) -> Floats:
-    """Map interest vectors to text vectors of length 1; NaN stays NaN."""
+    """Map interest vectors (n, J) to text vectors (n, d); NaN stays NaN.
+
+    Text vectors have length 1.
+    """
     return normalise_rows(_with_one(vectors) @ interest_map)
 
 

@@ -23,7 +23,7 @@ class State(NamedTuple):
 def pack_fields(instance: Any) -> State:
     """Pack the fields of a dataclass by their types.
 
-    A field is an array, a sparse matrix, a vector index or a JSON value.
+    A field may be an array, a sparse matrix, a vector index or a JSON value.
     """
     arrays: dict[str, np.ndarray] = {}
     parameters = {}

@@ -1,6 +1,6 @@
-"""Predict the next item by a small causal transformer.
+"""Predict the next item by a small causal transformer, SASRec (Kang & McAuley 2018).
 
-SASRec (Kang & McAuley 2018); it is trained in `sasrec_training.py`.
+The module `sasrec_training` trains it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch.nn import functional
 from profile_lib.arrays.types import Floats, Longs
 from profile_lib.recommend.data.histories import Histories
 
-INIT_STD = 0.02  # of the initial weights
+INIT_STD = 0.02  # standard deviation of the initial weights
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SasrecShape:
 
 
 class SASRec(nn.Module):
-    """A transformer whose output is scored against the items' own embeddings."""
+    """A causal transformer over a user's steps, whose output layer is the items' embeddings."""
 
     def __init__(self, shape: SasrecShape) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class SASRec(nn.Module):
     def forward(self, items: Tensor) -> Tensor:
         """Return a vector of the next item after each step, (n, steps, width).
 
-        `items`: (n, steps), oldest first. A step sees no later one, so the padding behind the steps
+        `items`: (n, steps), oldest first. A step sees no later one, so the padding after the steps
         of a shorter row has no effect.
         """
         positions = self.position_embeddings.weight[: items.shape[1]]
@@ -57,7 +57,7 @@ class SASRec(nn.Module):
 
     @torch.inference_mode()
     def score_all(self, steps: Histories) -> Floats:
-        """Score all items, (n, n_items); minus infinity for a user without steps."""
+        """Return the scores of all items, (n, n_items), minus infinity for a user without steps."""
         items, n_steps = last_steps(steps, self.shape.max_steps)
         users = np.flatnonzero(n_steps)
         scores = np.full((len(items), self.shape.n_items), -np.inf, np.float32)
@@ -97,10 +97,10 @@ class Block(nn.Module):
 
 
 def last_steps(steps: Histories, max_steps: int) -> tuple[Longs, Longs]:
-    """Return each user's last steps, oldest first, and their number, (n,).
+    """Return the items of each user's last steps, oldest first, and their number, (n,).
 
-    Rows are padded with 0 behind. The rows hold at most `max_steps` items: (n, greatest number of
-    steps).
+    At most `max_steps` steps are returned. The rows, (n, greatest number of steps), are padded with
+    0 at the end.
     """
     is_last = steps.steps_ago < max_steps
     user, items = steps.user[is_last], steps.items[is_last]

@@ -1,4 +1,4 @@
-"""Train SASRec until it finds no more of the held-out items."""
+"""Train SASRec until its NDCG on the held-out items no longer improves."""
 
 import copy
 from collections.abc import Iterator
@@ -25,9 +25,10 @@ from profile_lib.recommend.evaluation.protocols import relevant_ranks
 
 @dataclass(frozen=True)
 class SasrecPlan:
-    """The training of a model by Adam, `batch_steps` steps per batch.
+    """The hyperparameters of a training by Adam, with about `batch_steps` steps per batch.
 
-    Training ends after `epochs`, or after `patience` of them without a better NDCG of the first k.
+    Training ends after `epochs` epochs, or after `patience` epochs without a better NDCG of the
+    first `k` items.
     """
 
     seed: int
@@ -64,11 +65,11 @@ def read_histories(folder: str) -> pa.RecordBatch:
 def train_sasrec(
     split: pa.RecordBatch, shape: SasrecShape, plan: SasrecPlan, device: torch.device
 ) -> tuple[SASRec, list[float]]:
-    """Return the model of the best epoch, and the NDCG of each epoch.
+    """Train a model; return that of the best epoch, and each epoch's NDCG.
 
-    At each step the model predicts the next item by cross-entropy over all items, which Klenitskiy
-    & Vasilev (2023) found to be what makes such models strong. On one kind of processor and the
-    same number of threads, equal seeds give equal models.
+    At each step the model predicts the next item by cross-entropy over all items, which is
+    decisive for its quality (Klenitskiy & Vasilev 2023). On one kind of processor and with the same
+    number of threads, equal seeds give equal models.
     """
     steps, rng = Histories.from_batch(split), np.random.default_rng(plan.seed)
     curve: list[float] = []
@@ -91,7 +92,7 @@ def train_sasrec(
 
 
 def _step(model: SASRec, adam: torch.optim.Optimizer, items: Tensor) -> None:
-    """Train on items, (n, steps), with -1 behind a user's last."""
+    """Train on items, (n, steps), padded with -1 after a user's last step."""
     following = items[:, 1:]
     is_step = following >= 0
     vectors = model(items[:, :-1].clamp(min=0))[is_step]
@@ -103,7 +104,7 @@ def _step(model: SASRec, adam: torch.optim.Optimizer, items: Tensor) -> None:
 def _batches(
     steps: Histories, max_steps: int, batch_steps: int, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Yield users with two steps or more, similar lengths together, shuffled."""
+    """Yield the items of users with two steps or more, in shuffled batches."""
     rows, n_steps = last_steps(steps, max_steps + 1)
     rows[np.arange(rows.shape[1]) >= n_steps[:, None]] = -1
     users = rng.permutation(np.flatnonzero(n_steps > 1))

@@ -11,10 +11,11 @@ from profile_lib.recommend.data.vectors import normalise_rows
 
 @dataclass(frozen=True)
 class TextProjection:
-    """The mean, (H,), and the axes, (H, d), of a shop's item vectors.
+    """A projection of encoder vectors to the d principal components of a shop's item vectors.
 
-    The mean is subtracted because it is what all items share, which is most of an encoder's vector
-    (Mu & Viswanath 2018). The axes are the principal components of most variance.
+    `mean`: (H,), of the item vectors. It is subtracted because all items share it, and it makes up
+    most of an encoder's vector (Mu & Viswanath 2018). `axes`: (H, d), the principal components with
+    the greatest variance.
     """
 
     mean: Floats
@@ -24,7 +25,7 @@ class TextProjection:
     def fit(cls, vectors: Floats, size: int) -> "TextProjection":
         """Fit `size` axes to the items' vectors, (n, H).
 
-        Rows that aren't finite are left out. Raises InputError if no row is left.
+        Rows that are not finite are left out. Raises InputError if no row is left.
         """
         known = vectors[np.isfinite(vectors).all(axis=1)].astype(np.float64)
         if not len(known):
@@ -42,6 +43,6 @@ class TextProjection:
     def project(self, vectors: Floats) -> Floats:
         """Project vectors, (n, H), to (n, d), of length 1.
 
-        Rows that aren't finite become NaN.
+        Rows that are not finite become NaN.
         """
         return normalise_rows((vectors - self.mean) @ self.axes)

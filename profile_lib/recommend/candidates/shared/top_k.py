@@ -12,8 +12,8 @@ PARTITION_FROM = 4  # times k: shorter rows are sorted without being partitioned
 def top_k(scores: sparse.csr_array, k: int) -> sparse.csr_array:
     """Return the k highest scores of each row, highest first.
 
-    Equal scores come by item number. Scores that aren't stored, that are NaN or minus infinity are
-    no candidates.
+    Equal scores come in the order of item numbers. A score that is not stored, NaN or minus
+    infinity is never returned.
     """
     n = scores.shape[0]
     user = np.repeat(np.arange(n), np.diff(scores.indptr))
@@ -29,7 +29,7 @@ def top_k(scores: sparse.csr_array, k: int) -> sparse.csr_array:
 
 
 def top_k_dense(scores: Floats, k: int) -> sparse.csr_array:
-    """Return the same as `top_k`, from scores of every item, (n, n_items)."""
+    """Return the same as `top_k` from dense scores, (n, n_items)."""
     finite = np.where(np.isnan(scores), -np.inf, scores)
     k = min(k, scores.shape[1])
     lowest = np.partition(finite, -k, axis=1)[:, -k]
@@ -41,9 +41,10 @@ def top_k_dense(scores: Floats, k: int) -> sparse.csr_array:
 def build_sparse_rows(
     values: Floats, items: Longs, lengths: Longs, shape: tuple[int, int]
 ) -> sparse.csr_array:
-    """Build a sparse matrix from values, `lengths` of them in each row.
+    """Build a sparse matrix from the values and items of its rows.
 
-    An item stands at most once in a row; the order within a row stays.
+    They come row by row; `lengths`, (n,), is the number of values in each row. An item occurs at
+    most once in a row. The order within a row is retained.
     """
     bounds = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=bounds[1:])
@@ -51,9 +52,9 @@ def build_sparse_rows(
 
 
 def rank_within_user(user: Longs, scores: Floats) -> Longs:
-    """Rank each score among its user's, (m,), from 0 for the highest.
+    """Rank each score among those of its user, (m,), from 0 for the highest.
 
-    Equal scores keep their order.
+    Equal scores rank in their order.
 
     >>> rank_within_user(np.array([7, 7, 4]), np.array([1.0, 2.0, 0.5])).tolist()
     [1, 0, 0]
@@ -67,7 +68,8 @@ def rank_within_user(user: Longs, scores: Floats) -> Longs:
 def _lowest_of_top_k(scores: sparse.csr_array, k: int) -> Floats:
     """Return a lower bound of the k highest scores of each row, (n,).
 
-    It is not always the highest such bound, but long rows need no sorting.
+    If any row is long, it is the k-th highest score, so that lower scores need no sorting. If not,
+    it is the lowest number.
     """
     lengths = np.diff(scores.indptr)
     if lengths.max(initial=0) < PARTITION_FROM * k:

@@ -1,4 +1,4 @@
-"""Search for vectors with the greatest inner products, by faiss."""
+"""Search for vectors with the greatest inner products by faiss; no other file uses faiss."""
 
 from dataclasses import dataclass
 
@@ -10,24 +10,23 @@ from profile_lib.arrays.types import Floats, Longs
 from profile_lib.errors import InputError
 from profile_lib.recommend.candidates.shared.top_k import build_sparse_rows
 
-# The graph of an approximate search: edges per vector, and how many vectors are looked at when the
-# graph is built and when it is searched.
+# The graph of an approximate search: edges per vector, and the number of vectors that are visited
+# when the graph is built and when it is searched.
 HNSW_NEIGHBOURS, HNSW_EF_CONSTRUCTION, HNSW_EF_SEARCH = 32, 200, 128
 
 
 @dataclass(frozen=True)
 class VectorIndex:
-    """The vectors of items, by item number."""
+    """An index of the items' vectors, by item number."""
 
     index: faiss.Index
 
     @classmethod
     def build(cls, vectors: Floats, approximate_search_from: int) -> "VectorIndex":
-        """Index vectors, (n, d), for exact search or, if many, by a graph.
+        """Index vectors, (n, d), for an exact or an approximate search.
 
-        `approximate_search_from`: the number of vectors from which on a graph is built. The graph
-        is HNSW (Malkov & Yashunin 2018). Raises InputError if a vector holds a value that is not
-        finite.
+        From `approximate_search_from` vectors on, the index is an HNSW graph (Malkov & Yashunin
+        2018). Raises InputError if a vector holds a value that is not finite.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         if not np.isfinite(vectors).all():
@@ -49,13 +48,13 @@ class VectorIndex:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether a search compares with every vector."""
+        """Whether a search compares with every vector."""
         return isinstance(self.index, faiss.IndexFlat)
 
     def search(self, vectors: Floats, k: int) -> tuple[Floats, Longs]:
         """Return each vector's k greatest products and their items, (n, k) both.
 
-        An item is -1 if a graph ended before it found k.
+        An item is -1 if a search of the graph found fewer than k.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         product, item = self.index.search(vectors, k)
@@ -84,9 +83,10 @@ class VectorIndex:
 
     @classmethod
     def from_bytes(cls, saved: np.ndarray) -> "VectorIndex":
-        """Load an index that searches on one thread.
+        """Load an index from the result of `to_bytes`.
 
-        Spark's tasks and servers use one core each.
+        In this process faiss then searches on one thread, because a Spark task and a server have
+        one core each.
         """
         faiss.omp_set_num_threads(1)
         return cls(faiss.deserialize_index(saved))
