@@ -1,4 +1,4 @@
-"""Fill the audiences of the settings: a table, and files of pseudonyms."""
+"""Write the members of the audiences to a table, and as pseudonyms to files."""
 
 import logging
 from contextlib import ExitStack
@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 
 
 class Audiences:
-    """The audiences of the settings over one version of the profiles.
+    """The audiences that the settings define, over one version of the profiles.
 
-    Raises InputError if a rule or a list of seeds cannot be used.
+    Raises InputError if a rule is not a safe expression of the columns, or if a list of seeds
+    cannot be read or names no user with a profile.
     """
 
     def __init__(self, store: Store, config: SegmentSettings, profiles: DataFrame) -> None:
@@ -52,8 +53,9 @@ class Audiences:
     def fill(self) -> None:
         """Write the members of all audiences at once, then a file per audience if requested.
 
-        A user who stays in an audience keeps its `added_ts`. Audiences that have left the settings
-        leave the table. Raises InputError if a rule fails on the rows.
+        The row of a user who stays in an audience retains its `added_ts`. Audiences that are no
+        longer in the settings are removed from the table. Raises InputError if a rule cannot be
+        computed.
         """
         segments = self.store.read(USER_SEGMENTS)
         as_of = segments.agg(F.max("as_of_ts")).collect()[0][0]

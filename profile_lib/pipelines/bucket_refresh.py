@@ -1,4 +1,4 @@
-"""Refresh a table of users bucket by bucket, and store how far each bucket is."""
+"""Refresh a table of users bucket by bucket, and store each bucket's refresh state."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class BucketRefresher(ABC):
-    """Bring the rows of `table` up to date with their source tables.
+    """A refresh of the rows of `table` from their source tables.
 
     `state_table` holds one row per bucket of users: the definition and the source versions that
-    the bucket's rows were computed from, then `extra_values`. A bucket of another definition is
-    rebuilt; in the others only the rows of changed users are computed.
+    the bucket's rows were computed from, then `extra_values`. The current ones are `definition` and
+    `versions`. A bucket with another definition is rebuilt; in the others only the rows of changed
+    users are computed. `n_users` counts the users computed so far.
     """
 
     def __init__(
@@ -50,23 +51,26 @@ class BucketRefresher(ABC):
 
     @abstractmethod
     def select_source_users(self) -> DataFrame:
-        """Return (user_id) of all users who are to have rows; users may repeat."""
+        """Return (user_id) of all users in the source tables; users may repeat."""
 
     @abstractmethod
     def find_changed_users(self, since: tuple[int, ...]) -> DataFrame | None:
-        """Return (user_id) of all users whose input changed since these versions; users may repeat.
+        """Return (user_id) of the users whose input changed since the versions; users may repeat.
 
-        None if the change feed no longer reaches back to one of the versions.
+        Returns None if a change feed no longer reaches back to its version.
         """
 
     @abstractmethod
     def compute(self, users: DataFrame) -> None:
-        """Write the rows of these distinct users, delete rows they no longer have, count them."""
+        """Compute and write the rows of distinct users, and add them to `n_users`.
+
+        Rows that these users no longer have are deleted.
+        """
 
     def catch_up(self) -> None:
-        """Compute what is missing or outdated in each bucket, and store each bucket's state.
+        """Compute the missing and the outdated rows of each bucket, and store its state.
 
-        Buckets are rebuilt in chunks, so that an interrupted run continues with those left.
+        Buckets are rebuilt in chunks, so that an interrupted run continues with the remaining ones.
         """
         to_rebuild = find_buckets_to_rebuild(self.refresh_states, self.definition, self.n_buckets)
         outdated = group_outdated_buckets(
@@ -120,7 +124,7 @@ class BucketRefresher(ABC):
 def replace_state_rows(
     store: Store, state_table: Table, rows: Sequence[tuple[object, ...]]
 ) -> None:
-    """Replace all refresh states: for few rows this is faster than a MERGE."""
+    """Replace all refresh states, which for few rows is faster than a MERGE."""
     frame = store.spark.createDataFrame(list(rows), state_table.schema)
     store.replace(state_table, frame.coalesce(1))
 
@@ -136,8 +140,9 @@ def upsert_rows_of_users(
 ) -> None:
     """Upsert the `rows` of `users`, and delete their stored rows whose keys are not `present`.
 
-    `present` has the key and partition columns of `rows`. `versions` are the columns that `guard`
-    compares; a deletion carries them as well.
+    `present` has the key and partition columns of `rows`. `guard` is the condition on source and
+    target rows under which a stored row is replaced or deleted. It compares the columns `versions`,
+    which deletions get as well.
     """
     keys = present.columns
     stored = store.read_or_empty(table).join(users, "user_id", "left_semi")

@@ -1,4 +1,4 @@
-"""Build the behaviour of users at the cutoffs that training examples are made of."""
+"""Build the behaviour of users as of the cutoffs of training examples."""
 
 from datetime import date
 
@@ -14,7 +14,7 @@ from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Build the behaviour at all chosen cutoffs, or at those on `day`.
+    """Build the behaviour as of all chosen cutoffs, or as of those on `day`.
 
     Without `examples.last_cutoff` the last cutoff is the time of the last event minus the horizon,
     so that the labels of all cutoffs are known.

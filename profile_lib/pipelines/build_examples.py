@@ -16,7 +16,10 @@ from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Build the examples of all cutoffs in `behaviour`, or of those on `day`."""
+    """Build the examples of all cutoffs in `behaviour`, or of those on `day`.
+
+    Raises InputError if `model.encoder` names no encoder that can be used.
+    """
     config = settings.examples
     horizon = timedelta(hours=config.horizon_hours)
     behaviour = store.read(BEHAVIOUR)

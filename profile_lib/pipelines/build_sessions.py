@@ -21,7 +21,7 @@ from profile_lib.tables import EVENTS, SESSIONS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Build all sessions, or those that the arrivals of `day` can change."""
+    """Build all sessions, or only those that the arrivals of `day` can change."""
     gap = settings.sessions.gap
     if day is None:
         store.replace(SESSIONS, build_sessions(store.read(EVENTS), gap))
@@ -53,7 +53,7 @@ def _rebuild_affected(
 
 @dataclass(frozen=True)
 class _TimeBounds:
-    """The time that holds all spans, as SQL and as UTC dates."""
+    """The first and the last moment of all spans, as SQL and as UTC dates."""
 
     first_ts: str
     last_ts: str

@@ -1,4 +1,4 @@
-"""Cluster users by their interests, and keep the ids of clusters from run to run."""
+"""Cluster users by their interests, with cluster ids that are stable from run to run."""
 
 import logging
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from profile_lib.segmentation.stability import ClusterMatching, count_shared_use
 from profile_lib.spark.session import cached
 from profile_lib.tables import CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
 
-AUDIENCE_SETTINGS = {"audiences", "lookalikes", "export_folder"}  # without effect on clusters
+AUDIENCE_SETTINGS = {"audiences", "lookalikes", "export_folder"}  # they don't affect clusters
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ class PreviousRun:
     """The last complete run; its version is 0 if there was none."""
 
     version: int
-    fingerprint: str | None  # of what it was computed from
+    fingerprint: str | None  # of the profiles and settings it was computed from
     segments: DataFrame
-    clusters: Sequence[Row]  # with retired ones
+    clusters: Sequence[Row]  # including retired ones
     first_free_id: int  # the lowest id that no cluster has had
 
     @classmethod
     def read(cls, store: Store) -> "PreviousRun":
-        """Read it from the tables; a run is complete once it has written `user_segments`."""
+        """Read the last complete run: one is complete once it has written `user_segments`."""
         segments = store.read_or_empty(USER_SEGMENTS)
         clusters = store.read_or_empty(CLUSTERS).orderBy("cluster_id").collect()
         runs = store.read_or_empty(CLUSTERINGS).select("version", "input_fingerprint").collect()
@@ -62,7 +62,7 @@ class PreviousRun:
 
     @property
     def active_clusters(self) -> list[Row]:
-        """Clusters that it had not retired, even if a later, interrupted run has."""
+        """The clusters that the run did not retire, even if a later, interrupted run did."""
         return [row for row in self.clusters if row["last_version"] >= self.version]
 
     @property
@@ -71,7 +71,7 @@ class PreviousRun:
         return [row["cluster_id"] for row in self.active_clusters]
 
     def centroids(self, model_version: str) -> Floats | None:
-        """Centroids to start from, (k, size); None if they belong to another model's vectors."""
+        """Return the active centroids, (k, size); None if they are of another model's vectors."""
         if {row["model_version"] for row in self.active_clusters} != {model_version}:
             return None
         return np.array([row["centroid"] for row in self.active_clusters])
@@ -91,9 +91,9 @@ class ClusterRun:
         self.fingerprint = hash_text(source)
 
     def catch_up(self) -> None:
-        """Write the tables of clusters and segments unless they match these profiles already.
+        """Write the tables of clusters and segments, unless they are up to date.
 
-        An interrupted run is repeated against the same previous one. Raises InputError if the
+        A run that was interrupted is repeated from the same previous run. Raises InputError if the
         interest vectors cannot be compared, or are too few.
         """
         if self.previous.fingerprint == self.fingerprint:

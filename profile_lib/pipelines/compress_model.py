@@ -48,11 +48,12 @@ log = logging.getLogger(__name__)
 
 
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
-    """Make both models from `training.name` and compare all three on the test split.
+    """Make a student and a pruned model from `training.name`, and compare the three.
 
-    They are trained on all examples, or on those with a cutoff up to the end of `day`. `resume`
-    continues from the last checkpoint. Raises InputError if the model is missing, reads no text,
-    has too few layers or heads for the settings, or was trained on other examples.
+    Both are trained on all examples, or on those with a cutoff up to the end of `day`, and all are
+    measured on the test split. `resume` continues from the last checkpoint. Raises InputError if
+    the model is missing, reads no text, has too few layers or heads for the settings, or was
+    trained on other examples.
     """
     settings, names = derive_compress_settings(settings), model_names(settings)
     training, models, work = settings.training, settings.paths.models, settings.paths.work
@@ -90,7 +91,10 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
 
 
 def derive_compress_settings(settings: Settings) -> Settings:
-    """Replace the training's settings by those of the section `compress` that differ from it."""
+    """Return the settings in which those of `compress` replace those of `training`.
+
+    The encoder is tuned completely and reads text, whatever `training.tuning` and `model.text` are.
+    """
     compress = settings.compress
     chosen = compress.model_dump(
         include={"epochs", "negative_downsampling_rate", "evaluation_rows"}
@@ -101,7 +105,7 @@ def derive_compress_settings(settings: Settings) -> Settings:
 
 
 def model_names(settings: Settings) -> dict[str, str]:
-    """Return the name of each model. Raises InputError if two have the same name."""
+    """Return the names of the three models. Raises InputError if two have the same name."""
     names = {
         TEACHER: settings.training.name,
         STUDENT: settings.compress.student_name,
@@ -117,7 +121,7 @@ def model_names(settings: Settings) -> dict[str, str]:
 
 
 def check_teacher(manifest: Manifest, settings: Settings) -> None:
-    """Raise InputError if the model cannot be made as small as the settings ask for."""
+    """Raise InputError if the model cannot be made as small as the settings request."""
     spec, compress = manifest.spec, settings.compress
     if spec.bert is None:
         raise InputError(
@@ -134,7 +138,10 @@ def measure_all(
     fitted: Mapping[str, TrainedModel],
     names: Mapping[str, str],
 ) -> CompressionTable:
-    """Tabulate all models, their speed measured in this process on the same test texts."""
+    """Tabulate size, speed and quality of all models.
+
+    Their speed is measured in this process, on the same test texts.
+    """
     compress, device = settings.compress, select_device(SingleProcess())
     batch_tokens = settings.refresh.batch_tokens
     texts = read_text_rows(snapshot.split("test"), compress.speed_rows)

@@ -67,7 +67,11 @@ def fixed_compress_settings(settings: Settings, teacher: Manifest) -> dict[str, 
 def prepare(
     store: Store, settings: Settings, day: date | None, folder: Path, manifest: Manifest
 ) -> None:
-    """Write the teacher, the snapshot of the examples and both initial models to `folder`."""
+    """Write the teacher, the snapshot of the examples and both initial models to `folder`.
+
+    An earlier training in `folder` is removed. Raises InputError if the examples are not those that
+    the teacher was trained on, or a setting of `compress` does not fit the teacher.
+    """
     remove_training(store.spark, settings, folder)
     for kind in (STUDENT, PRUNED):
         remove_checkpoints(store.spark, settings, folder / kind)
@@ -94,9 +98,10 @@ def prepare(
 def choose_kept_heads(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, teacher: ProfileModel
 ) -> HeadIndices:
-    """Choose the heads that matter most to the training's loss on `compress.importance_rows` rows.
+    """Choose the most important attention heads of the teacher.
 
-    It runs in this process: a few batches of the train split need no process group.
+    They are measured by the training's loss on about `compress.importance_rows` rows of the train
+    split, in this process: so few batches need no process group.
     """
     plan, compress, process = make_plan(settings), settings.compress, SingleProcess()
     shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, False)
@@ -116,7 +121,10 @@ def choose_kept_heads(
 def fit_all(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
 ) -> dict[str, TrainedModel]:
-    """Predict with the teacher, then fit the student and the pruned model to its predictions."""
+    """Predict with the teacher, then fit the student and the pruned model to its predictions.
+
+    Returns the three models by TEACHER, STUDENT and PRUNED, with their reports.
+    """
     compress, tasks, training = settings.compress, snapshot.tasks, settings.training
     shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, resume)
     teacher_result = run_on_processes(

@@ -1,4 +1,4 @@
-"""Apply the shop's eligibility rules and boosts to the catalog."""
+"""Apply the shop's rules for eligibility and boosts to the catalog."""
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,9 @@ def apply_eligibility(store: Store, given: RecommendSettings, item_ids: pa.Array
     """Return the eligibility and the boost of each of `item_ids`, in their order.
 
     An item that is missing in the catalog, or for which the rule is null, is not eligible. Raises
-    InputError if a rule names no column or cannot be computed, if the stock list has no item_id or
-    an item twice, if the boost of an eligible item is not above 0, and if no item is eligible.
+    InputError if a rule is not a safe expression of the columns or cannot be computed, if the stock
+    list cannot be read, has no item_id or has an item twice, if the boost of an eligible item is
+    not above 0, and if no item is eligible.
     """
     evaluated = _evaluate_rules(store, given)
     position = find_positions(item_ids, evaluated["item_id"].combine_chunks())
@@ -67,7 +68,11 @@ def _evaluate_rules(store: Store, given: RecommendSettings) -> pa.Table:
 
 
 def _read_stock(spark: SparkSession, path: str, items: DataFrame) -> DataFrame:
-    """Read the stock list, whose columns rules may name as well."""
+    """Read the stock list, whose columns rules may name.
+
+    It is in CSV, Parquet or Delta. Raises InputError if it cannot be read, lacks item_id, has an
+    item twice, or shares another column with `items`.
+    """
     with explain_read_errors(STOCK, path):
         if path.removesuffix(".gz").endswith(".csv"):
             stock = spark.read.csv(path, header=True, inferSchema=True)

@@ -48,9 +48,10 @@ COMPARED_MEASURES = ("ndcg", "hit_rate")
 def run(store: Store, settings: Settings) -> None:
     """Measure the methods of `evaluate` on held-out items, and write the report.
 
-    Weights and epochs are chosen on validation items alone, which lie before those of the test;
-    then all methods except SASRec are fitted again with the validation items. Raises InputError if
-    a split has no relevant item, a setting of a method is invalid, or a file cannot be read.
+    Weights and epochs are chosen on the validation items, which come before those of the test. Then
+    all methods except SASRec are fitted again to histories that include the validation items.
+    Raises InputError if a split has no relevant item, a setting of a method is invalid, or a file
+    cannot be read.
     """
     given = settings.evaluate
     specs = read_source_specs(
@@ -115,7 +116,7 @@ def _measure_methods(
 
 
 def _measure(methods: FittedMethods, score_all: ScoreAllItems) -> DataFrame:
-    """Measure the lists of the test split, a row per user."""
+    """Measure a source's lists for the users of the test split: a row per user."""
     return measure(methods.test.requests, score_all, n_items=len(methods.vectors), k=methods.k)
 
 
@@ -127,7 +128,7 @@ def mean_measures(measures: DataFrame) -> dict[str, float]:
 
 
 def format_entry(entry: Mapping[str, Any]) -> str:
-    """Write a method's measures in one line."""
+    """Format a method's measures as one line."""
     values = ", ".join(f"{name} {entry[name]:.4f}" for name in LOGGED_MEASURES if name in entry)
     lead = (entry.get("lead") or {}).get("ndcg")
     return values + (f"; leads by {lead[0]:.4f} to {lead[1]:.4f}" if lead else "")
@@ -174,7 +175,7 @@ def _read_histories_and_vectors(
 
 
 def _split(steps: DataFrame, day: str | None) -> Split:
-    """Hold out what comes from `day` on, or each user's last item."""
+    """Hold out the interactions from `day` on, or else each user's last new item."""
     if day is None:
         requests = leave_one_out(steps)
         return Split(requests.select("user_id", *STEP_COLUMNS), requests)

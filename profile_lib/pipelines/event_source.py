@@ -1,4 +1,4 @@
-"""Open the source that ingestion reads, at once or as a stream."""
+"""Open the source of events that ingestion reads, in files or as a stream."""
 
 import os
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ class Source:
 
 
 def open_source(settings: IngestSettings) -> Source:
-    """Read the key and the mapping.
+    """Read the pseudonym key and the mapping of the source.
 
-    Raises InputError if one of them is missing, or if the paths are not those of its inputs.
+    Raises InputError if one of them is missing or invalid, or if `ingest.inputs` does not have a
+    path for each input of the mapping.
     """
     key = read_pseudonym_key(settings.pseudonym_key, settings.pseudonym_key_env, os.environ)
     mapping = read_mapping(settings.mapping)
@@ -31,9 +32,10 @@ def open_source(settings: IngestSettings) -> Source:
 
 
 def find_latest_time(settings: IngestSettings, day: date | None, now: datetime) -> datetime:
-    """Return the time from which an event is in the future.
+    """Return the moment from which events count as in the future.
 
-    It is the end of `day` or, without one, `ingest.latest` or else the end of the date of `now`.
+    It is the end of `day`; without a `day` it is `ingest.latest` or, without that, the end of the
+    date of `now`.
     """
     if day is None and settings.latest is not None:
         return midnight(settings.latest)

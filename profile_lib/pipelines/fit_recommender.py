@@ -1,7 +1,7 @@
 """Fit a recommender's candidate sources and its ranker.
 
-The ranker learns at cutoffs from `recommend.ranker_from` on, with sources that know only what came
-before that day; the sources that serve know everything.
+The ranker learns from cutoffs on or after `recommend.ranker_from`, with candidates of sources that
+are fitted to earlier events. The sources that serve are fitted to all events.
 """
 
 import logging
@@ -50,16 +50,16 @@ from profile_lib.training.training_lock import lock_training_name
 
 log = logging.getLogger(__name__)
 
-PAST_RETRIEVAL_FOLDER = "past"  # the retrieval model of what was known before `ranker_from`
-VERSION_DIGITS = 12
-ALL_ROWS = 2**31 - 1  # requests of validation and test were sampled before: evaluate all rows
+PAST_RETRIEVAL_FOLDER = "past"  # the retrieval model that is fitted to events before `ranker_from`
+VERSION_DIGITS = 12  # hexadecimal digits of a retrieval model's version
+ALL_ROWS = 2**31 - 1  # all rows are evaluated, because their requests were sampled before
 
 
 def run(store: Store, settings: Settings) -> None:
     """Fit a recommender and write it to `paths.models`, complete or not at all.
 
-    Raises InputError if a source's setting is invalid, the model reads no text, or a split has no
-    cutoff that an interaction follows.
+    Raises InputError if a source's setting is invalid, the model reads no text, a split has no
+    cutoff that an interaction follows, or the effect of slots on clicks cannot be estimated.
     """
     given = settings.recommend
     read_recommend_sources(given)
@@ -106,7 +106,7 @@ def run(store: Store, settings: Settings) -> None:
 
 
 def build_ranker_settings(settings: Settings) -> Settings:
-    """Return the settings of the ranker, which reads numbers alone."""
+    """Return the settings by which the ranker is trained, on numbers alone."""
     given = settings.recommend
     tasks = [
         {"name": name, "label": name, "kind": "binary", "weight": 1.0}
@@ -131,10 +131,10 @@ def prepare_ranker(
     folder: Path,
     impressions: DataFrame | None,
 ) -> None:
-    """Write to `folder` the training rows, and the model to start from.
+    """Write the ranker's training rows and its initial model to `folder`.
 
     Rows are the candidates of `past` at the cutoffs of `ranker_examples`, and the `impressions` if
-    there are any: they show finer differences, as users want few of the candidates.
+    there are any: these show finer differences, because users interact with few candidates.
     """
     given = ranker.recommend
     past_folder = folder / PAST_RETRIEVAL_FOLDER
@@ -169,10 +169,10 @@ def prepare_ranker(
 def measure_candidate_recall(
     ranker_examples: DataFrame, folder: Path, candidates_per_source: int
 ) -> dict[str, Any]:
-    """Measure the recall and the number of proposals of each source.
+    """Measure the recall and the number of proposals of each source at the test cutoffs.
 
     `recall` is the share of the relevant items that a source proposes, `proposed` its mean number
-    of items per cutoff. Both are of the test cutoffs.
+    of items per cutoff.
     """
     past_folder = folder / PAST_RETRIEVAL_FOLDER
     test = ranker_examples.where("split = 'test'")
@@ -196,7 +196,7 @@ def measure_candidate_recall(
 
 
 def format_candidate_recall(recall: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Write the recall as lines of a table, the best source first."""
+    """Format the recall as lines of a table, the best source first."""
     ordered = sorted(recall.items(), key=lambda entry: -entry[1]["recall"])
     lines = [f"  {name:<22}{r['recall']:>10.1%}{r['proposed']:>12,.0f}" for name, r in ordered]
     return [f"  {'relevant items':<22}{'found':>10}{'candidates':>12}", *lines]

@@ -1,4 +1,4 @@
-"""Build ranker examples from impressions: profiles as of when items were shown."""
+"""Build ranker examples from impressions, with profiles as of each impression."""
 
 import logging
 from pathlib import Path
@@ -34,8 +34,9 @@ def write_impression_examples(
     """Write the impressions of the ranker's train split, a row per request.
 
     A row holds the profile as of the request (REQUEST_COLUMNS), the lists IMPRESSION_LISTS and the
-    query. Returns None if there are fewer than `recommend.min_clicks` clicks: then the ranker
-    learns from candidates alone. Raises InputError if the effect of slots cannot be estimated.
+    query. Returns None if there are fewer than `recommend.min_clicks` clicks; the ranker then
+    learns from candidates alone. Raises InputError if the effect of slots on clicks cannot be
+    estimated.
     """
     given = settings.recommend
     until = midnight(settings.examples.validation_from) - settings.feedback.window

@@ -1,4 +1,4 @@
-"""Ingest files of any source into events, items, users, identity and rejected_events."""
+"""Ingest files of a source into events, items, users, identity and rejected_events."""
 
 import logging
 from datetime import UTC, date, datetime
@@ -66,13 +66,21 @@ def run(
 def ingest_batch(
     store: Store, source: Source, mapped: DataFrame, latest: datetime, day: date | None = None
 ) -> None:
-    """Clean mapped rows, and write each table that depends on them."""
+    """Clean mapped rows, and write each table that depends on them.
+
+    `latest` is the moment from which events count as in the future. With a `day` only rows that
+    arrived on it are read. Raises InputError if too many rows are rejected.
+    """
     with cached(clean_batch(mapped, source, latest, day)) as cleaned:
         _write_batch(store, source, cleaned, day)
 
 
 def clean_batch(mapped: DataFrame, source: Source, latest: datetime, day: date | None) -> DataFrame:
-    """Clean and deduplicate mapped rows; `raw_id` and `reasons` are added."""
+    """Clean and deduplicate mapped rows.
+
+    Returns them with the pseudonym as `user_id`, the id of the source as `raw_id`, and the array
+    `reasons`, empty for a valid event.
+    """
     raw_id = F.trim(F.col("user_id").cast("string"))
     mapped = mapped.withColumn("raw_id", F.when(raw_id != "", raw_id))
     mapped = mapped.withColumn("user_id", pseudonymise(F.col("raw_id"), source.key))
@@ -91,7 +99,7 @@ def clean_batch(mapped: DataFrame, source: Source, latest: datetime, day: date |
 
 
 def _write_batch(store: Store, source: Source, cleaned: DataFrame, day: date | None) -> None:
-    """Write each table, `events` last: its users and items exist by then."""
+    """Write each table, `events` last, so that its users and items exist already."""
     summary = summarise_batch(cleaned)
     cleaned, retracted = _reject_fast_users(store, source.settings, cleaned, summary)
     if retracted is not None:
@@ -116,9 +124,9 @@ def _write_batch(store: Store, source: Source, cleaned: DataFrame, day: date | N
 def _reject_fast_users(
     store: Store, settings: IngestSettings, cleaned: DataFrame, summary: BatchSummary
 ) -> tuple[DataFrame, DataFrame | None]:
-    """Add reasons of impossible rates; also return stored events to retract.
+    """Add reasons to the events of users who are too fast.
 
-    There are none to retract (None) if no user was too fast.
+    Also returns the stored events of these users, to be retracted; None if no user was too fast.
     """
     stored = store.read_or_empty(EVENTS).where(
         F.col("event_date").between(F.lit(summary.first_date), F.lit(summary.last_date))
@@ -144,7 +152,7 @@ def _write_users(store: Store, source: Source, good: DataFrame) -> None:
 
 
 def _write_items(store: Store, source: Source, good: DataFrame) -> None:
-    """Write the changed items of the source's catalogue, or else of the events."""
+    """Write the changed items, from the source's catalog or else its events."""
     mapping = source.mapping
     path = "" if mapping.items is None else source.settings.inputs[mapping.items.input]
     declared = read_declared_items(store.spark, mapping, path)
@@ -161,7 +169,7 @@ def _write_events(
 ) -> None:
     """Add the new events and delete the retracted ones.
 
-    A stored event stays as it is, even if it arrives again with the date before or after its own.
+    A stored event stays as it is, even if it arrives again with a date one day earlier or later.
     """
     if store.exists(EVENTS):
         dates = F.date_sub(F.lit(summary.first_date), 1), F.date_add(F.lit(summary.last_date), 1)

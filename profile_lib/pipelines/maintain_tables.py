@@ -53,7 +53,7 @@ def run(
 def maintain(
     store: Store, table: Table, *, file_bytes: int, commit_bytes: int, retention_hours: float
 ) -> MaintenanceResult:
-    """Compact fragmented partitions into files of `file_bytes`, then remove old files.
+    """Compact fragmented partitions into files of about `file_bytes`, then remove old files.
 
     Each commit compacts about `commit_bytes`. Files that no version of the last `retention_hours`
     uses are removed.

@@ -1,4 +1,4 @@
-"""Fit a model that was prepared in a folder, and measure it."""
+"""Fit the initial model in a folder, and measure the result."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from profile_lib.training.loop import ReportProgress
 
 
 class TrainedModel(NamedTuple):
-    """A fitted model, its training and its report."""
+    """A fitted model, the result of its training, and its report."""
 
     model: ProfileModel
     outcome: TrainingResult
@@ -43,7 +43,9 @@ def fit(
 ) -> TrainedModel:
     """Fit the initial model in `folder`, and measure it on the test split.
 
-    `skip_baselines` also leaves out intervals and segments.
+    `resume` continues from the last checkpoint. With `skip_baselines` the report has neither
+    baselines nor intervals nor segments. Raises InputError as `FitJob.run` and `run_with_retries`
+    do.
     """
     arguments = shared_job_arguments(spark, settings, folder, snapshot, resume)
     job = FitJob(plan=make_plan(settings), **arguments)

@@ -44,12 +44,13 @@ ENCODER_SHAPE_FIELDS = {
 
 
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
-    """Pretrain on the texts of the train split.
+    """Pretrain an encoder on the texts of the train split.
 
-    `day` leaves out examples with a cutoff after the end of that day.
-
-    `model.encoder` may name the folder that it writes, `paths.models`/`pretrain.name`. An encoder
-    trained from scratch has its own vocabulary: build the examples again with it.
+    It writes the encoder to the folder `pretrain.name` in `paths.models`, which `model.encoder` may
+    name. An encoder trained from scratch has its own vocabulary: build the examples again with it.
+    `day` leaves out examples with a cutoff after the end of that day; `resume` continues from the
+    last checkpoint. Raises InputError as `FitJob.run` and `run_with_retries` do, and if the sizes
+    of a new encoder do not fit each other.
     """
     pretrain = settings.pretrain
     models, work = settings.paths.models, settings.paths.work
@@ -110,7 +111,7 @@ def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
 
 
 def make_pretrain_plan(settings: Settings) -> TrainingPlan:
-    """Return the training's plan with the settings of pretraining."""
+    """Return the plan of `training`, in which settings of `pretrain` replace those they name."""
     pretrain = settings.pretrain
     return replace(
         make_plan(settings),

@@ -1,4 +1,4 @@
-"""Compare the challenger with the champion, and let the better model serve."""
+"""Compare the challenger with the champion, and promote it if it is better."""
 
 import logging
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ def run(store: Store, settings: Settings, rollback: bool = False) -> None:
 
     Both predict the same test examples, about training.evaluation_rows of them at most. The first
     model becomes the champion without a comparison. `rollback` restores the previous champion.
-    Raises InputError if there is no MLflow store, no challenger or no previous champion, or if
-    the models don't read these examples.
+    Raises InputError if there is no MLflow store, no challenger or no previous champion, if a model
+    cannot read the examples, or if `promote.task` is no binary task with both labels among them.
     """
     tracker, name = Tracker.from_settings(settings.tracking.model_dump()), settings.training.name
     if rollback:
@@ -118,7 +118,10 @@ def _compared_task(settings: Settings) -> LabelledTask:
 def _predict_labels(
     sample: DataFrame, folder: str, task: LabelledTask, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return users, labels and the model's probabilities, in order of user and cutoff."""
+    """Return hashes of users, labels and the model's probabilities, (n,) each.
+
+    Rows are in the order of user and cutoff, and so the same for all models.
+    """
     manifest = read_manifest(folder)
     if manifest.spec.numeric != NUMERIC_FEATURE_NAMES:
         raise InputError(

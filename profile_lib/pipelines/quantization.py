@@ -1,4 +1,4 @@
-"""Quantize a trained model's encoder and judge the result on the test examples."""
+"""Quantize a trained model's encoder, and measure the result on the test examples."""
 
 import logging
 import shutil
@@ -41,10 +41,10 @@ def check_quantization(settings: Settings) -> None:
 def build_int8_encoder(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, fitted: TrainedModel
 ) -> dict[str, Path]:
-    """Build the int8 encoder of a trained model and return its name and folder.
+    """Build the int8 encoder of a trained model; return its folder by its name.
 
     The result is empty if int8 is disabled or impossible for the model. An encoder that loses too
-    much quality on the test split is reported and marked as not accepted, so that it never serves.
+    much quality on the test split is logged and marked as not accepted, so that it never serves.
     """
     options = settings.quantization
     if not options.enabled or not fitted.model.has_text:
@@ -94,9 +94,9 @@ def _evaluate_int8(
 
 
 def compute_quality_ratios(before: Report, after: Report) -> dict[str, float]:
-    """Return the quality of `after` relative to `before` by "task metric".
+    """Return the quality metrics of `after` relative to those of `before`, by "task metric".
 
-    A ratio above 1 is better, also for errors.
+    Above 1 `after` is better: the ratio of a metric is inverted if lower values are better.
     """
     ratios = {}
     for task, entry in after.items():

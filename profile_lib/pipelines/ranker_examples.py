@@ -32,10 +32,10 @@ SPLITS = (BEFORE_RANKER, "train", "validation", "test")
 def write_ranker_examples(
     store: Store, settings: Settings, model: ServedModel, shop: ShopData, folder: Path
 ) -> DataFrame:
-    """Write profiles at sampled cutoffs with the interactions that follow each.
+    """Write profiles as of sampled cutoffs, with the interactions that follow each.
 
-    The columns are the cutoff with its row_hash and split, REQUEST_COLUMNS and RELEVANT_SCHEMA.
-    Raises InputError if a split is empty.
+    The columns are user_id, cutoff_ts, row_hash (of both), split, REQUEST_COLUMNS and
+    RELEVANT_SCHEMA. Returns the frame as read from `folder`. Raises InputError if a split is empty.
     """
     given, examples = settings.recommend, settings.examples
     behaviour = store.read(BEHAVIOUR)
@@ -78,7 +78,7 @@ def write_ranker_examples(
 def build_profiles_at(
     store: Store, settings: Settings, model: ServedModel, shop: ShopData, behaviour: DataFrame
 ) -> DataFrame:
-    """Build profiles at the cutoffs of `behaviour`: user_id, cutoff_ts and REQUEST_COLUMNS."""
+    """Build profiles as of the cutoffs in `behaviour`: user_id, cutoff_ts, REQUEST_COLUMNS."""
     no_reasons = with_values(settings, {"refresh.n_reasons": 0})
     version = F.lit(shop.versions[EVENTS.name])
     facts = build_facts(behaviour, store.read(USERS), no_reasons, version)
@@ -107,7 +107,7 @@ def split_off_before_ranker(
 def sample_cutoffs(cutoffs: DataFrame, max_cutoffs: dict[str, int], seed: int) -> DataFrame:
     """Sample about `max_cutoffs` of each split, and add their `row_hash`.
 
-    Whether a cutoff is drawn depends on its hash and the seed alone.
+    Whether a cutoff is sampled depends on its hash and the seed alone.
     """
     counts = cutoffs.groupBy("split").count().collect()
     if not counts:

@@ -1,4 +1,4 @@
-"""List items for users whose profile changed, or for all users."""
+"""Write item lists of users whose profile changed, or of all users."""
 
 import logging
 from pathlib import Path
@@ -24,16 +24,16 @@ from profile_lib.tables import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS, US
 log = logging.getLogger(__name__)
 
 KEYS = ["user_id", "user_bucket", "rank"]
-GUARD = "source.profiles_version >= target.profiles_version"  # a newer list stays
+GUARD = "source.profiles_version >= target.profiles_version"  # a newer list is not replaced
 
 
 def run(store: Store, settings: Settings) -> None:
     """Write the lists of users whose profile changed since the last run.
 
-    Users whose list holds an item that is no longer eligible are listed again as well. A new
-    recommender or changed rules list all users, some buckets at a time, so that an interrupted run
-    continues with those left. Raises InputError if the recommender is incomplete or learned from
-    profiles of another model, and if a rule cannot be computed.
+    Lists with an item that is no longer eligible are replaced as well. If the recommender or a rule
+    changed, the lists of all users are written, some buckets at a time, so that an interrupted run
+    continues with the remaining ones. Raises InputError if the recommender is incomplete or was
+    fitted to profiles of another model, and if a rule cannot be computed.
     """
     lists = ListRefresher(store, settings)
     lists.catch_up()
@@ -41,7 +41,7 @@ def run(store: Store, settings: Settings) -> None:
 
 
 class ListRefresher(BucketRefresher):
-    """Computes the lists of `recommendations` from the current profiles, by one recommender."""
+    """A refresh of the lists in `recommendations` from the current profiles."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self.settings, given = settings, settings.recommend
@@ -67,7 +67,7 @@ class ListRefresher(BucketRefresher):
         )
 
     def catch_up(self) -> None:
-        """Update the lists of changed users, and lists with items now ineligible."""
+        """Write the lists of changed users, and the lists with items that became ineligible."""
         if buckets := self.find_buckets_to_update():
             users = self._users_with_ineligible_items()
             self.compute(select_users_in_buckets(users, buckets, self.n_buckets))
@@ -78,12 +78,12 @@ class ListRefresher(BucketRefresher):
         return self.profiles.select("user_id")
 
     def find_changed_users(self, since: tuple[int, ...]) -> DataFrame | None:
-        """Return the changed profiles since a version, None if it expired."""
+        """Return the changes of profiles since a version, None if the change feed has expired."""
         (version,) = since
         return self.store.changes(USER_PROFILES, version, self.version)
 
     def compute(self, users: DataFrame) -> None:
-        """Write the lists of (user_id), and delete the rows beyond their ends."""
+        """Write the lists of distinct users, and delete surplus rows of shorter lists."""
         with cached(users) as users:
             if not (n := users.count()):
                 return
@@ -122,7 +122,7 @@ class ListRefresher(BucketRefresher):
         return lists.join(F.broadcast(items), "item_id", "left_semi").select("user_id")
 
     def _check_model(self) -> None:
-        """Raise InputError if all profiles are by another model."""
+        """Raise InputError if all profiles are by another model; warn if some are."""
         counts = self.profiles.groupBy("model_version").count().collect()
         n_profiles = {row["model_version"]: row["count"] for row in counts}
         if n_profiles and self.model_version not in n_profiles:

@@ -1,4 +1,4 @@
-"""Read the items, texts and events that recommenders are fitted to."""
+"""Read a shop's items, texts and events, and fit retrieval models to them."""
 
 from datetime import datetime, timedelta
 
@@ -35,7 +35,9 @@ CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_leve
 class ShopData:
     """The items of a shop with their text vectors, and its events.
 
-    Raises InputError if there is no item, none has a text, or the model reads no text.
+    Vectors are by the encoder of `model`, projected to `recommend.text_size` numbers: `vectors`,
+    (n_items, d), NaN for items without a text. Raises InputError if there is no item, none has a
+    text, or the model reads no text.
     """
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
@@ -57,14 +59,14 @@ class ShopData:
 
     @property
     def now(self) -> datetime:
-        """Return the moment just after the last event happened or arrived."""
+        """The moment just after the last event happened or arrived."""
         return latest_event_time(self.events) + timedelta(seconds=1)
 
     def fit_retrieval(self, as_of: datetime, ranker_examples: DataFrame) -> RetrievalModel:
-        """Fit all sources to what was known before `as_of`.
+        """Fit all sources to the events that were known before `as_of`.
 
-        `ranker_examples` holds the interest vectors of earlier profiles, and the items `relevant`
-        next.
+        The interest map is fitted to the interest vectors of `ranker_examples`, and the items that
+        were `relevant` after each. Raises InputError if a source cannot be fitted.
         """
         given, specs = self.given, read_recommend_sources(self.given)
         events = self.events.where(
@@ -116,7 +118,7 @@ class ShopData:
         )
 
     def _text_targets(self) -> DataFrame:
-        """(item, target): the vector of each item that has a text."""
+        """Return (item, target), the vector of each item that has a text."""
         item = np.flatnonzero(np.isfinite(self.vectors).all(axis=1)).astype(np.int32)
         rows = pa.table({"item": pa.array(item), "target": rows_to_list_array(self.vectors[item])})
         return self.item_numbers.sparkSession.createDataFrame(rows)
@@ -141,7 +143,7 @@ class ShopData:
         return [row[0] for row in ordered.collect()]
 
     def _encode_items(self) -> Floats:
-        """(n_items, H): the encoder's vectors, NaN for an item without a text."""
+        """Return the encoder's vectors, (n_items, H), NaN for an item without a text."""
         spec = self.model.manifest.spec
         size = spec.bert["hidden_size"] if spec.bert else 0
         texts = self._encode(_item_texts(self.items))
@@ -168,7 +170,7 @@ class ShopData:
         return counts.limit(self.given.max_query_texts).select(F.col("text").alias("id"), "text")
 
     def _encode(self, texts: DataFrame) -> pa.Table:
-        """Return (id, vector) for (id, text), in any order."""
+        """Return (id, vector) for the texts (id, text), in any order."""
         manifest, refresh = self.model.manifest, self.settings.refresh
         tokens = texts.withColumn("tokens", self.model.tokenize("text")).select("*", "tokens.*")
         return (

@@ -13,18 +13,20 @@ from profile_lib.recommend.candidates.source import CandidateSource, SourceData,
 
 
 class Split(NamedTuple):
-    """Histories to fit methods to, and SPLIT_SCHEMA rows to measure them by."""
+    """The histories that methods are fitted to, and the SPLIT_SCHEMA rows that measure them."""
 
     histories: DataFrame
     requests: DataFrame
 
 
 class FittedMethods:
-    """Fits each method once per seed to the histories of the test split.
+    """The methods of an evaluation, each fitted once per seed.
 
+    They are fitted to the histories of the test split.
     Methods that choose weights or epochs do so on the validation split. `vectors`: (n_items, d), of
-    the items' texts, searched for exactly below `approximate_search_from` items. `k`: the length
-    of the lists that are compared. `folder`: where a fit may write files.
+    the items' texts. `approximate_search_from`: the number of items from which the search for near
+    vectors is approximate. `k`: the length of the lists that are compared. `folder`: a folder into
+    which a fit may write files.
     """
 
     def __init__(
@@ -44,12 +46,16 @@ class FittedMethods:
         self._fitted: dict[tuple[str, int, bool], CandidateSource] = {}
 
     def seeds(self, name: str, seeds: Sequence[int]) -> Sequence[int]:
-        """Return the seeds for which a method is compared."""
+        """Return those of the `seeds` with which the method is compared."""
         spec = self.specs[name]
         return spec.source.seeds_to_compare(spec.settings, seeds)
 
     def fit(self, name: str, seed: int, *, before_validation: bool = False) -> CandidateSource:
-        """Return a method fitted to all histories, or to those `before_validation`."""
+        """Return the method fitted to the histories of the test split.
+
+        With `before_validation` it is fitted to those of the validation split. A method is fitted
+        once and then cached.
+        """
         spec = self.specs[name]
         key = (name, seed if spec.source.is_seeded else 0, before_validation)
         if key not in self._fitted:

@@ -1,4 +1,4 @@
-"""Check the settings of a recommender's candidate sources and their reasons."""
+"""Check the settings of a recommender's candidate sources and reasons."""
 
 from collections.abc import Mapping
 
@@ -7,20 +7,22 @@ from profile_lib.errors import InputError
 from profile_lib.recommend.candidates.registry import SourceSpec, read_source_specs
 from profile_lib.recommend.candidates.source import Need
 
-SHOP_DATA = frozenset(
-    {Need.TEXTS, Need.INTERESTS, Need.EVENTS}
-)  # what sources can be fitted to here
+# The data in addition to histories that a recommender's sources can be fitted to.
+SHOP_DATA = frozenset({Need.TEXTS, Need.INTERESTS, Need.EVENTS})
 
 
 def read_recommend_sources(given: RecommendSettings) -> dict[str, SourceSpec]:
-    """Check `recommend.sources` against the registry. Raises InputError that names the key."""
+    """Check `recommend.sources` against the registry, and that each source has a reason.
+
+    Raises InputError, which names the key, if a setting is invalid or a reason is missing.
+    """
     specs = read_source_specs(given.chosen, "recommend.sources", SHOP_DATA)
     choose_reasons(specs, given.reasons)
     return specs
 
 
 def choose_reasons(specs: Mapping[str, SourceSpec], reasons: Mapping[str, str]) -> dict[str, str]:
-    """Return each source's sentence: of the settings, or else of its kind.
+    """Return the sentence of each source, from `reasons` or else the default of its kind.
 
     Raises InputError if neither has one.
     """

@@ -19,10 +19,11 @@ from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_M
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Record the outcome of all impressions, or only what rows that arrived on `day` change.
+    """Record the outcome of all impressions, or of those that arrivals of `day` may change.
 
-    Days whose impressions are not complete yet are always included. Raises InputError if
-    impressions contradict each other, or if an experiment's arms are not those of the settings.
+    The latter include all impressions whose time for conversions was not over at the last run.
+    Raises InputError if impressions contradict each other, or if an experiment's arms are not those
+    of the settings.
     """
     config = settings.feedback
     as_of = latest_event_time(store.read(EVENTS))
@@ -39,7 +40,7 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 
 
 def _affected_days(store: Store, config: FeedbackSettings, day: date) -> set[date]:
-    """Return the days whose feedback may change, or is not complete yet."""
+    """Return the days whose feedback the arrivals of `day` may change, or that are incomplete."""
 
     def dates(frame: DataFrame, condition: str, column: str) -> set[date]:
         return {row[0] for row in frame.where(condition).select(column).distinct().collect()}
@@ -77,9 +78,9 @@ def _measure(store: Store, config: FeedbackSettings, condition: str | None = Non
 
 
 def record_experiment_readouts(store: Store, config: FeedbackSettings, as_of: date) -> None:
-    """Record the comparison of each experiment's arms on the day `as_of`.
+    """Record a readout of each experiment on the day `as_of`.
 
-    It replaces an earlier comparison of that day. Raises InputError if a user is in two arms, or if
+    It replaces an earlier readout of that day. Raises InputError if a user is in two arms, or if
     the arms are not those of the settings.
     """
     rows = [

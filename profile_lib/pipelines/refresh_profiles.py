@@ -59,7 +59,7 @@ def run(store: Store, settings: Settings, day: date | None = None, rebuild: bool
 
 
 class ProfileRefresher(BucketRefresher):
-    """Compute profiles from the current versions of events, items and users."""
+    """A refresh of `user_profiles` from the current versions of events, items and users."""
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
         sources = (EVENTS, ITEMS, USERS)
@@ -125,11 +125,14 @@ class ProfileRefresher(BucketRefresher):
         self.write_states(range(self.n_buckets))
 
     def select_source_users(self) -> DataFrame:
-        """Return (user_id) of all events."""
+        """Return (user_id) of all events; users repeat."""
         return self.events.select("user_id")
 
     def find_changed_users(self, since: tuple[int, ...]) -> DataFrame | None:
-        """Return (user_id) of users with changed events, attributes or items; users may repeat."""
+        """Return (user_id) of users with changed events, attributes or items; users may repeat.
+
+        Returns None if a change feed no longer reaches back to the versions `since`.
+        """
         before = SourceVersions(*since)
         feeds = list(self._read_change_feeds(before))
         events, items, users = feeds

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage(NamedTuple):
-    """A job, the table to count after it, and how long it takes."""
+    """A job, the table that it fills, and its share of the time."""
 
     name: str
     run: JobFunction
@@ -52,7 +52,7 @@ STAGES = (
     Stage("train_model", train_model.run, None, 0.68),
     Stage("refresh_profiles", refresh_profiles.run, USER_PROFILES, 0.12),
 )
-N_CARDS = 3
+N_CARDS = 3  # profile cards in the summary
 
 
 def run(store: Store, settings: Settings) -> None:
@@ -70,7 +70,11 @@ def run(store: Store, settings: Settings) -> None:
 
 
 def run_stages(store: Store, settings: Settings, state: RunState, stages: Sequence[Stage]) -> None:
-    """Run the remaining stages; log time and rows of each, and the time left."""
+    """Run the stages that `state` does not list as done.
+
+    The time and the rows of each stage are logged, and an estimate of the time left. A training
+    that was interrupted is resumed.
+    """
     start, share_run = time.monotonic(), 0.0
     for number, stage in enumerate(stages, start=1):
         head = f"[{number}/{len(stages)}] {stage.name:<17}"
@@ -103,7 +107,7 @@ def _log_stage_end(head: str, seconds: float, n_rows: int | None, seconds_left: 
 
 
 def log_summary(store: Store, settings: Settings) -> None:
-    """Log table sizes, test measures, three profile cards and the report's link."""
+    """Log the sizes of tables, test metrics, some profile cards and the report's address."""
     lines = ["", "Tables"]
     for table in TABLES:
         if store.exists(table):
@@ -122,21 +126,22 @@ def log_summary(store: Store, settings: Settings) -> None:
 
 
 def _sample_profiles(profiles: DataFrame) -> DataFrame:
-    """Choose a few users with a history to show, the same ones every time."""
+    """Select the profiles of a few users with several recent events, the same every time."""
     with_history = profiles.where(F.size("recent") >= 5)
     return with_history.orderBy(F.xxhash64("user_id")).limit(N_CARDS)
 
 
 def stages_for(settings: Settings) -> list[Stage]:
-    """Return all stages; without the simulator if the events are real."""
+    """Return all stages, without the simulator if its events are not those to ingest."""
     is_simulated = settings.ingest.inputs.get("events") == settings.simulate.events_path
     return [stage for stage in STAGES if is_simulated or stage.name != "simulate_events"]
 
 
 def run_fingerprint(settings: Settings) -> str:
-    """Hash the settings that decide what a run computes, and the contents of the mapping.
+    """Hash the settings that determine what a run computes, and the contents of the mapping.
 
-    The path of the mapping may differ between two runs, as an archive's files are unpacked.
+    The path of the mapping is left out, because it differs if the files of an archive are unpacked
+    again.
     """
     values = settings.model_dump_json(exclude={"logging": True, "ingest": {"mapping"}})
     return hash_text(values + read_mapping(settings.ingest.mapping).model_dump_json())

@@ -1,4 +1,4 @@
-"""Store which stages of a run are done, so that a failed run can continue."""
+"""Store the finished stages of a run, so that a failed run can continue."""
 
 import json
 from pathlib import Path
@@ -7,10 +7,10 @@ from profile_lib.files import write_text_atomically
 
 
 class RunState:
-    """Store the finished stages, and the one that was running at a failure.
+    """The finished stages of a run, and the stage that was running when it failed.
 
-    A file in `folder` keeps them. It counts only for a run with the same `fingerprint`, which
-    stands for the settings; any other run starts from the beginning.
+    They are stored in a file in `folder`. A run reads it only if its `fingerprint`, a hash of the
+    settings, is the stored one; any other run starts from the beginning.
     """
 
     def __init__(self, folder: str, fingerprint: str) -> None:

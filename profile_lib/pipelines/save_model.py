@@ -31,8 +31,8 @@ def save_trained_model(
     """Write the model to the folder `name` in `models`, and record its training.
 
     `initial_model` is the folder of the model that the training started from. `recorded_settings`
-    go into the record, `sections` into the report, `files` and copies of `folders` into the
-    model's folder. Raises InputError if the disk is full.
+    are part of the record, `sections` of the report, `files` and copies of `folders` of the model's
+    folder. Returns the model's manifest. Raises InputError if the disk is full.
     """
     versions = read_manifest(str(initial_model)).table_versions
     report = {"tasks": fitted.report, "data": {"tables": versions}, **sections}

@@ -11,8 +11,8 @@ def run(store: Store, settings: Settings) -> None:
     """Write user_segments, clusters, clusterings and audiences from the current profiles.
 
     Clusters stay as they are if neither the profiles nor their settings have changed. Raises
-    InputError, before anything is written, if a rule or a list of seeds cannot be used, and if the
-    interest vectors cannot be compared.
+    InputError if the interest vectors cannot be compared and, before anything is written, if a rule
+    or a list of seeds cannot be used.
     """
     version = store.version(USER_PROFILES)
     profiles = store.read(USER_PROFILES, version)

@@ -1,4 +1,4 @@
-"""Load the serving model, and compute profiles with it."""
+"""Load the model that serves, and compute profiles with it."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ from profile_lib.training.tracking import Tracker
 
 
 class ServedModel(NamedTuple):
-    """The folder, version and manifest of the serving model, and its tokenizer."""
+    """The folder, version and manifest of the model that serves, and its tokenizer."""
 
     folder: str
     version: str  # as `find_served_version` returns it
@@ -34,7 +34,7 @@ class ServedModel(NamedTuple):
     tokenize: Callable[[str], Column]  # returns a column of TOKENS for the name of a text column
 
     def definition(self, settings: Settings) -> str:
-        """Hash everything that defines a profile computed with this model."""
+        """Return the definition of its profiles, a hash of model and settings."""
         rules: dict[str, Any] = {
             "behaviour": settings.behaviour_rules(),
             "refresh": settings.refresh.model_dump(exclude={"batch_tokens", "buckets_per_chunk"}),
@@ -44,12 +44,12 @@ class ServedModel(NamedTuple):
 
 
 def load_served_model(settings: Settings, job: str = "refresh_profiles") -> ServedModel:
-    """Load the model by its name, or by its alias in the registry.
+    """Load the model from its folder, or from MLflow's registry if `refresh.alias` is set.
 
     A model from the registry is copied to the shared work folder, one copy per `job`, so that no
-    job replaces the copy that another one uses. Raises InputError if there is no model, if a file
-    of it is missing or changed, if it reads other numbers than behaviour holds, or if it cannot
-    run in the runtime of the settings.
+    job replaces the copy that another one uses. Raises InputError if there is no model, if one of
+    its files is missing or was changed, if it reads other numbers than behaviour holds, or if
+    `refresh.runtime` cannot run it.
     """
     version = find_served_version(settings)
     folder = _model_folder(settings, job, version)
@@ -104,14 +104,17 @@ def _tracker(settings: Settings) -> Tracker:
 
 
 def build_current_behaviour(events: DataFrame, items: DataFrame, settings: Settings) -> DataFrame:
-    """Build the behaviour of each user as of the last thing known about them."""
+    """Build the behaviour of each user as of just after the last event or arrival."""
     return build_behaviour(add_latest_cutoff(events), items, **settings.behaviour_rules())
 
 
 def build_facts(
     behaviour: DataFrame, users: DataFrame, settings: Settings, events_version: Column
 ) -> DataFrame:
-    """Build the facts of profiles, and the model's input, from behaviour and attributes."""
+    """Build the facts of profiles and the model's input from behaviour and declared attributes.
+
+    `events_version` is the version of `events` that the behaviour is computed from.
+    """
     return select_profile_facts(
         add_pending_input(behaviour, settings.examples.max_text_events),
         users,
@@ -127,7 +130,7 @@ def predict_profiles(
     counters: InferenceCounters,
     max_seconds: float | None = None,
 ) -> DataFrame:
-    """Complete the facts to profiles by the model's predictions.
+    """Add the model's predictions to the facts, which completes the profiles.
 
     With `max_seconds`, users that the model does not reach in that time stay pending.
     """
@@ -155,7 +158,7 @@ def predict_profiles(
 
 
 def profile_head(task: TaskSpec) -> TaskHead:
-    """Return how a profile stores the predictions of a task."""
+    """Return the description of how a profile stores the predictions of a task."""
     kind = task.definition
     return TaskHead(
         task.name, task.classes, kind.profile_column, partial(kind.to_profile_value, task)

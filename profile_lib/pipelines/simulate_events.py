@@ -1,4 +1,4 @@
-"""Write the raw events and users of a simulated shop, and the truth about them."""
+"""Write the raw events, the users and the truth of a simulated shop."""
 
 from datetime import date
 
@@ -26,9 +26,11 @@ SHOP_SETTINGS = {
 
 
 def run(store: Store, settings: Settings) -> None:
-    """Write the shop in place of the previous one.
+    """Write the raw events, the users and the truth, replacing earlier ones.
 
-    Raises InputError if there are fewer items than categories.
+    The truth, at `simulate.truth_path`, has the true preferences of users, the true attributes of
+    items, and the number of rows with each kind of error. Raises InputError if there are fewer
+    items than categories.
     """
     config, spark = settings.simulate, store.spark
     shop = _shop(config)
@@ -60,7 +62,7 @@ def _shop(config: SimulateSettings) -> Shop:
 
 
 def write_raw(frame: DataFrame, path: str, format: str) -> None:
-    """Write gzipped JSON lines, as a log collector does, or Parquet."""
+    """Write gzipped JSON lines, as a log collector does, or Parquet, as `format` names."""
     writer = frame.write.mode("overwrite")
     if format == "json":
         writer.option("compression", "gzip").json(path)

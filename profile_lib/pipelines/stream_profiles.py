@@ -104,7 +104,10 @@ class ProfileStream:
         self._batch_lock = Lock()
 
     def start(self, once: bool) -> RunningQuery:
-        """Start the query of the stream."""
+        """Start the query, which calls `process_batch` for each batch of changed users.
+
+        With `once` it ends when it has processed what is available.
+        """
         config, spark = self.settings.stream, self.store.spark
         self.store.evolve_schema(EVENTS)
         reader = spark.readStream.format("delta").option("readChangeFeed", "true")
@@ -118,7 +121,10 @@ class ProfileStream:
             )
 
     def process_batch(self, store: Store, batch: DataFrame, batch_id: int) -> None:
-        """Write the profiles of a batch's users, and of some pending users."""
+        """Write the profiles of a batch's users, and of some pending users.
+
+        Raises InputError if another model serves than the one that was loaded.
+        """
         self._check_model()
         with self._batch_lock, cached(batch) as batch:
             new = batch.where(F.col("events_version") > self.refreshed_version)
@@ -138,7 +144,7 @@ class ProfileStream:
             self._compact(store)  # only after the profiles can be read
 
     def drain(self) -> None:
-        """Compute the predictions of users who wait for the model, unless a batch is running."""
+        """Compute the predictions of some pending users, unless a batch is running."""
         if self.n_pending and self._batch_lock.acquire(blocking=False):
             try:
                 self._check_model()
@@ -156,7 +162,7 @@ class ProfileStream:
             )
 
     def _select_changed(self, store: Store, new: DataFrame, until: int) -> DataFrame:
-        """Select the users of the first batch who changed or went since the refresh."""
+        """Select the users of the first batch who changed or were deleted since the refresh."""
         changes = store.changes(EVENTS, self.refreshed_version, until)
         if changes is None:
             return new
@@ -175,14 +181,14 @@ class ProfileStream:
     def _select_pending_facts(
         self, store: Store, excluded_users: DataFrame | None = None
     ) -> DataFrame:
-        """Select the facts of the users who have waited longest for the model."""
+        """Select the facts of the users who have been pending longest."""
         pending = store.read_or_empty(USER_PROFILES).where(IS_PENDING).select(*FACT_COLUMNS)
         if excluded_users is not None:
             pending = pending.join(excluded_users.select("user_id"), "user_id", "left_anti")
         return pending.orderBy("as_of_ts").limit(self.settings.stream.max_pending_per_batch)
 
     def _select_deleted_users(self, new: DataFrame) -> DataFrame:
-        """Select the users without any event, as keys of their profiles."""
+        """Select the keys of the profiles of users who no longer have any event."""
         present = select_current_events(new).select("user_id").distinct()
         deleted = new.select("user_id", "events_version").join(present, "user_id", "left_anti")
         return deleted.withColumn("user_bucket", user_bucket(self.settings.refresh.user_buckets))
@@ -201,9 +207,9 @@ class ProfileStream:
         self.progress.pending_users.set(self.n_pending)
 
     def _compact(self, store: Store) -> None:
-        """Merge the files of the last batches once there are many.
+        """Merge the files of the last batches if there are many.
 
-        Delta's own autoCompact has no such limit: it may compact after every commit.
+        Delta's autoCompact would do so after any commit, however few they are.
         """
         self.n_commits_since_compaction += 1
         if self.n_commits_since_compaction >= self.settings.stream.compact_batches:

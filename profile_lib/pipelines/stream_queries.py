@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class RunningQuery(NamedTuple):
-    """A query, and the errors of its batches: Spark passes them on as text alone."""
+    """A query and the InputErrors of its batches, which Spark reports as text alone."""
 
     query: StreamingQuery
     input_errors: list[InputError]
@@ -37,9 +37,9 @@ def start_query(
 ) -> RunningQuery:
     """Start a query that passes its batches to `process_batch`.
 
-    It continues from its folder `name` in the checkpoint. All batches share one Spark session, and
-    the store that they get uses it. With `once` the query ends when it has processed what is
-    available.
+    It continues from the folder `name` in the checkpoint. `process_batch` gets a store, the rows
+    and the id of a batch; all batches share the Spark session of that store. With `once` the query
+    ends when it has processed what is available.
     """
     input_errors: list[InputError] = []
     batch_store: Store | None = None
@@ -66,8 +66,8 @@ def watch_queries(
 ) -> None:
     """Watch queries until one ends, then stop them all.
 
-    Counts the batches of the last query in `progress` and logs its reports. Calls `on_idle`
-    whenever that query has no data. Raises the InputError of a batch, else Spark's error.
+    `progress` counts the batches of the last query, and its reports are logged. `on_idle` is called
+    whenever that query has no data. Raises the InputError of a batch, or else Spark's error.
     """
     last_batch, last_timestamp, main = -1, None, running[-1].query
     try:
@@ -99,7 +99,7 @@ def finished_batches(query: StreamingQuery, after: int) -> list[Mapping[str, Any
 
 
 def batch_seconds(batch: Mapping[str, Any]) -> float:
-    """Return the duration of a finished batch."""
+    """Return the duration of a finished batch in seconds."""
     return float(batch["durationMs"]["triggerExecution"]) / 1000
 
 

@@ -37,9 +37,10 @@ log = logging.getLogger(__name__)
 def run(store: Store, settings: Settings, day: date | None = None, resume: bool = False) -> None:
     """Train on the examples, and save the model with its report.
 
-    `day` leaves out examples with a cutoff after the end of that day.
-
-    `resume` continues from the last checkpoint of a training of this name, on its data.
+    `day` leaves out examples with a cutoff after the end of that day. `resume` continues from the
+    last checkpoint of a training of this name, on the same snapshot. Raises InputError as `fit`
+    does, and if the settings do not fit each other or the interrupted training; raises LockedError
+    if another training of this name is running.
     """
     training = settings.training
     check_batch_division(
@@ -76,7 +77,7 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
 
 
 def can_resume(settings: Settings) -> bool:
-    """Return whether a training of this name can be resumed."""
+    """Return whether a training of this name was begun, so that it can be resumed."""
     folder = Path(settings.paths.work) / f"train_{settings.training.name}"
     return (folder / "snapshot" / MANIFEST_FILE).is_file() and (
         folder / INITIAL_MODEL / "model.json"
@@ -90,7 +91,10 @@ def ablate(
     snapshot: Snapshot,
     full_model: TrainedModel,
 ) -> dict[str, Report]:
-    """Train each ablation on the same rows; return metrics by variant and task."""
+    """Train each variant of `training.ablations` on the same rows.
+
+    Returns metrics by variant and task, those of `full_model` first.
+    """
     metrics = {"as configured": extract_model_metrics(full_model.report)}
     for name, changes in settings.training.ablations.items():
         log.info(f"  ablation: {name}")

@@ -27,7 +27,7 @@ MODEL_SHAPE_FIELDS = {
 def prepare_snapshot(
     examples: DataFrame, settings: Settings, folder: Path, rows: RowSchema = EXAMPLE_ROWS
 ) -> Snapshot:
-    """Write the examples to `folder` in the form that training processes read."""
+    """Write the snapshot of the examples to `folder`. Raises InputError as `write_snapshot`."""
     training, model = settings.training, settings.model
     (folder / "snapshot").mkdir(parents=True)
     return write_snapshot(
@@ -55,7 +55,11 @@ def prepare_initial_model(
     versions: dict[str, int],
     rows: RowSchema = EXAMPLE_ROWS,
 ) -> None:
-    """Write the model that training processes start from to `folder`."""
+    """Write the model that the training starts from to `folder`.
+
+    `versions` are those of the tables that the examples come from. Raises InputError if `encoder`
+    has fewer layers or reads fewer tokens than the settings need.
+    """
     model = settings.model
     train_rows = spark.read.parquet(snapshot.split("train"))
     names = rows.numeric if model.numbers else ()
@@ -83,7 +87,7 @@ def fixed_settings(settings: Settings) -> dict[str, Any]:
 
 
 def check_fixed_settings(expected_settings: dict[str, Any], folder: Path) -> None:
-    """Raise InputError if no training was begun in `folder`, or one with other settings."""
+    """Raise InputError unless a training with the `expected_settings` was begun in `folder`."""
     path = folder / INITIAL_MODEL / FIXED_SETTINGS_FILE
     if not path.is_file():
         raise InputError(f"{folder}: no training was begun here; train without --resume")

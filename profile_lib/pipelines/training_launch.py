@@ -17,7 +17,7 @@ from profile_lib.training.loop import ReportProgress
 def shared_job_arguments(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
 ) -> dict[str, Any]:
-    """Return the arguments of any DistributedJob in `folder`, except its plan."""
+    """Return the arguments that all kinds of DistributedJob in `folder` share, except the plan."""
     training = settings.training
     return {
         "folder": str(folder),
@@ -35,7 +35,7 @@ def shared_job_arguments(
 def run_on_processes(
     spark: SparkSession, settings: Settings, job: DistributedJob, report_progress: ReportProgress
 ) -> TrainingResult:
-    """Run `job` on training.n_processes processes."""
+    """Run `job` on training.n_processes processes. Raises InputError as `run_with_retries`."""
     training = settings.training
     options = HorovodOptions(**training.horovod.model_dump(), stall_seconds=training.stall_seconds)
     return run_with_retries(

@@ -9,7 +9,7 @@ PLAN_FIELDS = set(TrainingPlan.__dataclass_fields__) - {"tuning", "augmentation"
 
 
 def make_plan(settings: Settings) -> TrainingPlan:
-    """Return the plan; a model without text has only the stage of numbers."""
+    """Return the plan; a model that reads no text has no epochs with text."""
     training = settings.training
     plan = TrainingPlan(
         **training.model_dump(include=PLAN_FIELDS),

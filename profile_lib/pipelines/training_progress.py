@@ -9,12 +9,12 @@ log = logging.getLogger(__name__)
 
 
 def log_training_progress(entry: dict[str, Any]) -> None:
-    """Log one message of a training as a line."""
+    """Log a progress entry as a line, and as fields in JSON logs."""
     log.info(format_training_progress(entry), extra={"fields": entry})
 
 
 def format_training_progress(entry: dict[str, Any]) -> str:
-    """Format a message about steps, about an epoch's end, or about anything else.
+    """Format a progress entry: about steps, the end of an epoch, or anything else.
 
     >>> format_training_progress({"stage": "text", "epoch": 1, "step": 50, "steps": 200,
     ...     "loss": 2.0415, "examples_per_second": 27.6, "seconds_left": 170.0})

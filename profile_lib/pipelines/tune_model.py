@@ -1,4 +1,4 @@
-"""Search for the best settings, judged on windows of time before the test split."""
+"""Search for the best training settings, measured on time windows before the test split."""
 
 import logging
 import shutil
@@ -34,12 +34,13 @@ SEARCH_IDENTITY_FIELDS = {"windows", "task", "metric", "space"}
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Search until there are tune.trials in all, and write the best settings as a file.
+    """Run trials until there are `tune.trials`, and write the best settings to a file.
 
     Trials of earlier runs count, so that an interrupted search continues. Each trial is trained on
     one window after another, and pruned if it is worse than the median of earlier trials or its
-    loss is no longer a number. The test split is never read. Raises InputError if the space names
-    an unknown setting, the search was begun with another metric or space, or no trial completed.
+    loss is no longer a number. The test split is never read. `day` leaves out examples with a
+    cutoff after the end of that day. Raises InputError if the space names an unknown setting, the
+    search was begun with another metric or space, or no trial completed.
     """
     tune = settings.tune
     models, work = settings.paths.models, settings.paths.work
@@ -68,7 +69,11 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 
 
 def open_study(settings: Settings) -> optuna.Study:
-    """Open or create the study; a trial that a crash interrupted is queued again."""
+    """Open or create the search as a study of Optuna.
+
+    A trial that was interrupted is queued again. Raises InputError if the search was begun with
+    other settings.
+    """
     tune = settings.tune
     if tune.storage.startswith("sqlite:///"):
         Path(tune.storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +102,7 @@ def open_study(settings: Settings) -> optuna.Study:
 
 
 def _search_direction(settings: Settings) -> Literal["minimize", "maximize"]:
-    """Return whether the metric of tune.task is to be minimized or maximized."""
+    """Return whether to minimize or maximize the metric. Raises InputError for an unknown task."""
     kinds = {task.name: task.kind for task in settings.model.tasks}
     if settings.tune.task not in kinds:
         raise InputError(
@@ -135,7 +140,11 @@ def nest_keys(values: dict[str, Any]) -> dict[str, Any]:
 def _evaluate_trial(
     trial: Trial, store: Store, settings: Settings, snapshots: Sequence[Snapshot]
 ) -> float:
-    """Return the mean metric over the windows, reported after each of them."""
+    """Train on one window after another; return the mean metric over the windows.
+
+    Raises TrialPruned if the trial is worse than others or diverges, and InputError if the metric
+    is not measured.
+    """
     tune, metric = settings.tune, settings.tune.metric
     values = {name: _suggest_value(trial, name, choice) for name, choice in tune.space.items()}
     tried = with_values(settings, {**values, "training.name": f"{tune.name}_{trial.number}"})
@@ -177,4 +186,4 @@ def _suggest_value(trial: Trial, name: str, values: SearchRange) -> Any:
 
 
 def _ignore_progress(entry: dict[str, Any]) -> None:
-    """Drop the progress of a trial, whose metric is logged instead."""
+    """Ignore the progress of a trial, because its metric is logged instead."""
