@@ -4,4 +4,9 @@ from profile_lib.cli import main
 from profile_lib.pipelines.build_sessions import run
 
 if __name__ == "__main__":
-    main("build_sessions", run, __doc__, takes_date=True)
+    main(
+        "build_sessions",
+        run,
+        __doc__,
+        date_help="only sessions that this day's arrivals can change; default: all",
+    )

@@ -8,6 +8,6 @@ if __name__ == "__main__":
         "compress_model",
         run,
         __doc__,
-        takes_date=True,
+        date_help="only examples with a cutoff up to the end of this day; default: all",
         flags={"resume": "continue from the last checkpoint"},
     )

@@ -8,6 +8,6 @@ if __name__ == "__main__":
         "pretrain_encoder",
         run,
         __doc__,
-        takes_date=True,
+        date_help="only examples with a cutoff up to the end of this day; default: all",
         flags={"resume": "continue from the last checkpoint"},
     )

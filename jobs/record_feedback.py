@@ -4,4 +4,9 @@ from profile_lib.cli import main
 from profile_lib.pipelines.record_feedback import run
 
 if __name__ == "__main__":
-    main("record_feedback", run, __doc__, takes_date=True)
+    main(
+        "record_feedback",
+        run,
+        __doc__,
+        date_help="only impressions whose outcome this day's arrivals can change; default: all",
+    )

@@ -8,6 +8,6 @@ if __name__ == "__main__":
         "refresh_profiles",
         run,
         __doc__,
-        takes_date=True,
+        date_help="users with events that arrived on this day; default: users whose data changed",
         flags={"rebuild": "compute all profiles and replace the table"},
     )

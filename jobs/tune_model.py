@@ -4,4 +4,9 @@ from profile_lib.cli import main
 from profile_lib.pipelines.tune_model import run
 
 if __name__ == "__main__":
-    main("tune_model", run, __doc__, takes_date=True)
+    main(
+        "tune_model",
+        run,
+        __doc__,
+        date_help="only examples with a cutoff up to the end of this day; default: all",
+    )

@@ -16,17 +16,19 @@ from profile_lib.logs import configure_logging
 from profile_lib.progress import format_duration
 from profile_lib.spark.session import start_spark, worker_input_error
 
-# A job takes a store, settings, `day` if it runs for one date, and each of its flags.
+# A job takes a store, the settings, `day` if it accepts --date, and each of its flags.
 JobFunction = Callable[..., object]
 
 INPUT_TO_FIX = 2  # argparse exits with the same code
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
-EXIT_CODES = """\
+EPILOG = """\
 exit codes:
   0   done
-  2   fix a setting, an argument or the input
-  75  try again: another writer was faster each time, or holds a lock
-  1   any other failure
+  2   fix a setting, an argument or the input; one sentence says which
+  75  try again later: other jobs wrote first at every attempt, or one holds a lock
+  1   any other failure, with its traceback
+
+conf/base/ explains every setting; jobs/README.md lists what each job reads and writes.
 """
 
 log = logging.getLogger(__name__)
@@ -36,18 +38,19 @@ def main(
     name: str,
     run: JobFunction,
     description: str | None,
-    takes_date: bool = False,
+    date_help: str | None = None,
     flags: Mapping[str, str] | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
-    """Run one job, and exit with a code of EXIT_CODES if it fails.
+    """Run one job, and exit with one of the codes in EPILOG if it fails.
 
-    `flags` are switches of this job alone, each with its help text. `argv` are the arguments; by
-    default, those of the process. An error of the user is printed as one sentence.
+    `date_help` says what --date selects; a job without it takes no date. `flags` are switches of
+    this job alone, each with its help text. `argv` are the arguments; by default, those of the
+    process. An InputError is printed as one sentence, without a traceback.
     """
-    arguments = build_parser(name, description, takes_date, flags or {}).parse_args(argv)
+    arguments = build_parser(name, description, date_help, flags or {}).parse_args(argv)
     options = {flag: getattr(arguments, flag) for flag in flags or {}}
-    if takes_date:
+    if date_help is not None:
         options["day"] = arguments.date
     configure_logging(name)
     start = time.monotonic()
@@ -71,25 +74,30 @@ def main(
 
 
 def build_parser(
-    name: str, description: str | None, takes_date: bool, flags: Mapping[str, str]
+    name: str, description: str | None, date_help: str | None, flags: Mapping[str, str]
 ) -> argparse.ArgumentParser:
     """Build the parser of a job's arguments."""
     parser = argparse.ArgumentParser(
         prog=f"jobs/{name}.py",
         description=description,
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--config", required=True, help="a settings file: a path, or the name of one in conf/: demo"
+        "--config",
+        required=True,
+        metavar="FILE",
+        help="settings file: a path, or the name of a file in conf/, such as demo",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="A.B=C", help="change a setting"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one setting, such as training.epochs=2; may be repeated",
     )
-    if takes_date:
-        parser.add_argument(
-            "--date", type=iso_date, metavar="YYYY-MM-DD", help="this day only; default: all data"
-        )
+    if date_help is not None:
+        parser.add_argument("--date", type=iso_date, metavar="YYYY-MM-DD", help=date_help)
     for flag, help_text in flags.items():
         parser.add_argument(f"--{flag}", action="store_true", help=help_text)
     return parser

@@ -48,7 +48,7 @@ def test_a_job_gets_its_store_settings_date_and_flags(run_main, tmp_path):
     def job(store, settings, **options):
         calls.append((settings.paths.tables, options))
 
-    run_main(job, "--date", "2026-01-02", "--once", takes_date=True, flags={"once": "stop"})
+    run_main(job, "--date", "2026-01-02", "--once", date_help="of this day", flags={"once": "stop"})
     assert calls == [(str(tmp_path), {"day": date(2026, 1, 2), "once": True})]
 
 
@@ -105,7 +105,7 @@ def test_an_error_in_a_worker_is_reported_as_the_sentence_it_holds(run_main, cap
 )
 def test_a_wrong_argument_or_setting_ends_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit:
-        cli.main("job", lambda *_: None, None, takes_date=True, argv=arguments)
+        cli.main("job", lambda *_: None, None, date_help="of this day", argv=arguments)
     assert exit.value.code == 2
     assert capsys.readouterr().err
 
