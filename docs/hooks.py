@@ -1,6 +1,7 @@
 """Add pages to the site: the README, the jobs, the changelog, all settings and all tables."""
 
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
 
 
 def settings_page() -> str:
-    """Return a table of settings per file of defaults: name, default, meaning."""
+    """Return a table per file of defaults: the name, default and meaning of each setting."""
     lines = [
         "# Settings",
         "Every setting with its default. A settings file names what it changes; "
@@ -38,17 +39,18 @@ def settings_page() -> str:
     ]
     for path in sorted((ROOT / "conf" / "base").glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
-        lines += ["", f"## {path.stem.replace('_', ' ').capitalize()}", ""]
+        purpose, _, settings = text.partition("\n")
+        lines += ["", f"## {path.stem.replace('_', ' ').capitalize()}", purpose.lstrip("# "), ""]
         lines += ["| setting | default | meaning |", "| --- | --- | --- |"]
         lines += [
             f"| `{name}` | {f'`{value}`' if value else ''} | {comment} |"
-            for name, value, comment in _settings(text)
+            for name, value, comment in _settings(settings)
         ]
     return "\n".join(lines)
 
 
 def _settings(text: str) -> list[tuple[str, str, str]]:
-    """Return (dotted name, default, comment) of each key that has a value."""
+    """Return (dotted name, default, comment) of each key that has a value or a comment."""
     found, path, above = [], [], []
     for line in text.split("\n"):
         if line.lstrip().startswith("#"):
@@ -59,9 +61,9 @@ def _settings(text: str) -> list[tuple[str, str, str]]:
             continue
         depth, value = len(match["indent"]) // 2, match["value"].strip()
         path = [*path[:depth], match["key"]]
-        comment = " ".join([*above, match["comment"] or ""]).strip()
-        if value and value not in (">-", "|"):
-            found.append((".".join(path), _cell(value), _cell(comment)))
+        comment = ". ".join(filter(None, [match["comment"], " ".join(above)]))
+        if value or comment:
+            found.append((".".join(path), _cell(value), _cell(escape(comment, quote=False))))
         above = []
     return found
 
