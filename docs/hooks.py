@@ -17,7 +17,7 @@ SETTING = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):(?P<value>.*?)(?:\s+# (?P<
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
     """Add the pages that are written elsewhere or generated from the code."""
-    readme = _read("README.md").replace("](docs/", "](")
+    readme = _read("README.md").replace("](jobs/README.md)", "](jobs.md)").replace("](docs/", "](")
     pages = {
         "index.md": readme,
         "jobs.md": _read("jobs/README.md"),
