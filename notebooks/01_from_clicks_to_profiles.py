@@ -1,9 +1,9 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # From clicks to profiles
-# MAGIC The main job, one stage per cell, with a look at what each stage wrote. It runs unchanged on a
-# MAGIC laptop (`python notebooks/01_from_clicks_to_profiles.py`) and on Databricks. The variable
-# MAGIC `PROFILE_CONFIG` names the settings; the default is the demo.
+# MAGIC The core jobs, one per section, with a look at what each of them wrote. The notebook runs unchanged
+# MAGIC on a laptop (`.venv/bin/python notebooks/01_from_clicks_to_profiles.py`) and on Databricks. The
+# MAGIC environment variable `PROFILE_CONFIG` names the settings file; the default is `demo`.
 
 # COMMAND ----------
 
@@ -71,7 +71,7 @@ plt.show()
 
 # MAGIC %md
 # MAGIC ## Sessions
-# MAGIC A session is a user's events without a gap of more than half an hour.
+# MAGIC A session is a user's events without a gap of more than half an hour (`sessions.gap_minutes`).
 
 # COMMAND ----------
 
@@ -90,7 +90,8 @@ plt.show()
 
 # MAGIC %md
 # MAGIC ## Examples
-# MAGIC What was known of a user at each cutoff, and what the user did afterwards.
+# MAGIC An example holds the behaviour of a user as of a cutoff, and labels from the horizon after it. The
+# MAGIC longest of the texts that the encoder reads is printed below.
 
 # COMMAND ----------
 
@@ -110,7 +111,8 @@ print(store.read(EXAMPLES).select("text").orderBy(F.desc("n_tokens")).first()["t
 
 # MAGIC %md
 # MAGIC ## The model
-# MAGIC Horovod fine-tunes it over the workers. Its test report is in the model's folder.
+# MAGIC Horovod fine-tunes the model on the workers. The model's folder holds a report, which compares it
+# MAGIC with baselines on the test split.
 
 # COMMAND ----------
 
@@ -125,6 +127,8 @@ print("\n".join(format_report(report["tasks"])))
 
 # MAGIC %md
 # MAGIC ## Profiles
+# MAGIC A refresh computes the profiles of users whose data changed; the first one computes all. Three of
+# MAGIC them are printed below.
 
 # COMMAND ----------
 

@@ -1,10 +1,11 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # From profiles to lists and segments
-# MAGIC What the profiles of the first notebook are for: recommendations with reasons, search results
-# MAGIC in the order that suits the user, and segments. It runs unchanged on a laptop
-# MAGIC (`python notebooks/02_from_profiles_to_lists.py`, after the first notebook) and on Databricks.
-# MAGIC The variable `PROFILE_CONFIG` names the settings; the default is the demo.
+# MAGIC The profiles of the first notebook serve recommendations with reasons, search results in the order
+# MAGIC that suits the user, and segments. The notebook runs unchanged on a laptop
+# MAGIC (`.venv/bin/python notebooks/02_from_profiles_to_lists.py`, after the first notebook) and on
+# MAGIC Databricks. The environment variable `PROFILE_CONFIG` names the settings file; the default is
+# MAGIC `demo`.
 
 # COMMAND ----------
 
@@ -34,8 +35,8 @@ store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 
 # MAGIC %md
 # MAGIC ## The recommender
-# MAGIC Several sources propose candidates, and a model ranks them. The chart shows, per source, the
-# MAGIC share of items with a later interaction that it had proposed.
+# MAGIC Several sources propose candidates, and a model ranks them. The chart shows per source how many of
+# MAGIC the relevant items, those with a later interaction, were among its candidates.
 
 # COMMAND ----------
 
@@ -55,7 +56,8 @@ plt.show()
 
 # MAGIC %md
 # MAGIC ## Lists
-# MAGIC One row per user and rank, with the sources that proposed the item and the reasons.
+# MAGIC The table `recommendations` has one row per user and rank, with the sources that proposed the item
+# MAGIC and the reasons.
 
 # COMMAND ----------
 
@@ -91,7 +93,8 @@ for row in user_list.limit(5).collect():
 
 # MAGIC %md
 # MAGIC ## Serving a single user
-# MAGIC The same lists without Spark, and search results in the order that suits the user.
+# MAGIC A server makes the same list for a single user without a Spark job, and reorders search results to
+# MAGIC suit the user.
 
 # COMMAND ----------
 
@@ -105,7 +108,7 @@ print(server.rerank(profile, "", results, personalisation=0.5))
 
 # MAGIC %md
 # MAGIC ## Segments
-# MAGIC Users by recency, frequency and monetary value, and clusters of users by their interests.
+# MAGIC RFM segments group users by recency, frequency and monetary value, clusters by their interests.
 
 # COMMAND ----------
 
