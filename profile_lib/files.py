@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 
 from profile_lib.errors import InputError
 
-UNFINISHED_SUFFIX = ".writing"  # the name of what is being written, until it is complete
-REPLACED_SUFFIX = ".old"
+UNFINISHED_SUFFIX = ".writing"  # ends the name of a file or folder until it is complete
+REPLACED_SUFFIX = ".old"  # ends the name of a folder while a new one takes its place
 DISK_FULL_MESSAGE = "No space left on device"
 
 
@@ -56,9 +56,9 @@ def explain_full_disk(path: str) -> Iterator[None]:
         if not _is_disk_full(error):
             raise
         raise InputError(
-            f"{path}: {DISK_FULL_MESSAGE}; free some, or name a larger place in paths.work, "
-            "paths.models or training.checkpoint_path, and start again; --resume goes on from the "
-            "last checkpoint, if there is one"
+            f"{path}: {DISK_FULL_MESSAGE}; free some, or set paths.work, paths.models or "
+            "training.checkpoint_path to a larger disk, and start again; --resume continues from "
+            "the last checkpoint, if there is one"
         ) from error
 
 

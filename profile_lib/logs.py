@@ -11,7 +11,7 @@ Format = Literal["text", "json"]
 
 
 class _CurrentStream(logging.StreamHandler[Any]):
-    """Write to the current sys.stdout or sys.stderr, not to the one of the start."""
+    """Write to the current sys.stdout or sys.stderr, which a caller may have replaced."""
 
     def __init__(self, stream_name: Literal["stdout", "stderr"]) -> None:
         self.stream_name = stream_name
@@ -24,7 +24,7 @@ class _CurrentStream(logging.StreamHandler[Any]):
 
 
 class TextFormatter(logging.Formatter):
-    """Format a message; prefix warnings by the job, and others' messages by the logger."""
+    """Format a message: warnings begin with the job, other packages' messages with the logger."""
 
     def __init__(self, job: str) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Format a message as an object: time, level, job, logger, message, and the given fields.
+    """Format a message as a JSON object: time, level, job, logger, message and fields.
 
-    Fields are given by `log.info(message, extra={"fields": {...}})`.
+    The fields are those of `log.info(message, extra={"fields": {...}})`.
     """
 
     def __init__(self, job: str) -> None:

@@ -1,7 +1,7 @@
 """Decide which events start a session, by one rule for Spark columns and arrays.
 
-A user's first event starts a session, and so does every event that comes more than the limit after
-the one before it. Events count in order of time, and of event_id at the same moment.
+A user's first event starts a session, and so does every event that follows the one before it by
+more than the limit. Events are ordered by time, and by event_id at the same moment.
 """
 
 from datetime import timedelta

@@ -28,7 +28,10 @@ class EvaluateSettings(Section):
     @model_validator(mode="after")
     def _is_consistent(self) -> "EvaluateSettings":
         if (self.validation_from is None) != (self.test_from is None):
-            raise ValueError("wanted validation_from and test_from, or neither")
+            raise ValueError(
+                f"validation_from is {self.validation_from} and test_from {self.test_from}; "
+                "wanted days for both, or null for both"
+            )
         if self.baseline_method not in self.chosen:
             raise ValueError(
                 f"baseline_method: found {self.baseline_method!r}, "

@@ -6,7 +6,7 @@ from profile_lib.config.section import Section
 
 
 class ExampleSettings(Section):
-    """Choose cutoffs, label horizon and split of training examples."""
+    """Choose the cutoffs, the horizon and the splits of training examples."""
 
     seed: int
     cutoffs_per_session: int = Field(ge=0)

@@ -6,7 +6,7 @@ from profile_lib.config.section import Section
 
 
 class BehaviourSettings(Section):
-    """Weight and limit what is stored of a user."""
+    """Weight interests, and limit what is stored per user."""
 
     half_life_days: float = Field(gt=0)
     weights: dict[str, float]

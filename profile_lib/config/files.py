@@ -13,7 +13,7 @@ import yaml
 
 from profile_lib.errors import InputError
 
-BASE = "base"  # key that names the file whose values are changed, and the folder of all defaults
+BASE = "base"  # key that names the file to change, and name of the folder with all defaults
 MAPPINGS = "sources"  # folder of the mappings within conf/
 
 
@@ -47,7 +47,7 @@ def read_settings_file(name: str) -> tuple[Path, dict[str, Any]]:
 def resolve_mapping(values: dict[str, Any], folder: Path) -> None:
     """Replace `ingest.mapping` by the path of the file that it names, if there is one.
 
-    Its own reader reports a missing file.
+    A missing file is reported when the mapping is read.
     """
     ingest = values.get("ingest")
     if isinstance(ingest, dict) and isinstance(ingest.get("mapping"), str):
@@ -68,9 +68,10 @@ def files_with_sections(sections: set[str]) -> list[str]:
 def _find(name: str, folder: Path, subfolder: str = "", naming: Path | None = None) -> Path | None:
     """Find a settings file or folder by its path or bare name.
 
-    A path is taken as given, else relative to `folder`, that of the file which names it, else
-    relative to the shipped conf/. A bare name such as `demo` is that of demo.yaml, or of a folder
-    demo, in `folder` or in the shipped conf/, within `subfolder`. A file never names itself.
+    A path is tried as it is, then relative to `folder`, that of the file which holds the name, then
+    relative to the shipped conf/. A bare name such as `demo` stands for demo.yaml, or for a folder
+    demo, in the `subfolder` of `folder` or of the shipped conf/. The file `naming`, which holds the
+    name, is never found itself. Returns None if no file is found.
     """
     path, conf = Path(name), shipped_conf()
     if name == path.name and not path.suffix:

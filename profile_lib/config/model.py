@@ -32,5 +32,5 @@ class ModelSettings(Section):
     @model_validator(mode="after")
     def _reads_something(self) -> "ModelSettings":
         if not (self.text or self.numbers):
-            raise ValueError("wanted text, numbers or both")
+            raise ValueError("text and numbers are both false; wanted one or both true")
         return self

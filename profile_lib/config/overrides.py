@@ -21,7 +21,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
 def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Set `section.key` in nested `values`.
 
-    Raises InputError, which begins with `where`, if a section is a value.
+    Raises InputError, whose message begins with `where`, if a section of the key holds a value.
     """
     if key.startswith(SPARK_CONF):
         sections, last = SPARK_CONF.split(".")[:-1], key.removeprefix(SPARK_CONF)

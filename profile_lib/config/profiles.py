@@ -20,6 +20,6 @@ class RefreshSettings(Section):
 
 
 class HistorySettings(Section):
-    """Keep earlier profiles."""
+    """Record earlier profiles."""
 
     retention_days: float = Field(gt=0)

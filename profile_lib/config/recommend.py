@@ -24,7 +24,7 @@ class ListSettings(Section):
 
 
 class ReasonFallbackSettings(Section):
-    """Name what a reason mentions where it is unknown."""
+    """Word reasons whose item or place is unknown."""
 
     item: str
     place: str
@@ -78,6 +78,7 @@ class RecommendSettings(Section):
             raise ValueError("sources: found none; wanted one or more")
         if unknown := sorted(set(self.lists.repeatable_sources) - set(self.chosen)):
             raise ValueError(
-                f"lists.repeatable_sources: found {unknown}; wanted names of {sorted(self.chosen)}"
+                f"lists.repeatable_sources: found {', '.join(unknown)}; wanted names of sources: "
+                f"{', '.join(sorted(self.chosen))}"
             )
         return self

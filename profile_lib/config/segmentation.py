@@ -31,7 +31,12 @@ class SegmentSettings(Section):
     @model_validator(mode="after")
     def _is_consistent(self) -> "SegmentSettings":
         if self.max_clusters < self.min_clusters:
-            raise ValueError("wanted max_clusters of min_clusters or more")
+            raise ValueError(
+                f"max_clusters is {self.max_clusters}; wanted min_clusters ({self.min_clusters}) "
+                "or more"
+            )
         if both := sorted(self.audiences.keys() & self.lookalikes.keys()):
-            raise ValueError(f"audiences and lookalikes share {both}; wanted other names")
+            raise ValueError(
+                f"audiences and lookalikes both have {', '.join(both)}; wanted different names"
+            )
         return self

@@ -8,7 +8,7 @@ from profile_lib.config.section import Section
 
 
 class StreamSettings(Section):
-    """Update profiles within seconds of an event."""
+    """Update profiles as events arrive."""
 
     source: Literal["events", "files", "kafka"]
     kafka: dict[str, str]

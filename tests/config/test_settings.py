@@ -72,7 +72,7 @@ def test_changed_values_leave_the_original_settings_unchanged():
     ("changes", "message"),
     [
         ({"training.tuning.depth": 4}, r"training.tuning.depth: .*no such key"),
-        ({"model.text": False, "model.numbers": False}, "wanted text, numbers or both"),
+        ({"model.text": False, "model.numbers": False}, "wanted one or both true"),
     ],
 )
 def test_a_changed_value_that_is_invalid_is_refused(changes, message):
@@ -82,7 +82,7 @@ def test_a_changed_value_that_is_invalid_is_refused(changes, message):
 
 def test_methods_are_evaluated_from_two_days_or_from_none():
     assert load_settings("beauty").evaluate.test_from is None
-    with pytest.raises(InputError, match="wanted validation_from and test_from, or neither"):
+    with pytest.raises(InputError, match="wanted days for both, or null for both"):
         load_settings("beauty", ["evaluate.test_from='2026-02-15'"])
 
 

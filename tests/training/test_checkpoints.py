@@ -87,6 +87,6 @@ def test_a_full_disk_is_refused_and_the_last_checkpoint_stays(small_disk, scheme
     path = str(small_disk) if scheme == "local" else Path(small_disk).as_uri()
     checkpoints = Checkpoints(path, RUN)
     checkpoints.write(at(1), WEIGHTS)
-    with pytest.raises(InputError, match=r"small: No space left on device; free some, or name"):
+    with pytest.raises(InputError, match=r"small: No space left on device; free some, or set"):
         checkpoints.write(at(2), {"model.w": torch.zeros(1 << 20)})
     assert checkpoints.load_last().state == at(1)
