@@ -76,7 +76,7 @@ setup(
             "implicit>=0.7",  # benchmarks/recommend.py compares with it
             "mypy>=1.11",
             "pytest>=8",
-            "pytest-xdist>=3.6",  # two test processes: most of a small Spark test is planning on one core
+            "pytest-xdist>=3.6",  # make test runs two processes
             "ruff>=0.6",
             "sentence-transformers>=5",  # benchmarks/inference.py compares with it
             "pandas-stubs",
