@@ -1,6 +1,5 @@
 """Define tasks whose label is 0 or 1."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,30 +7,26 @@ import numpy as np
 from profile_lib.errors import InputError
 from profile_lib.metrics import classification as metrics
 from profile_lib.model.task_kinds.class_labels import describe_counts
+from profile_lib.model.task_kinds.cross_entropy import CrossEntropyTask
 from profile_lib.model.task_kinds.kind import (
     BaselineInputs,
     LabelStatistics,
     Metrics,
-    TaskKind,
     register_task_kind,
 )
 from profile_lib.model.tasks import TaskSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
-    from torch import Tensor
 
 N_CALIBRATION_BINS = 10
 
 
 @register_task_kind("binary")
-class BinaryTask(TaskKind):
+class BinaryTask(CrossEntropyTask):
     """The label is 0 or 1; the prediction is the probability of 1."""
 
     is_binary = True
-    measured_column = "probability"
-    headline_metrics = ("roc_auc", "pr_auc")
-    quality_metrics = ("roc_auc", "pr_auc")
     lower_is_better = frozenset({"log_loss", "brier", "calibration_error"})
     profile_column = "propensities"
 
@@ -49,28 +44,6 @@ class BinaryTask(TaskKind):
                 "examples.horizon_hours, or another split"
             )
         return TaskSpec(name=name, kind=self.name)
-
-    def max_label(self, task: TaskSpec) -> float:
-        """Return 1."""
-        return 1.0
-
-    def loss(
-        self, task: TaskSpec, logits: "Tensor", labels: "Tensor", smoothing: float
-    ) -> "Tensor":
-        """Return the cross-entropy in nats."""
-        return binary_cross_entropy(logits, labels, smoothing)
-
-    def soft_target_loss(self, logits: "Tensor", teacher: "Tensor", temperature: float) -> "Tensor":
-        """Return the cross-entropy with the teacher's softened probability."""
-        return softened_binary_cross_entropy(logits, teacher, temperature)
-
-    def validation_loss(self, task: TaskSpec, columns: Mapping[str, np.ndarray]) -> float:
-        """Return the mean cross-entropy in nats."""
-        return metrics.log_loss(columns["label"], columns["probability"])
-
-    def to_predictions(self, task: TaskSpec, logits: "Tensor") -> "Tensor":
-        """Return the probability of 1."""
-        return logits.sigmoid()
 
     def to_columns(
         self, task: TaskSpec, predictions: np.ndarray, labels: np.ndarray
@@ -125,29 +98,3 @@ class BinaryTask(TaskKind):
     def to_profile_value(self, task: TaskSpec, outputs: "Column") -> "Column":
         """Return the probability."""
         return outputs[0]
-
-
-def binary_cross_entropy(logits: "Tensor", labels: "Tensor", smoothing: float) -> "Tensor":
-    """Return the elementwise cross-entropy (B, k), nats, of logits and labels (B, k)."""
-    from torch.nn import functional
-
-    return functional.binary_cross_entropy_with_logits(
-        logits.view(labels.shape), labels * (1 - smoothing) + smoothing / 2, reduction="none"
-    )
-
-
-def softened_binary_cross_entropy(
-    logits: "Tensor", teacher: "Tensor", temperature: float
-) -> "Tensor":
-    """Return the cross-entropy (B,) with a teacher's probabilities, both softened.
-
-    Summed over the classes and multiplied by the temperature squared, which keeps the gradients'
-    size (Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015).
-    """
-    from torch.nn import functional
-
-    target = (teacher / temperature).sigmoid()
-    loss = functional.binary_cross_entropy_with_logits(
-        logits / temperature, target, reduction="none"
-    )
-    return loss.view(len(loss), -1).sum(1) * temperature**2

@@ -1,37 +1,28 @@
 """Define tasks whose rows may have several labels."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from profile_lib.metrics import classification as metrics
-from profile_lib.model.task_kinds.binary import (
-    binary_cross_entropy,
-    softened_binary_cross_entropy,
-)
 from profile_lib.model.task_kinds.class_labels import order_classes
+from profile_lib.model.task_kinds.cross_entropy import CrossEntropyTask
 from profile_lib.model.task_kinds.kind import (
     BaselineInputs,
     LabelStatistics,
     Metrics,
-    TaskKind,
     register_task_kind,
 )
 from profile_lib.model.tasks import TaskSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
-    from torch import Tensor
 
 
 @register_task_kind("multilabel")
-class MultilabelTask(TaskKind):
+class MultilabelTask(CrossEntropyTask):
     """Each class has a label of 0 or 1; predictions are their probabilities."""
 
-    measured_column = "probability"
-    headline_metrics = ("roc_auc", "pr_auc")
-    quality_metrics = ("roc_auc", "pr_auc")
     lower_is_better = frozenset({"log_loss"})
     profile_column = "predicted_labels"
 
@@ -55,28 +46,6 @@ class MultilabelTask(TaskKind):
     def n_labels(self, task: TaskSpec) -> int:
         """Return the number of classes."""
         return len(task.classes)
-
-    def max_label(self, task: TaskSpec) -> float:
-        """Return 1."""
-        return 1.0
-
-    def loss(
-        self, task: TaskSpec, logits: "Tensor", labels: "Tensor", smoothing: float
-    ) -> "Tensor":
-        """Return the cross-entropy in nats of each class."""
-        return binary_cross_entropy(logits, labels, smoothing)
-
-    def soft_target_loss(self, logits: "Tensor", teacher: "Tensor", temperature: float) -> "Tensor":
-        """Return the cross-entropies with the teacher's softened probabilities, summed."""
-        return softened_binary_cross_entropy(logits, teacher, temperature)
-
-    def validation_loss(self, task: TaskSpec, columns: Mapping[str, np.ndarray]) -> float:
-        """Return the mean cross-entropy in nats over rows and classes."""
-        return metrics.log_loss(columns["label"], columns["probability"])
-
-    def to_predictions(self, task: TaskSpec, logits: "Tensor") -> "Tensor":
-        """Return the probability of each class."""
-        return logits.sigmoid()
 
     def to_columns(
         self, task: TaskSpec, predictions: np.ndarray, labels: np.ndarray
