@@ -2,25 +2,22 @@
 
 from pydantic import Field
 
-from profile_lib.config.section import Section
-from profile_lib.config.training import AugmentationSettings
+from profile_lib.config.section import Amount, Count
+from profile_lib.config.training import TextTrainingSettings
 
 
-class PretrainSettings(Section):
+class PretrainSettings(TextTrainingSettings):
     """Pretrain an encoder; other settings are those of training."""
 
-    name: str
     from_scratch: bool
     vocabulary: int = Field(gt=100)
-    vocabulary_texts: int = Field(gt=0)
-    hidden_size: int = Field(gt=0)
-    num_hidden_layers: int = Field(gt=0)
-    num_attention_heads: int = Field(gt=0)
-    max_position_embeddings: int = Field(gt=0)
+    vocabulary_texts: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    max_position_embeddings: Count
     mask_share: float = Field(gt=0, lt=1)
-    words_weight: float = Field(ge=0)
-    views_weight: float = Field(ge=0)
-    augmentation: AugmentationSettings
-    epochs: int = Field(gt=0)
-    batch_size: int = Field(gt=0)
+    words_weight: Amount
+    views_weight: Amount
+    epochs: Count
     lr: float = Field(gt=0)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from profile_lib.config.section import Section
+from profile_lib.config.section import Amount, Count, Section, Share
 
 
 class TuningSettings(Section):
@@ -13,67 +13,72 @@ class TuningSettings(Section):
     method: Literal["all", "top", "lora", "adalora", "prefix", "ia3"]
     top_layers: int = Field(ge=0)
     rank: int = Field(gt=1)
-    alpha: int = Field(gt=0)
-    prefix_tokens: int = Field(gt=0)
+    alpha: Count
+    prefix_tokens: Count
 
 
 class AugmentationSettings(Section):
     """Choose how often words and events of a training text change."""
 
-    synonyms: float = Field(ge=0, le=1)
-    near_items: float = Field(ge=0, le=1)
-    deletions: float = Field(ge=0, le=1)
-    reorderings: float = Field(ge=0, le=1)
-    insertions: float = Field(ge=0, le=1)
+    synonyms: Share
+    near_items: Share
+    deletions: Share
+    reorderings: Share
+    insertions: Share
+
+
+class TextTrainingSettings(Section):
+    """Name what is trained on texts; choose its batches and the changes to its texts."""
+
+    name: str
+    batch_size: Count
+    augmentation: AugmentationSettings
 
 
 class HorovodSettings(Section):
     """Set how Horovod sends gradients."""
 
     fp16_compression: bool
-    fusion_mb: int = Field(gt=0)
+    fusion_mb: Count
     cycle_ms: float = Field(gt=0)
 
 
-class TrainingSettings(Section):
+class TrainingSettings(TextTrainingSettings):
     """Fit the profile model."""
 
-    name: str
     seed: int
     launcher: Literal["horovod", "torch", "in_process"]
-    n_processes: int = Field(gt=0)
+    n_processes: Count
     retries: int = Field(ge=0)
-    stall_seconds: int = Field(gt=0)
+    stall_seconds: Count
     horovod: HorovodSettings
-    shards: int = Field(gt=0)
-    threads_per_process: int = Field(gt=0)
+    shards: Count
+    threads_per_process: Count
     numeric_epochs: int = Field(ge=0)
-    numeric_batch_size: int = Field(gt=0)
+    numeric_batch_size: Count
     epochs: int = Field(ge=0)
-    batch_size: int = Field(gt=0)
     negative_downsampling_rate: float = Field(gt=0, le=1)
-    encoder_lr: float = Field(ge=0)
+    encoder_lr: Amount
     head_lr: float = Field(gt=0)
-    numbers_lr: float = Field(ge=0)
-    weight_decay: float = Field(ge=0)
-    warmup_share: float = Field(ge=0, le=1)
+    numbers_lr: Amount
+    weight_decay: Amount
+    warmup_share: Share
     max_grad_norm: float = Field(gt=0)
     tuning: TuningSettings
     layer_decay: float = Field(gt=0, le=1)
     label_smoothing: float = Field(ge=0, lt=1)
-    patience: int | None = Field(gt=0)
-    accumulation: int = Field(gt=0)
+    patience: Count | None
+    accumulation: Count
     compile: bool
-    augmentation: AugmentationSettings
-    checkpoint_steps: int | None = Field(gt=0)
+    checkpoint_steps: Count | None
     checkpoint_path: str | None
-    shuffle_rows: int = Field(gt=0)
-    rows_per_group: int = Field(gt=0)
-    evaluation_rows: int = Field(gt=0)
-    baseline_rows: int = Field(gt=0)
-    bootstrap_resamples: int = Field(gt=0)
+    shuffle_rows: Count
+    rows_per_group: Count
+    evaluation_rows: Count
+    baseline_rows: Count
+    bootstrap_resamples: Count
     ablations: dict[str, dict[str, Any]]
-    progress_steps: int = Field(gt=0)
+    progress_steps: Count
 
     @model_validator(mode="after")
     def _has_layers_to_decay(self) -> "TrainingSettings":
