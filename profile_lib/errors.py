@@ -1,5 +1,8 @@
 """Define the errors that a user can fix; their message is a complete sentence."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from pydantic import ValidationError
 
 
@@ -21,6 +24,18 @@ class ConcurrentWriteError(TryAgainError):
 
 class LockedError(TryAgainError):
     """Another process holds what this one needs; it succeeds when that process has ended."""
+
+
+def wanted_one_of(names: Iterable[str], found: object = "") -> str:
+    """Describe which names were wanted, and the one most like what was found.
+
+    >>> wanted_one_of(["torch_bf16", "torch_fp32"], "torch_fp23")
+    'wanted one of torch_bf16, torch_fp32; did you mean torch_fp32?'
+    """
+    choices = list(names)
+    nearest = get_close_matches(str(found), choices, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"wanted one of {', '.join(choices)}{hint}"
 
 
 def describe_invalid_keys(error: ValidationError, section: str = "") -> str:

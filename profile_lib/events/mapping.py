@@ -8,8 +8,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from profile_lib.errors import InputError, describe_invalid_keys
-from profile_lib.events.formats.registry import describe_unknown_format
+from profile_lib.errors import InputError, describe_invalid_keys, wanted_one_of
+from profile_lib.events.formats.registry import FORMATS
 
 
 class _MappingPart(BaseModel):
@@ -28,8 +28,9 @@ class InputSpec(_MappingPart):
     @field_validator("format")
     @classmethod
     def _check_format(cls, name: str) -> str:
-        if (problem := describe_unknown_format(name)) is not None:
-            raise PydanticCustomError("source_format", "{problem}", {"problem": problem})
+        if name not in (names := FORMATS.names()):
+            wanted = wanted_one_of(names, name)
+            raise PydanticCustomError("source_format", "{wanted}", {"wanted": wanted})
         return name
 
 

@@ -42,6 +42,6 @@ def explain_read_errors(label: str, path: str) -> Iterator[None]:
 def _error_meanings() -> dict[str, str]:
     """Return the meanings of error texts, the most specific first."""
     meanings = dict(COMPRESSION_ERRORS)
-    for registered in FORMATS.values():
+    for registered in FORMATS.all().values():
         meanings |= registered.read_errors
     return meanings | OTHER_ERRORS

@@ -19,7 +19,7 @@ def read_input(spark: SparkSession, mapping: SourceMapping, name: str, path: str
     """
     spec = mapping.inputs[name]
     with explain_read_errors(f"{mapping.name}.{name}", path):
-        return _filter_rows(FORMATS[spec.format].read(spark, path, spec.column_types), spec)
+        return _filter_rows(FORMATS.get(spec.format)().read(spark, path, spec.column_types), spec)
 
 
 def stream_events(
@@ -35,7 +35,7 @@ def stream_events(
     if kafka is not None:
         return _filter_rows(_stream_kafka(spark, mapping, kafka), spec)
     with explain_read_errors(f"{mapping.name}.events", path):
-        arriving = FORMATS[spec.format].stream(spark, path, spec.column_types)
+        arriving = FORMATS.get(spec.format)().stream(spark, path, spec.column_types)
         if arriving is None:
             raise InputError(
                 f"{mapping.name}.inputs.events: files of format {spec.format} cannot be read as "

@@ -17,15 +17,12 @@ from profile_lib.features.context_aggregates import aggregate_contexts
 from profile_lib.features.event_log import build_event_log
 from profile_lib.features.event_projection import project_events
 from profile_lib.features.interests import rank_interests
-from profile_lib.features.numeric.registry import (
-    NumericFeature,
-    compute_numeric_features,
-    registered_features,
-)
+from profile_lib.features.numeric.registry import compute_numeric_features, registered_features
 from profile_lib.features.recent_events import select_recent_events
 from profile_lib.session_rule import to_micros
 from profile_lib.spark.workers import freeze_loaded_modules
 from profile_lib.tables import BEHAVIOUR
+from profile_lib.tables.registered_columns import ColumnFunction
 
 BATCH_ROWS = 2**15  # enough for array operations to pay off, few enough for any worker's memory
 
@@ -62,7 +59,7 @@ def build_behaviour(
 
 def compute_behaviour(
     rows: pa.RecordBatch,
-    features: Sequence[NumericFeature],
+    features: Sequence[ColumnFunction],
     schema: pa.Schema,
     gap: timedelta,
     half_life: timedelta,

@@ -6,7 +6,7 @@ Drivers import this module, so it imports neither torch nor OpenVINO.
 import copy
 from typing import TYPE_CHECKING
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, wanted_one_of
 from profile_lib.inference.runtime import RUNTIMES, Runtime
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ def check_runtime(requested: str, folder: str, device: "torch.device | None" = N
     if requested == AUTO:
         return
     if requested not in (names := RUNTIMES.names()):
-        raise InputError(
-            f"{RUNTIMES.setting}: found {requested}; wanted {AUTO} or one of {', '.join(names)}"
-        )
+        wanted = wanted_one_of([AUTO, *names], requested)
+        raise InputError(f"{RUNTIMES.setting}: found {requested}; {wanted}")
     if (reason := RUNTIMES.get(requested).find_obstacle(folder, device)) is not None:
         raise InputError(f"{RUNTIMES.setting}: {requested}, but {reason}")
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, wanted_one_of
 from profile_lib.model.encoder_family import ENCODERS, EncoderFamily
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def find_encoder_family(source: str) -> type[EncoderFamily]:
     if model_type not in supported:
         raise InputError(
             f"model.encoder: {source} is an encoder of type {model_type or 'unknown'}; "
-            f"wanted one of {', '.join(supported)}"
+            f"{wanted_one_of(supported, model_type)}"
         )
     return ENCODERS.get(model_type)
 

@@ -2,6 +2,7 @@
 
 from pyspark.sql import types as T
 
+from profile_lib.registry import Registry
 from profile_lib.tables.registered_columns import ChainedColumns, RegisteredColumns
 from profile_lib.tables.table import (
     COUNTS,
@@ -33,8 +34,9 @@ INTERESTS = T.ArrayType(INTEREST)
 WINDOWS: dict[str, int | None] = {"session": None, "1d": 1, "7d": 7, "30d": 30}
 
 # The numbers that a model reads, in its order; the model takes the logarithm of heavy-tailed ones.
-# Each is declared with the function that computes it.
-NUMERIC_FEATURES = RegisteredColumns("profile_lib.features.numeric")
+# Each is declared with the function that computes it. The registry imports these functions' modules
+# on first use, by name, because tables must not depend on the stages that compute them.
+NUMERIC_FEATURES = RegisteredColumns(Registry("behaviour", "profile_lib.features.numeric"))
 
 # Columns that behaviour and profiles share.
 INTEREST_COLUMNS: tuple[TableColumn, ...] = (

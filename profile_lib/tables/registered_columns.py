@@ -1,10 +1,10 @@
 """Let other modules add columns to a declared table."""
 
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import overload
+from typing import Any, Protocol, overload
 
+from profile_lib.registry import Registry
 from profile_lib.tables.table import TableColumn
 
 
@@ -22,33 +22,28 @@ class _ColumnSequence(Sequence[TableColumn]):
         return sum(1 for _ in self)
 
 
+class ColumnFunction(Protocol):
+    """A function that computes the columns it declares."""
+
+    columns: Mapping[str, TableColumn]  # by name
+
+    def __call__(self, inputs: Any, /) -> Iterator[tuple[str, Any]]:
+        """Return each column's name and values."""
+
+
 class RegisteredColumns(_ColumnSequence):
-    """Columns that modules register, in the order of registration.
+    """The columns of the functions in a registry, in the order of registration."""
 
-    `module` registers the project's own columns when it is imported. It is imported on first use,
-    by name, because tables must not depend on the stages that compute them.
-    """
-
-    def __init__(self, module: str) -> None:
-        self._module = module
-        self._columns: dict[str, TableColumn] = {}
+    def __init__(self, registry: Registry[ColumnFunction]) -> None:
+        self.registry = registry
 
     def __iter__(self) -> Iterator[TableColumn]:
-        import_module(self._module)
-        return iter(tuple(self._columns.values()))
+        for name, function in self.registry.all().items():
+            yield function.columns[name]
 
-    def register(self, columns: Sequence[TableColumn]) -> None:
-        """Add columns after those registered before. Raises ValueError if a name is taken."""
-        names = [column.name for column in columns]
-        taken = [n for n in names if n in self._columns or names.count(n) > 1]
-        if taken:
-            raise ValueError(f"columns {sorted(set(taken))} are declared twice; rename one of each")
-        self._columns |= {column.name: column for column in columns}
-
-    def unregister(self, columns: Sequence[TableColumn]) -> None:
-        """Remove registered columns."""
-        for column in columns:
-            del self._columns[column.name]
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns in their order."""
+        return tuple(self.registry.all())
 
 
 class ChainedColumns(_ColumnSequence):

@@ -21,8 +21,8 @@ def test_a_wrong_key_of_a_mapping_is_reported_with_its_path(tmp_path):
 
 def test_an_unknown_format_is_reported_with_the_nearest_one_and_all_others(tmp_path):
     message = (
-        "shop.yaml: inputs.events.format: found 'json', no such format, perhaps 'jsonl'; "
-        "wanted one of 'csv', 'delta', 'jsonl', 'parquet'"
+        "shop.yaml: inputs.events.format: found 'json', wanted one of csv, delta, jsonl, parquet; "
+        "did you mean jsonl?"
     )
     with pytest.raises(InputError, match=message):
         write_mapping(tmp_path, inputs={"events": {"format": "json"}})

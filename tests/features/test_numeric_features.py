@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 from profile_lib.features.model_inputs import select_model_inputs
-from profile_lib.features.numeric.registry import (
-    NumericFeature,
-    compute_numeric_features,
-    numeric_feature,
-    registered_features,
-    unregister_numeric_feature,
-)
+from profile_lib.features.numeric.registry import compute_numeric_features, numeric_feature
 from profile_lib.tables import BEHAVIOUR
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.tables.table import LONG, required
@@ -39,14 +33,13 @@ def count_night_events(log: EventLog) -> FeatureColumns:
 
 
 @pytest.fixture
-def night_feature(spark, tmp_path) -> Iterator[ModuleType]:
+def night_feature(spark, tmp_path, monkeypatch) -> Iterator[ModuleType]:
     """A module that declares one more feature, as an installation may add it."""
     path = Path(tmp_path) / "night_feature.py"
     path.write_text(NIGHT_FEATURE)
     spark.sparkContext.addPyFile(str(path))  # workers import it as well
-    module = importlib.import_module("night_feature")
-    yield module
-    unregister_numeric_feature(module.count_night_events)
+    monkeypatch.setattr(NUMERIC_FEATURES.registry, "by_name", NUMERIC_FEATURES.registry.all())
+    yield importlib.import_module("night_feature")
     del sys.modules["night_feature"]
 
 
@@ -63,17 +56,15 @@ def test_a_declared_feature_is_a_column_of_behaviour_and_the_models_last_number(
     assert inputs["numeric"][-1] == 2.0
 
 
-def test_a_removed_feature_leaves_the_declared_columns(night_feature):
-    assert NUMERIC_FEATURES[-1].name == "n_night_events"
-    features = registered_features()
-    unregister_numeric_feature(night_feature.count_night_events)
-    assert "n_night_events" not in BEHAVIOUR.column_names()
-    assert registered_features() == features[:-1]
-    numeric_feature(*features[-1].columns)(features[-1].compute)  # as the fixture expects it
+def test_the_numbers_of_a_model_keep_their_order():
+    names = NUMERIC_FEATURES.names()
+    firsts = ["n_view_session", "n_home_step", "n_events", "n_items", "last_seen_price", "rating"]
+    assert sorted(firsts, key=names.index) == firsts
+    assert names[-2:] == ("hour", "weekday")
 
 
 def test_a_column_that_another_feature_declares_is_refused():
-    with pytest.raises(ValueError, match=r"columns \['n_events'\] are declared twice"):
+    with pytest.raises(ValueError, match="behaviour: n_events is registered twice, as .*count_eve"):
         numeric_feature(required("n_events", LONG, "events again"))(lambda log: iter(()))
 
 
@@ -87,7 +78,10 @@ def test_a_column_that_another_feature_declares_is_refused():
 def test_a_feature_that_computes_other_columns_or_lengths_than_declared_is_refused(
     computed, message
 ):
-    feature = NumericFeature((required("n", LONG, "a count"),), lambda log: iter(computed.items()))
+    def compute(log):
+        return iter(computed.items())
+
+    compute.columns = {"n": required("n", LONG, "a count")}
     log = SimpleNamespace(pairs=SimpleNamespace(n_groups=2))
     with pytest.raises(ValueError, match=message):
-        compute_numeric_features(log, [feature])
+        compute_numeric_features(log, [compute])

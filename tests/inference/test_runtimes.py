@@ -104,7 +104,7 @@ def test_int8_is_refused_for_a_model_without_an_int8_encoder(tmp_path):
 def test_an_unknown_runtime_is_refused_with_the_names_of_all(saved):
     with pytest.raises(
         InputError,
-        match="refresh.runtime: found fast; wanted auto or one of openvino_int8, torch_bf16, torch",
+        match="refresh.runtime: found fast; wanted one of auto, openvino_int8, torch_bf16, torch",
     ):
         check_runtime("fast", str(saved))
 
@@ -163,7 +163,7 @@ class Ones(Runtime):
 def test_a_runtime_in_a_new_module_runs_a_model_by_its_name(saved, tmp_path, monkeypatch):
     (tmp_path / "ones_runtime.py").write_text(NEW_RUNTIME)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(RUNTIMES, "entries", dict(RUNTIMES.entries))
+    monkeypatch.setattr(RUNTIMES, "by_name", RUNTIMES.all())
     import_module("ones_runtime")
     check_runtime("ones", str(saved))
     predictor = Predictor.load(

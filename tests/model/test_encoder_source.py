@@ -131,7 +131,7 @@ def test_an_encoder_family_in_a_new_module_is_loaded_saved_and_predicts(tmp_path
 
     (tmp_path / "roberta_family.py").write_text(NEW_FAMILY)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(ENCODERS, "entries", dict(ENCODERS.entries))
+    monkeypatch.setattr(ENCODERS, "by_name", ENCODERS.all())
     import_module("roberta_family")
     encoder = load_encoder(encoder_folder(folder), None, 16)
     separator = read_separator_id(folder)

@@ -10,7 +10,8 @@ import torch
 
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
-from profile_lib.model.task_kinds import get_task_kind, kind
+from profile_lib.model.task_kinds import TaskKind, get_task_kind, register_task_kind
+from profile_lib.model.task_kinds.kind import TASK_KINDS
 from profile_lib.pipelines import train_model
 from profile_lib.pipelines.serving_model import profile_head
 from profile_lib.training.data.task_labels import LabelledTask
@@ -54,9 +55,10 @@ def count_kind(tmp_path, monkeypatch):
     """The kind `count`, registered by importing a module that was not there before."""
     (tmp_path / "count_task.py").write_text(COUNT_TASK)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(TASK_KINDS, "by_name", TASK_KINDS.all())
     importlib.import_module("count_task")
     yield get_task_kind("count")
-    del kind._KINDS["count"], sys.modules["count_task"]
+    del sys.modules["count_task"]
 
 
 def test_a_model_trains_predicts_and_reports_a_task_of_a_new_kind(
@@ -84,11 +86,11 @@ def test_a_model_trains_predicts_and_reports_a_task_of_a_new_kind(
 def test_a_kind_that_is_not_registered_is_refused_before_anything_is_computed():
     with pytest.raises(
         InputError,
-        match="kind 'count'; wanted one of binary, multiclass, multilabel, regression",
+        match="kind: found count; wanted one of binary, multiclass, multilabel, regression",
     ):
         LabelledTask("goods", "spend / 3", "count", 1.0)
 
 
-def test_two_kinds_of_one_name_are_refused(count_kind):
-    with pytest.raises(ValueError, match="CountTask: the task kind count is registered already"):
-        kind.register_task_kind("count")(type(count_kind))
+def test_two_kinds_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="kind: binary is registered twice, as .*BinaryTask and"):
+        register_task_kind("binary")(type("Other", (TaskKind,), {}))

@@ -1,19 +1,24 @@
-"""Register source formats by the names that mapping files use."""
+"""Define what a source format provides, and register formats by the names of mapping files."""
 
-import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.streaming import DataStreamReader
+
+from profile_lib.registry import Registry
 
 Reader = TypeVar("Reader", DataFrameReader, DataStreamReader)
 ColumnTypes = Mapping[str, str]  # column → SQL type
 
 
 class SourceFormat(ABC):
-    """Read the files of one format."""
+    """Read the files of one format.
+
+    To add a format, put a file with a subclass under `@source_format("its name")` into this
+    package. An instance holds no state.
+    """
 
     read_errors: ClassVar[Mapping[str, str]] = {}  # part of an engine's error → what it means
 
@@ -51,29 +56,5 @@ class SparkFormat(SourceFormat):
         return self.configure(spark.readStream.schema(schema)).load(path)
 
 
-FormatClass = TypeVar("FormatClass", bound=type[SourceFormat])
-FORMATS: dict[str, SourceFormat] = {}
-
-
-def source_format(name: str) -> Callable[[FormatClass], FormatClass]:
-    """Register a class as the format that mapping files call `name`."""
-
-    def register(format_class: FormatClass) -> FormatClass:
-        if name in FORMATS:
-            other = type(FORMATS[name]).__qualname__
-            raise ValueError(
-                f"source format {name!r}: {other} has this name already; wanted another"
-            )
-        FORMATS[name] = format_class()
-        return format_class
-
-    return register
-
-
-def describe_unknown_format(name: str) -> str | None:
-    """Return what is wrong with a name, or None if it is registered."""
-    if name in FORMATS:
-        return None
-    nearest = difflib.get_close_matches(name, FORMATS, n=1, cutoff=0.5)
-    hint = f", perhaps {nearest[0]!r}" if nearest else ""
-    return f"no such format{hint}; wanted one of {', '.join(map(repr, sorted(FORMATS)))}"
+FORMATS: Registry[type[SourceFormat]] = Registry("inputs.*.format", "profile_lib.events.formats")
+source_format = FORMATS.register  # decorates the class that mapping files name

@@ -5,10 +5,11 @@ order; any other module of the folder follows by name.
 """
 
 from importlib import import_module
-from pkgutil import iter_modules
+
+from profile_lib.registry import import_modules
 
 ORDERED_MODULES = ("kind_counts", "funnel", "event_counts", "items", "money", "ratings", "times")
 
-_found_modules = sorted(module.name for module in iter_modules(__path__))
-for _name in (*ORDERED_MODULES, *(n for n in _found_modules if n not in ORDERED_MODULES)):
+for _name in ORDERED_MODULES:
     import_module(f"{__name__}.{_name}")
+import_modules(__name__)

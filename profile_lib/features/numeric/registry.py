@@ -12,27 +12,19 @@ compute it with the same function.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias, cast
 
 import pyarrow as pa
 
 from profile_lib.arrays.types import Numbers
 from profile_lib.features.event_log import EventLog
+from profile_lib.registry import describe_definition
 from profile_lib.tables.features import NUMERIC_FEATURES
+from profile_lib.tables.registered_columns import ColumnFunction
 from profile_lib.tables.table import TableColumn
 
 FeatureColumns: TypeAlias = Iterator[tuple[str, Numbers | pa.Array]]  # (name, one value per pair)
 FeatureFunction: TypeAlias = Callable[[EventLog], FeatureColumns]
-
-
-class NumericFeature(NamedTuple):
-    """Declared columns and the function that computes them all from an event log."""
-
-    columns: tuple[TableColumn, ...]
-    compute: FeatureFunction
-
-
-_features: list[NumericFeature] = []
 
 
 def numeric_feature(*columns: TableColumn) -> Callable[[FeatureFunction], FeatureFunction]:
@@ -43,46 +35,39 @@ def numeric_feature(*columns: TableColumn) -> Callable[[FeatureFunction], Featur
     """
 
     def register(compute: FeatureFunction) -> FeatureFunction:
-        NUMERIC_FEATURES.register(columns)
-        _features.append(NumericFeature(columns, compute))
+        feature = cast(ColumnFunction, compute)
+        feature.columns = {column.name: column for column in columns}
+        NUMERIC_FEATURES.registry.register(*(column.name for column in columns))(feature)
         return compute
 
     return register
 
 
-def unregister_numeric_feature(compute: FeatureFunction) -> None:
-    """Remove a registered function and its columns."""
-    (feature,) = (feature for feature in _features if feature.compute is compute)
-    _features.remove(feature)
-    NUMERIC_FEATURES.unregister(feature.columns)
-
-
-def registered_features() -> tuple[NumericFeature, ...]:
-    """Return all registered features in the order of their columns."""
-    return tuple(_features)
+def registered_features() -> tuple[ColumnFunction, ...]:
+    """Return all registered functions in the order of their columns."""
+    return tuple(dict.fromkeys(NUMERIC_FEATURES.registry.all().values()))
 
 
 def compute_numeric_features(
-    log: EventLog, features: Sequence[NumericFeature]
+    log: EventLog, features: Sequence[ColumnFunction]
 ) -> dict[str, Numbers | pa.Array]:
     """Compute the columns of these features.
 
     Raises ValueError if a function returns other columns or lengths than it declares.
     """
     arrays: dict[str, Numbers | pa.Array] = {}
-    for columns, compute in features:
+    for compute in features:
         computed = dict(compute(log))
-        wanted = [column.name for column in columns]
-        if sorted(computed) != sorted(wanted):
+        if sorted(computed) != sorted(compute.columns):
             raise ValueError(
-                f"{compute.__module__}.{compute.__qualname__}: computed columns "
-                f"{sorted(computed)}, declared {sorted(wanted)}; make both the same"
+                f"{describe_definition(compute)}: computed columns {sorted(computed)}, declared "
+                f"{sorted(compute.columns)}; make both the same"
             )
         for name, array in computed.items():
             if len(array) != log.pairs.n_groups:
                 raise ValueError(
-                    f"{compute.__module__}.{compute.__qualname__}: {len(array)} values in {name}, "
-                    f"wanted {log.pairs.n_groups}, one per pair of user and cutoff"
+                    f"{describe_definition(compute)}: {len(array)} values in {name}, wanted "
+                    f"{log.pairs.n_groups}, one per pair of user and cutoff"
                 )
         arrays |= computed
     return arrays

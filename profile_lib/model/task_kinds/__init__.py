@@ -1,7 +1,4 @@
-"""Register the kinds of prediction tasks: each file of this package defines one."""
-
-from importlib import import_module
-from pkgutil import iter_modules
+"""Hold one file per kind of prediction task; @register_task_kind adds its class."""
 
 from profile_lib.model.task_kinds.kind import (
     BaselineInputs,
@@ -11,9 +8,6 @@ from profile_lib.model.task_kinds.kind import (
     get_task_kind,
     register_task_kind,
 )
-
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "BaselineInputs",

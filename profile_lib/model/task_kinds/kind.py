@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from profile_lib.errors import InputError
+from profile_lib.registry import Registry
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -157,7 +157,9 @@ class TaskKind(ABC):
         """Return the value of `profile_column`, from the array of predictions."""
 
 
-_KINDS: dict[str, TaskKind] = {}
+TASK_KINDS: Registry[type[TaskKind]] = Registry(
+    "model.tasks.*.kind", "profile_lib.model.task_kinds"
+)
 Kind = TypeVar("Kind", bound=type[TaskKind])
 
 
@@ -165,17 +167,12 @@ def register_task_kind(name: str) -> Callable[[Kind], Kind]:
     """Register the decorated class as the kind `name` of model.tasks."""
 
     def register(kind: Kind) -> Kind:
-        if name in _KINDS:
-            raise ValueError(f"{kind.__qualname__}: the task kind {name} is registered already")
         kind.name = name
-        _KINDS[name] = kind()
-        return kind
+        return TASK_KINDS.register(name)(kind)
 
     return register
 
 
 def get_task_kind(name: str) -> TaskKind:
     """Return the kind of that name. Raises InputError if none is registered."""
-    if name not in _KINDS:
-        raise InputError(f"model.tasks: kind {name!r}; wanted one of {', '.join(sorted(_KINDS))}")
-    return _KINDS[name]
+    return TASK_KINDS.get(name)()

@@ -13,23 +13,22 @@ A new source is one file of this package, or any module that is imported:
         ...
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from profile_lib.config.section import Section
-from profile_lib.errors import InputError, describe_invalid_keys
+from profile_lib.errors import InputError, describe_invalid_keys, wanted_one_of
 from profile_lib.recommend.candidates.source import CandidateSource, Need, SourceData
+from profile_lib.registry import Registry
 
 AnySource = TypeVar("AnySource", bound=CandidateSource)
 
-_REGISTERED: dict[str, type[CandidateSource]] = {}
+CANDIDATE_SOURCES: Registry[type[CandidateSource]] = Registry(
+    "recommend.sources.*.kind", "profile_lib.recommend.candidates"
+)
 
 
 def candidate_source(
@@ -42,34 +41,20 @@ def candidate_source(
 
     def register(source: type[AnySource]) -> type[AnySource]:
         source.kind, source.settings_type = kind, settings_type
-        register_sources({kind: source})
-        return source
+        return CANDIDATE_SOURCES.register(kind)(source)
 
     return register
 
 
 def register_sources(sources: Mapping[str, type[CandidateSource]]) -> None:
-    """Register classes by kind: in a worker, those of its driver."""
+    """Register in a worker the classes of its driver, by kind."""
     for kind, source in sources.items():
-        other = _REGISTERED.get(kind, source)
-        if (other.__module__, other.__qualname__) != (source.__module__, source.__qualname__):
-            raise ValueError(f"kind {kind!r}: both {other} and {source}; wanted one class per kind")
-        _REGISTERED[kind] = source
+        CANDIDATE_SOURCES.register(kind)(source)
 
 
 def registered_sources() -> dict[str, type[CandidateSource]]:
-    """Return all registered classes by kind, those of this package included."""
-    _import_package()
-    return dict(sorted(_REGISTERED.items()))
-
-
-@cache
-def _import_package() -> None:
-    """Import the modules of this package, except the packages within it."""
-    package = importlib.import_module(__package__ or "")
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.ispkg:
-            importlib.import_module(f"{package.__name__}.{module.name}")
+    """Return all registered classes by kind, in alphabetical order."""
+    return dict(sorted(CANDIDATE_SOURCES.all().items()))
 
 
 @dataclass(frozen=True)
@@ -115,20 +100,18 @@ def read_source_specs(
 
 
 def _read_spec(entry: Mapping[str, Any], where: str, available: frozenset[Need]) -> SourceSpec:
-    sources = {
-        kind: source for kind, source in registered_sources().items() if source.needs <= available
-    }
+    registered = registered_sources()
+    sources = {kind: source for kind, source in registered.items() if source.needs <= available}
     values = dict(entry)
-    kind = values.pop("kind", None)
+    kind = values.pop("kind", "nothing")
+    if kind in registered and kind not in sources:
+        missing = ", ".join(sorted(registered[kind].needs - available))
+        raise InputError(
+            f"{where}.kind: found {kind}, which needs {missing}, missing here; "
+            f"{wanted_one_of(sources)}"
+        )
     if kind not in sources:
-        close = get_close_matches(str(kind), sources, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        found = "no kind" if kind is None else f"found {kind!r}"
-        registered = registered_sources().get(str(kind))
-        if registered is not None:
-            missing = ", ".join(sorted(registered.needs - available))
-            hint = f"; this kind needs {missing}, which there is none of here"
-        raise InputError(f"{where}.kind: {found}, wanted one of {', '.join(sources)}{hint}")
+        raise InputError(f"{where}.kind: found {kind}; {wanted_one_of(sources, kind)}")
     try:
         settings = sources[kind].settings_type.model_validate(values)
     except ValidationError as error:

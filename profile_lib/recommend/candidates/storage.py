@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from profile_lib.errors import InputError
+from profile_lib.errors import InputError, wanted_one_of
 from profile_lib.recommend.candidates.registry import registered_sources
 from profile_lib.recommend.candidates.shared.packing import State
 from profile_lib.recommend.candidates.source import CandidateSource
@@ -55,8 +55,8 @@ def unpack_sources(
         name, kind = description["name"], description["kind"]
         if kind not in kinds:
             raise InputError(
-                f"source {name}: found kind {kind!r}, wanted one of {', '.join(kinds)}; "
-                "import the module that registers it first"
+                f"source {name}: found kind {kind}; {wanted_one_of(kinds, kind)}; import the "
+                "module that registers it first"
             )
         prefix = f"{name}/"
         own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
