@@ -26,7 +26,7 @@ from profile_lib.pipelines.model_training import TrainedModel
 from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
 from profile_lib.pipelines.save_model import save_trained_model
 from profile_lib.pipelines.training_inputs import check_fixed_settings
-from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.compression.comparison import (
     CompressionTable,
     MeasuredModel,
@@ -75,7 +75,7 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
         else:
             prepare(store, settings, day, folder, manifest)
         snapshot = use_teacher_tasks(
-            load_snapshot(str(folder / "snapshot")), manifest.spec, NUMERIC_FEATURE_NAMES
+            load_snapshot(str(folder / "snapshot")), manifest.spec, NUMERIC_FEATURES.names()
         )
         fitted = fit_all(store.spark, settings, folder, snapshot, resume)
         table = measure_all(settings, snapshot, fitted, names)

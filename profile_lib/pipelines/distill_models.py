@@ -30,8 +30,9 @@ from profile_lib.pipelines.training_inputs import (
 from profile_lib.pipelines.training_launch import run_on_processes, shared_job_arguments
 from profile_lib.pipelines.training_plan import make_plan
 from profile_lib.pipelines.training_progress import log_training_progress
-from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES, read_examples_until
+from profile_lib.pipelines.training_rows import read_examples_until
 from profile_lib.tables import EXAMPLES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.compression.comparison import compare_with_teacher
 from profile_lib.training.compression.head_importance import head_importance
 from profile_lib.training.data.snapshot import Snapshot
@@ -80,7 +81,7 @@ def prepare(
     teacher, spec, _ = load_model(str(source))
     examples, versions = read_examples_until(store, day), {EXAMPLES.name: store.version(EXAMPLES)}
     snapshot = use_teacher_tasks(
-        prepare_snapshot(examples, settings, folder), spec, NUMERIC_FEATURE_NAMES
+        prepare_snapshot(examples, settings, folder), spec, NUMERIC_FEATURES.names()
     )
     kept_heads = choose_kept_heads(store.spark, settings, folder, snapshot, teacher)
     initial_models = {

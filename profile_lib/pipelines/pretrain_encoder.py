@@ -21,7 +21,8 @@ from profile_lib.pipelines.training_checkpoints import remove_training
 from profile_lib.pipelines.training_launch import run_on_processes, shared_job_arguments
 from profile_lib.pipelines.training_plan import make_plan
 from profile_lib.pipelines.training_progress import log_training_progress
-from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES, read_examples_until
+from profile_lib.pipelines.training_rows import read_examples_until
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
@@ -103,7 +104,7 @@ def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
         examples,
         str(folder / "snapshot"),
         [],
-        n_numeric=len(NUMERIC_FEATURE_NAMES),
+        n_numeric=len(NUMERIC_FEATURES),
         shards=training.shards,
         rows_per_group=training.rows_per_group,
         evaluation_rows=training.evaluation_rows,

@@ -17,9 +17,9 @@ from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import read_manifest
 from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.pipelines.training_rows import NUMERIC_FEATURE_NAMES
 from profile_lib.spark.hash_sampling import hash_uniform
 from profile_lib.tables import EXAMPLES
+from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.task_labels import LabelledTask
 from profile_lib.training.evaluation.intervals import bootstrap_intervals
 from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
@@ -123,10 +123,10 @@ def _predict_labels(
     Rows are in the order of user and cutoff, and so the same for all models.
     """
     manifest = read_manifest(folder)
-    if manifest.spec.numeric != NUMERIC_FEATURE_NAMES:
+    if manifest.spec.numeric != NUMERIC_FEATURES.names():
         raise InputError(
             f"{folder}: reads {len(manifest.spec.numeric)} numbers, the examples hold "
-            f"{len(NUMERIC_FEATURE_NAMES)}; a model of another version of the tables cannot be "
+            f"{len(NUMERIC_FEATURES)}; a model of another version of the tables cannot be "
             "compared: train it again"
         )
     index = _prediction_index(manifest.spec.tasks, task.name, folder)

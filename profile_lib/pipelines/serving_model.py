@@ -63,8 +63,8 @@ def load_served_model(settings: Settings, job: str = "refresh_profiles") -> Serv
 
 def check_numeric_features(folder: str, names: Sequence[str]) -> None:
     """Raise InputError unless a model reads the numbers that behaviour holds, in their order."""
-    declared = [column.name for column in NUMERIC_FEATURES]
-    if list(names) != declared:
+    declared = NUMERIC_FEATURES.names()
+    if tuple(names) != declared:
         raise InputError(
             f"{folder}: the model reads {len(names)} numbers, behaviour holds {len(declared)} and "
             f"they differ: {', '.join(sorted(set(names) ^ set(declared))) or 'in order'}; features "

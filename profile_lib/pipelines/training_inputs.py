@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import save_model
-from profile_lib.pipelines.training_rows import EXAMPLE_ROWS, RowSchema
+from profile_lib.pipelines.training_rows import RowSchema, example_row_schema
 from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
 from profile_lib.training.data.snapshot import Snapshot, write_snapshot
 from profile_lib.training.data.task_labels import LabelledTask
@@ -25,10 +25,14 @@ MODEL_SHAPE_FIELDS = {
 
 
 def prepare_snapshot(
-    examples: DataFrame, settings: Settings, folder: Path, rows: RowSchema = EXAMPLE_ROWS
+    examples: DataFrame, settings: Settings, folder: Path, rows: RowSchema | None = None
 ) -> Snapshot:
-    """Write the snapshot of the examples to `folder`. Raises InputError as `write_snapshot`."""
+    """Write the snapshot of the examples to `folder`. Raises InputError as `write_snapshot`.
+
+    `rows` describes them; None stands for the table of examples.
+    """
     training, model = settings.training, settings.model
+    rows = rows or example_row_schema()
     (folder / "snapshot").mkdir(parents=True)
     return write_snapshot(
         examples,
@@ -53,14 +57,15 @@ def prepare_initial_model(
     folder: Path,
     encoder: str,
     versions: dict[str, int],
-    rows: RowSchema = EXAMPLE_ROWS,
+    rows: RowSchema | None = None,
 ) -> None:
     """Write the model that the training starts from to `folder`.
 
-    `versions` are those of the tables that the examples come from. Raises InputError if `encoder`
-    has fewer layers or reads fewer tokens than the settings need.
+    `versions` are those of the tables that the examples come from; `rows` is that of the snapshot.
+    Raises InputError if `encoder` has fewer layers or reads fewer tokens than the settings need.
     """
     model = settings.model
+    rows = rows or example_row_schema()
     train_rows = spark.read.parquet(snapshot.split("train"))
     names = rows.numeric if model.numbers else ()
     statistics = compute_numeric_statistics(train_rows, names, model.numeric_bins)

@@ -12,8 +12,6 @@ from profile_lib.tables import EXAMPLES
 from profile_lib.tables.events import CONTEXT_COLUMNS
 from profile_lib.tables.features import NUMERIC_FEATURES
 
-NUMERIC_FEATURE_NAMES = tuple(column.name for column in NUMERIC_FEATURES)
-
 
 class RowSchema(NamedTuple):
     """Columns of the rows that a model learns from, and their roles."""
@@ -26,11 +24,13 @@ class RowSchema(NamedTuple):
     request: Sequence[str] = ()  # rows with the same values belong to one request
 
 
-EXAMPLE_ROWS = RowSchema(
-    NUMERIC_FEATURE_NAMES,
-    categories=CONTEXT_COLUMNS,
-    segments=("is_returning", "device", "region"),
-)
+def example_row_schema() -> RowSchema:
+    """Return the columns of examples, with all numeric features that are registered by now."""
+    return RowSchema(
+        NUMERIC_FEATURES.names(),
+        categories=CONTEXT_COLUMNS,
+        segments=("is_returning", "device", "region"),
+    )
 
 
 def read_examples_until(store: Store, day: date | None) -> DataFrame:

@@ -12,6 +12,7 @@ import pytest
 
 from profile_lib.features.model_inputs import select_model_inputs
 from profile_lib.features.numeric.registry import compute_numeric_features, numeric_feature
+from profile_lib.pipelines.training_rows import example_row_schema
 from profile_lib.tables import BEHAVIOUR
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.tables.table import LONG, required
@@ -54,6 +55,12 @@ def test_a_declared_feature_is_a_column_of_behaviour_and_the_models_last_number(
     (inputs,) = select_model_inputs(behaviour, max_text_events=5).collect()
     assert len(inputs["numeric"]) == len(NUMERIC_FEATURES)
     assert inputs["numeric"][-1] == 2.0
+
+
+def test_models_are_trained_on_a_feature_that_is_registered_after_the_pipelines_are_imported(
+    night_feature,
+):
+    assert example_row_schema().numeric[-1] == "n_night_events"
 
 
 def test_the_numbers_of_a_model_keep_their_order():
