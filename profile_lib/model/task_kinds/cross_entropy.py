@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CrossEntropyTask(TaskKind):
-    """Each label column is 0 or 1, with one logit; the predictions are the probabilities of 1."""
+    """Labels are 0 or 1; predictions are the probabilities of 1, one per logit."""
 
     measured_column = "probability"
     headline_metrics = ("roc_auc", "pr_auc")
