@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 
 class InputError(ValueError):
@@ -45,11 +46,21 @@ def describe_invalid_keys(error: ValidationError, section: str = "") -> str:
     """
     descriptions = []
     for detail in error.errors():
-        is_unknown_key, is_missing = (
-            detail["type"] == kind for kind in ("extra_forbidden", "missing")
-        )
-        found = "" if is_missing else f"found {str(detail['input'])[:40]!r}, "
-        problem = "no such key" if is_unknown_key else f"{found}{detail['msg']}"
         keys = [*section.split("."), *map(str, detail["loc"])] if section else detail["loc"]
-        descriptions.append(f"{'.'.join(map(str, keys))}: {problem}")
+        descriptions.append(f"{'.'.join(map(str, keys))}: {_describe_problem(detail)}")
     return "; ".join(descriptions)
+
+
+def _describe_problem(detail: ErrorDetails) -> str:
+    """Describe one problem of a document.
+
+    The checks of this package say themselves what they found; their error is a value_error.
+    """
+    match detail["type"]:
+        case "extra_forbidden":
+            return "no such key"
+        case "missing":
+            return detail["msg"]
+        case "value_error":
+            return str(detail["ctx"]["error"])
+    return f"found {str(detail['input'])[:40]!r}, {detail['msg']}"

@@ -36,5 +36,8 @@ class CompressSettings(Section):
     @model_validator(mode="after")
     def _learns_something(self) -> "CompressSettings":
         if not (self.labels_weight or self.teacher_weight or self.distance_weight):
-            raise ValueError("wanted labels_weight, teacher_weight or distance_weight above 0")
+            raise ValueError(
+                "found weights that are all 0; wanted labels_weight, teacher_weight or "
+                "distance_weight above 0"
+            )
         return self

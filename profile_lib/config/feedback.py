@@ -19,9 +19,15 @@ class ExperimentSettings(Section):
     @model_validator(mode="after")
     def _check_shares(self) -> "ExperimentSettings":
         if self.control not in self.shares or len(self.shares) < 2:
-            raise ValueError(f"wanted shares of {self.control!r}, the control, and of other arms")
+            raise ValueError(
+                f"found shares of {', '.join(self.shares) or 'no arm'}; wanted shares of "
+                f"{self.control!r}, the control, and of other arms"
+            )
         if min(self.shares.values()) <= 0 or abs(sum(self.shares.values()) - 1) > 1e-9:
-            raise ValueError("wanted shares above 0 that add up to 1")
+            raise ValueError(
+                f"found shares {', '.join(f'{share:g}' for share in self.shares.values())}; "
+                "wanted shares above 0 that add up to 1"
+            )
         return self
 
 

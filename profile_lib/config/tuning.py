@@ -19,7 +19,10 @@ class SearchRange(Section):
     def _is_one_of_both(self) -> "SearchRange":
         has_numbers = self.low is not None and self.high is not None
         if has_numbers == (self.choices is not None):
-            raise ValueError("wanted low and high, or choices")
+            found = [name for name in ("low", "high", "choices") if getattr(self, name) is not None]
+            raise ValueError(
+                f"found {', '.join(found) or 'no bounds'}; wanted low and high, or choices"
+            )
         return self
 
 
