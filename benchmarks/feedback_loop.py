@@ -33,8 +33,8 @@ from profile_lib.pipelines import (
     simulate_events,
     train_model,
 )
-from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import start_spark
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import EVENTS, IDENTITY, IMPRESSIONS, ITEMS, RECOMMENDATIONS, USERS
 
 FIRST_DAYS, ROUND_DAYS, ROUNDS = 30, 6, 3

@@ -41,8 +41,8 @@ from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility, ListRules
 from profile_lib.recommend.serving.search import rerank_results
-from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import start_spark
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import IDENTITY
 
 PERSONALISATION = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -10,7 +10,7 @@ from profile_lib.delta.store import Store
 from profile_lib.pipelines import recommend_items, record_feedback
 from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.recommend.serving.server import RecommendationServer
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS, RECOMMENDATIONS, USER_PROFILES
 
 

@@ -9,7 +9,7 @@ from profile_lib.delta.store import Store
 from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 
 

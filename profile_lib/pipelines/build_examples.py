@@ -11,7 +11,7 @@ from profile_lib.examples.split import sample_negatives, split_by_time
 from profile_lib.features.model_inputs import select_model_inputs
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
 
 

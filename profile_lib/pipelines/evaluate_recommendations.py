@@ -34,8 +34,8 @@ from profile_lib.recommend.evaluation.protocols import (
     measure,
     split_at_cutoff,
 )
-from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import EVENTS, ITEMS
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from profile_lib.config.events import IngestSettings
 from profile_lib.events.identity import read_pseudonym_key
 from profile_lib.events.mapping import SourceMapping, check_paths, read_mapping
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from profile_lib.recommend.ranking.examples import (
 )
 from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.training.data.snapshot import load_snapshot
 from profile_lib.training.distributed.launch import check_batch_division
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL

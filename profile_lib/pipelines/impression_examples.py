@@ -20,7 +20,7 @@ from profile_lib.pipelines.ranker_examples import CUTOFF_KEY, build_profiles_at,
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.serving_model import ServedModel
 from profile_lib.recommend.ranking.examples import IMPRESSION_LISTS
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import EVENTS, FEEDBACK
 
 log = logging.getLogger(__name__)

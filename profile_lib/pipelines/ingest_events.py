@@ -39,8 +39,8 @@ from profile_lib.events.validation import (
 from profile_lib.features.catalog import derive_items, merge_items
 from profile_lib.features.changed_items import find_changed_keys
 from profile_lib.pipelines.event_source import Source, find_latest_time, open_source
-from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from profile_lib.pipelines.serving_model import ServedModel, build_facts, predic
 from profile_lib.recommend.data.profile_columns import REQUEST_COLUMNS
 from profile_lib.recommend.ranking.labels import find_later_interactions
 from profile_lib.spark.hash_sampling import hash_uniform
-from profile_lib.spark.moments import midnight
 from profile_lib.spark.session import cached
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, USERS
 
 log = logging.getLogger(__name__)

@@ -25,8 +25,8 @@ from profile_lib.recommend.data.histories import build_histories, number_items
 from profile_lib.recommend.data.profile_reader import ProfileReader, QueryTexts
 from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.reasons import ReasonTexts
-from profile_lib.spark.moments import latest_event_time
 from profile_lib.spark.session import cached
+from profile_lib.spark.timestamps import latest_event_time
 from profile_lib.tables import EVENTS, ITEMS
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")

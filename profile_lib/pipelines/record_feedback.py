@@ -14,7 +14,7 @@ from profile_lib.feedback.attribution import build_feedback, check_impressions, 
 from profile_lib.feedback.experiments import Readout, compare_arms
 from profile_lib.feedback.kpis import measure_arms, measure_feedback
 from profile_lib.feedback.ratio_moments import Moments
-from profile_lib.spark.moments import latest_event_time
+from profile_lib.spark.timestamps import latest_event_time
 from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
 
 

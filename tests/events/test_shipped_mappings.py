@@ -7,7 +7,7 @@ import pytest
 from profile_lib.events.cleaning import clean_events
 from profile_lib.events.column_mapping import read_events
 from profile_lib.events.mapping import read_mapping
-from profile_lib.spark.moments import midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables.events import CONTEXT_COLUMNS
 from tests.events.source_files import write_file
 

@@ -102,5 +102,5 @@ def test_a_shop_without_events_is_refused(spark, store, tmp_path):
     with pytest.raises(InputError, match="events: no table at"):
         record_feedback.run(store, dev_settings(tmp_path))
     store.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
-    with pytest.raises(InputError, match="events: there are none; run python jobs/ingest_events"):
+    with pytest.raises(InputError, match="events: found no event; run python jobs/ingest_events"):
         record_feedback.run(store, dev_settings(tmp_path))

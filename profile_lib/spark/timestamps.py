@@ -1,4 +1,4 @@
-"""Turn days and events into moments in UTC."""
+"""Compute points in time, in UTC, from days and events."""
 
 from datetime import UTC, date, datetime
 
@@ -9,7 +9,7 @@ from profile_lib.errors import InputError
 
 
 def midnight(day: str) -> datetime:
-    """Return the first moment of a day, UTC.
+    """Return the time at which a day, given as YYYY-MM-DD, begins in UTC.
 
     >>> midnight("2016-09-01")
     datetime.datetime(2016, 9, 1, 0, 0, tzinfo=datetime.timezone.utc)
@@ -18,12 +18,12 @@ def midnight(day: str) -> datetime:
 
 
 def latest_event_time(events: DataFrame) -> datetime:
-    """Return the last moment at which an event happened or arrived.
+    """Return the latest time, in UTC, at which an event happened or arrived.
 
     Raises InputError if there is no event.
     """
     latest = F.unix_micros(F.max(F.greatest("event_ts", "ingest_ts")))
     micros = events.agg(latest).collect()[0][0]
     if micros is None:
-        raise InputError("events: there are none; run python jobs/ingest_events.py first")
+        raise InputError("events: found no event; run python jobs/ingest_events.py first")
     return datetime.fromtimestamp(micros / 1e6, UTC)
