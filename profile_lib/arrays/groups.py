@@ -18,10 +18,11 @@ from profile_lib.arrays.types import Flags, Floats, Longs, Numbers
 def complete_groups(
     batches: Iterable[pa.RecordBatch], key: str, min_rows: int = 1
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches that hold complete groups; each group is in one batch.
+    """Regroup sorted batches so that each group lies in one batch.
 
-    Rows come sorted by `key`, a long. A batch's last group waits for the next batch, as do all
-    rows until there are `min_rows`: a yielded batch has about that many rows, or one larger group.
+    Rows must be sorted by `key`, a column of longs. The last group of a batch may continue in the
+    next one, so it is held back. Batches are joined until they have `min_rows`; only the last one
+    yielded may have fewer.
     """
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
@@ -47,16 +48,16 @@ def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
     """Return row numbers sorted by group, time and event_id.
 
-    Ids are compared only among events of a group at the same moment.
+    Comparing strings is slow, so ids are compared only among events of a group at the same time.
     """
     order = np.lexsort((micros, group))
     is_tied = (np.diff(group[order]) == 0) & (np.diff(micros[order]) == 0)
     if not is_tied.any():
         return order
-    moment = np.cumsum(np.append(True, ~is_tied))
+    group_and_time = np.cumsum(np.append(True, ~is_tied))
     tied = np.flatnonzero(np.append(is_tied, False) | np.append(False, is_tied))
     rank = sort_ranks(event_id.take(pa.array(order[tied])))
-    order[tied] = order[tied[np.lexsort((rank, moment[tied]))]]
+    order[tied] = order[tied[np.lexsort((rank, group_and_time[tied]))]]
     return order
 
 
@@ -72,9 +73,9 @@ def sort_ranks(values: pa.Array) -> Longs:
 
 
 def differs_from_previous(*columns: Numbers) -> Flags:
-    """Return True for rows that differ from the previous one.
+    """Return True for each row that differs from the previous one in any column.
 
-    A difference in any column counts; the first row always differs.
+    The first row always counts as different.
 
     >>> differs_from_previous(np.array([1, 1, 2, 2]), np.array([5, 5, 5, 6])).tolist()
     [True, False, True, True]
@@ -97,7 +98,7 @@ def index_within_group(group: Numbers) -> Longs:
 
 
 def first_occurrences(keys: Longs) -> tuple[Longs, Longs]:
-    """Return the first row of each new key, and each row's key number.
+    """Return the first row of each distinct key, and the key number of each row.
 
     Keys are numbered in the order of their first occurrence.
 
@@ -119,12 +120,12 @@ def dictionary_codes(values: pa.Array) -> tuple[Longs, pa.Array]:
 
 
 def to_list_array(lengths: Longs, values: pa.Array) -> pa.ListArray:
-    """Split the values into lists of these lengths."""
+    """Split values into consecutive lists of these lengths."""
     return pa.ListArray.from_arrays(list_offsets(lengths), values)
 
 
 def rows_to_list_array(rows: Floats) -> pa.ListArray:
-    """Convert an array (n, size) to n lists of numbers."""
+    """Convert an array, (n, size), to n lists of `size` numbers."""
     return to_list_array(np.full(len(rows), rows.shape[1]), pa.array(rows.ravel()))
 
 
@@ -156,9 +157,10 @@ def _zero_for_null(values: pa.Array) -> Numbers:
 
 @dataclass(frozen=True)
 class GroupedRows:
-    """Rows in `n_groups` groups; `group_ids` is the group of each row. Groups may be empty.
+    """Rows in `n_groups` groups, some of them perhaps empty.
 
-    Properties and methods about first and last rows require rows sorted by group.
+    `group_ids` holds the group of each row, from 0. Start rows, end rows, `first_true` and
+    `last_true` require rows sorted by group.
     """
 
     group_ids: Longs
@@ -166,12 +168,12 @@ class GroupedRows:
 
     @cached_property
     def start_rows(self) -> Longs:
-        """The row number at which each group begins."""
+        """The number of each group's first row."""
         return np.searchsorted(self.group_ids, np.arange(self.n_groups))
 
     @cached_property
     def end_rows(self) -> Longs:
-        """The row number after each group's last row."""
+        """The number of the row after each group's last row."""
         return np.searchsorted(self.group_ids, np.arange(self.n_groups), side="right")
 
     def count(self, where: Flags) -> Longs:
@@ -179,22 +181,25 @@ class GroupedRows:
         return np.bincount(self.group_ids[where], minlength=self.n_groups)
 
     def count_by_code(self, codes: Longs, n_codes: int, where: Flags | None = None) -> Longs:
-        """Count rows per code and group, (n_codes, n_groups); codes below 0 don't count."""
-        chosen = codes >= 0 if where is None else where & (codes >= 0)
-        cells = codes[chosen] * self.n_groups + self.group_ids[chosen]
+        """Count rows per code and group, (n_codes, n_groups), without codes below 0."""
+        is_counted = codes >= 0 if where is None else where & (codes >= 0)
+        cells = codes[is_counted] * self.n_groups + self.group_ids[is_counted]
         return np.bincount(cells, minlength=n_codes * self.n_groups).reshape(n_codes, self.n_groups)
 
     def sum(self, values: Numbers, where: Flags | None = None) -> Floats:
-        """Sum each group's values where true, in the order of the rows."""
+        """Sum each group's values for which `where` is true, in the order of the rows."""
         group_ids = self.group_ids
         if where is not None:
             group_ids, values = group_ids[where], values[where]
         return np.bincount(group_ids, weights=values, minlength=self.n_groups).astype(np.float64)
 
     def mean(self, values: pa.Array, where: Flags | None = None) -> pa.Array:
-        """Return the mean of each group's known values where true; null if none."""
-        is_known = is_not_null(values) if where is None else where & is_not_null(values)
-        n, total = self.count(is_known), self.sum(_zero_for_null(values), is_known)
+        """Return the mean of each group's values that are not null and `where` is true.
+
+        The mean of no value is null.
+        """
+        is_counted = is_not_null(values) if where is None else where & is_not_null(values)
+        n, total = self.count(is_counted), self.sum(_zero_for_null(values), is_counted)
         return pa.array(total / np.maximum(n, 1), mask=n == 0)
 
     def max(self, values: Numbers, where: Flags, initial: float) -> Numbers:
@@ -204,13 +209,13 @@ class GroupedRows:
         return maximum
 
     def first_true(self, where: Flags) -> Longs:
-        """Return the row number of each group's first true row, -1 if it has none."""
+        """Return the number of each group's first row for which `where` is true, else -1."""
         true_rows = np.append(np.flatnonzero(where), len(self.group_ids))
         next_rows = true_rows[np.searchsorted(true_rows, self.start_rows)]
         return np.where(next_rows < self.end_rows, next_rows, -1)
 
     def last_true(self, where: Flags) -> Longs:
-        """Return the row number of each group's last true row, -1 if it has none."""
+        """Return the number of each group's last row for which `where` is true, else -1."""
         true_rows = np.append(-1, np.flatnonzero(where))
         previous_rows = true_rows[np.searchsorted(true_rows, self.end_rows) - 1]
         return np.where(previous_rows >= self.start_rows, previous_rows, -1)

@@ -1,12 +1,12 @@
-"""Draw numbers for rows by hash, so that a draw depends on the row alone."""
+"""Compute a pseudo-random number per row from a hash of its key."""
 
 import numpy as np
 
 
 def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
-    """Draw a number in [0, 1) for each hash.
+    """Return a pseudo-random number in [0, 1) for each integer hash.
 
-    A draw depends on hash and seed alone: it is the same in any batch, in any process, and after a
+    It depends on hash and seed alone, so it is the same in any batch, in any process and after a
     restart.
     """
     salt = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
@@ -14,7 +14,7 @@ def uniform(hashes: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
 
 
 def uniform_from_bits(bits: np.ndarray) -> np.ndarray:
-    """Draw a number in [0, 1) for each uint64."""
+    """Return a pseudo-random number in [0, 1) for each uint64."""
     return mix_bits(bits).astype(np.float64) / 2.0**64
 
 

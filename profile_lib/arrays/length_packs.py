@@ -6,9 +6,10 @@ import numpy as np
 
 
 def pack_by_length(lengths: np.ndarray, max_tokens: int) -> Iterator[np.ndarray]:
-    """Yield packs of indices, longest texts first, each with at most `max_tokens` padded tokens.
+    """Yield packs of text indices, longest texts first.
 
-    A text that is longer than `max_tokens` is a pack of its own.
+    `lengths` holds each text's number of tokens, at least 1. All texts of a pack are padded to its
+    longest one, and then have at most `max_tokens` tokens. A longer text is a pack of its own.
 
     >>> [pack.tolist() for pack in pack_by_length(np.array([2, 9, 3, 3]), 6)]
     [[1], [2, 3], [0]]

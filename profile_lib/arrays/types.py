@@ -1,4 +1,4 @@
-"""Name the array types that all modules share."""
+"""Name the numpy array types that all modules share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Encode categories as their positions in a list of known values."""
+"""Encode categories by their index in a list of known values."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 
 class Category(Protocol):
-    """A column and the values of it that a model knows."""
+    """A categorical column, with the values that a model knows."""
 
     @property
     def name(self) -> str:
@@ -17,25 +17,26 @@ class Category(Protocol):
 
     @property
     def values(self) -> Sequence[str]:
-        """The known values; a value's code is its position."""
+        """The known values; the code of a value is its index."""
 
 
 def category_code(value: Column, known: Sequence[str]) -> Column:
-    """Column: the index of the value in `known`; -1 if null or unknown.
+    """Return the index of a value in `known`; -1 if it is not there.
 
     >>> frame = spark.createDataFrame([("b",), ("x",), (None,)], "c string")
     >>> [row[0] for row in frame.select(category_code(frame.c, ["a", "b"])).collect()]
     [1, -1, -1]
     """
     known_values = F.array(*(F.lit(k) for k in known)).cast("array<string>")
-    position = F.array_position(known_values, value)  # from 1, 0 if unknown
-    return (F.coalesce(position, F.lit(0)) - 1).cast("int")
+    place = F.array_position(known_values, value)  # from 1, 0 if the value is not there
+    return (F.coalesce(place, F.lit(0)) - 1).cast("int")
 
 
 def append_category_codes(numeric: Column, categories: Iterable[Category]) -> Column:
-    """Column: `numeric` followed by the code of each category's column, NaN if unknown.
+    """Return `numeric` with the category codes appended, as an array of doubles.
 
-    Training and inference both build a model's inputs by this function.
+    A null number and the code of an unknown value are NaN. Training and inference both build a
+    model's inputs with this function.
     """
     nan = F.lit(math.nan)
     codes = []

@@ -1,11 +1,11 @@
-"""Draw numbers for rows by hash, so that a draw depends on the row alone."""
+"""Compute a pseudo-random number per row of a Spark frame by hash."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-HASH_LEVELS = 1_000_000  # different values of a draw
+HASH_LEVELS = 1_000_000  # number of values that hash_uniform can return
 
 
 def hash_uniform(*columns: Column | str) -> Column:
-    """Column: a number in [0, 1) per row, the same for the same values."""
+    """Return a pseudo-random number in [0, 1) that depends on the columns' values alone."""
     return F.pmod(F.xxhash64(*columns), F.lit(HASH_LEVELS)) / HASH_LEVELS

@@ -18,17 +18,20 @@ JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 # Spark itself asks for this module, and the JVM has no option that silences the warning.
 IGNORED_LINES = (b"WARNING: Using incubator modules: jdk.incubator.vector\n",)
 STDERR = 2  # number of the process's standard error
-EXIT_SECONDS = 1.0  # longest wait at exit for messages that are not forwarded yet
+EXIT_SECONDS = 1.0  # longest wait at exit for messages that have not been forwarded
 
 
 def start_jvm(conf: Mapping[str, str]) -> dict[str, str]:
-    """Start the JVM unless this process has one; return the conf with its log settings."""
+    """Start the JVM unless this process has one.
+
+    Returns `conf` with the settings of the JVM's log added, for the session to be built with.
+    """
     log_settings = f'-Dlog4j2.configurationFile="{shipped_conf() / "log4j2.properties"}"'
     values = {**conf, JAVA_OPTIONS: f"{conf.get(JAVA_OPTIONS, '')} {log_settings}".strip()}
     if SparkContext._gateway is not None:
         return values
     if values.get("spark.master", "").startswith("local"):
-        # Without it, Spark warns that the name of this host is a loopback address.
+        # Without this variable, Spark warns that the host's name resolves to a loopback address.
         os.environ.setdefault("SPARK_LOCAL_IP", values.get("spark.driver.host", "127.0.0.1"))
     spark_conf = SparkConf()
     for key, value in values.items():
@@ -45,7 +48,10 @@ def start_jvm(conf: Mapping[str, str]) -> dict[str, str]:
 
 
 def forward_messages(source: int, target: int) -> None:
-    """Copy lines from one file descriptor to another until it ends, except IGNORED_LINES."""
+    """Copy lines from the file descriptor `source` to `target`, except IGNORED_LINES.
+
+    Returns when `source` ends.
+    """
     with open(source, "rb") as lines:
         for line in lines:
             if line not in IGNORED_LINES:
@@ -53,11 +59,14 @@ def forward_messages(source: int, target: int) -> None:
 
 
 def wait_until_read(source: int) -> None:
-    """Wait until a pipe is read, so that an exit loses no message."""
-    end = time.monotonic() + EXIT_SECONDS
-    while _unread_bytes(source) and time.monotonic() < end:
+    """Wait until a pipe is read, so that an exit loses no message.
+
+    Gives up after EXIT_SECONDS.
+    """
+    deadline = time.monotonic() + EXIT_SECONDS
+    while _unread_bytes(source) and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(0.01)  # the last line read is still to be written
+    time.sleep(0.01)  # the thread may have read the last line without having written it
 
 
 def _unread_bytes(source: int) -> int:

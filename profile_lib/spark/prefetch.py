@@ -1,4 +1,4 @@
-"""Produce the items of an iterator ahead, in a thread."""
+"""Prefetch the items of an iterator in a thread."""
 
 import queue
 import threading
@@ -10,9 +10,10 @@ Item = TypeVar("Item")
 
 
 class Prefetcher(Generic[Item]):
-    """An iterator whose items a thread produces ahead, up to `buffer_size` of them.
+    """An iterator whose next items, up to `buffer_size`, a thread prepares in advance.
 
-    An error in the thread is raised by `next`. `wait_seconds` is the time spent waiting for items.
+    An error in the thread is raised by `next`. `wait_seconds` is the time that the caller spent
+    waiting for items.
     """
 
     def __init__(self, items: Iterator[Item], buffer_size: int = 2):
@@ -43,12 +44,12 @@ class Prefetcher(Generic[Item]):
         return False
 
     def next(self) -> Item | None:
-        """Return the next item; None once there is no more."""
+        """Return the next item; None if there are no more."""
         if self._is_over:
             return None
-        began = time.perf_counter()
+        start = time.perf_counter()
         item = self._queue.get()
-        self.wait_seconds += time.perf_counter() - began
+        self.wait_seconds += time.perf_counter() - start
         if isinstance(item, BaseException):
             self._is_over = True
             self.close()
@@ -57,7 +58,7 @@ class Prefetcher(Generic[Item]):
         return item
 
     def __iter__(self) -> Iterator[Item]:
-        """Yield the remaining items; the thread ends with them, or when the caller stops."""
+        """Yield the remaining items; close when they end or the caller stops."""
         try:
             while (item := self.next()) is not None:
                 yield item

@@ -7,7 +7,11 @@ from pyspark.sql import functions as F
 
 
 def rank_classes(probabilities: Column, classes: Sequence[str], n: int) -> Column:
-    """Return the `n` most probable classes as (name, weight), most probable first, ties by name."""
+    """Return the `n` most probable classes, most probable first, ties by name.
+
+    `probabilities` is an array column with one probability per class. The result is an array of
+    structs (name, weight).
+    """
     pairs = F.arrays_zip(probabilities.alias("p"), F.array(*map(F.lit, classes)).alias("c"))
     ranked = F.array_sort(
         F.transform(pairs, lambda x: F.struct((-x["p"]).alias("minus_p"), x["c"].alias("name")))

@@ -1,4 +1,4 @@
-"""Start Spark, or join a running session, and change its state for a while."""
+"""Start or join a Spark session; cache frames and set its configuration for a while."""
 
 import os
 import re
@@ -18,8 +18,9 @@ from profile_lib.spark.jvm import start_jvm
 def start_spark(settings: SparkSettings, app: str) -> SparkSession:
     """Return a session with Delta, in UTC, with these settings.
 
-    An active session (Databricks, a notebook) is used as it is, with the platform's jars and
-    extensions. Under spark-submit, the submitter's configuration takes precedence over `settings`.
+    An active session (Databricks, a notebook) is returned as it is, only set to UTC: the platform
+    supplies its jars and extensions. Under spark-submit, the submitter's configuration takes
+    precedence over `settings`.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -69,7 +70,7 @@ def session_conf(spark: SparkSession, values: Mapping[str, object]) -> Iterator[
 def worker_input_error(error: PySparkException) -> str | None:
     """Return the message of the InputError that ended a Python worker; None for other errors.
 
-    Spark's error contains the worker's traceback, whose last line holds the message.
+    Spark's error contains the worker's traceback, and the traceback ends with the message.
     """
     match = re.search(rf"^.*\b{InputError.__name__}: (.*)$", str(error), re.MULTILINE)
     return None if match is None else match[1]

@@ -1,4 +1,4 @@
-"""Prepare a Python worker of Spark, so that its next tasks start at once."""
+"""Prepare a Python worker of Spark, so that its next tasks start without delay."""
 
 import gc
 import zipimport
@@ -10,9 +10,9 @@ def freeze_loaded_modules() -> None:
     """Freeze loaded modules so that garbage collection skips them, and cache archive listings.
 
     Between two tasks a worker collects garbage among all its objects and drops its listings of
-    folders and archives, which Python before 3.13 then reads again. With torch and pyspark.zip this
-    takes half a second per task, longer than most tasks of a small refresh. No archive changes
-    while a worker runs, and an archive that is added later is listed all the same.
+    archives, which Python before 3.13 then reads again. With torch and pyspark.zip this takes half
+    a second per task, longer than most tasks of a small refresh. Old listings stay correct: no
+    archive changes while a worker runs, and an archive that is added later has no listing yet.
     """
     gc.freeze()
     zipimport.zipimporter.invalidate_caches = _do_nothing  # type: ignore[assignment,method-assign]
@@ -23,6 +23,6 @@ def _do_nothing(_: zipimport.zipimporter) -> None:
 
 
 def task_threads() -> int:
-    """Return the number of cores of the current task; 1 outside of tasks."""
+    """Return the number of cores assigned to the current task; 1 outside of tasks."""
     task = TaskContext.get()
     return 1 if task is None else task.cpus()
