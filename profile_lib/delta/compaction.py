@@ -1,4 +1,4 @@
-"""Decide which files of a table to write together, and report the effect."""
+"""Decide which files of a table to combine, and report the effect."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -9,16 +9,21 @@ from pyspark.sql import functions as F
 
 from profile_lib.tables import Table
 
-MAX_FILE_RATIO = 1.5  # more than this many times the files that the bytes need are too many
+# A partition is fragmented if it has more than this many times the files that its bytes need.
+MAX_FILE_RATIO = 1.5
 MIB = 2**20
 REPORT_HEADER = (
-    "table", "files", "then", "MiB", "then", "smallest", "mean", "largest", "removed"
+    "table", "files", "after", "MiB", "after", "smallest", "mean", "largest", "removed"
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FileLayout:
-    """The files of one partition, or of a table if `partition` is None; bytes."""
+    """The number and sizes of the files of a partition.
+
+    `partition` is its value, or None if the files are those of a whole table.
+    `smallest` and `largest` are sizes of single files in bytes.
+    """
 
     partition: Any
     n_files: int
@@ -27,15 +32,15 @@ class FileLayout:
     largest: int
 
     def is_fragmented(self, file_bytes: int) -> bool:
-        """Return whether there are more than MAX_FILE_RATIO times the files of `file_bytes`."""
+        """Return whether there are too many files for a target size of `file_bytes`."""
         n_needed = -(-self.n_bytes // file_bytes)
         return self.n_files > max(1, MAX_FILE_RATIO * n_needed)
 
 
 def partition_layouts(table: Table, files: DataFrame) -> list[FileLayout]:
-    """Return the layout of each partition in order, or of a table without partitions.
+    """Return the layout of each partition in order; one layout if the table has none.
 
-    `files` is a frame of `Store.files`. One row per partition comes to the driver.
+    `files` is the result of `TableReader.files`. One row per partition is collected on the driver.
     """
     (name,) = table.partition_by or (None,)
     key = F.lit(None) if name is None else F.col(name)
@@ -46,7 +51,7 @@ def partition_layouts(table: Table, files: DataFrame) -> list[FileLayout]:
 
 
 def combine_layouts(layouts: Sequence[FileLayout]) -> FileLayout:
-    """Return the layout of all these partitions together.
+    """Return the layout of all files of these partitions together.
 
     >>> combine_layouts([FileLayout("a", 1, 5, 5, 5), FileLayout("b", 2, 3, 1, 2)])
     FileLayout(partition=None, n_files=3, n_bytes=8, smallest=1, largest=5)
@@ -61,7 +66,10 @@ def combine_layouts(layouts: Sequence[FileLayout]) -> FileLayout:
 
 
 def group_layouts(layouts: Sequence[FileLayout], max_bytes: int) -> Iterator[list[FileLayout]]:
-    """Group neighbouring partitions up to `max_bytes`; a larger one forms its own group."""
+    """Yield groups of neighbouring partitions with at most `max_bytes` in all.
+
+    A larger partition forms its own group.
+    """
     group: list[FileLayout] = []
     for layout in layouts:
         if group and combine_layouts([*group, layout]).n_bytes > max_bytes:
@@ -82,7 +90,10 @@ def partition_condition(table: Table, group: Sequence[FileLayout]) -> str | None
 
 @dataclass(frozen=True)
 class MaintenanceResult:
-    """The effect of the maintenance of one table; sizes in bytes."""
+    """The files of one table before and after its maintenance; all sizes are in bytes.
+
+    `smallest`, `mean` and `largest` are sizes of single files after it.
+    """
 
     table: str
     files_before: int
@@ -98,14 +109,14 @@ class MaintenanceResult:
 def summarise_maintenance(
     table: Table, before: FileLayout, after: FileLayout, n_removed: int
 ) -> MaintenanceResult:
-    """Return the report's row of one table."""
+    """Compare the files of one table before and after its maintenance."""
     mean = after.n_bytes // max(1, after.n_files)
     sizes = (before.n_bytes, after.n_bytes, after.smallest, mean, after.largest)
     return MaintenanceResult(table.name, before.n_files, after.n_files, *sizes, n_removed)
 
 
 def format_report(results: Sequence[MaintenanceResult]) -> str:
-    """Format all rows as one text table, sizes in MiB."""
+    """Format the results of all tables as one text table, with sizes in MiB."""
     lines = [REPORT_HEADER]
     for result in results:
         name, n_before, n_after, *sizes, n_removed = astuple(result)

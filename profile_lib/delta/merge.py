@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from profile_lib.tables import Table
 
 IS_DELETED = "is_deleted"  # boolean column of an upsert's source: True removes the row
-MAX_PARTITION_LITERALS = 1_000  # more values in a condition would take Spark seconds to plan
+MAX_PARTITION_LITERALS = 1_000  # a condition with more values would take Spark seconds to plan
 MIN_BLOOM_FILTER_ROWS = 1_000  # minimum number of rows for which the Bloom filter pays off
 BITS_PER_ROW = 32
 WORD_SHIFT = 6
@@ -20,11 +20,11 @@ MAX_WORDS = 8_192  # the commit log repeats the filter's words: 160 KB at most
 
 
 def merge_condition(table: Table, source: DataFrame, n_rows: int) -> Column:
-    """Return the condition that rows of `source` and `target` have the same key.
+    """Return the condition under which rows of `source` and `target` match: equal keys.
 
-    `n_rows` is the size of `source`. The condition also compares the partition columns, and if
-    `source` has few partitions it lists their values, so that Delta reads no file of another
-    partition and does not conflict with writers there. A `bloom_filter` is part of it if it pays
+    `n_rows` is the number of rows of `source`. The condition also compares the partition columns.
+    If `source` has few partitions it lists their values, so that Delta reads no file of another
+    partition and does not conflict with writers there. It includes the `bloom_filter` if that pays
     off.
     """
     conditions = [
@@ -41,13 +41,15 @@ def merge_condition(table: Table, source: DataFrame, n_rows: int) -> Column:
 
 
 def bloom_filter(table: Table, source: DataFrame, n_rows: int) -> Column | None:
-    """Return a condition on `target` that every key in `source` meets, and few others.
+    """Return a Bloom filter of the keys in `source`, as a condition on `target`.
 
-    MERGE keeps all rows of its source in the join, new ones too, so Spark shuffles the target, with
-    all columns of every file if there is a change feed. This condition keeps most of the target out
-    of the shuffle. It is a Bloom filter with one hash (Bloom 1970), held in words of a literal
-    array: 32 bits per row, or as many as fit. Returns None if `source` has too few rows to pay off
-    or too many for the filter, or if MERGE reads all rows anyway to write their files again.
+    The condition is true for every key in `source` and for few others. MERGE inserts new rows, so
+    its join keeps all rows of `source`, and Spark cannot skip rows of `target` by their keys: it
+    shuffles them all, with all columns if there is a change feed. The filter keeps most of them out
+    of the shuffle. It has one hash function (Bloom 1970) and 32 bits per row, or as many as fit,
+    stored as 64-bit words in a literal. Returns None if `source` has too few rows for the filter to
+    pay off or too many for it to hold, or if the table has no deletion vectors, because MERGE then
+    reads all rows anyway to write their files again.
     """
     n_words = min(MAX_WORDS, 2 ** math.ceil(math.log2(max(n_rows * BITS_PER_ROW / WORD_BITS, 1))))
     if not table.deletion_vectors or not MIN_BLOOM_FILTER_ROWS <= n_rows <= n_words * WORD_BITS / 2:
@@ -55,8 +57,8 @@ def bloom_filter(table: Table, source: DataFrame, n_rows: int) -> Column | None:
 
     def word_and_bit(side: str) -> tuple[Column, Column]:
         keys = [F.col(f"{side}{c}") for c in table.key]
-        position = F.pmod(F.xxhash64(*keys), F.lit(n_words * WORD_BITS)).cast("int")
-        return F.shiftright(position, WORD_SHIFT), F.pmod(position, F.lit(WORD_BITS))
+        bit_index = F.pmod(F.xxhash64(*keys), F.lit(n_words * WORD_BITS)).cast("int")
+        return F.shiftright(bit_index, WORD_SHIFT), F.pmod(bit_index, F.lit(WORD_BITS))
 
     word, bit = word_and_bit("")
     bits = F.bit_or(F.call_function("shiftleft", F.lit(1).cast("bigint"), bit))
@@ -70,16 +72,20 @@ def bloom_filter(table: Table, source: DataFrame, n_rows: int) -> Column | None:
 def deletion_rows(table: Table, rows: DataFrame) -> DataFrame:
     """Return the source of an upsert that removes rows.
 
-    `rows` holds the table's keys and partitions; declared columns that it lacks become null.
+    `rows` holds the key and partition columns of the rows to remove; declared columns that it lacks
+    become null.
     """
     nulls = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
     return rows.withColumns(nulls).select(*table.column_names(), F.lit(True).alias(IS_DELETED))
 
 
 def add_deletions(table: Table, rows: DataFrame, deleted: DataFrame) -> DataFrame:
-    """Return the source of an upsert that writes `rows` and removes those with `deleted`'s keys."""
-    written = rows.withColumn(IS_DELETED, F.lit(False))
-    return written.unionByName(deletion_rows(table, deleted))
+    """Return the source of an upsert that writes `rows` and removes the rows of `deleted`.
+
+    `deleted` holds the key and partition columns of the rows to remove.
+    """
+    upserted = rows.withColumn(IS_DELETED, F.lit(False))
+    return upserted.unionByName(deletion_rows(table, deleted))
 
 
 def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs here
@@ -91,7 +97,11 @@ def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs he
     guard: str | None,
     keep_target_when: Mapping[str, str],
 ):
-    """Return `merge` with clauses for rows that match, if `guard` holds, and for new rows."""
+    """Return a DeltaMergeBuilder with the clauses for matched rows and for new rows added.
+
+    The parameters are those of `Store.upsert`; `has_deletions` says that the source has the column
+    IS_DELETED.
+    """
     values = {c: f"source.{c}" for c in table.column_names()}
     kept_values = {
         c: f"CASE WHEN {condition} THEN target.{c} ELSE source.{c} END"

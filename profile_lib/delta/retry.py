@@ -1,4 +1,4 @@
-"""Repeat a write that lost to a concurrent one, and explain why Delta refuses rows."""
+"""Retry a write that lost to a concurrent one, and explain why Delta refuses rows."""
 
 import random
 import re
@@ -11,8 +11,8 @@ from pyspark.errors import PySparkException
 from profile_lib.errors import ConcurrentWriteError, InputError
 from profile_lib.tables import Table
 
-# Delta's conflicts by the end of their names, which differ between Python's classes, the text of
-# Py4J's errors and platforms such as Databricks.
+# The names of Delta's conflicts, matched by their ends: what precedes them differs between Python's
+# classes, the text of Py4J's errors and platforms such as Databricks.
 CONFLICT = re.compile(
     r"(Concurrent(?:Append|DeleteRead|DeleteDelete|Transaction|Write)|MetadataChanged|"
     r"ProtocolChanged|DeltaConcurrentModification)Exception|DELTA_TABLE_ALREADY_EXISTS"
@@ -22,10 +22,11 @@ CONFLICT = re.compile(
 def commit_with_retries(
     table: Table, write: Callable[[], None], *, max_attempts: int, first_wait_seconds: float
 ) -> None:
-    """Run `write`, which commits completely or not at all, until no other writer comes first.
+    """Run `write`, and retry it if another writer commits first.
 
-    The wait doubles with each attempt and varies by half, so that two writers don't meet again.
-    Raises ConcurrentWriteError after `max_attempts`, and InputError if Delta refuses the rows.
+    `write` must commit completely or not at all. The wait doubles with each attempt and varies by
+    half, so that two writers don't collide again. Raises ConcurrentWriteError if all `max_attempts`
+    fail, and InputError if Delta refuses the rows.
     """
     attempt, wait_seconds = 1, first_wait_seconds
     while True:
@@ -37,16 +38,16 @@ def commit_with_retries(
                 raise _as_input_error(table, str(error)) or error from error
             if attempt >= max_attempts:
                 raise ConcurrentWriteError(
-                    f"{table.name}: another writer came first {max_attempts} times, last a "
-                    f"{conflict.group()}; nothing was written: run this again when the other is "
-                    "done, or raise store.max_attempts"
+                    f"{table.name}: nothing was written, because another writer committed first in "
+                    f"each of {max_attempts} attempts (last error: {conflict.group()}); run this "
+                    "again when the other writer is done, or raise store.max_attempts"
                 ) from error
         time.sleep(wait_seconds * random.uniform(0.5, 1.5))
         attempt, wait_seconds = attempt + 1, wait_seconds * 2
 
 
 def _as_input_error(table: Table, message: str) -> InputError | None:
-    """Return Delta's refusal of rows as one sentence; None if `message` is another error's."""
+    """Return the InputError for rows that Delta refused; None if `message` is another error."""
     if "NOT_NULL_CONSTRAINT" in message:
         line = next(line for line in message.splitlines() if "NOT_NULL_CONSTRAINT" in line)
         return InputError(f"{table.name}: null in a required column: {line}")

@@ -1,7 +1,4 @@
-"""Create a declared table, or bring an existing one to the declared columns and properties.
-
-This module knows how a Delta table gets the declared shape, not what is read from or written to it.
-"""
+"""Create a declared table, or bring an existing one to the declared columns and properties."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +18,10 @@ def prepare_table(
 ) -> Iterator[bool]:
     """Prepare a table for the write in the body; yield whether it is new.
 
-    A missing table is created, by only one of several concurrent writers. An older one gets the
-    optional columns and the properties that it lacks. If that is not enough, the table is replaced
-    by an empty one if `may_replace` is true, and restored if the body fails; else InputError is
-    raised.
+    A missing table is created; of several concurrent writers only one can do so. An existing table
+    gets the optional columns and the properties that it lacks. If its columns still differ from the
+    declared ones, it is replaced by an empty table if `may_replace` is true, and restored if the
+    body fails. Otherwise InputError is raised.
     """
     from delta.tables import DeltaTable
 
@@ -80,22 +77,20 @@ def missing_optional_columns(table: Table, path: str, stored: T.StructType) -> l
     actual = {f.name: f.dataType for f in stored if f.name in declared or not f.nullable}
     if problems := list(schema_differences(actual, declared)):
         raise InputError(
-            f"{table.name}: the table at {path} has an older shape: {', '.join(problems)}; "
+            f"{table.name}: the table at {path} has an older schema: {', '.join(problems)}; "
             f"{table.rebuild_instructions.format(path=path)}"
         )
     return missing
 
 
 def select_declared_columns(frame: DataFrame, table: Table, path: str, *more: str) -> DataFrame:
-    """Return the declared columns of a frame read at `path`, and the columns `more`.
+    """Select the declared columns, and those in `more`, of a table read at `path`.
 
     Optional columns that the frame lacks are null. Raises InputError as `missing_optional_columns`
     does.
     """
-    nulls = {
-        c.name: F.lit(None).cast(c.type)
-        for c in missing_optional_columns(table, path, frame.schema)
-    }
+    missing = missing_optional_columns(table, path, frame.schema)
+    nulls = {c.name: F.lit(None).cast(c.type) for c in missing}
     return frame.withColumns(nulls).select(*table.column_names(), *more)
 
 

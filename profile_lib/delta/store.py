@@ -1,112 +1,48 @@
-"""Read, replace and merge the declared Delta tables; no other code touches them."""
+"""Write and maintain the declared Delta tables; no other code changes them."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from profile_lib.delta.change_feed import (
-    CHANGE_COLUMNS,
-    commits_since,
-    empty_change_feed,
-    read_changes,
-)
+from profile_lib.delta.change_feed import commits_since
 from profile_lib.delta.merge import IS_DELETED, merge_condition, with_merge_clauses
+from profile_lib.delta.reader import TableReader
 from profile_lib.delta.retry import commit_with_retries
-from profile_lib.delta.schema_evolution import prepare_table, select_declared_columns
-from profile_lib.errors import ConcurrentWriteError, InputError
+from profile_lib.delta.schema_evolution import prepare_table
+from profile_lib.errors import ConcurrentWriteError
 from profile_lib.spark.session import cached, session_conf
 from profile_lib.tables import Table
 
 VACUUM_CONF = {
-    "spark.databricks.delta.vacuum.logging.enabled": "true",  # `changes` reads these log entries
-    "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller decides
+    "spark.databricks.delta.vacuum.logging.enabled": "true",  # read_changes needs these log entries
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",  # the caller chose it
 }
 
 
-class Store:
-    """The declared tables as Delta folders under one root path.
+class Store(TableReader):
+    """Read and write access to the declared tables under one root path.
 
-    A write that loses to a concurrent one is repeated, up to `max_attempts` attempts in all.
+    A write that loses to a concurrent one is retried after `first_wait_seconds`, then after about
+    twice that time, and so on. After `max_attempts` attempts ConcurrentWriteError is raised.
     """
 
     def __init__(
         self, spark: SparkSession, root: str, max_attempts: int = 1, first_wait_seconds: float = 0
     ) -> None:
-        self.spark = spark
+        super().__init__(spark, root)
         self.max_attempts, self.first_wait_seconds = max_attempts, first_wait_seconds
-        self._checked_tables: set[str] | None = None  # None: every write checks the table's shape
-        self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
+        # The tables whose schema need not be checked again; None: every write checks it.
+        self._checked_tables: set[str] | None = None
 
     def for_stream_batches(self, spark: SparkSession) -> "Store":
         """Return a store of the same tables for the session of a stream's batches.
 
-        Only its first write to each table checks the table's shape.
+        It checks the schema of a table only at its first write, because each check takes time in
+        every batch.
         """
         store = Store(spark, self.root, self.max_attempts, self.first_wait_seconds)
         store._checked_tables = set()
         return store
-
-    def path(self, table: Table) -> str:
-        """Return the path of the table."""
-        return f"{self.root}/{table.name}"
-
-    def exists(self, table: Table) -> bool:
-        """Return whether the table has been created."""
-        from delta.tables import DeltaTable
-
-        return DeltaTable.isDeltaTable(self.spark, self.path(table))
-
-    def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """Read the table's latest version, or an earlier one.
-
-        Optional columns that it lacks are null. Raises InputError if the table was never written,
-        if its columns differ from the declared ones, or if the version has been removed.
-        """
-        frame = self._delta(table).toDF() if version is None else self._read_version(table, version)
-        return select_declared_columns(frame, table, self.path(table))
-
-    def read_or_empty(self, table: Table) -> DataFrame:
-        """Read the table's latest version; return an empty frame if it was never written."""
-        if self.exists(table):
-            return self.read(table)
-        return self.spark.createDataFrame([], table.schema)
-
-    def version(self, table: Table) -> int:
-        """Return the number of the table's last commit."""
-        history = self._delta(table).history(1).select("version").first()
-        assert history is not None
-        return int(history["version"])
-
-    def table_id(self, table: Table) -> str:
-        """Return the Delta table id, which changes if the table is created again."""
-        return str(self._delta(table).detail().select("id").collect()[0][0])
-
-    def commit_time(self, table: Table, version: int) -> datetime:
-        """Return the time at which a version was committed."""
-        commits = commits_since(self._delta(table), version).where(F.col("version") == version)
-        micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
-        return datetime.fromtimestamp(micros / 1e6, UTC)
-
-    def changes(
-        self, table: Table, after_version: int, until_version: int | None = None
-    ) -> DataFrame | None:
-        """Read the rows changed after a version, up to another version or the latest.
-
-        Rows have the declared columns and CHANGE_COLUMNS. Returns None if the change feed does not
-        reach back that far, or if the table never had this version: read the whole table then.
-        """
-        last_version = self.version(table) if until_version is None else until_version
-        if after_version > last_version:
-            return None
-        path = self.path(table)
-        if after_version == last_version:
-            return empty_change_feed(self.read(table))
-        feed = read_changes(self.spark, path, after_version + 1, last_version)
-        return None if feed is None else select_declared_columns(feed, table, path, *CHANGE_COLUMNS)
 
     def evolve_schema(self, table: Table) -> None:
         """Add the optional columns and the properties that the table lacks."""
@@ -115,19 +51,20 @@ class Store:
     def replace(self, table: Table, frame: DataFrame, where: str | None = None) -> None:
         """Replace all rows, or those that the SQL condition `where` selects, in one commit.
 
-        Without `where`, a table of an older shape gets the declared one. Raises InputError if the
+        Without `where`, a table of an older schema gets the declared one. Raises InputError if the
         frame's columns differ from the declared ones.
         """
         writer = table.conform(frame).write.format("delta").mode("overwrite")
         if where is not None:
             writer = writer.option("replaceWhere", where)
-
         self._commit(table, lambda: writer.save(self.path(table)), may_replace=where is None)
 
     def append(self, table: Table, frame: DataFrame) -> None:
-        """Add rows; their keys must be new."""
-        writer = table.conform(frame).write.format("delta").mode("append")
+        """Add rows; their keys must be new, which is not checked.
 
+        Raises InputError if the frame's columns differ from the declared ones.
+        """
+        writer = table.conform(frame).write.format("delta").mode("append")
         self._commit(table, lambda: writer.save(self.path(table)))
 
     def upsert(
@@ -142,9 +79,10 @@ class Store:
 
         The frame holds one row per key; it is computed once and cached during the merge. Rows whose
         column `is_deleted` is true are removed from the table. `guard` is an SQL condition on
-        `source` and `target`: an existing row changes only if it holds. `keep_target_when` maps
-        columns to conditions of that kind: an existing row keeps its value if the condition holds.
-        Raises InputError if the frame's columns differ from the declared ones.
+        `source` and `target`: an existing row is changed or removed only if it holds.
+        `keep_target_when` maps columns to conditions of that kind: an existing row keeps its value
+        in the column if the condition holds. Raises InputError if the frame's columns differ from
+        the declared ones, or if several rows have one key.
         """
         has_deletions = IS_DELETED in frame.columns
         conformed = table.conform(frame.drop(IS_DELETED))
@@ -172,16 +110,10 @@ class Store:
 
             self._commit(table, write)
 
-    def files(self, table: Table) -> DataFrame:
-        """Return one row per file of the latest version: partition columns, `path` and `bytes`."""
-        path, size = F.col("_metadata.file_path"), F.col("_metadata.file_size")
-        frame = self._delta(table).toDF()
-        files = frame.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
-        return files.distinct()
-
     def compact(self, table: Table, file_bytes: int, where: str | None = None) -> None:
-        """Combine small files into files of up to `file_bytes`, in the partitions of `where`.
+        """Combine small files into files of up to `file_bytes`.
 
+        `where` is an SQL condition on partition columns that selects the partitions to compact.
         Rows of a clustered table are sorted by its cluster columns. No row changes: readers,
         streams and the change feed are not affected.
         """
@@ -205,17 +137,17 @@ class Store:
 
         Earlier versions and their changes can no longer be read.
         """
-        delta, before = self._delta(table), self.version(table)
+        delta, version_before = self._delta(table), self.version(table)
         with session_conf(self.spark, VACUUM_CONF):
             delta.vacuum(retention_hours)
-        end = commits_since(delta, before + 1).where("operation = 'VACUUM END'")
+        end = commits_since(delta, version_before + 1).where("operation = 'VACUUM END'")
         return int(end.select("operationMetrics.numDeletedFiles").collect()[0][0])
 
     def _create_with(self, table: Table, rows: DataFrame) -> bool:
-        """Create a table with its first rows; return False if another writer came first.
+        """Create a table with its first rows; return False if another writer created it first.
 
-        If two writers appended their first rows at once, both would succeed and keys would repeat;
-        an overwrite conflicts with what was written meanwhile.
+        The rows overwrite the empty table, because an overwrite conflicts with concurrent writes.
+        Two concurrent appends would both succeed, and keys could repeat.
         """
         writer = table.conform(rows).write.format("delta").mode("overwrite")
 
@@ -232,6 +164,8 @@ class Store:
         return True
 
     def _commit(self, table: Table, write: Callable[[], None], may_replace: bool = False) -> None:
+        """Run `write` with retries, each time after bringing the table to the declared schema."""
+
         def prepare_and_write() -> None:
             if self._checked_tables is not None and table.name in self._checked_tables:
                 write()
@@ -245,23 +179,3 @@ class Store:
         commit_with_retries(
             table, prepare_and_write, max_attempts=self.max_attempts, first_wait_seconds=wait
         )
-
-    def _delta(self, table: Table):  # type: ignore[no-untyped-def]  # delta has no stubs here
-        from delta.tables import DeltaTable
-
-        if not self.exists(table):
-            raise InputError(
-                f"{table.name}: no table at {self.path(table)}; run the job that writes it first"
-            )
-        return DeltaTable.forPath(self.spark, self.path(table))
-
-    def _read_version(self, table: Table, version: int) -> DataFrame:
-        reader = self.spark.read.format("delta").option("versionAsOf", version)
-        try:
-            return reader.load(self.path(table))
-        except AnalysisException as error:
-            history = self._delta(table).history().agg(F.min("version"), F.max("version"))
-            first, last = history.collect()[0]
-            raise InputError(
-                f"{table.name}: no version {version}, kept are {first} to {last}"
-            ) from error

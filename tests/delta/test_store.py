@@ -21,7 +21,7 @@ def read_plainly(store: Store, table: Table) -> DataFrame:
     return store.spark.read.format("delta").load(store.path(table))
 
 
-def write_older_shape(store: Store, table: Table, frame: DataFrame) -> None:
+def write_older_schema(store: Store, table: Table, frame: DataFrame) -> None:
     """Write what an older version of `table` may have looked like."""
     writer = frame.write.format("delta").partitionBy(*table.partition_by)
     writer.save(store.path(table))
@@ -84,7 +84,7 @@ def test_column_comments_are_stored_in_the_table(store, rows):
 
 @pytest.mark.parametrize("action", ["read", "append", "upsert", "replace a part"])
 def test_a_table_without_a_required_column_is_refused_with_instructions(store, rows, action):
-    write_older_shape(store, IDENTITY, rows("user_id string, raw_id int", ("a", 1)))
+    write_older_schema(store, IDENTITY, rows("user_id string, raw_id int", ("a", 1)))
     arguments = [] if action == "read" else [rows(SCHEMA, ("b", "2", "s"))]
     if action == "replace a part":
         arguments.append("user_id = 'b'")
@@ -92,7 +92,7 @@ def test_a_table_without_a_required_column_is_refused_with_instructions(store, r
         getattr(store, action.split()[0])(IDENTITY, *arguments)
     path = store.path(IDENTITY)
     assert str(error.value) == (
-        f"identity: the table at {path} has an older shape: missing ['source'], wrong type "
+        f"identity: the table at {path} has an older schema: missing ['source'], wrong type "
         f"['raw_id: int, declared string']; move {path} away, run python jobs/ingest_events.py "
         "--config FILE on all inputs since the beginning, then python jobs/refresh_profiles.py "
         "--config FILE --rebuild"
@@ -102,7 +102,7 @@ def test_a_table_without_a_required_column_is_refused_with_instructions(store, r
 
 def test_missing_optional_columns_are_read_as_null_and_added_by_the_next_write(store, rows):
     schema = "user_id string, region string, attributes map<string,string>, first_seen_ts timestamp"
-    write_older_shape(store, USERS, rows(schema, ("a", "north", {}, MOMENT)))
+    write_older_schema(store, USERS, rows(schema, ("a", "north", {}, MOMENT)))
     old_user = UserRow("a", None, None, "north", None, {}, MOMENT)
     new_user = UserRow("b", "25-34", "female", None, None, {}, MOMENT)
     assertDataFrameEqual(store.read(USERS), [old_user])
@@ -114,16 +114,16 @@ def test_missing_optional_columns_are_read_as_null_and_added_by_the_next_write(s
     assert comment == "declared age band, years, for example 25-34"
 
 
-def test_a_table_of_an_older_shape_gets_the_declared_one_if_it_is_replaced(store, rows):
-    write_older_shape(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
+def test_a_table_of_an_older_schema_gets_the_declared_one_if_it_is_replaced(store, rows):
+    write_older_schema(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
     store.replace(IDENTITY, rows(SCHEMA, ("b", "2", "s")))
     assertDataFrameEqual(store.read(IDENTITY), [IdentityRow("b", "2", "s")])
     with pytest.raises(InputError, match="null in a required column"):
         store.append(IDENTITY, rows(SCHEMA, ("c", None, "s")))
 
 
-def test_a_table_of_an_older_shape_is_restored_if_replacing_it_fails(store, rows):
-    write_older_shape(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
+def test_a_table_of_an_older_schema_is_restored_if_replacing_it_fails(store, rows):
+    write_older_schema(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
     with pytest.raises(InputError, match="null in a required column"):
         store.replace(IDENTITY, rows(SCHEMA, ("b", None, "s")))
     assertDataFrameEqual(read_plainly(store, IDENTITY), [Row(user_id="a", raw_id="1")])
@@ -137,7 +137,7 @@ def properties(store: Store, table: Table) -> dict[str, str]:
 
 def test_declared_properties_are_set_at_creation_and_by_the_next_write(store, rows):
     frame = rows(USERS.schema, ("a", None, None, None, None, {}, MOMENT))
-    write_older_shape(store, USERS, frame)
+    write_older_schema(store, USERS, frame)
     assert properties(store, USERS) == {}
     store.append(USERS, frame)
     store.replace(USER_PROFILES, store.spark.createDataFrame([], USER_PROFILES.schema))
@@ -175,5 +175,5 @@ def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_at_a_version(
 
 def test_the_error_for_a_missing_version_names_the_versions_kept(store, rows):
     store.replace(NOTES, rows(NOTES.schema, ("a", 0, 1)))
-    with pytest.raises(InputError, match="notes: no version 9, kept are 0 to 1"):
+    with pytest.raises(InputError, match="notes: no version 9; the versions kept are 0 to 1"):
         store.read(NOTES, 9)

@@ -221,8 +221,9 @@ def test_the_error_of_a_write_that_lost_says_what_to_do(store, rows, tmp_path):
     with pytest.raises(InputError) as error:
         replace_slowly(store, rows, tmp_path, n_other_writes=1)
     assert str(error.value) == (
-        "notes: another writer came first 1 times, last a ConcurrentAppendException; nothing was "
-        "written: run this again when the other is done, or raise store.max_attempts"
+        "notes: nothing was written, because another writer committed first in each of 1 attempts "
+        "(last error: ConcurrentAppendException); run this again when the other writer is done, or "
+        "raise store.max_attempts"
     )
     assert_notes(store, ("a", 0, 1), ("b", 0, 10))
 

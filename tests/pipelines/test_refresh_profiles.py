@@ -143,12 +143,12 @@ def test_profiles_that_were_moved_away_are_computed_again_despite_their_refresh_
     assert agree(read_profiles(store), before)
 
 
-def test_a_table_of_an_older_shape_is_refused_with_the_command_that_rebuilds_it(shop):
+def test_a_table_of_an_older_schema_is_refused_with_the_command_that_rebuilds_it(shop):
     store, settings = shop
     write_events(store, [event(0, "ann", 0, "view", "tee", 0)])
     old = store.spark.createDataFrame([("ann", 0)], "user_id string, user_bucket int")
     old.write.format("delta").partitionBy("user_bucket").save(store.path(USER_PROFILES))
-    with pytest.raises(InputError, match=r"has an older shape.*refresh_profiles.py.*--rebuild"):
+    with pytest.raises(InputError, match=r"has an older schema.*refresh_profiles.py.*--rebuild"):
         refresh_profiles.run(store, settings)
     refresh_profiles.run(store, settings, rebuild=True)
     assert read_profiles(store)["ann"]["segment"] == "passer-by"
