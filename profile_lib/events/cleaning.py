@@ -1,4 +1,4 @@
-"""Type and normalise mapped rows, and find the rules that each breaks."""
+"""Convert mapped rows to the types of `events`, and list the rules that each breaks."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,11 +12,11 @@ from profile_lib.tables.events import CONTEXT_COLUMNS, STEPS
 HALF_WIDTH = "".join(map(chr, range(0x21, 0x7F))) + " "
 FULL_WIDTH = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
 HTML_ENTITIES = {"&nbsp;": " ", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&amp;": "&"}
-UNIT_SEPARATOR = "\x1f"  # of ASCII; no reason holds one
-TEXT_COLUMNS = {"query": True, "text": False}  # column → whether it is put in lower case
-LABEL_COLUMNS = ("item_id", "session_hint", "order_id", *CONTEXT_COLUMNS, "step")
-MAX_LABEL_CHARS = 200
-VALUE_RANGES = {  # column → the least and the greatest valid value
+UNIT_SEPARATOR = "\x1f"  # of ASCII; no reason contains it
+TEXT_COLUMNS = {"query": True, "text": False}  # column → whether it is lower-cased
+SHORT_STRING_COLUMNS = ("item_id", "session_hint", "order_id", *CONTEXT_COLUMNS, "step")
+MAX_SHORT_STRING_CHARS = 200
+VALUE_RANGES = {  # column → the smallest and the largest valid value
     "rating": (1, 5),
     "price": (0, 1e7),
     "quantity": (-1e6, 1e6),
@@ -35,12 +35,13 @@ def clean_events(
     latest: datetime,
     max_text_chars: int,
 ) -> DataFrame:
-    """Compute all columns of `events`, and the `reasons` against each row.
+    """Compute all columns of `events`, and the `reasons` to reject each row.
 
-    A reason is one sentence per broken rule. `mapped` holds `user_id` (already a pseudonym) and the
-    mapped columns; a column that it lacks is null. Rows whose event type is mapped to null are left
-    out. A text is cut after `max_text_chars` characters, and a value that breaks a rule becomes
-    null. `latest` is exclusive. Columns that are not of the contract stay.
+    `reasons` holds one sentence per broken rule. `mapped` holds `user_id`, already a pseudonym, and
+    the mapped columns; a column that it lacks is null. `event_types` maps the source's words to
+    event types; rows whose word is mapped to null are left out. An event must lie in
+    [earliest, latest). A text is cut after `max_text_chars` characters, and a value that breaks a
+    rule becomes null. Columns that `events` does not declare are kept.
     """
     unknown = F.lit(None).cast("string")
     mapped = mapped.withColumns(
@@ -56,8 +57,8 @@ def clean_events(
     values |= {"event_type": event_type, "source": F.lit(source)}
     reasons = _join_reasons(_find_broken_rules(raw, typed, event_type, earliest, latest))
     columns = [values[n].alias(n) for n in EVENTS.column_names()]
-    others = [c for c in mapped.columns if c not in COLUMN_TYPES]
-    return mapped.select(*columns, *others, reasons.alias("reasons"))
+    undeclared = [c for c in mapped.columns if c not in COLUMN_TYPES]
+    return mapped.select(*columns, *undeclared, reasons.alias("reasons"))
 
 
 def _clean_values(
@@ -75,8 +76,8 @@ def _clean_values(
     for name, (least, most) in VALUE_RANGES.items():
         in_range = F.when(typed[name].between(least, most), typed[name])
         values[name] = in_range.cast(COLUMN_TYPES[name])
-    for name in LABEL_COLUMNS:
-        text = F.trim(F.substring(raw[name].cast("string"), 1, MAX_LABEL_CHARS))
+    for name in SHORT_STRING_COLUMNS:
+        text = F.trim(F.substring(raw[name].cast("string"), 1, MAX_SHORT_STRING_CHARS))
         values[name] = F.when(text != "", text)
     for name in ("event_id", "user_id"):
         values[name] = raw[name].cast("string")
@@ -85,7 +86,7 @@ def _clean_values(
 
 def _join_reasons(reasons: list[Column]) -> Column:
     """Return the reasons that are not null as an array."""
-    # Joined and split, because Spark filters nulls out of an array row by row in interpreted code.
+    # Joining and splitting drops nulls in generated code; a filter of an array is interpreted.
     joined = F.concat_ws(UNIT_SEPARATOR, *reasons)
     return F.when(joined == "", F.array().cast("array<string>")).otherwise(
         F.split(joined, UNIT_SEPARATOR)
@@ -93,9 +94,10 @@ def _join_reasons(reasons: list[Column]) -> Column:
 
 
 def normalise_text(text: Column, max_chars: int, is_lower_case: bool) -> Column:
-    """Remove markup, full-width forms, control characters and double spaces; '' becomes null.
+    """Strip markup and control characters, and replace full-width forms; '' becomes null.
 
-    Only texts with such characters are rewritten, because most are plain already.
+    The text is cut after `max_chars` characters first, and runs of spaces become one. Most texts
+    need no such change, so only those that do are rewritten.
 
     >>> frame = spark.createDataFrame([("<b>Ｂｌｕｅ</b>&amp;  mug\\t",)], "t string")
     >>> frame.select(normalise_text(F.col("t"), 100, True)).first()[0]
@@ -115,9 +117,9 @@ def normalise_text(text: Column, max_chars: int, is_lower_case: bool) -> Column:
 def _map_event_type(word: Column, event_types: Mapping[str, str | None]) -> Column:
     pairs = [
         F.lit(x)
-        for word, event_type in event_types.items()
+        for source_word, event_type in event_types.items()
         if event_type
-        for x in (word, event_type)
+        for x in (source_word, event_type)
     ]
     return F.element_at(F.create_map(*pairs), word)
 
@@ -129,7 +131,7 @@ def _find_broken_rules(
     earliest: datetime,
     latest: datetime,
 ) -> list[Column]:
-    """Return one column per rule: a sentence, or null if the row keeps it."""
+    """Return one column per rule: a sentence if the row breaks the rule, else null."""
     ts, step = typed["event_ts"], raw["step"]
     reasons = [
         F.when(raw["user_id"].isNull(), F.lit("user_id is null")),

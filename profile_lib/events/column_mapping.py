@@ -1,4 +1,4 @@
-"""Map a source's columns to the contract's columns."""
+"""Map the columns of a source to the columns of `events`."""
 
 from collections.abc import Mapping
 
@@ -13,37 +13,44 @@ from profile_lib.events.readers import read_input
 
 
 def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
-    """Read and map the events input; `paths` has one path per input."""
+    """Read the input `events` and map its columns; `paths` has one path per input.
+
+    Raises InputError as `map_events` does.
+    """
     return map_events(read_input(spark, mapping, "events", paths["events"]), mapping, paths)
 
 
 def map_events(frame: DataFrame, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
-    """Join the lookups to the events and compute the contract's columns."""
+    """Join the lookups to the events and compute the mapped columns.
+
+    Raises InputError if a lookup lacks a column, or if an expression names an unknown one.
+    """
     for lookup in mapping.lookups:
         frame = _join_lookup(frame, mapping, lookup, paths[lookup.input])
     return select_columns(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
 
 
 def _join_lookup(frame: DataFrame, mapping: SourceMapping, lookup: Lookup, path: str) -> DataFrame:
-    """Add the lookup's columns from any one row of each key."""
+    """Join the columns of a lookup, taken from any one row of each key."""
     columns = [*lookup.join_keys, *lookup.columns]
-    other = read_input(frame.sparkSession, mapping, lookup.input, path)
-    if missing := [c for c in columns if c not in other.columns]:
+    lookup_rows = read_input(frame.sparkSession, mapping, lookup.input, path)
+    if missing := [c for c in columns if c not in lookup_rows.columns]:
         raise InputError(
             f"{mapping.name}.lookups.{lookup.input}: no columns {', '.join(missing)}; "
-            f"it has: {', '.join(other.columns)}"
+            f"it has: {', '.join(lookup_rows.columns)}"
         )
-    unique = other.select(*columns).dropDuplicates(lookup.join_keys)
+    unique = lookup_rows.select(*columns).dropDuplicates(lookup.join_keys)
     return frame.join(unique, lookup.join_keys, "left")
 
 
 def select_columns(
     frame: DataFrame, columns: Mapping[str, str], label: str, path: str
 ) -> DataFrame:
-    """Compute columns, given by name and SQL expression.
+    """Compute columns, a map of names to SQL expressions.
 
-    Each is checked by itself, so that the InputError names the wrong column, what its expression
-    asks for and what the file has.
+    Raises InputError if an expression is invalid. Each is checked by itself, so that the error
+    names the column, what its expression refers to, and the columns of the file. `label` is the
+    part of the mapping that holds the expressions.
     """
     for name, expression in columns.items():
         try:

@@ -1,4 +1,4 @@
-"""Collect what a source declares and shows of its users and items."""
+"""Collect the facts that a source holds about its users and items."""
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -18,9 +18,9 @@ NULL_STRING_SQL = "CAST(NULL AS STRING)"
 def read_declared_users(
     spark: SparkSession, mapping: SourceMapping, path: str, key: bytes
 ) -> DataFrame | None:
-    """Read declared users by pseudonym; None if the source declares none.
+    """Read the users that a source declares; None if it declares none.
 
-    Columns: user_id, age_band, gender, region, attributes (a map without nulls).
+    Columns: user_id (the pseudonym), age_band, gender, region, attributes (a map without nulls).
     """
     users = mapping.users
     if users is None:
@@ -40,9 +40,10 @@ def read_declared_users(
 
 
 def summarise_seen_users(events: DataFrame) -> DataFrame:
-    """Summarise a batch per user: user_id, raw_id, first_seen_ts, last_region.
+    """Summarise a batch of events per user: user_id, raw_id, first_seen_ts, last_region.
 
-    `last_region` is a struct of the last region seen and its event_ts; null if there is none.
+    `last_region` is a struct (event_ts, region) of the last event with a region; null if there is
+    none.
     """
     last_region = F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region")))
     return events.groupBy("user_id").agg(
@@ -55,25 +56,26 @@ def summarise_seen_users(events: DataFrame) -> DataFrame:
 def update_users(seen: DataFrame, declared: DataFrame | None, stored: DataFrame) -> DataFrame:
     """Compute the rows of `users` that a batch changes.
 
-    `seen` is the result of `summarise_seen_users`, `stored` the table `users`. Declared facts win
-    over stored ones. A region that is not declared is the last one seen, and the first event is the
-    earliest of all, so that batches may come in any order.
+    `seen` is the result of `summarise_seen_users`, `declared` that of `read_declared_users`, and
+    `stored` the table `users`. Declared facts replace stored ones. A region that is not declared is
+    the last one seen, and `first_seen_ts` is the earliest of all batches, so that batches may
+    arrive in any order.
     """
     facts = USERS.column_names()[1:]
     if declared is None:
-        nothing = [F.lit(None).cast("string").alias(n) for n in DEMOGRAPHIC_COLUMNS]
-        declared = seen.select("user_id", *nothing, _empty_map().alias("attributes"))
+        nulls = [F.lit(None).cast("string").alias(n) for n in DEMOGRAPHIC_COLUMNS]
+        declared = seen.select("user_id", *nulls, _empty_map().alias("attributes"))
     old = stored.select("user_id", *[F.col(c).alias(f"old_{c}") for c in facts])
     joined = seen.join(declared, "user_id", "left").join(old, "user_id", "left")
     values = _updated_facts()
     users = joined.select("user_id", *[v.alias(n) for n, v in values.items()], *old.columns[1:])
-    now = F.to_json(F.struct(*facts))
-    before = F.to_json(F.struct(*[F.col(f"old_{c}").alias(c) for c in facts]))
-    return users.where(now != before).select(*USERS.column_names())
+    new_facts = F.to_json(F.struct(*facts))
+    old_facts = F.to_json(F.struct(*[F.col(f"old_{c}").alias(c) for c in facts]))
+    return users.where(new_facts != old_facts).select(*USERS.column_names())
 
 
 def _updated_facts() -> dict[str, Column]:
-    """Return a user's facts; the stored ones have the prefix `old_`."""
+    """Return the new value of each fact; columns with stored values have the prefix `old_`."""
     was_region_seen = F.col("old_region_seen_ts").isNotNull()
     old_region = F.struct(
         F.col("old_region_seen_ts").alias("event_ts"), F.col("old_region").alias("region")
@@ -95,7 +97,10 @@ def _empty_map() -> Column:
 
 
 def read_declared_items(spark: SparkSession, mapping: SourceMapping, path: str) -> DataFrame | None:
-    """Read the source's catalogue: item_id, title, category, brand, price; None without one."""
+    """Read the catalog that a source publishes; None if it publishes none.
+
+    Columns: item_id, title, category, brand, price.
+    """
     items = mapping.items
     if items is None:
         return None
@@ -116,17 +121,17 @@ def count_item_descriptions(
 ) -> DataFrame:
     """Count how often each description of an item occurs.
 
-    Columns: item_id, title, category, brand, price, n. Descriptions come from the events or, if the
-    source has a catalogue, from the catalogue, and only prices from the events too. Texts are
-    normalised after counting, because one title occurs in many events.
+    Columns: item_id, title, category, brand, price, n. Without a declared catalog, all columns come
+    from the events. With one, the events add only prices. Texts are normalised after counting,
+    because one title occurs in many events.
     """
-    in_events = [
+    text_expressions = [
         c if c in events.columns and declared is None else NULL_STRING_SQL
         for c in ITEM_TEXT_COLUMNS
     ]
     texts = [
         F.expr(sql).cast("string").alias(name)
-        for sql, name in zip(in_events, ITEM_TEXT_COLUMNS, strict=True)
+        for sql, name in zip(text_expressions, ITEM_TEXT_COLUMNS, strict=True)
     ]
     descriptions = events.where("item_id IS NOT NULL").select("item_id", *texts, "price")
     if declared is not None:

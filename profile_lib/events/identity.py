@@ -1,7 +1,7 @@
 """Replace raw user ids by keyed pseudonyms.
 
-The pseudonyms are HMAC-SHA-256 (RFC 2104), written in Spark's own functions so that the JVM
-computes them.
+A pseudonym is the HMAC-SHA-256 (RFC 2104) of the id. It is composed of Spark's own functions, so
+that the JVM computes it.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def pseudonymise(raw_id: Column, key: bytes) -> Column:
 
 
 def build_event_id(mapped: DataFrame, source: str) -> Column:
-    """Return the source's event id, or else a hash of the mapped row."""
+    """Return the source's event id, else a hash of source and mapped row."""
     parts = [F.coalesce(F.col(c).cast("string"), F.lit("\0")) for c in sorted(mapped.columns)]
     row_hash = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
     if "event_id" not in mapped.columns:
@@ -41,14 +41,15 @@ def build_event_id(mapped: DataFrame, source: str) -> Column:
 def read_pseudonym_key(
     configured: str | None, variable: str, environment: Mapping[str, str]
 ) -> bytes:
-    """Return the configured key, or else that of an environment variable.
+    """Return the configured key, else the value of the environment variable `variable`.
 
-    Raises InputError if there is none, so that no id is read without a key.
+    Raises InputError if neither is set, so that no id is read without a key.
     """
     key = configured if configured is not None else environment.get(variable)
     if not key:
         raise InputError(
             f"ingest.pseudonym_key_env: the environment variable {variable} is not set; "
-            "wanted the secret key that turns user ids into pseudonyms: set it, and keep it"
+            "wanted the secret key that turns user ids into pseudonyms; set it, and always to the "
+            "same key, because another key gives each user another pseudonym"
         )
     return key.encode()

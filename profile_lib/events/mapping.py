@@ -1,4 +1,4 @@
-"""Declare how a source's files, columns and words become the contract's."""
+"""Declare how the files, columns and event types of a source map to `events`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from profile_lib.events.formats.registry import FORMATS
 
 
 class _MappingPart(BaseModel):
-    """A part of a mapping file; unknown keys are errors."""
+    """A part of a mapping file, which must not hold unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,8 +22,9 @@ class InputSpec(_MappingPart):
     """A file, folder or glob of one format."""
 
     format: str  # a name of the format registry
-    where: str | None = None  # SQL condition of the rows that are events; others are left out
-    column_types: dict[str, str] | None = None  # of nested JSON lines: name → type; null: inferred
+    where: str | None = None  # SQL condition on the rows to read; null: all
+    # Column name → type, for nested JSON lines; null: Spark infers the types.
+    column_types: dict[str, str] | None = None
 
     @field_validator("format")
     @classmethod
@@ -43,7 +44,7 @@ class Lookup(_MappingPart):
 
 
 class ItemColumns(_MappingPart):
-    """The catalogue that the source publishes, as SQL over the input."""
+    """The catalog that the source publishes: SQL expressions over the columns of `input`."""
 
     input: str
     item_id: str
@@ -54,7 +55,7 @@ class ItemColumns(_MappingPart):
 
 
 class UserColumns(_MappingPart):
-    """The facts that the source declares about users, as SQL over the input."""
+    """The facts that the source declares about users: SQL expressions over `input`."""
 
     input: str
     user_id: str
@@ -65,22 +66,23 @@ class UserColumns(_MappingPart):
 
 
 class SourceMapping(_MappingPart):
-    """The whole contract between a source and the table `events`."""
+    """The contents of a mapping file: how one source maps to events, items and users."""
 
     name: str
     inputs: dict[str, InputSpec]
     lookups: list[Lookup] = []
-    columns: dict[str, str]  # contract column, title, category or brand → SQL over the source
-    event_types: dict[str, str | None]  # source's word → event type; null: rows left out
+    columns: dict[str, str]  # column of events, or title, category, brand → SQL expression
+    event_types: dict[str, str | None]  # the source's word → event type; null: leave the row out
     items: ItemColumns | None = None  # null: derived from the events
     users: UserColumns | None = None
 
 
 def read_mapping(path: str) -> SourceMapping:
-    """Read a mapping file. Raises InputError that names every wrong key.
+    """Read a mapping file.
 
     A file with the key `base`, the path of another mapping relative to itself, holds only the
-    top-level keys that differ.
+    top-level keys that differ. Raises InputError if a file is missing or not YAML, or if a key is
+    invalid; the error then names every invalid key.
     """
     values = _load_yaml(path)
     if isinstance(values, dict) and "base" in values:
@@ -102,7 +104,7 @@ def _load_yaml(path: str) -> Any:
 
 
 def check_paths(mapping: SourceMapping, paths: Mapping[str, str]) -> None:
-    """Raise InputError unless each input has a path, and each path an input."""
+    """Raise InputError unless the mapping's inputs and the paths have the same names."""
     if differing := set(mapping.inputs) ^ set(paths):
         raise InputError(
             f"ingest.inputs: paths for {', '.join(sorted(paths)) or 'nothing'}; the mapping "

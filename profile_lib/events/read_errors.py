@@ -10,7 +10,7 @@ from profile_lib.errors import InputError
 from profile_lib.events.formats.registry import FORMATS
 
 CUT_OFF = "the file ends too early: it was cut off while it was written or copied"
-COMPRESSION_ERRORS = {  # part of an engine's error → what it means
+COMPRESSION_ERRORS = {  # part of Spark's error text → what it means
     "EOFException": CUT_OFF,
     "Unexpected end of": CUT_OFF,
     "not a gzip file": "the name says gzip, the content is not",
@@ -21,9 +21,9 @@ OTHER_ERRORS = {"FAILED_READ_FILE": "the content is not what the mapping's forma
 
 @contextmanager
 def explain_read_errors(label: str, path: str) -> Iterator[None]:
-    """Turn errors of files into one sentence with `label` and `path`.
+    """Replace errors about unreadable files in the body by an InputError of one sentence.
 
-    Raises InputError; an error of another kind passes unchanged.
+    It starts with `label` and names `path`. Errors of other kinds pass unchanged.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def explain_read_errors(label: str, path: str) -> Iterator[None]:
 
 
 def _error_meanings() -> dict[str, str]:
-    """Return the meanings of error texts, the most specific first."""
+    """Return the meanings of parts of error texts, the most specific first."""
     meanings = dict(COMPRESSION_ERRORS)
     for registered in FORMATS.all().values():
         meanings |= registered.read_errors

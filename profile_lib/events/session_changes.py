@@ -1,7 +1,7 @@
 """Find the sessions that new events can change.
 
-An event can change only a session of its user that it lies in, or that is at most the gap away. So
-the sessions near a user's new events are built again from all their events, and no others.
+A new event can change only those sessions of its user that contain it or lie within the gap of it.
+These sessions are built again from all their events; all others stay as they are.
 """
 
 from datetime import timedelta
@@ -13,9 +13,9 @@ from profile_lib.tables import SESSIONS
 
 
 def find_affected_spans(arrived: DataFrame, gap: timedelta) -> DataFrame:
-    """Find when each user's new events can change a session.
+    """Find the span of time in which each user's new events can change sessions.
 
-    Columns: user_id, from_ts, to_ts.
+    Columns: user_id, from_ts, to_ts, both included.
     """
     return arrived.groupBy("user_id").agg(
         (F.min("event_ts") - F.lit(gap)).alias("from_ts"),
@@ -48,7 +48,10 @@ def select_events_in_spans(events: DataFrame, spans: DataFrame) -> DataFrame:
 
 
 def diff_sessions(rebuilt: DataFrame, affected: DataFrame) -> DataFrame:
-    """Return the rebuilt sessions; `is_deleted` marks affected ones that are gone."""
+    """Return the source of an upsert that replaces the affected sessions by the rebuilt ones.
+
+    `is_deleted` is true for affected sessions that were not rebuilt.
+    """
     before = affected.select("session_id", "session_date", F.lit(True).alias("existed"))
-    both = rebuilt.join(before, ["session_id", "session_date"], "full_outer")
-    return both.select(*SESSIONS.column_names(), F.col("user_id").isNull().alias("is_deleted"))
+    joined = rebuilt.join(before, ["session_id", "session_date"], "full_outer")
+    return joined.select(*SESSIONS.column_names(), F.col("user_id").isNull().alias("is_deleted"))

@@ -1,9 +1,9 @@
-"""Build sessions of events.
+"""Build sessions from events.
 
-A session is a run of a user's events without a gap longer than a limit. Spark brings each user's
-events together (one shuffle, and one radix sort by a hash of the user). Array operations over Arrow
-batches then order, cut and count them. Events at the same moment count in the order of their
-event_id. Days have no meaning here: the caller chooses the events.
+A session is a run of a user's events without a gap longer than a limit; it may span midnight. Spark
+brings each user's events together (one shuffle, and one radix sort by a hash of the user). Array
+operations on Arrow batches then sort them, cut them into sessions and count. Events at the same
+time are sorted by event_id.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,12 +30,12 @@ from profile_lib.session_rule import session_starts, to_micros
 from profile_lib.tables import SESSIONS
 from profile_lib.tables.events import EVENT_TYPES
 
-FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # from the first event that has a value
+FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # taken from the first event with a value
 EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 
 
 def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
-    """Build the table `sessions` with one shuffle, by user."""
+    """Build the table `sessions` from complete events of users, with one shuffle."""
     max_gap_micros = to_micros(gap)
 
     def cut_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -47,7 +47,7 @@ def build_sessions(events: DataFrame, gap: timedelta) -> DataFrame:
 
 
 def select_session_columns(events: DataFrame) -> DataFrame:
-    """Select what sessions need of events, encoded small for the shuffle."""
+    """Select the columns that sessions need, in small types for the shuffle."""
     event_type_code = F.coalesce(
         *(F.when(F.col("event_type") == name, code) for code, name in enumerate(EVENT_TYPES))
     )
@@ -58,7 +58,7 @@ def select_session_columns(events: DataFrame) -> DataFrame:
         "event_id",
         F.unix_micros("event_ts").alias("event_micros"),
         event_type_code.cast("byte").alias("event_type_code"),
-        # 64 bits are enough to count the different items of one session.
+        # A hash of 64 bits is enough to distinguish the few items of one session.
         F.when(F.col("item_id").isNotNull(), F.xxhash64("item_id")).alias("item"),
         F.when(F.col("event_type") == "click", F.col("position")).alias("position"),
         F.col("dwell_seconds").cast("double").alias("dwell_seconds"),
@@ -70,13 +70,16 @@ def select_session_columns(events: DataFrame) -> DataFrame:
 def cut_session_batches(
     batches: Iterable[pa.RecordBatch], max_gap_micros: int
 ) -> Iterator[pa.RecordBatch]:
-    """Cut events sorted by user_key; a user may span several batches."""
+    """Cut batches of events, sorted by user_key, into sessions.
+
+    The events of a user may span several batches.
+    """
     for events in complete_groups(batches, "user_key"):
         yield cut_sessions(events, max_gap_micros)
 
 
 def cut_sessions(events: pa.RecordBatch, max_gap_micros: int) -> pa.RecordBatch:
-    """Cut all events of some users, in any order, into sessions."""
+    """Cut all events of some users, in any order, into rows of `sessions`."""
     user, _ = dictionary_codes(events["user_id"])
     micros = events["event_micros"].to_numpy()
     order = sort_by_group_and_time(user, micros, events["event_id"])
