@@ -1,4 +1,4 @@
-"""Choose cutoffs: a user with the events known at one is an example."""
+"""Choose the cutoffs of examples, inside sessions and from a calendar."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from profile_lib.session_rule import session_start_column
 
-ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"  # only what happened before a cutoff is known at it
+# A cutoff comes this much after an event, because only earlier events are known as of a cutoff.
+ONE_MICROSECOND = "INTERVAL 1 MICROSECOND"
 
 
 def choose_cutoffs(
@@ -25,12 +26,12 @@ def choose_cutoffs(
 ) -> DataFrame:
     """Choose cutoffs inside sessions and from a calendar: distinct (user_id, cutoff_ts).
 
-    A seeded hash draws `cutoffs_per_session` events from each session with at least `min_events`
-    events; a cutoff is just after each of them. Before `train_until` it draws
-    `train_cutoffs_per_session` events, since a model can learn from many moments of a session but
-    is evaluated at one. The calendar adds a cutoff at midnight every `calendar_days` days, starting
-    on the day after the first event, for every user with an earlier event. Cutoffs before
-    `first_cutoff` or after `last_cutoff` are dropped.
+    Hash sampling with `seed` chooses `cutoffs_per_session` events of each session with at least
+    `min_events` events, and a cutoff falls just after each of them. Before `train_until` it chooses
+    `train_cutoffs_per_session` events, because a model can learn from many cutoffs of a session but
+    is evaluated at one. The calendar adds a cutoff at midnight (UTC) every `calendar_days` days,
+    from the day after the first event on, for every user with an earlier event; None adds none.
+    Cutoffs before `first_cutoff` or after `last_cutoff` are dropped.
     """
     is_train = F.col("event_ts") < F.lit(train_until)
     max_cutoffs = F.when(is_train, train_cutoffs_per_session).otherwise(cutoffs_per_session)
@@ -47,29 +48,30 @@ def choose_cutoffs(
 def _inside_sessions(
     events: DataFrame, gap: timedelta, max_cutoffs: Column, min_events: int, seed: int
 ) -> DataFrame:
-    in_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
+    by_time = Window.partitionBy("user_id").orderBy("event_ts", "event_id")
     session = Window.partitionBy("user_id", "session_number")
-    drawn = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
-    starts = session_start_column(in_time, gap)
+    by_hash = session.orderBy(F.xxhash64(F.lit(seed), "event_id"), "event_id")
+    starts = session_start_column(by_time, gap)
     return (
         events.select("user_id", "event_ts", "event_id")
         .withColumn("starts", starts.cast("int"))
-        .withColumn("session_number", F.sum("starts").over(in_time))
+        .withColumn("session_number", F.sum("starts").over(by_time))
         .withColumn("n_events", F.count("*").over(session))
         .where(F.col("n_events") >= min_events)
-        .withColumn("draw", F.row_number().over(drawn))
-        .where(F.col("draw") <= max_cutoffs)
+        .withColumn("hash_rank", F.row_number().over(by_hash))
+        .where(F.col("hash_rank") <= max_cutoffs)
         .select("user_id", (F.col("event_ts") + F.expr(ONE_MICROSECOND)).alias("cutoff_ts"))
     )
 
 
 def _from_calendar(events: DataFrame, every_days: int) -> DataFrame:
+    next_day = F.to_date(F.min("event_ts")) + F.expr("INTERVAL 1 DAY")
     span = events.agg(
-        (F.to_date(F.min("event_ts")) + F.expr("INTERVAL 1 DAY")).cast("timestamp").alias("a"),
-        F.max("event_ts").alias("b"),
-    ).where("a <= b")
+        next_day.cast("timestamp").alias("first_midnight"), F.max("event_ts").alias("last_ts")
+    ).where("first_midnight <= last_ts")
+    interval = F.expr(f"INTERVAL {every_days} DAYS")
     midnights = span.select(
-        F.explode(F.sequence("a", "b", F.expr(f"INTERVAL {every_days} DAYS"))).alias("cutoff_ts")
+        F.explode(F.sequence("first_midnight", "last_ts", interval)).alias("cutoff_ts")
     )
     users = events.groupBy("user_id").agg(F.min("event_ts").alias("first_ts"))
     cutoffs = users.join(F.broadcast(midnights), F.col("first_ts") < F.col("cutoff_ts"))

@@ -1,4 +1,4 @@
-"""Label cutoffs by what happened within the horizon after them."""
+"""Label cutoffs by the events within the horizon after them."""
 
 from datetime import timedelta
 
@@ -12,9 +12,9 @@ def label_cutoffs(
     """Add labels to each cutoff, from events in [cutoff_ts, cutoff_ts + horizon).
 
     - `buys`: 1 if there is a purchase of at least one piece, else 0.
-    - `spend`: the price of all purchases, in the shop's currency.
-    - `next_categories`: the categories of all items, sorted.
-    - `next_category`: the category of the first event whose item has one; null without one.
+    - `spend`: price times quantity of all purchases, in the shop's currency.
+    - `next_categories`: the distinct categories of all items, sorted.
+    - `next_category`: the category of the first event whose item has one; null if none has.
     - `age_band`, `gender`, `attributes`: as the user declared them; null if unknown.
     """
     seconds = horizon.total_seconds()
@@ -55,5 +55,5 @@ def label_cutoffs(
 
 
 def is_purchase() -> Column:
-    """Column: True for a purchase, False for a returned one, whose quantity is negative."""
+    """Return True for a purchase, False for a return, whose quantity is not positive."""
     return (F.col("event_type") == "purchase") & (F.coalesce("quantity", F.lit(1)) > 0)

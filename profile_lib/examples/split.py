@@ -1,4 +1,4 @@
-"""Split examples by time, and sample negatives."""
+"""Split examples by time, and sample those without a purchase."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -15,8 +15,8 @@ def split_by_time(
     """Add the column `split`: train, then validation, then test, in order of time.
 
     A cutoff whose horizon reaches into the next split is dropped (purging, López de Prado,
-    Advances in Financial Machine Learning, 2018, ch. 7): its label would be known only after the
-    next split has started.
+    Advances in Financial Machine Learning, 2018, ch. 7), because its label would only be known
+    after the next split has started.
     """
     cutoff = F.col("cutoff_ts")
     split = (
@@ -30,24 +30,26 @@ def split_by_time(
 
 
 def sample_negatives(examples: DataFrame, rate: float, seed: int) -> DataFrame:
-    """Keep a share `rate` of the training examples without a purchase, by a seeded hash.
+    """Keep a share `rate` of the training examples without a purchase, and all others.
 
-    `sampling_weight` is 1 / the probability of being kept, so that weighted means are unbiased.
+    Hash sampling chooses them. The added column `sampling_weight` is 1 / the probability that the
+    example was kept, so that weighted means are unbiased.
     """
-    is_sampled = (F.col("split") == "train") & (F.col("buys") == 0)
-    is_drawn = hash_uniform(F.lit(seed), "user_id", "cutoff_ts") < rate
-    return examples.where(~is_sampled | is_drawn).withColumn(
-        "sampling_weight", F.when(is_sampled, 1.0 / rate).otherwise(1.0)
+    is_train_negative = (F.col("split") == "train") & (F.col("buys") == 0)
+    is_chosen = hash_uniform(F.lit(seed), "user_id", "cutoff_ts") < rate
+    return examples.where(~is_train_negative | is_chosen).withColumn(
+        "sampling_weight", F.when(is_train_negative, 1.0 / rate).otherwise(1.0)
     )
 
 
 def rolling_windows(examples: DataFrame, n: int, horizon: timedelta) -> Iterator[DataFrame]:
-    """Yield `n` windows of the examples before the test split, each reaching further in time.
+    """Yield `n` rolling windows of the examples before the test split, with their own splits.
 
-    Time is divided into n + 1 spans with about equally many examples. Window k trains on the first
-    k spans and is evaluated on the next one: half of its users choose the epoch (validation) and
-    half are measured (test). Later examples are not in the window, nor are training cutoffs whose
-    horizon reaches into the evaluated span.
+    Time is divided into n + 1 spans with about equally many examples. Window k, from 1, trains on
+    the first k spans and is evaluated on the next one: half of that span's users are the validation
+    split, which chooses the epoch, and half are the test split. Later examples are not in the
+    window, nor are training examples whose horizon reaches into the evaluated span. Nothing is
+    yielded if there is no example.
     """
     before_test = examples.where(F.col("split") != "test")
     shares = [k / (n + 1) for k in range(1, n + 1)]
@@ -56,11 +58,11 @@ def rolling_windows(examples: DataFrame, n: int, horizon: timedelta) -> Iterator
     if borders is None or borders[0] is None:
         return
     ends = [*borders[0][1:], float("inf")]
-    is_measured = F.pmod(F.xxhash64("user_id"), F.lit(2)) == 0
+    is_test_user = F.pmod(F.xxhash64("user_id"), F.lit(2)) == 0
     for start, end in zip(borders[0], ends, strict=True):
         split = (
             F.when(seconds >= end, None)
-            .when(seconds >= start, F.when(is_measured, "test").otherwise("validation"))
+            .when(seconds >= start, F.when(is_test_user, "test").otherwise("validation"))
             .when(seconds > start - horizon.total_seconds(), None)
             .otherwise("train")
         )

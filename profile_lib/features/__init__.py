@@ -1,1 +1,1 @@
-"""Compute what is known about users and items as of a moment."""
+"""Compute what is known about users and items as of a cutoff."""

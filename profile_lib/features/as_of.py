@@ -1,4 +1,4 @@
-"""Select the events that were known at a cutoff; no other module does this."""
+"""Select the events known as of a cutoff; no other module may do this."""
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -14,8 +14,8 @@ EVENT_COLUMNS = (
 def add_latest_cutoff(events: DataFrame) -> DataFrame:
     """Add to each event its user's latest cutoff: just after the last event or arrival.
 
-    All events of the user are known then. A value as of this cutoff stays valid until another
-    event arrives, however much time passes. Returns user_id, EVENT_COLUMNS and cutoff_ts.
+    All events of the user are known as of this cutoff. A value computed as of it stays valid until
+    another event arrives, however much time passes. Returns user_id, EVENT_COLUMNS and cutoff_ts.
     """
     last = F.max(F.greatest("event_ts", "ingest_ts")).over(Window.partitionBy("user_id"))
     cutoff = last + F.expr("INTERVAL 1 MICROSECOND")
@@ -23,10 +23,10 @@ def add_latest_cutoff(events: DataFrame) -> DataFrame:
 
 
 def join_events_as_of(events: DataFrame, cutoffs: DataFrame) -> DataFrame:
-    """Join each (user_id, cutoff_ts) with the events known then, in any order.
+    """Join each (user_id, cutoff_ts) with the events known as of the cutoff.
 
-    An event is known at a cutoff if both its time and its arrival are strictly before it. Returns
-    user_id, EVENT_COLUMNS and cutoff_ts.
+    An event is known as of a cutoff if both its time and its arrival are strictly earlier. Returns
+    user_id, EVENT_COLUMNS and cutoff_ts, in any order.
     """
     is_known = (F.col("event_ts") < F.col("cutoff_ts")) & (F.col("ingest_ts") < F.col("cutoff_ts"))
     columns = events.select("user_id", *EVENT_COLUMNS, "ingest_ts")

@@ -1,8 +1,8 @@
-"""Build the behaviour of users at cutoffs from the events known then.
+"""Build the behaviour of users as of cutoffs.
 
 Spark joins each event with its item and brings the rows of each pair of user and cutoff together
-(one shuffle, and one radix sort by a hash of the pair). Arrow batches are then sorted, counted and
-weighted with array operations alone. Training and refresh share this module.
+(one shuffle, and one radix sort by a hash of the pair). Array operations on Arrow batches then
+compute all columns. Training and refresh share this module.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,9 +39,10 @@ def build_behaviour(
 ) -> DataFrame:
     """Build the table `behaviour` from events as of cutoffs: one row per (user_id, cutoff_ts).
 
-    `gap` separates sessions. Interests halve every `half_life` before the last event; `weights`
-    holds the weight of one event per kind. A row depends on the events known at its pair and on
-    the items alone, to the bit, whatever the batches and partitions.
+    An event more than `gap` after the one before it starts a session. `weights` holds the weight of
+    one event per kind in the interests; it halves every `half_life` before the last event.
+    `max_interests` and `max_recent` limit the lengths of the lists. A row depends only on the
+    events of its pair and on the items: it is equal to the bit for any batches and partitions.
     """
     schema = BEHAVIOUR.schema
     arrow_schema, features = to_arrow_schema(schema), registered_features()
@@ -69,8 +70,9 @@ def compute_behaviour(
 ) -> pa.RecordBatch:
     """Compute the behaviour of complete pairs of user and cutoff.
 
-    Rows come in any order. The columns have the order and types of `schema`. Raises ValueError if
-    two pairs share a pair_key, which is all but impossible with 64 bits.
+    `rows` come from `project_events`, in any order. The columns have the order and types of
+    `schema`. Raises ValueError if two pairs share a pair_key, which is all but impossible with 64
+    bits.
     """
     log = build_event_log(rows, to_micros(gap))
     columns = {

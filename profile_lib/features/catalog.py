@@ -1,4 +1,4 @@
-"""Build the catalogue from what events or a source say about items."""
+"""Build the catalog from descriptions of items by events or by a source."""
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -10,17 +10,19 @@ CATALOG_COLUMNS = ("title", "category", "brand")
 PRICE_LEVEL_STEPS = 20  # a price level is a multiple of 1/20
 
 
-def derive_items(observations: DataFrame) -> DataFrame:
-    """Derive (item_id, title, category, brand, price) from observations that occurred `n` times.
+def derive_items(descriptions: DataFrame) -> DataFrame:
+    """Derive one row per item from its descriptions: each takes the most frequent values.
 
-    Each column takes its most frequent value, ties to the greatest; the price is the median.
+    `descriptions` has the columns item_id, title, category, brand, price and `n`, the number of
+    times that each occurs. If values are equally frequent, the greatest is taken. The price is the
+    median. Returns (item_id, title, category, brand, price).
     """
-    prices = observations.groupBy("item_id").agg(
+    prices = descriptions.groupBy("item_id").agg(
         F.percentile("price", 0.5, F.col("n")).alias("price")
     )
     for column in CATALOG_COLUMNS:
         votes = (
-            observations.where(F.col(column).isNotNull())
+            descriptions.where(F.col(column).isNotNull())
             .groupBy("item_id", column)
             .agg(F.sum("n").alias("votes"))
             .groupBy("item_id")
@@ -33,8 +35,8 @@ def derive_items(observations: DataFrame) -> DataFrame:
 def merge_items(new: DataFrame, stored: DataFrame) -> DataFrame:
     """Merge new items over the stored ones, and compute price levels and keywords again.
 
-    `price_level` is the share of the category's items with a price that cost less, rounded to
-    1/20, so that one more item changes the levels, and with them the profiles, of few others.
+    `price_level` is the share of the priced items of the category that cost less. It is rounded to
+    1/20, so that one more item changes the levels of few others, and with them few profiles.
     """
     joined = new.alias("new").join(stored.alias("stored"), "item_id", "full_outer")
     merged = joined.select(

@@ -1,4 +1,4 @@
-"""Find the users whose behaviour a changed catalogue affects."""
+"""Find the users whose behaviour a change of the catalog affects."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,10 +8,10 @@ from profile_lib.features.keywords import extract_keywords
 
 
 def find_users_of_changed_items(events: DataFrame, before: DataFrame, now: DataFrame) -> DataFrame:
-    """Find the users whose behaviour differs between the catalogues `before` and `now`.
+    """Find the users whose behaviour differs between the catalogs `before` and `now`.
 
-    They have an event about a changed item, or a query word whose weight changed. Returns
-    (user_id); users may repeat.
+    They have an event about a changed item, or searched for a word whose weight changed. Returns
+    (user_id); a user may occur several times.
     """
     items = find_changed_keys(project_items(before), project_items(now), "item_id")
     queries = events.where("query IS NOT NULL").select("query").distinct()
@@ -27,7 +27,7 @@ def find_users_of_changed_items(events: DataFrame, before: DataFrame, now: DataF
 
 
 def find_changed_keys(before: DataFrame, now: DataFrame, key: str) -> DataFrame:
-    """Return the keys of added, removed and otherwise different rows."""
+    """Return the keys of the rows that were added, removed or changed."""
     values = F.struct(*[name for name in now.columns if name != key])
     old, new = before.select(key, values.alias("old")), now.select(key, values.alias("new"))
     joined = old.join(new, key, "full_outer")

@@ -7,12 +7,12 @@ from profile_lib.arrays.groups import dictionary_codes, list_offsets, sort_ranks
 from profile_lib.features.event_log import DAY_MICROS, EventLog
 from profile_lib.tables.events import CONTEXT_COLUMNS
 
-# The column of events that each column of counts in `behaviour` is made from.
+# Column of counts in `behaviour` → the column of events that it counts.
 CONTEXT_BY_COUNT_COLUMN = {f"{context}s": context for context in CONTEXT_COLUMNS}
 
 
 def aggregate_contexts(log: EventLog) -> dict[str, pa.Array]:
-    """Return active_hours, by UTC hour, and a map of event counts per context."""
+    """Return active_hours, (pairs, 24 UTC hours), and a map of event counts per context."""
     hours = log.pairs.count_by_code(log.micros % DAY_MICROS // (DAY_MICROS // 24), 24)
     lists = to_list_array(np.full(log.pairs.n_groups, 24), pa.array(hours.T.ravel()))
     return {"active_hours": lists} | {

@@ -1,4 +1,4 @@
-"""Hold the events known at pairs of user and cutoff as sorted arrays."""
+"""Hold the events of pairs of user and cutoff as sorted arrays."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,17 +26,18 @@ DAY_MICROS = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True)
 class EventLog:
-    """Hold all events known at some pairs of user and cutoff.
+    """All events known as of some pairs of user and cutoff.
 
-    `rows` are the events that `project_events` returns, sorted by pair, time and event_id; `pairs`
-    groups them by pair. `query_words` are the words of search queries, and `query_word_pairs` is
-    the pair of each word. Times are in microseconds. A session starts with an event more than
-    `gap` after the one before it; the last session of a pair is its current one.
+    `rows` are the events that `project_events` returns, sorted by pair, time and event_id, and
+    `pairs` groups them by pair. `query_words` are the words of search queries, and
+    `query_word_pairs` holds the pair number of each. Times are in microseconds. An event more than
+    `gap_micros` after the one before it starts a session; the last session of a pair is its current
+    one. Arrays have one entry per event, unless they say that they have one per pair.
     """
 
     rows: pa.RecordBatch
     pairs: GroupedRows
-    gap: int
+    gap_micros: int
     query_words: pa.RecordBatch
     query_word_pairs: Longs
 
@@ -65,11 +66,14 @@ class EventLog:
         return np.isin(self.kind, [EVENT_TYPES.index(kind) for kind in kinds])
 
     def broadcast_to_rows(self, pair_values: Numbers) -> Numbers:
-        """Repeat one value per pair for each event of the pair."""
+        """Repeat the value of each pair for all its events."""
         return pair_values[self.pairs.group_ids]
 
     def seconds_since_last(self, where: Flags) -> pa.Array:
-        """Return the seconds from each pair's last true event to its cutoff, null without one."""
+        """Return the seconds from each pair's last event where `where` is true to its cutoff.
+
+        It is null if there is no such event.
+        """
         last = self.pairs.last_true(where)
         return pa.array(micros_to_seconds(self.cutoff_micros - self.micros[last]), mask=last < 0)
 
@@ -80,12 +84,12 @@ class EventLog:
 
     @cached_property
     def kind(self) -> Longs:
-        """The position of each event's kind in EVENT_TYPES, -1 for an unknown one."""
+        """The index of each event's kind in EVENT_TYPES; -1 for an unknown one."""
         return self.numbers_or_zero("kind").astype(np.int64)
 
     @cached_property
     def step(self) -> Longs:
-        """The position of each event's page in STEPS, -1 for another page or none."""
+        """The index of each event's step in STEPS; -1 for another page or none."""
         return self.numbers_or_zero("step").astype(np.int64)
 
     @cached_property
@@ -101,7 +105,9 @@ class EventLog:
     @cached_property
     def session_starts(self) -> Flags:
         """True for each event that starts a session."""
-        return session_starts(self.micros, differs_from_previous(self.pairs.group_ids), self.gap)
+        return session_starts(
+            self.micros, differs_from_previous(self.pairs.group_ids), self.gap_micros
+        )
 
     @cached_property
     def session_start_micros(self) -> Longs:
@@ -116,7 +122,7 @@ class EventLog:
 
     @cached_property
     def in_window(self) -> dict[str, Flags]:
-        """For each of WINDOWS, True for each event in it."""
+        """By the name of a window in WINDOWS, True for each event in it."""
         starts = {
             window: self.session_start_micros
             if days is None
@@ -129,7 +135,7 @@ class EventLog:
 
     @cached_property
     def interacted_items(self) -> InteractedItems:
-        """The items that the events are about."""
+        """The distinct items of each pair's events."""
         return find_interacted_items(self)
 
 
@@ -138,8 +144,8 @@ def micros_to_seconds(micros: Longs) -> Floats:
     return micros / 1e6
 
 
-def build_event_log(rows: pa.RecordBatch, gap: int) -> EventLog:
-    """Build the log of complete pairs from projected rows in any order.
+def build_event_log(rows: pa.RecordBatch, gap_micros: int) -> EventLog:
+    """Build the log of complete pairs from rows of `project_events` in any order.
 
     Raises ValueError if two pairs share a pair_key, which is all but impossible with 64 bits.
     """
@@ -151,7 +157,7 @@ def build_event_log(rows: pa.RecordBatch, gap: int) -> EventLog:
     is_new_pair = differs_from_previous(key)
     pairs = GroupedRows(np.cumsum(is_new_pair) - 1, int(is_new_pair.sum()))
     query_word_pairs = np.searchsorted(key[pairs.start_rows], query_words["pair_key"].to_numpy())
-    log = EventLog(events, pairs, gap, query_words, query_word_pairs)
+    log = EventLog(events, pairs, gap_micros, query_words, query_word_pairs)
     users, _ = dictionary_codes(log["user_id"])
     for values in (users, log.numbers_or_zero("cutoff")):
         if (values != log.broadcast_to_rows(values[pairs.start_rows])).any():

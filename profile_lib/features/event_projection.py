@@ -1,7 +1,7 @@
-"""Project events to the columns that behaviour needs, in small rows.
+"""Project events to the columns that behaviour needs.
 
-There is one row per event, with its item's columns of the catalogue, and one row per keyword of a
-search query.
+There is one row per event, with the catalog's columns of its item, and one row per keyword of a
+search query. The keywords have rows of their own so that only they are joined by word.
 """
 
 from pyspark.sql import Column, DataFrame, Window
@@ -15,9 +15,9 @@ IDF_STEP = 0.25
 
 
 def project_events(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
-    """Project events and the words of queries, as `build_event_log` reads them.
+    """Return the rows of events and of query words that `build_event_log` reads.
 
-    Spark joins the items by broadcast if they are few, else by a shuffle.
+    Spark broadcasts the items if they are few, else it shuffles.
     """
     query_words = events_as_of.where("query IS NOT NULL").select(
         *_pair_columns(), F.explode(extract_keywords(F.col("query"))).alias("query_word")
@@ -30,13 +30,14 @@ def project_events(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
 def project_items(items: DataFrame) -> DataFrame:
     """Select (item_id, title, category, brand, price_level, keyword_weights) of all items.
 
-    `keyword_weights` holds each keyword of an item with its `idf`. A window is used instead of a
-    join, so that Spark can estimate that few items make few rows.
+    `keyword_weights` holds each keyword of an item with its `idf`. The items with each keyword are
+    counted by a window, not by a join, so that Spark's estimate of the size stays low for a small
+    catalog.
     """
-    holders = F.count("*").over(Window.partitionBy("name"))
+    n_with_word = F.count("*").over(Window.partitionBy("name"))
     keywords = items.select("item_id", F.explode("keywords").alias("name"))
-    counted = keywords.withColumn("n_holders", holders).crossJoin(_count_items(items))
-    weight = F.struct("name", inverse_document_frequency("n_items", "n_holders").alias("idf"))
+    counted = keywords.withColumn("n_with_word", n_with_word).crossJoin(_count_items(items))
+    weight = F.struct("name", inverse_document_frequency("n_items", "n_with_word").alias("idf"))
     weights = counted.groupBy("item_id").agg(
         F.array_sort(F.collect_list(weight)).alias("keyword_weights")
     )
@@ -45,27 +46,27 @@ def project_items(items: DataFrame) -> DataFrame:
 
 
 def weigh_query_words(words: DataFrame, items: DataFrame) -> DataFrame:
-    """Add the `idf` of `query_word` to each row, even if no item has it."""
-    holders = (
+    """Add the `idf` of `query_word` to each row, even if no item has the word."""
+    counts = (
         items.select(F.explode("keywords").alias("query_word"))
         .groupBy("query_word")
-        .agg(F.count("*").alias("n_holders"))
+        .agg(F.count("*").alias("n_with_word"))
     )
-    joined = words.join(holders, "query_word", "left").crossJoin(_count_items(items))
-    n_holders = F.coalesce("n_holders", F.lit(0))
-    idf = inverse_document_frequency("n_items", n_holders)
-    return joined.withColumn("idf", idf).drop("n_holders", "n_items")
+    joined = words.join(counts, "query_word", "left").crossJoin(_count_items(items))
+    n_with_word = F.coalesce("n_with_word", F.lit(0))
+    idf = inverse_document_frequency("n_items", n_with_word)
+    return joined.withColumn("idf", idf).drop("n_with_word", "n_items")
 
 
-def inverse_document_frequency(n_items: ColumnOrName, n_holders: ColumnOrName) -> Column:
-    """Column: the inverse document frequency of a word, rounded to a quarter.
+def inverse_document_frequency(n_items: ColumnOrName, n_with_word: ColumnOrName) -> Column:
+    """Return the inverse document frequency of a word, rounded to a quarter.
 
-    This is the smooth form of scikit-learn's TfidfTransformer: ln((1 + items) / (1 + holders)) + 1.
-    It is rounded so that one more item changes the weights of few words, and with them few
-    profiles.
+    It is the smooth form of scikit-learn's TfidfTransformer, ln((1 + n) / (1 + m)) + 1 with n items
+    in all and m with the word. It is rounded so that one more item changes the weights of few
+    words, and with them few profiles.
     """
-    items, holders = (F.col(c) if isinstance(c, str) else c for c in (n_items, n_holders))
-    return F.round((F.log((1 + items) / (1 + holders)) + 1) / IDF_STEP) * IDF_STEP
+    n, m = (F.col(c) if isinstance(c, str) else c for c in (n_items, n_with_word))
+    return F.round((F.log((1 + n) / (1 + m)) + 1) / IDF_STEP) * IDF_STEP
 
 
 def _count_items(items: DataFrame) -> DataFrame:
@@ -96,7 +97,7 @@ def _project_event_rows(events_as_of: DataFrame, items: DataFrame) -> DataFrame:
 
 
 def _pair_columns() -> list[Column]:
-    """Columns: the key of the row's pair, and its sort keys within the pair."""
+    """Return the columns of every row: pair key, sort keys and kind."""
     return [
         F.xxhash64("user_id", "cutoff_ts").alias("pair_key"),  # a long, which Spark sorts fastest
         F.unix_micros("event_ts").alias("micros"),
@@ -106,7 +107,7 @@ def _pair_columns() -> list[Column]:
 
 
 def _category_code(column: str, names: tuple[str, ...]) -> Column:
-    """Column: the position of a value among these names, -1 for any other value."""
+    """Return the index of a value among these names; -1 for any other value."""
     listed = ", ".join(f"'{name}'" for name in names)
-    position = F.expr(f"coalesce(array_position(array({listed}), {column}), 0) - 1")
-    return position.cast("byte")
+    code = F.expr(f"coalesce(array_position(array({listed}), {column}), 0) - 1")
+    return code.cast("byte")

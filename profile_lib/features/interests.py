@@ -20,19 +20,20 @@ from profile_lib.tables.events import EVENT_TYPES
 
 
 def rank_interests(
-    log: EventLog, weights: Mapping[str, float], half_life: int, max_interests: int
+    log: EventLog, weights: Mapping[str, float], half_life_micros: int, max_interests: int
 ) -> dict[str, pa.ListArray]:
     """Return each pair's strongest categories, brands and keywords, as of its last event.
 
-    An event has the weight that `weights` gives its kind, halved for each `half_life` microseconds
-    before the last event. The weight of a keyword is the summed weight of the items and queries
-    that hold it (term frequency) times its inverse document frequency in the catalogue (TF-IDF).
+    An event has the weight that `weights` gives its kind, 0 by default; it halves every
+    `half_life_micros` before the last event. The weight of a category or brand is the sum over its
+    events. The weight of a keyword is the sum over the events of the items and queries that contain
+    it (term frequency) times its inverse document frequency in the catalog (TF-IDF).
     """
     items, query_words = log.interacted_items, log.query_words
     kind_weights = np.array([*(float(weights.get(kind, 0)) for kind in EVENT_TYPES), 0.0])
 
     def decayed(kind: Longs, micros: Longs, pair: Longs) -> Floats:
-        return kind_weights[kind] * np.exp2((micros - log.last_micros[pair]) / half_life)
+        return kind_weights[kind] * np.exp2((micros - log.last_micros[pair]) / half_life_micros)
 
     item_weights = items.sum(decayed(log.kind, log.micros, log.pairs.group_ids))
     query_word_weights = decayed(

@@ -1,4 +1,4 @@
-"""Extract keywords from English and Chinese texts: stems without stop words."""
+"""Extract keywords from English and Chinese texts: word stems without stop words."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,9 +13,9 @@ CACHED_TEXTS = 2**14  # per task
 
 
 def extract_keywords(text: Column) -> Column:
-    """Column: the distinct keywords of each text in order; an empty array for null.
+    """Return the distinct keywords of each text, in order; an empty array for null.
 
-    Equal texts of a batch, and texts that were seen shortly before, are split only once.
+    A task caches the last CACHED_TEXTS distinct texts, so that equal texts are split only once.
     """
 
     @F.pandas_udf(STRINGS)  # type: ignore[call-overload]
@@ -30,15 +30,17 @@ def extract_keywords(text: Column) -> Column:
 
 
 def split_words(text: str) -> list[str]:
-    """Split a text into the stems of its words: jieba splits Chinese, Snowball stems English.
+    """Split a text into the distinct stems of its words, without stop words.
+
+    jieba splits Chinese, and Snowball stems English. At most MAX_WORDS stems are returned.
 
     >>> split_words("The Running Shoes for men, 红色 的 运动鞋")
     ['run', 'shoe', 'men', '红色', '运动鞋']
     """
     jieba, stemmer, stop_words = _load_tools()
     words = (w.strip().lower() for w in jieba.cut(text))
-    kept = [w for w in words if any(c.isalnum() for c in w) and w not in stop_words]
-    stems = [stemmer.stemWord(w) if w.isascii() else w for w in kept]
+    content_words = [w for w in words if any(c.isalnum() for c in w) and w not in stop_words]
+    stems = [stemmer.stemWord(w) if w.isascii() else w for w in content_words]
     return list(dict.fromkeys(stems))[:MAX_WORDS]
 
 
@@ -55,6 +57,6 @@ def _load_tools():  # type: ignore[no-untyped-def]  # none of the three has type
     from stopwordsiso import stopwords
 
     jieba.setLogLevel(logging.WARNING)
-    # In a shop these words name categories.
+    # These words are not stop words in a shop, because they name categories.
     stop_words = stopwords(["en", "zh"]) - {"men", "man", "women", "woman", "home", "work"}
     return jieba.Tokenizer(), snowballstemmer.stemmer("english"), frozenset(stop_words)

@@ -1,4 +1,4 @@
-"""Turn behaviour into what a model reads: text, numbers and categories."""
+"""Build the inputs of a model from behaviour: text, numbers and categories."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -9,7 +9,10 @@ from profile_lib.tables.features import NUMERIC_FEATURES
 
 
 def select_model_inputs(behaviour: DataFrame, max_text_events: int) -> DataFrame:
-    """Select user_id, cutoff_ts and the model's input, with categories to report quality by."""
+    """Select user_id, cutoff_ts and the model's input.
+
+    Some of its categories also serve as segments by which an evaluation reports quality.
+    """
     return _add_top_contexts(behaviour).select(
         "user_id", "cutoff_ts", *_input_columns(max_text_events)
     )
@@ -26,7 +29,7 @@ def add_pending_input(behaviour: DataFrame, max_text_events: int) -> DataFrame:
 
 
 def build_numeric_vector() -> Column:
-    """Column: NUMERIC_FEATURES in their order as doubles, NaN if unknown."""
+    """Return NUMERIC_FEATURES in their order as an array of doubles, NaN if unknown."""
     # The JVM parses one expression: building so many columns by single calls takes half a second.
     numbers = [f"coalesce(CAST({c.name} AS DOUBLE), double('NaN'))" for c in NUMERIC_FEATURES]
     return F.expr(f"array({', '.join(numbers)})")
@@ -40,9 +43,9 @@ def _add_top_contexts(behaviour: DataFrame) -> DataFrame:
 
 def _input_columns(max_text_events: int) -> list[Column]:
     contexts = F.array(*CONTEXT_BY_COUNT_COLUMN.values())
-    depth = F.col("funnel_depth_since_purchase")
+    funnel_depth = F.col("funnel_depth_since_purchase")
     text = build_behaviour_text(
-        F.col("recent"), F.col("categories"), contexts, depth, max_text_events
+        F.col("recent"), F.col("categories"), contexts, funnel_depth, max_text_events
     )
     return [
         text.alias("text"),
@@ -54,7 +57,7 @@ def _input_columns(max_text_events: int) -> list[Column]:
 
 
 def _most_frequent_key(counts: str) -> Column:
-    """Column: the key with the largest count, ties to the last by name.
+    """Return the key with the largest count; of equal counts the last by name.
 
     It is null for an empty map.
     """

@@ -19,7 +19,7 @@ def select_recent_events(log: EventLog, max_events: int) -> pa.ListArray:
     """
     item, text = (dictionary_codes(log[name])[0] for name in ("item_id", "query_or_text"))
     is_new = differs_from_previous(log.pairs.group_ids, log.kind, item, text)
-    rows = np.flatnonzero(np.append(is_new[1:], True))  # the last row of each run
+    rows = np.flatnonzero(np.append(is_new[1:], True))  # the last row of each run of repeats
     pair = log.pairs.group_ids[rows]
     end_of_pair = np.cumsum(np.bincount(pair, minlength=log.pairs.n_groups))
     age = end_of_pair[pair] - 1 - np.arange(len(rows))  # 0 is the newest

@@ -5,29 +5,30 @@ from pyspark.sql import functions as F
 
 from profile_lib.tables.events import FUNNEL_STEPS
 
-SEPARATOR = " [SEP] "  # a token of the encoder; the n-th event follows the n-th separator
+SEPARATOR = " [SEP] "  # a token of the encoder; the n-th separator precedes the n-th event
 N_TOP_CATEGORIES = 3
 
 
 def build_behaviour_text(
-    recent: Column, categories: Column, contexts: Column, depth: Column, max_events: int
+    recent: Column, categories: Column, contexts: Column, funnel_depth: Column, max_events: int
 ) -> Column:
-    """Column: a text about the user, then the last `max_events` events, separated by [SEP].
+    """Return a text about the user and the last `max_events` events, separated by [SEP].
 
     The part about the user holds the funnel step that they reached, their strongest categories,
-    which sum up older events than the text has room for, and their contexts, such as the device.
-    Events come newest first. Each holds its kind, the item's title and category, the query, review
-    or page, a word for a price in the cheapest or most expensive quarter of its category, and a
-    word for a gap of a quarter of an hour or more to the event before it.
+    which also cover events too old for the text, and their contexts, such as the device. The events
+    follow, newest first. Each holds its kind, the item's title and category, the query, review or
+    page, a word for a price in the cheapest or most expensive quarter of its category, and words
+    for a gap of a quarter of an hour or more to the event before it.
     """
     newest = F.slice(recent, 1, max_events)
     events = F.transform(newest, lambda event, i: _event_text(event, F.get(recent, i + 1)))
-    user = F.array(_user_text(categories, contexts, depth))
+    user = F.array(_user_text(categories, contexts, funnel_depth))
     return F.array_join(F.concat(user, events), SEPARATOR)
 
 
-def _user_text(categories: Column, contexts: Column, depth: Column) -> Column:
-    reached = F.get(F.array(*[F.lit(f"reached {name}") for name in FUNNEL_STEPS]), depth - 1)
+def _user_text(categories: Column, contexts: Column, funnel_depth: Column) -> Column:
+    steps = F.array(*[F.lit(f"reached {name}") for name in FUNNEL_STEPS])
+    reached = F.get(steps, funnel_depth - 1)
     names = F.transform(F.slice(categories, 1, N_TOP_CATEGORIES), lambda c: c["name"])
     joined = F.lower(F.concat_ws(" ", contexts))
     context = F.when(joined != "", F.concat(F.lit("from "), joined))
@@ -48,7 +49,7 @@ def _event_text(event: Column, before: Column) -> Column:
 
 
 def _strip_brackets(words: Column) -> Column:
-    return F.regexp_replace(words, r"[\[\]]", " ")  # a text of users must not contain a separator
+    return F.regexp_replace(words, r"[\[\]]", " ")  # users' texts must not contain a separator
 
 
 def _price_word(level: Column) -> Column:

@@ -25,23 +25,28 @@ TOKENS = T.StructType(
 
 
 def add_tokens(frame: DataFrame, encoder: str, max_tokens: int) -> DataFrame:
-    """Add `token_ids` and `n_tokens` of `text`; distinct texts are tokenized once."""
+    """Add the columns of TOKENS for the column `text`; each distinct text is tokenized once.
+
+    Parameters and errors are those of `build_tokenize_udf`.
+    """
     tokens = build_tokenize_udf(encoder, max_tokens)("text")
     distinct = frame.select("text").distinct().withColumn("tokens", tokens)
     return frame.join(distinct.select("text", "tokens.*"), "text")
 
 
 def build_tokenize_udf(encoder: str, max_tokens: int) -> Callable[[str], Column]:
-    """Return a function from the name of a text column to a column of TOKENS.
+    """Return a UDF that tokenizes a text column to structs of TOKENS.
 
-    `encoder` is a folder or hub name with a tokenizer. Ids are cut at `max_tokens` and padded to
-    it with the padding id, so that all arrays have one length; `n_tokens` is the length without
-    padding. The separator of events in the texts becomes the tokenizer's own. Raises InputError
-    if the tokenizer has no padding token.
+    `encoder` is a folder or Hugging Face name with a tokenizer. `token_ids` are cut after
+    `max_tokens` or padded to that length; `n_tokens` is the length without padding. The separator
+    of events in the texts is replaced by the tokenizer's own. Raises InputError if the tokenizer
+    has no padding token.
     """
     as_json, padding_id, separator = _load_tokenizer(encoder)
     if padding_id is None:
-        raise InputError(f"{encoder}: its tokenizer names no padding token; wanted a BERT's")
+        raise InputError(
+            f"{encoder}: the tokenizer has no padding token; wanted a tokenizer such as BERT's"
+        )
 
     @F.pandas_udf(TOKENS)  # type: ignore[call-overload]
     def tokenize(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
@@ -63,7 +68,7 @@ def build_tokenize_udf(encoder: str, max_tokens: int) -> Callable[[str], Column]
 
 
 def _use_separator(text: str, separator: str | None) -> str:
-    """Replace the texts' separator of events by another token, which the text may not contain.
+    """Replace SEPARATOR by another token, after removing that token from the text.
 
     >>> _use_separator("likes </s> red [SEP] view", "</s>")
     'likes   red </s> view'
@@ -95,7 +100,7 @@ def _load_tokenizer(encoder: str) -> _SavedTokenizer:
 
 
 def _special_tokens(folder: Path, *names: str) -> list[str | None]:
-    """Return special tokens that the tokenizer's config names, None for the others."""
+    """Return these special tokens from the tokenizer's config; None if it lacks one."""
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     tokens = [config.get(name) for name in names]

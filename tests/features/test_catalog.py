@@ -11,7 +11,7 @@ OBSERVATION_SCHEMA = f"{ITEM_SCHEMA}, n long"
 
 
 def test_an_item_has_its_most_frequent_values_and_its_median_price(rows):
-    observations = rows(
+    descriptions = rows(
         OBSERVATION_SCHEMA,
         ("mug", "blue mug", "drinkware", None, 10.0, 2),
         ("mug", "blue mug", "sale", None, 12.0, 1),
@@ -19,7 +19,7 @@ def test_an_item_has_its_most_frequent_values_and_its_median_price(rows):
         ("pen", "b", None, None, None, 1),
         ("pen", "a", None, None, None, 1),
     )
-    items = {r.item_id: tuple(r)[1:] for r in derive_items(observations).collect()}
+    items = {r.item_id: tuple(r)[1:] for r in derive_items(descriptions).collect()}
     assert items == {
         "mug": ("blue mug", "drinkware", "acme", 12.0),
         "pen": ("b", None, None, None),
