@@ -1,4 +1,4 @@
-"""Make the catalogue of the simulated shop."""
+"""Make the catalog of the simulated shop."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ ZIPF_EXPONENT = 1.0
 
 @dataclass(frozen=True)
 class Catalog:
-    """Arrays with one row per item; within a category the most popular first."""
+    """Arrays with one row per item; within a category, the most popular items come first."""
 
     item: Strings
     category: Longs  # index into ASSORTMENTS
@@ -34,7 +34,10 @@ class Catalog:
 
 
 def make_catalog(rng: KeyedRandom, n_items: int, chinese_share: float) -> Catalog:
-    """Make items, spread evenly over the categories."""
+    """Make `n_items` items, spread evenly over the categories.
+
+    About `chinese_share` of them have a Chinese title.
+    """
     number = np.arange(n_items)
     category = number % len(ASSORTMENTS)
     style = rng.pick("style", np.ones(len(STYLES)), number)
@@ -68,31 +71,35 @@ def _name_item(
     category: int, brand: int, style: int, noun: int, colour: int, is_chinese: bool
 ) -> tuple[str, str]:
     """Return an item's title, and the query that finds it."""
-    shelf = ASSORTMENTS[category]
+    assortment = ASSORTMENTS[category]
     if is_chinese:
-        name = f"{CHINESE_STYLES[style]}{shelf.chinese_nouns[noun]} {CHINESE_COLOURS[colour]}"
-        return f"{shelf.brands[brand]} {name}", shelf.chinese_nouns[noun]
-    name = f"{STYLES[style]} {shelf.nouns[noun]}, {COLOURS[colour]}"
-    return f"{shelf.brands[brand]} {name}", shelf.nouns[noun]
+        product = assortment.chinese_nouns[noun]
+        name = f"{CHINESE_STYLES[style]}{product} {CHINESE_COLOURS[colour]}"
+    else:
+        product = assortment.nouns[noun]
+        name = f"{STYLES[style]} {product}, {COLOURS[colour]}"
+    return f"{assortment.brands[brand]} {name}", product
 
 
 def _price_levels(level: Floats, items_by_category: tuple[Longs, ...]) -> Floats:
-    ranks = np.zeros(len(level))
-    for shelf in items_by_category:
-        ranks[shelf] = np.argsort(np.argsort(level[shelf])) / max(len(shelf) - 1, 1)
-    return ranks
+    """Return the rank of each item's level within its category, scaled to 0 to 1."""
+    price_level = np.zeros(len(level))
+    for items in items_by_category:
+        price_level[items] = np.argsort(np.argsort(level[items])) / max(len(items) - 1, 1)
+    return price_level
 
 
 def pick_items(
     rng: KeyedRandom, name: str, catalog: Catalog, category: Longs, *keys: Longs
 ) -> Longs:
-    """Draw an item of each given category by Zipf's law.
+    """Draw one item per row from the row's category, by Zipf's law.
 
-    The k-th most popular item has the weight k^-ZIPF_EXPONENT.
+    The k-th most popular item has the weight k^-ZIPF_EXPONENT. `name` and `keys` are those of
+    `KeyedRandom`.
     """
-    items = np.empty(len(category), dtype=np.int64)
-    for c, shelf in enumerate(catalog.items_by_category):
+    picked = np.empty(len(category), dtype=np.int64)
+    for c, items in enumerate(catalog.items_by_category):
         rows = np.flatnonzero(category == c)
-        weights = np.arange(1, len(shelf) + 1, dtype=float) ** -ZIPF_EXPONENT
-        items[rows] = shelf[rng.pick(name, weights, *(key[rows] for key in keys))]
-    return items
+        weights = np.arange(1, len(items) + 1, dtype=float) ** -ZIPF_EXPONENT
+        picked[rows] = items[rng.pick(name, weights, *(key[rows] for key in keys))]
+    return picked

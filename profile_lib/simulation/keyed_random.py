@@ -16,12 +16,15 @@ SPLITMIX64_INCREMENT = np.uint64(0x9E3779B97F4A7C15)  # Steele, Lea and Flood, 2
 
 @dataclass(frozen=True)
 class KeyedRandom:
-    """Draw numbers by a decision's name and its rows' keys."""
+    """A source of random numbers that are functions of seed, name and keys.
+
+    `name` names the decision that a number is drawn for; `keys` identify its rows.
+    """
 
     seed: int
 
     def uniform(self, name: str, *keys: Longs) -> Floats:
-        """Draw from [0, 1) for each row of the keys, which broadcast.
+        """Draw uniform numbers from [0, 1), in the shape to which the keys broadcast.
 
         >>> KeyedRandom(7).uniform("coin", np.arange(3)).round(3).tolist()
         [0.383, 0.477, 0.051]
@@ -40,7 +43,10 @@ class KeyedRandom:
         return radius * np.cos(2 * np.pi * self.uniform(f"{name} angle", *keys))
 
     def pick(self, name: str, weights: Floats, *keys: Longs) -> Longs:
-        """Draw indices into the last axis of `weights`, in proportion to them."""
+        """Draw indices into the last axis of `weights`, with probabilities in proportion to them.
+
+        `weights` has shape (choices,), or (rows, choices) for weights of each row.
+        """
         totals = np.cumsum(weights, axis=-1)
         draws = self.uniform(name, *keys) * totals[..., -1]
         if weights.ndim == 1:

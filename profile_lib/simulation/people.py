@@ -1,4 +1,4 @@
-"""Make the simulated users: the hidden truth behind their behaviour."""
+"""Make the simulated users, with the hidden truth behind their behaviour."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class People:
 
 
 def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: float) -> People:
-    """Make the users with these numbers, each independent of the others."""
+    """Make the users with these numbers; each user is independent of the others."""
     age = rng.pick("age", AGE_SHARES, user)
     gender = rng.pick("gender", np.ones(len(GENDERS)), user)
     drifts = rng.uniform("drifts", user) < drift_share
@@ -75,9 +75,11 @@ def make_people(rng: KeyedRandom, user: Longs, drift_share: float, bots_share: f
 
 
 def _interests(rng: KeyedRandom, user: Longs, taste: Floats, drifts: Flags) -> Floats:
-    """Give shares by the rank of a taste, before and after a drift.
+    """Return each user's interest in each category, before and after a drift.
 
-    Drifting users lose their two strongest interests.
+    `taste` has shape (users, categories), the result (users, 2, categories). A category's share
+    depends on the rank of the user's taste for it. The two strongest interests of drifting users
+    become the weakest.
     """
     category = np.arange(len(CATEGORIES))
     before = taste + TASTE_SPREAD * _gumbel(rng, "taste", user[:, None], category)

@@ -1,7 +1,7 @@
-"""Simulate a shop's raw events and users, and their truth.
+"""Simulate a shop's raw events and users, and the truth behind them.
 
-Spark makes the rows in parallel. Each is a function of the seed and the user's number, so that the
-result does not depend on the number of partitions, and nothing is collected on the driver.
+Spark makes the rows in parallel. A row is a function of the seed and the user's number, so the
+result does not depend on the number of partitions. Nothing is collected on the driver.
 """
 
 import math
@@ -34,9 +34,9 @@ PEOPLE_SCHEMA = (
 def simulate_events(
     spark: SparkSession, shop: Shop, first_day: date, dirt_share: float
 ) -> DataFrame:
-    """Make raw events: RAW_COLUMNS as strings, and `dirt`.
+    """Make raw events: RAW_COLUMNS as strings, and the column `dirt`.
 
-    The column `dirt` names the fault of a row.
+    `dirt` names the defect of a row, or CLEAN; about `dirt_share` of the rows have one.
     """
 
     def make_rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -51,7 +51,7 @@ def simulate_events(
     start = F.unix_millis(F.lit(f"{first_day} 00:00:00").cast("timestamp"))
     named = rows.withColumns(
         {
-            "event_id": F.concat(F.lit("e"), visit, F.lit("-"), F.col("step")),
+            "event_id": F.concat(F.lit("e"), visit, F.lit("-"), F.col("event_number")),
             "visit": F.concat(F.lit("v"), visit),
             "order": F.when(F.col("action") == "purchase", F.concat(F.lit("o"), visit)),
             "event_time": F.timestamp_millis(start + F.col("milliseconds")),
@@ -65,13 +65,13 @@ def simulate_events(
 
 
 def simulate_users(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Make raw users: the facts that people declared to the shop."""
+    """Make raw users: uid and the facts that users declared to the shop."""
     declared = build_user_truth(spark, shop).where("is_declared AND NOT is_bot")
     return declared.select("uid", "age_band", "gender", "region")
 
 
 def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Make the truth about each user: PEOPLE_SCHEMA and uid.
+    """Make the truth about each user: the columns of PEOPLE_SCHEMA except user, and uid.
 
     `interests` are those of the second half of the days, after any drift.
     """
@@ -89,7 +89,7 @@ def build_user_truth(spark: SparkSession, shop: Shop) -> DataFrame:
 
 
 def build_item_truth(spark: SparkSession, shop: Shop) -> DataFrame:
-    """Make the truth about each item."""
+    """Make the truth about each item: item, title, category, brand, price and quality."""
     catalog = shop.catalog()
     return spark.createDataFrame(
         pd.DataFrame(
@@ -129,8 +129,8 @@ def _make_people_frame(shop: Shop, numbers: np.ndarray) -> pd.DataFrame:
 
 
 def _user_numbers(spark: SparkSession, shop: Shop) -> DataFrame:
-    needed = math.ceil(shop.n_users / USERS_PER_PARTITION)
-    n_partitions = max(needed, spark.sparkContext.defaultParallelism)
+    min_partitions = math.ceil(shop.n_users / USERS_PER_PARTITION)
+    n_partitions = max(min_partitions, spark.sparkContext.defaultParallelism)
     return spark.range(0, shop.n_users, numPartitions=n_partitions)
 
 

@@ -33,7 +33,7 @@ class Visits:
 
     @property
     def keys(self) -> tuple[Longs, Longs]:
-        """Return the keys of the random numbers of each visit."""
+        """Return the keys by which the random numbers of each visit are drawn."""
         return self.user, self.visit_number
 
 
@@ -62,10 +62,10 @@ def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user
     day = np.floor(n_days * rng.uniform("day", user, number))
     hour = people.peak_hour[person] + 2.5 * rng.normal("hour", user, number)
     half = (day >= n_days / 2).astype(np.int64)
-    wish = 0.8 * people.eagerness[person] + 1.3 * rng.normal("wish", user, number) - 1.6
-    travels = rng.uniform("travels", user, number) < 0.05
-    away = rng.pick("away", np.ones(len(REGIONS)), user, number)
-    other = (rng.uniform("device", user, number) < 0.25).astype(np.int64)
+    intent_logit = 0.8 * people.eagerness[person] + 1.3 * rng.normal("wish", user, number) - 1.6
+    is_travelling = rng.uniform("travels", user, number) < 0.05
+    other_region = rng.pick("away", np.ones(len(REGIONS)), user, number)
+    device_index = (rng.uniform("device", user, number) < 0.25).astype(np.int64)
     return Visits(
         person=person,
         user=user,
@@ -74,9 +74,9 @@ def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user
         start=day * DAY_SECONDS + (hour % 24) * 3600,
         half=half,
         focus=rng.pick("focus", people.interests[person, half], user, number),
-        intent=1 / (1 + np.exp(-wish)),
-        region=np.where(travels, away, people.region[person]),
-        device=people.devices[person, other],
+        intent=1 / (1 + np.exp(-intent_logit)),
+        region=np.where(is_travelling, other_region, people.region[person]),
+        device=people.devices[person, device_index],
         channel=rng.pick("channel", CHANNEL_SHARES, user, number),
     )
 
@@ -84,12 +84,12 @@ def make_visits(rng: KeyedRandom, people: People, n_days: int, sessions_per_user
 def make_impressions(
     rng: KeyedRandom, catalog: Catalog, people: People, visits: Visits
 ) -> Impressions:
-    """Show items in each visit, more with intent, some off its focus.
+    """Show items in each visit: more with more intent, and some outside the visit's focus.
 
     A person sees 1 to MAX_IMPRESSIONS_PER_VISIT items, a bot IMPRESSIONS_PER_BOT_VISIT.
     """
-    drawn = -np.log(1 - rng.uniform("looks", *visits.keys)) * (1.3 + 3.4 * visits.intent)
-    n_impressions = np.minimum(1 + drawn.astype(np.int64), MAX_IMPRESSIONS_PER_VISIT)
+    n_more = -np.log(1 - rng.uniform("looks", *visits.keys)) * (1.3 + 3.4 * visits.intent)
+    n_impressions = np.minimum(1 + n_more.astype(np.int64), MAX_IMPRESSIONS_PER_VISIT)
     n_impressions = np.where(visits.is_bot, IMPRESSIONS_PER_BOT_VISIT, n_impressions)
     visit = np.repeat(np.arange(len(n_impressions)), n_impressions)
     slot = np.arange(len(visit)) - np.repeat(
@@ -98,8 +98,8 @@ def make_impressions(
     is_target = slot == n_impressions[visit] - 1
     keys = (visits.user[visit], visits.visit_number[visit], slot)
     interests = people.interests[visits.person[visit], visits.half[visit]]
-    strays = (rng.uniform("strays", *keys) < 0.4) & ~is_target
-    category = np.where(strays, rng.pick("stray", interests, *keys), visits.focus[visit])
+    is_off_focus = (rng.uniform("strays", *keys) < 0.4) & ~is_target
+    category = np.where(is_off_focus, rng.pick("stray", interests, *keys), visits.focus[visit])
     item, fit = _best_of_three(rng, catalog, people, visits.person[visit], category, *keys)
     likes = interests[np.arange(len(visit)), category] / interests.max(axis=1)
     return Impressions(
@@ -115,9 +115,10 @@ def make_impressions(
 def _best_of_three(
     rng: KeyedRandom, catalog: Catalog, people: People, person: Longs, category: Longs, *keys: Longs
 ) -> tuple[Longs, Floats]:
-    """Choose the best fit of three popular items; also return its fit, 0 to 1.
+    """Choose the best-fitting of three items drawn by popularity.
 
-    The favourite brand fits, and so does a price level near the user's wealth.
+    Also returns its fit, 0 to 1. An item fits if it is of the user's favourite brand in the
+    category, and if its price level is near the user's wealth.
     """
     drawn = [pick_items(rng, f"item {n}", catalog, category, *keys) for n in range(3)]
     favourite = rng.pick("favourite brand", np.ones(4), people.user[person], category)

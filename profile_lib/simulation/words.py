@@ -82,7 +82,7 @@ ASSORTMENTS = (
         "猫粮 狗绳 猫砂 宠物床 鱼缸过滤器 咀嚼玩具",
     ),
 )  # fmt: skip
-CATEGORIES = tuple(shelf.category for shelf in ASSORTMENTS)
+CATEGORIES = tuple(assortment.category for assortment in ASSORTMENTS)
 
 STYLES = (
     "light", "classic", "premium", "compact", "soft", "modern", "durable", "large", "small", "eco",
@@ -91,7 +91,7 @@ CHINESE_STYLES = ("轻便", "经典", "高端", "便携", "柔软", "现代", "�
 COLOURS = ("black", "white", "red", "blue", "green", "grey", "pink", "beige")
 CHINESE_COLOURS = ("黑色", "白色", "红色", "蓝色", "绿色", "灰色", "粉色", "米色")
 
-# Phrases of reviews with one to five stars.
+# Phrases of reviews, one row per number of stars from one to five.
 REVIEW_PHRASES: tuple[tuple[str, ...], ...] = (
     ("terrible quality, broke after two days", "awful, I want my money back", "a complete waste"),
     ("disappointed, not as described", "poor material and late delivery", "would not buy again"),

@@ -15,7 +15,7 @@ from profile_lib.simulation.simulate import (
     simulate_events,
     simulate_users,
 )
-from profile_lib.simulation.steps import RETURN_VISIT_OFFSET, REVIEW_VISIT_OFFSET
+from profile_lib.simulation.visit_events import RETURN_VISIT_OFFSET, REVIEW_VISIT_OFFSET
 from profile_lib.simulation.words import (
     AGE_BANDS,
     CATEGORIES,
@@ -54,7 +54,7 @@ def human_rows(shop_rows) -> pd.DataFrame:
 def test_the_rows_of_a_user_do_not_depend_on_the_other_users_of_the_batch():
     together = make_rows(SHOP, range(60))
     apart = pd.concat([make_rows(SHOP, range(40, 60)), make_rows(SHOP, range(1), range(1, 40))])
-    keys = ["user", "visit_number", "step"]
+    keys = ["user", "visit_number", "event_number"]
     pd.testing.assert_frame_equal(
         together.sort_values(keys, ignore_index=True), apart.sort_values(keys, ignore_index=True)
     )
@@ -113,9 +113,9 @@ def test_buying_visits_have_more_clicks_and_go_through_the_cart(human_rows):
     assert counts[buys]["click"].mean() > 2 * counts[~buys]["click"].mean()
 
 
-def test_steps_follow_within_half_an_hour_and_those_of_a_bot_within_a_fifth_of_a_second(shop_rows):
+def test_events_follow_within_half_an_hour_and_those_of_a_bot_within_a_fifth_of_a_second(shop_rows):
     ordered = shop_rows[shop_rows.visit_number < REVIEW_VISIT_OFFSET].sort_values(
-        ["user", "visit_number", "step"]
+        ["user", "visit_number", "event_number"]
     )
     gaps = ordered.groupby(["user", "visit_number"]).milliseconds.diff().dropna()
     assert (gaps > 0).all()
