@@ -11,7 +11,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.profiles.history import (
     build_history_from_changes,
-    build_history_from_snapshot,
+    build_history_from_version,
     select_expired_rows,
 )
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
@@ -50,4 +50,4 @@ def _build_rows(store: Store, history: DataFrame, recorded: int, version: int) -
         return build_history_from_changes(changes)
     committed_ts = store.commit_time(USER_PROFILES, version)
     profiles = store.read(USER_PROFILES, version)
-    return build_history_from_snapshot(profiles, history, version, committed_ts)
+    return build_history_from_version(profiles, history, version, committed_ts)

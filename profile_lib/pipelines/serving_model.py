@@ -19,7 +19,7 @@ from profile_lib.inference.runtime_choice import check_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import Manifest, check_model, read_manifest
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.profiles.build import TaskHead, decode_predictions, select_profile_facts
+from profile_lib.profiles.build import PredictedTask, decode_predictions, select_profile_facts
 from profile_lib.profiles.refresh_state import hash_definition
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.tracking import Tracker
@@ -150,16 +150,16 @@ def predict_profiles(
     )
     return decode_predictions(
         predicted,
-        [profile_head(task) for task in manifest.spec.tasks],
+        [predicted_task(task) for task in manifest.spec.tasks],
         model_version=manifest.model_version,
         n_reasons=config.n_reasons,
         n_next_categories=config.n_next_categories,
     )
 
 
-def profile_head(task: TaskSpec) -> TaskHead:
+def predicted_task(task: TaskSpec) -> PredictedTask:
     """Return the description of how a profile stores the predictions of a task."""
     kind = task.definition
-    return TaskHead(
+    return PredictedTask(
         task.name, task.classes, kind.profile_column, partial(kind.to_profile_value, task)
     )

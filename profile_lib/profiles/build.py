@@ -1,4 +1,4 @@
-"""Build profiles: facts from behaviour and attributes, then predictions of the model."""
+"""Build profiles: select the facts, then decode the model's predictions."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -12,32 +12,33 @@ from profile_lib.tables import USER_PROFILES
 from profile_lib.tables.profiles import PREDICTED_COLUMNS, REASON
 from profile_lib.tables.table import user_bucket
 
-PROFILE_VERSION = 3  # increase it with each change here: all profiles are then computed again
+PROFILE_VERSION = 3  # increase it with each change of this file, so that all profiles are rebuilt
 FACT_COLUMNS = [name for name in USER_PROFILES.column_names() if name not in PREDICTED_COLUMNS]
 PREDICTED_MAPS = ("inferred", "propensities", "predicted_values", "predicted_labels")
 NEXT_CATEGORY = "next_category"  # the task that predicts the profile's next categories
 
 
-class TaskHead(NamedTuple):
+class PredictedTask(NamedTuple):
     """A task of the model, and how a profile stores its predictions."""
 
     name: str
     classes: Sequence[str]  # empty if there is one prediction
     column: str  # one of PREDICTED_MAPS
-    to_value: Callable[[Column], Column]  # converts its array of predictions to the column's value
+    to_value: Callable[[Column], Column]  # converts the array of predictions to the value
 
     @property
     def width(self) -> int:
-        """The number of its predictions."""
+        """The number of predictions of the task."""
         return len(self.classes) or 1
 
 
 def select_profile_facts(
     behaviour: DataFrame, users: DataFrame, *, events_version: Column, user_buckets: int
 ) -> DataFrame:
-    """Return the columns FACT_COLUMNS of a profile for each row of behaviour.
+    """Return FACT_COLUMNS of the profile of each row of behaviour.
 
-    `behaviour` has the column pending_input as well.
+    `behaviour` has the columns of the table and `pending_input`; `users` is the table of users, and
+    `user_buckets` the number of buckets.
     """
     declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
     attributes = users.withColumn("declared_region", declared_region).drop("region")
@@ -57,7 +58,7 @@ def select_profile_facts(
 
 def decode_predictions(
     predicted: DataFrame,
-    heads: Sequence[TaskHead],
+    tasks: Sequence[PredictedTask],
     *,
     model_version: str,
     n_reasons: int,
@@ -65,18 +66,19 @@ def decode_predictions(
 ) -> DataFrame:
     """Build profiles from FACT_COLUMNS and the model's `prediction`.
 
-    A profile whose prediction is null keeps its pending input and has empty predictions.
+    `tasks` are in the order of the model's outputs. A profile whose prediction is null keeps its
+    pending input and has empty predictions.
     """
     outputs = F.col("prediction.outputs")
     slices, start = {}, 1
-    for head in heads:
-        slices[head.name] = F.slice(outputs, start, head.width)
-        start += head.width
+    for task in tasks:
+        slices[task.name] = F.slice(outputs, start, task.width)
+        start += task.width
     predictions = {
-        **{column: _values_by_task(heads, slices, column) for column in PREDICTED_MAPS},
+        **{column: _values_by_task(tasks, slices, column) for column in PREDICTED_MAPS},
         "interest_vector": F.col("prediction.vector"),
-        "next_categories": _next_categories(heads, slices, n_next_categories),
-        "reasons": _reasons(heads, n_reasons),
+        "next_categories": _next_categories(tasks, slices, n_next_categories),
+        "reasons": _reasons(tasks, n_reasons),
     }
     is_predicted, types = F.col("prediction.vector").isNotNull(), USER_PROFILES.schema
     columns = {
@@ -94,7 +96,7 @@ def _empty_value(type: T.DataType) -> Column:
 
 
 def derive_segment() -> Column:
-    """Column: the strongest segment name that holds for the user as of the cutoff."""
+    """Return the user's segment: the stage closest to a loyal buyer that applies."""
     return (
         F.when(F.col("n_orders") >= 2, "loyal buyer")
         .when(F.col("n_orders") == 1, "buyer")
@@ -116,34 +118,37 @@ def _declared() -> Column:
     return F.map_filter(F.map_concat(others, facts), lambda _, value: value.isNotNull())
 
 
-def _values_by_task(heads: Sequence[TaskHead], slices: dict[str, Column], column: str) -> Column:
-    """Column: the values of the tasks that a profile stores in `column`, by name."""
+def _values_by_task(
+    tasks: Sequence[PredictedTask], slices: dict[str, Column], column: str
+) -> Column:
+    """Return a map of the values of the tasks that a profile stores in `column`."""
     pairs: list[Column] = []
-    for head in heads:
-        has_own_column = column == "inferred" and head.name == NEXT_CATEGORY
-        if head.column == column and not has_own_column:
-            pairs += [F.lit(head.name), head.to_value(slices[head.name])]
+    for task in tasks:
+        has_own_column = column == "inferred" and task.name == NEXT_CATEGORY
+        if task.column == column and not has_own_column:
+            pairs += [F.lit(task.name), task.to_value(slices[task.name])]
     return F.create_map(*pairs).cast(USER_PROFILES.schema[column].dataType)
 
 
-def _next_categories(heads: Sequence[TaskHead], slices: dict[str, Column], n: int) -> Column:
-    for head in heads:
-        if head.name == NEXT_CATEGORY:
-            return rank_classes(slices[head.name], head.classes, n)
+def _next_categories(tasks: Sequence[PredictedTask], slices: dict[str, Column], n: int) -> Column:
+    for task in tasks:
+        if task.name == NEXT_CATEGORY:
+            return rank_classes(slices[task.name], task.classes, n)
     return F.array().cast("array<struct<name:string,weight:double>>")
 
 
-def _reasons(heads: Sequence[TaskHead], n_reasons: int) -> Column:
+def _reasons(tasks: Sequence[PredictedTask], n_reasons: int) -> Column:
+    """Return a map of each task's reasons; the model returns `n_reasons` event indices per task."""
     pairs: list[Column] = []
-    for number, head in enumerate(heads):
+    for number, task in enumerate(tasks):
         first = number * n_reasons + 1
         events = F.slice("prediction.reason_events", first, n_reasons)
         effects = F.slice("prediction.reason_effects", first, n_reasons)
-        both = F.filter(
+        existing = F.filter(
             F.arrays_zip(events.alias("event"), effects.alias("effect")),
             lambda x: x["event"] < F.size("recent"),  # a short history has fewer than n_reasons
         )
-        pairs += [F.lit(head.name), F.transform(both, _reason)]
+        pairs += [F.lit(task.name), F.transform(existing, _reason)]
     return F.create_map(*pairs).cast(f"map<string,array<{REASON.simpleString()}>>")
 
 

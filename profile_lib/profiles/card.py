@@ -1,4 +1,4 @@
-"""Format a profile as a card for people."""
+"""Format a profile as a text card."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ WIDTH = 78
 
 
 def format_profile_card(profile: Mapping[str, Any]) -> str:
-    """Format one row of user_profiles, a dict, as a few lines of text."""
+    """Format a row of user_profiles, given as nested dicts, as framed text."""
     lines = [
         f"Profile {profile['user_id'][:12]}…  {profile['segment']}  "
         f"(as of {profile['as_of_ts']:%Y-%m-%d %H:%M} UTC)",

@@ -1,6 +1,6 @@
-"""Build and read the history of profiles: what each profile was, and since when.
+"""Build and read the table `user_profiles_history`.
 
-A row holds the profile after a commit that changed it, and is valid until the user's next row.
+A row holds a profile as of the commit that changed it, and is valid until the user's next row.
 """
 
 from datetime import datetime
@@ -11,14 +11,14 @@ from pyspark.sql import functions as F
 from profile_lib.delta.merge import deletion_rows
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
-UPSERT, DELETE = "upsert", "delete"  # what a commit did to a profile
+UPSERT, DELETE = "upsert", "delete"  # values of change_type: what the commit did to the profile
 
 
 def build_history_from_changes(changes: DataFrame) -> DataFrame:
-    """Build one row per user and commit of the change feed.
+    """Build one row of history per user and commit of the change feed.
 
-    It holds the new profile, or says that the profile was deleted. A profile that one commit
-    deletes and inserts is inserted.
+    It holds the new profile, or marks the profile as deleted. A profile that one commit both
+    deletes and inserts counts as inserted.
     """
     keys = ["user_id", "_commit_version"]
     kind = F.col("_change_type")
@@ -28,35 +28,37 @@ def build_history_from_changes(changes: DataFrame) -> DataFrame:
     return _history_rows(upserted, UPSERT).union(_history_rows(deleted, DELETE))
 
 
-def build_history_from_snapshot(
+def build_history_from_version(
     profiles: DataFrame, history: DataFrame, version: int, committed_ts: datetime
 ) -> DataFrame:
-    """Build rows of all profiles of a version, and of deleted ones.
+    """Build rows of all profiles of a version, and of deleted profiles.
 
-    This starts a history, or continues one whose last version the change feed no longer reaches.
+    It starts a history, or continues one whose last version the change feed no longer reaches.
+    `committed_ts` is the time of the version's commit.
     """
     present = _newest_first(history).where(f"recency_rank = 1 AND change_type = '{UPSERT}'")
-    gone = present.select("user_id").join(profiles.select("user_id"), "user_id", "left_anti")
-    upserted, deleted = (_add_commit(frame, version, committed_ts) for frame in (profiles, gone))
+    missing = present.select("user_id").join(profiles.select("user_id"), "user_id", "left_anti")
+    upserted, deleted = (_add_commit(frame, version, committed_ts) for frame in (profiles, missing))
     return _history_rows(upserted, UPSERT).union(_history_rows(deleted, DELETE))
 
 
-def select_expired_rows(history: DataFrame, horizon: datetime) -> DataFrame:
-    """Select the rows that were valid only before `horizon`, as deletions for an upsert.
+def select_expired_rows(history: DataFrame, retained_since: datetime) -> DataFrame:
+    """Select rows that ceased to be valid before `retained_since`.
 
-    Each user's newest row before `horizon` is still valid then, so it stays.
+    They are returned as deletions for an upsert. Each user's newest row as of `retained_since` is
+    still valid then, so it is not selected.
     """
-    before = history.where(F.col("valid_from_ts") <= F.lit(horizon))
-    return deletion_rows(USER_PROFILES_HISTORY, _newest_first(before).where("recency_rank > 1"))
+    earlier = history.where(F.col("valid_from_ts") <= F.lit(retained_since))
+    return deletion_rows(USER_PROFILES_HISTORY, _newest_first(earlier).where("recency_rank > 1"))
 
 
 def select_profile_as_of(history: DataFrame, user_id: str, ts: datetime) -> DataFrame:
-    """Select the user's profile as it was at `ts`; no row without a profile."""
-    moment = F.lit(ts)
+    """Select the user's profile as it was at `ts`; no row if there was none."""
+    time = F.lit(ts)
     until_ts = history.where(
         (F.col("user_id") == user_id)
-        & (F.col("valid_from_date") <= F.to_date(moment))
-        & (F.col("valid_from_ts") <= moment)
+        & (F.col("valid_from_date") <= F.to_date(time))
+        & (F.col("valid_from_ts") <= time)
     )
     newest = until_ts.orderBy(F.desc("valid_from_ts"), F.desc("change_version")).limit(1)
     return newest.where(f"change_type = '{UPSERT}'").select(*USER_PROFILES.column_names())
@@ -77,7 +79,7 @@ def _add_commit(frame: DataFrame, version: int, committed_ts: datetime) -> DataF
 
 
 def _history_rows(frame: DataFrame, change_type: str) -> DataFrame:
-    """Select the columns of the history; one that the frame lacks is null."""
+    """Select the columns of the history; those that the frame lacks are null."""
     columns = {
         "change_version": F.col("_commit_version").cast("long"),
         "valid_from_ts": F.col("_commit_timestamp"),

@@ -1,8 +1,9 @@
-"""Say when a MERGE may overwrite a stored profile, as SQL on source and target.
+"""Define when a MERGE may overwrite a stored profile, as SQL on `source` and `target`.
 
-A profile computed from a newer version of events always wins. For the same version a refresh
-overwrites, as its model may be newer, unless only its own row still waits for the model; a stream
-overwrites only a profile that waits for the model.
+A profile computed from a newer version of events always overwrites. A refresh also overwrites a
+profile of the same version, because its model may be newer, except if the refresh's row has pending
+input and the stored one has none. A stream overwrites a profile of the same version only if the
+stored one has pending input.
 """
 
 _IS_NEWER = "source.events_version > target.events_version"

@@ -1,4 +1,4 @@
-"""Find the outdated buckets of a table, and merge their refresh states."""
+"""Find the outdated buckets of a table, and merge refresh states."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from profile_lib.tables.table import user_bucket
 
 
 class SourceVersions(NamedTuple):
-    """Hold the Delta versions of the source tables of profiles."""
+    """The Delta versions of the tables that profiles are computed from."""
 
     events: int
     items: int
@@ -19,10 +19,10 @@ class SourceVersions(NamedTuple):
 
 
 class RefreshState(NamedTuple):
-    """Name the inputs that the rows of a bucket were computed from.
+    """The inputs that the rows of a bucket were computed from.
 
-    `definition` is the hash of code, model and settings; `versions` are the Delta versions of the
-    source tables.
+    `definition` is the hash of code, model and settings, and `versions` holds the Delta versions of
+    the source tables.
     """
 
     definition: str
@@ -30,7 +30,7 @@ class RefreshState(NamedTuple):
 
 
 def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
-    """Hash everything that defines a profile: this code, the model and the settings.
+    """Hash everything that defines a profile: the code's version, the model and the settings.
 
     >>> hash_definition("m-1", {"half_life": 14}) == hash_definition("m-1", {"half_life": 7})
     False
@@ -39,7 +39,7 @@ def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
 
 
 def select_users_in_buckets(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:
-    """Return (user_id): the users of a frame that belong to these buckets, each once."""
+    """Select the distinct user_id of a frame that belong to these buckets."""
     return frame.select("user_id").where(user_bucket(n_buckets).isin(*buckets)).distinct()
 
 
@@ -64,7 +64,7 @@ def group_outdated_buckets(
     buckets: Iterable[int],
     current_versions: tuple[int, ...],
 ) -> dict[tuple[int, ...], list[int]]:
-    """Group the buckets with older versions than the current ones by their versions.
+    """Group by their versions the buckets whose versions are not the current ones.
 
     >>> old, new = RefreshState("d", (1, 1, 1)), RefreshState("d", (2, 1, 1))
     >>> group_outdated_buckets({0: old, 1: new, 2: old}, [0, 1, 2], (2, 1, 1))
@@ -83,11 +83,12 @@ def merge_refresh_states(
     written: Mapping[int, RefreshState],
     n_buckets: int,
 ) -> dict[int, RefreshState]:
-    """Merge the states of just `written` buckets into the `stored` ones, never overstating them.
+    """Merge the states of newly written buckets into the stored ones.
 
-    If a bucket's `stored` state differs from the one seen `before`, another refresh has run at the
-    same time and the bucket may hold rows of both. Its state is then the lower of both versions,
-    or dropped if the definitions differ.
+    `before` holds the states that the refresh started from. If a bucket's `stored` state differs
+    from that, another refresh has run at the same time, and the bucket may hold rows of both. Its
+    state is then the lower one of each version, or is dropped if the definitions differ, so that it
+    never claims more than is true. Buckets from `n_buckets` on are dropped.
 
     >>> one, two, three = (RefreshState("d", (n, n, 1)) for n in (1, 2, 3))
     >>> merged = merge_refresh_states({0: one, 1: one}, {0: one, 1: two}, {0: three, 1: three}, 2)

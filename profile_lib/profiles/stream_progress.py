@@ -1,4 +1,4 @@
-"""Measure a stream's batches: report them in a line per minute and as Prometheus metrics."""
+"""Report the progress of a stream in log lines and as Prometheus metrics."""
 
 import logging
 import time
@@ -9,16 +9,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from profile_lib.errors import InputError
 
-PREFIX = "profiles_stream_"  # of all metric names
+METRIC_PREFIX = "profiles_stream_"
 SECONDS_BUCKETS = (0.25, 0.5, 1, 2, 3, 5, 8, 13, 30, 60, 120, 300)
 
 log = logging.getLogger(__name__)
 
 
 class StreamProgress:
-    """Sum up the batches of one stream between two reports.
+    """The batches of a stream since its last report, and its metrics for Prometheus.
 
-    `registry` holds the metrics for Prometheus. `clock` returns seconds and never goes back.
+    A report is due every `report_seconds`; an event that waits longer than `max_lag_seconds` is
+    logged as a warning. `clock` returns seconds and never goes back.
     """
 
     def __init__(
@@ -31,21 +32,23 @@ class StreamProgress:
         self.clock = clock
         self.registry = CollectorRegistry()
         self.events = Counter(
-            f"{PREFIX}events", "Rows of the change feed that were read", registry=self.registry
+            f"{METRIC_PREFIX}events",
+            "Rows read from the change feed",
+            registry=self.registry,
         )
         self.batch_seconds = Histogram(
-            f"{PREFIX}batch_seconds",
+            f"{METRIC_PREFIX}batch_seconds",
             "Duration of a batch",
             buckets=SECONDS_BUCKETS,
             registry=self.registry,
         )
         self.events_per_second = self._gauge("events_per_second", "Rate since the last report")
         self.lag = self._gauge("lag_seconds", "Longest wait of an event in the last batch")
-        self.pending_users = self._gauge("pending_users", "Users who wait for the model")
+        self.pending_users = self._gauge("pending_users", "Users with pending input")
         self._reset()
 
-    def _gauge(self, name: str, comment: str) -> Gauge:
-        return Gauge(f"{PREFIX}{name}", comment, registry=self.registry)
+    def _gauge(self, name: str, description: str) -> Gauge:
+        return Gauge(f"{METRIC_PREFIX}{name}", description, registry=self.registry)
 
     def _reset(self) -> None:
         self._since, self._events, self._batches, self._seconds = self.clock(), 0, 0, 0.0
@@ -54,12 +57,15 @@ class StreamProgress:
     def serve_metrics(self, port: int) -> Iterator[None]:
         """Serve the metrics on this machine's loopback address while the body runs.
 
-        Raises InputError if the port is taken.
+        Raises InputError if the port cannot be opened.
         """
         try:
             server, thread = start_http_server(port, addr="127.0.0.1", registry=self.registry)
         except OSError as error:
-            raise InputError(f"stream.metrics_port: {port}: {error.strerror}") from error
+            raise InputError(
+                f"stream.metrics_port: port {port} cannot be opened ({error.strerror}); "
+                "wanted a free port, or null to serve no metrics"
+            ) from error
         try:
             yield
         finally:
@@ -68,7 +74,7 @@ class StreamProgress:
             thread.join()
 
     def count_batch(self, events: int, seconds: float) -> None:
-        """Count a finished batch."""
+        """Count a finished batch and its events; `seconds` is its duration."""
         self.events.inc(events)
         self.batch_seconds.observe(seconds)
         self._events += events
@@ -80,27 +86,28 @@ class StreamProgress:
         self.lag.set(seconds)
         if seconds > self.max_lag_seconds:
             log.warning(
-                f"behind by {seconds:.0f} s, stream.max_lag_seconds is {self.max_lag_seconds:g}; "
-                "give it more cores, or fewer stream.encoder_seconds"
+                f"stream: an event waited {seconds:.0f} s, wanted at most stream.max_lag_seconds "
+                f"({self.max_lag_seconds:g}); give the stream more cores, or lower "
+                "stream.encoder_seconds"
             )
 
     def report(self) -> str | None:
-        """Return a line about the time since the last report; None before `report_seconds`."""
-        passed = self.clock() - self._since
-        if passed < self.report_seconds:
+        """Return a line about the batches since the last report; None before its time."""
+        elapsed = self.clock() - self._since
+        if elapsed < self.report_seconds:
             return None
-        rate = self._events / passed
+        rate = self._events / elapsed
         self.events_per_second.set(rate)
         mean_seconds = self._seconds / self._batches if self._batches else 0.0
         line = (
             f"{rate:,.1f} events/s in {self._batches} batches of {mean_seconds:.1f} s; "
-            f"lag {_read(self.lag):.1f} s; "
-            f"{_read(self.pending_users):,.0f} users wait for the model"
+            f"lag {_gauge_value(self.lag):.1f} s; "
+            f"{_gauge_value(self.pending_users):,.0f} users with pending input"
         )
         self._reset()
         return line
 
 
-def _read(gauge: Gauge) -> float:
+def _gauge_value(gauge: Gauge) -> float:
     (metric,) = gauge.collect()
     return float(metric.samples[0].value)

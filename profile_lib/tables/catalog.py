@@ -12,7 +12,7 @@ from profile_lib.tables.table import (
 
 ITEMS = Table(
     "items",
-    "The catalogue: supplied by the shop, or derived from its events",
+    "The catalog of items: published by the source, or derived from its events",
     key=("item_id",),
     rebuild_instructions=REINGEST_INSTRUCTIONS,
     change_feed=True,

@@ -24,19 +24,19 @@ EVENT_TYPES = (
     "checkout", "purchase", "review", "page",
 )  # fmt: skip
 
-# The kinds of pages that show how near a user is to an order.
+# The kinds of pages that show how near a user is to an order, as values of the column `step`.
 STEPS = ("home", "list", "account", "basket", "signin", "details", "payment", "confirm", "done")
 
-# The way to an order, from its beginning: an item in the cart, then the pages of the checkout.
+# The steps to an order, first to last: an item in the cart, then the pages of the checkout.
 FUNNEL_STEPS = ("cart", "basket", "signin", "details", "payment", "confirm", "done")
 
-# Columns of events that describe the client and how it came, not what the user did. A model may
-# read each of them as a category.
+# Columns of events that describe the device and how the user came, not what the user did. A model
+# may read each of them as a category.
 CONTEXT_COLUMNS = ("channel", "device", "region", "referrer", "system", "browser")
 
 
 def count_columns(suffix: str, scope: str) -> Iterable[TableColumn]:
-    """Declare one count per event type; `scope` completes "number of … events"."""
+    """Declare one count per event type, commented "number of … events" and `scope`."""
     for event_type in EVENT_TYPES:
         yield required(f"n_{event_type}{suffix}", LONG, f"number of {event_type} events {scope}")
 
@@ -56,13 +56,13 @@ EVENTS = Table(
         required("event_ts", TIMESTAMP, "time of the event, UTC"),
         required("event_date", DATE, "UTC date of event_ts"),
         required("event_type", STRING, "one of " + ", ".join(EVENT_TYPES)),
-        optional("item_id", STRING, "item that it concerns"),
+        optional("item_id", STRING, "item that the event is about"),
         optional("query", STRING, "normalised search text"),
         optional("text", STRING, "normalised review or page title"),
         optional("rating", DOUBLE, "stars, 1 to 5"),
         optional("price", DOUBLE, "price of one piece, in the shop's currency"),
         optional("quantity", INT, "number of pieces"),
-        optional("dwell_seconds", DOUBLE, "time spent on it, seconds"),
+        optional("dwell_seconds", DOUBLE, "time spent on the page, seconds"),
         optional("position", INT, "position in the list that showed the item, from 1"),
         optional("session_hint", STRING, "session id in the source; stored only"),
         optional("order_id", STRING, "order id in the source, the same for all lines of an order"),
@@ -80,7 +80,7 @@ EVENTS = Table(
 
 REJECTED_EVENTS = Table(
     "rejected_events",
-    "Source rows that were refused, with the reasons",
+    "Source rows that break a rule, with the reasons",
     key=("row_id",),
     rebuild_instructions=REINGEST_INSTRUCTIONS,
     columns=(
@@ -110,10 +110,10 @@ SESSIONS = Table(
         required("end_ts", TIMESTAMP, "time of the last event, UTC"),
         required("n_events", LONG, "number of events"),
         *count_columns("", "in the session"),
-        required("n_items", LONG, "number of different items"),
+        required("n_items", LONG, "number of distinct items"),
         required("dwell_seconds", DOUBLE, "sum of dwell_seconds over the events, seconds"),
         required("click_positions", INTS, "positions of the clicks in order of time, from 1"),
-        required("path", STRINGS, "event types in order of time, direct repeats left out"),
+        required("path", STRINGS, "event types in order of time, without consecutive repeats"),
         required(
             "order_value", DOUBLE, "price times quantity of purchases, in the shop's currency"
         ),

@@ -30,12 +30,12 @@ RECENT_EVENT = T.StructType(
 INTEREST = T.StructType([T.StructField("name", STRING), T.StructField("weight", DOUBLE)])
 INTERESTS = T.ArrayType(INTEREST)
 
-# Spans before the cutoff in which events are counted: days, or None for the current session.
+# The spans before a cutoff in which events are counted: name → days; None is the current session.
 WINDOWS: dict[str, int | None] = {"session": None, "1d": 1, "7d": 7, "30d": 30}
 
-# The numbers that a model reads, in its order; the model takes the logarithm of heavy-tailed ones.
-# Each is declared with the function that computes it. The registry imports these functions' modules
-# on first use, by name, because tables must not depend on the stages that compute them.
+# The numbers that a model reads, in this order; the model takes the logarithm of heavy-tailed ones.
+# Each is declared with the function that computes it. The registry imports the modules of these
+# functions on first use, by name, because tables must not depend on the stages that compute them.
 NUMERIC_FEATURES = RegisteredColumns(Registry("behaviour", "profile_lib.features.numeric"))
 
 # Columns that behaviour and profiles share.

@@ -75,7 +75,7 @@ def _metric_with_interval(name: str, comment: str) -> Iterable[TableColumn]:
     yield optional(name, DOUBLE, comment)
     for suffix, end in (("low", "lower"), ("high", "upper")):
         yield optional(
-            f"{name}_{suffix}", DOUBLE, f"{end} end of its interval, null if all users are alike"
+            f"{name}_{suffix}", DOUBLE, f"{end} end of its interval; null if all users are alike"
         )
 
 
@@ -86,12 +86,12 @@ FEEDBACK_MEASURES = Table(
     rebuild_instructions=rerun_instructions("record_feedback"),
     columns=(
         required("shown_date", DATE, "day of the impressions with complete feedback, UTC"),
-        required("dimension", STRING, "column of feedback by which they are grouped, or all"),
-        required("value", STRING, "value of the column, or one of its list; unknown for null"),
+        required("dimension", STRING, "column of feedback that impressions are grouped by, or all"),
+        required("value", STRING, "value of the column, or item of its list; unknown for null"),
         required("n_users", LONG, "number of users with an impression"),
         required("n_impressions", LONG, "number of impressions"),
         required("n_clicked", LONG, "number of impressions clicked"),
-        required("n_bought", LONG, "number of impressions bought, with a click or without"),
+        required("n_bought", LONG, "number of impressions bought, clicked or not"),
         required(
             "revenue", DOUBLE, "price times quantity of the purchases, in the shop's currency"
         ),
@@ -105,7 +105,7 @@ FEEDBACK_MEASURES = Table(
 
 EXPERIMENT_READOUTS = Table(
     "experiment_readouts",
-    "Results of each experiment as of a day, valid however often they are read",
+    "Results of each experiment as of a day, valid at every look",
     key=("as_of_date", "experiment", "variant", "measure"),
     rebuild_instructions="move {path} away and run python jobs/record_feedback.py --config FILE",
     columns=(
@@ -120,8 +120,8 @@ EXPERIMENT_READOUTS = Table(
         optional("difference", DOUBLE, "value less control_value"),
         optional("low", DOUBLE, "lower end of the difference's confidence sequence"),
         optional("high", DOUBLE, "upper end of the difference's confidence sequence"),
-        optional("p_value", DOUBLE, "always-valid p-value of no difference"),
-        required("mismatch_p_value", DOUBLE, "always-valid p-value of arms of the planned sizes"),
+        optional("p_value", DOUBLE, "always-valid p-value of the hypothesis of no difference"),
+        required("mismatch_p_value", DOUBLE, "always-valid p-value of the planned shares of users"),
         required("verdict", STRING, "better, worse, open, early or mismatched"),
     ),
 )

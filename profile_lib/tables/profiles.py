@@ -37,7 +37,7 @@ REASON = T.StructType(
     ]
 )
 
-# The model's input for a user.
+# The input that the model has yet to read for a profile.
 PENDING_INPUT = T.StructType(
     [
         T.StructField("text", STRING),
@@ -48,7 +48,7 @@ PENDING_INPUT = T.StructType(
     ]
 )
 
-# The columns that the model fills; all others are facts.
+# The columns that the model predicts; all others are facts.
 PREDICTED_COLUMNS = (
     "inferred", "interest_vector", "propensities", "predicted_values", "predicted_labels",
     "next_categories", "reasons", "model_version",
@@ -74,7 +74,7 @@ USER_PROFILES = Table(
             T.MapType(STRING, PREDICTED_VALUE),
             "predicted class per task with its probability, 0 to 1",
         ),
-        required("interest_vector", T.ArrayType(T.FloatType()), "the model's vector of the user"),
+        required("interest_vector", T.ArrayType(T.FloatType()), "the model's user embedding"),
         *INTEREST_COLUMNS,
         RECENT_COLUMN,
         required("last_event_ts", TIMESTAMP, "recency: time of the last event, UTC"),
@@ -118,15 +118,15 @@ USER_PROFILES = Table(
 
 PROFILE_REFRESH_STATE = Table(
     "profile_refresh_state",
-    "Table versions that the profiles of each bucket include",
+    "Definition and table versions that each bucket's profiles were computed from",
     key=("user_bucket",),
     rebuild_instructions="move {path} away: the next refresh then computes all profiles",
     columns=(
         required("user_bucket", INT, "hash bucket of user_id"),
-        required("definition", STRING, "hash of the model, the code and the settings"),
-        required("events_version", LONG, "Delta version of events that the profiles include"),
-        required("items_version", LONG, "Delta version of items that the profiles include"),
-        required("users_version", LONG, "Delta version of users that the profiles include"),
+        required("definition", STRING, "hash of the code, the model and the settings"),
+        required("events_version", LONG, "Delta version of events that they were computed from"),
+        required("items_version", LONG, "Delta version of items that they were computed from"),
+        required("users_version", LONG, "Delta version of users that they were computed from"),
         optional("table_ids", STRING, "Delta ids of these three tables"),
     ),
 )

@@ -45,7 +45,7 @@ RECOMMENDATIONS = Table(
 
 RECOMMENDATION_REFRESH_STATE = Table(
     "recommendation_refresh_state",
-    "Version of user_profiles that the lists of each bucket include",
+    "Definition and version of user_profiles that each bucket's lists were made from",
     key=("user_bucket",),
     rebuild_instructions=(
         "move {path} away: the next run of recommend_items then makes all lists again"
@@ -55,6 +55,6 @@ RECOMMENDATION_REFRESH_STATE = Table(
         required(
             "definition", STRING, "hash of the recommender, the rules and the id of user_profiles"
         ),
-        required("profiles_version", LONG, "Delta version of user_profiles the lists include"),
+        required("profiles_version", LONG, "Delta version of user_profiles that they read"),
     ),
 )

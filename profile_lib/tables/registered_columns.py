@@ -1,4 +1,4 @@
-"""Let other modules add columns to a declared table."""
+"""Let other modules register columns of a declared table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -9,7 +9,7 @@ from profile_lib.tables.table import TableColumn
 
 
 class _ColumnSequence(Sequence[TableColumn]):
-    """A sequence that is defined by how it is iterated, so that later additions show."""
+    """A sequence that iterates over its parts each time, so that it shows later additions."""
 
     @overload
     def __getitem__(self, index: int) -> TableColumn: ...

@@ -34,9 +34,9 @@ USER_SEGMENTS = Table(
     columns=(
         required("user_id", STRING, "pseudonym"),
         required("recency_days", DOUBLE, "days from the last event to as_of_ts"),
-        optional("recency_score", INT, "5 for the most recent fifth of those who ordered, to 1"),
-        optional("frequency_score", INT, "5 for the fifth with most orders, to 1"),
-        optional("monetary_score", INT, "5 for the fifth that spent most, to 1"),
+        optional("recency_score", INT, "5 for the most recent fifth of the buyers, to 1"),
+        optional("frequency_score", INT, "5 for the fifth with the most orders, to 1"),
+        optional("monetary_score", INT, "5 for the fifth that spent the most, to 1"),
         required("rfm_segment", STRING, "name by recency and frequency; Prospects: no order yet"),
         optional("cluster_id", INT, "as in clusters; null without a usable interest vector"),
         optional("cluster_margin", DOUBLE, "1 at the cluster's centre, 0 half-way to the next"),
@@ -48,12 +48,12 @@ USER_SEGMENTS = Table(
 
 CLUSTERS = Table(
     "clusters",
-    "Users of similar interests; an id follows its members and is never used again",
+    "Users of similar interests; a cluster keeps its id between runs, and no id is used again",
     key=("cluster_id",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
         required("cluster_id", INT, "cluster"),
-        required("description", STRING, "how it differs from the others, in one line"),
+        required("description", STRING, "how it differs from the other clusters, in one line"),
         required("n_users", LONG, "number of users"),
         *(
             required(kind, TERMS, f"{kind} in which it differs from the others, surest first")
@@ -66,13 +66,17 @@ CLUSTERS = Table(
         ),
         required("first_version", LONG, "first clustering with this cluster"),
         required("last_version", LONG, "last clustering with this cluster"),
-        required("is_retired", BOOLEAN, "whether it is gone; the other columns stay as they were"),
+        required(
+            "is_retired",
+            BOOLEAN,
+            "whether the latest run lacks it; the other columns stay as they were",
+        ),
     ),
 )
 
 CLUSTERINGS = Table(
     "clusterings",
-    "Runs of clustering, with the clarity and the stability of the clusters",
+    "Runs of clustering, with how separate and how stable their clusters are",
     key=("version",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(

@@ -1,4 +1,4 @@
-"""Declare tables: columns with types and comments, keys, partitions and Delta properties."""
+"""Define how tables are declared: columns, comments, keys, partitions, Delta properties."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ def optional(name: str, type: T.DataType, comment: str) -> TableColumn:
 class Table:
     """A declared table with one row per `key`.
 
-    `rebuild_instructions` says what to do with a table at `{path}` whose columns cannot be brought
-    to the declared ones without its rows being computed again.
+    `rebuild_instructions` is for a stored table whose rows have to be computed again to get the
+    declared columns: it says what to do, with `{path}` for the path of the table.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Table:
     columns: Sequence[TableColumn]
     rebuild_instructions: str
     partition_by: tuple[str, ...] = ()
-    cluster_by: tuple[str, ...] = ()  # compaction writes rows with near values into the same files
+    cluster_by: tuple[str, ...] = ()  # compaction writes rows with close values into the same files
     change_feed: bool = False  # the rows that each commit changed can be read later
     deletion_vectors: bool = False  # a changed row is marked in its file, which is not rewritten
 
@@ -85,7 +85,7 @@ class Table:
     def conform(self, frame: DataFrame) -> DataFrame:
         """Return the frame with exactly the declared columns, in order.
 
-        Raises InputError that names every missing, unexpected and wrongly typed column.
+        Raises InputError that names every missing or unexpected column and every wrong type.
         """
         actual = {f.name: f.dataType for f in frame.schema.fields}
         declared = {c.name: c.type for c in self.columns}
@@ -98,7 +98,7 @@ class Table:
 def schema_differences(
     actual: dict[str, T.DataType], declared: dict[str, T.DataType]
 ) -> Iterator[str]:
-    """Describe how columns differ from the declared: missing, unexpected, or of the wrong type.
+    """Yield how columns differ from the declared ones: missing, unexpected, of the wrong type.
 
     >>> list(schema_differences({"n": INT, "x": INT}, {"n": LONG}))
     ["unexpected ['x']", "wrong type ['n: int, declared bigint']"]
@@ -122,5 +122,5 @@ def rerun_instructions(job: str) -> str:
 
 
 def user_bucket(n_buckets: int) -> Column:
-    """Column: the hash bucket of `user_id`, from 0 to `n_buckets` - 1."""
+    """Return the hash bucket of the column `user_id`, from 0 to `n_buckets` - 1."""
     return F.pmod(F.xxhash64("user_id"), F.lit(n_buckets)).cast("int")

@@ -13,7 +13,7 @@ from profile_lib.model.checkpoint import load_model
 from profile_lib.model.task_kinds import TaskKind, get_task_kind, register_task_kind
 from profile_lib.model.task_kinds.kind import TASK_KINDS
 from profile_lib.pipelines import train_model
-from profile_lib.pipelines.serving_model import profile_head
+from profile_lib.pipelines.serving_model import predicted_task
 from profile_lib.training.data.task_labels import LabelledTask
 
 COUNT_TASK = '''
@@ -80,7 +80,7 @@ def test_a_model_trains_predicts_and_reports_a_task_of_a_new_kind(
     _, spec, _ = load_model(str(folder))
     (task,) = spec.tasks
     assert task.to_predictions(torch.tensor([-5.0, 0.0])).tolist()[1] == 1.0
-    assert profile_head(task).column == "predicted_values"
+    assert predicted_task(task).column == "predicted_values"
 
 
 def test_a_kind_that_is_not_registered_is_refused_before_anything_is_computed():

@@ -9,19 +9,19 @@ from pyspark.sql import types as T
 from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.inference.row_arrays import PREDICTION
 from profile_lib.model.tasks import TaskSpec
-from profile_lib.pipelines.serving_model import profile_head
+from profile_lib.pipelines.serving_model import predicted_task
 from profile_lib.profiles.build import decode_predictions, select_profile_facts
 from profile_lib.profiles.card import format_profile_card
 from profile_lib.tables import BEHAVIOUR, USER_PROFILES, USERS
 
-HEADS = [
-    profile_head(TaskSpec(name="buys", kind="binary", classes=())),
-    profile_head(
+TASKS = [
+    predicted_task(TaskSpec(name="buys", kind="binary", classes=())),
+    predicted_task(
         TaskSpec(name="next_category", kind="multiclass", classes=("apparel", "bags", "drinkware"))
     ),
-    profile_head(TaskSpec(name="gender", kind="multiclass", classes=("f", "m"))),
-    profile_head(TaskSpec(name="spend", kind="regression", classes=())),
-    profile_head(TaskSpec(name="seeks", kind="multilabel", classes=("hats", "mugs", "tees"))),
+    predicted_task(TaskSpec(name="gender", kind="multiclass", classes=("f", "m"))),
+    predicted_task(TaskSpec(name="spend", kind="regression", classes=())),
+    predicted_task(TaskSpec(name="seeks", kind="multilabel", classes=("hats", "mugs", "tees"))),
 ]
 
 
@@ -76,7 +76,7 @@ def profile_with(facts, prediction) -> dict:
     schema = T.StructType([T.StructField("prediction", PREDICTION)])
     predicted = facts.crossJoin(facts.sparkSession.createDataFrame([(prediction,)], schema))
     frame = decode_predictions(
-        predicted, HEADS, model_version="m-1", n_reasons=2, n_next_categories=2
+        predicted, TASKS, model_version="m-1", n_reasons=2, n_next_categories=2
     )
     USER_PROFILES.conform(frame)
     return frame.first().asDict(recursive=True)
