@@ -81,7 +81,7 @@ class Audiences:
             self.profiles,
             seeds,
             n_sample=config.sample_users,
-            seed=config.seed,
+            random_seed=config.seed,
             setting=_seeds_setting(name),
         )
         n_users = config.lookalikes[name].n_users

@@ -1,1 +1,1 @@
-"""Group users by recency and orders, by interests, by similarity and by rules."""
+"""Group users by recency, orders and spending, by interests, by similarity and by rules."""

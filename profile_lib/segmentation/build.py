@@ -23,7 +23,11 @@ def build_segments(
     vectors: VectorSummary,
     version: int,
 ) -> DataFrame:
-    """Build the table `user_segments`; `ids` are those of the clusters 0, 1, … in `assigned`."""
+    """Build the table `user_segments`.
+
+    `assigned` has user_id, cluster (from 0) and cluster_margin; `ids` holds the cluster_id of each
+    cluster, and `version` is the number of the clustering.
+    """
     scored = score_rfm(profiles, find_quintile_cuts(profiles, vectors.as_of), vectors.as_of)
     columns = {
         "cluster_id": F.get(F.array(*[F.lit(i) for i in ids]), F.col("cluster")),
@@ -43,9 +47,10 @@ def cluster_rows(
     first_versions: Mapping[int, int],
     version: int,
 ) -> list[TableRow]:
-    """Build the rows of `clusters` that exist in the run `version`.
+    """Build the rows of `clusters` for the clusters of a clustering.
 
-    `sizes` and `terms` refer to clusters by their numbers from 0, `first_versions` by previous ids.
+    `version` is the number of the clustering. `sizes` and `terms` refer to its clusters by their
+    numbers from 0, and `first_versions` to the clusters of earlier clusterings by their ids.
     """
     rows = []
     for number, (cluster_id, jaccard) in enumerate(
@@ -77,7 +82,7 @@ def clustering_row(
     version: int,
     fingerprint: str,
 ) -> TableRow:
-    """Build the row of `clusterings` for a run that puts `n_users` into clusters."""
+    """Build the row of `clusterings` for a clustering that puts `n_users` into clusters."""
     return {
         "version": version,
         "input_fingerprint": fingerprint,
@@ -95,7 +100,7 @@ def clustering_row(
 
 
 def format_report(run: TableRow, rows: Sequence[TableRow]) -> Iterator[str]:
-    """Yield lines on a run and on its clusters, largest first."""
+    """Yield lines about a row of `clusterings` and its rows of `clusters`, largest first."""
     yield (
         f"  {run['n_clusters']} clusters of {run['n_users']:,} users "
         f"({run['n_users_without_vector']:,} without a usable vector): silhouette "

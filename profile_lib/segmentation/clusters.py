@@ -12,14 +12,15 @@ from profile_lib.errors import InputError
 from profile_lib.segmentation.interest_vectors import nearest_centroid
 from profile_lib.segmentation.stability import adjusted_rand, contingency_table
 
-N_STARTS = 4  # of k-means; the best one counts
+N_STARTS = 4  # runs of k-means from random centroids; the best one is used
 
 
 @dataclass(frozen=True)
 class Clustering:
-    """Centroids, (k, size), their mean silhouette, and their agreement with another seed.
+    """Centroids, (k, size), with measures of how separate and how stable the clusters are.
 
-    `seed_adjusted_rand` is the adjusted Rand index compared with the clusters of another seed.
+    `silhouette` is the mean over a sample. `seed_adjusted_rand` is the adjusted Rand index compared
+    with the clusters of another random seed.
     """
 
     centroids: Floats
@@ -39,12 +40,12 @@ def find_clusters(
     """Cluster vectors, (n, size), by k-means (Lloyd 1982) with the best of `cluster_counts`.
 
     The best count has the highest mean silhouette (Rousseeuw 1987) over the first
-    `silhouette_users` vectors; among equal ones the smallest. A run with as many clusters as
-    `previous_centroids` starts from these, and their number is kept unless another count gains at
-    least `min_silhouette_gain`, so that clusters do not come and go by chance. A cluster without
-    members is left out.
+    `silhouette_users` vectors; of equal counts it is the smallest. With as many clusters as
+    `previous_centroids`, k-means starts from these. Their number is kept unless another count has a
+    silhouette higher by at least `min_silhouette_gain`, so that clusters do not appear and
+    disappear by chance. A cluster without members is left out.
 
-    Raises InputError if there are no more vectors than clusters.
+    Raises InputError if no count is smaller than the number of vectors.
     """
     cluster_counts = [k for k in cluster_counts if k < len(vectors)]
     if not cluster_counts:
@@ -53,13 +54,13 @@ def find_clusters(
             "segments.min_clusters; lower that, or refresh more profiles"
         )
     centroids = {k: _fit(vectors, k, seed, previous_centroids) for k in cluster_counts}
-    judged = vectors[:silhouette_users]
-    silhouettes = {k: _silhouette(judged, centroids[k]) for k in cluster_counts}
+    sample = vectors[:silhouette_users]
+    silhouettes = {k: _silhouette(sample, centroids[k]) for k in cluster_counts}
     best = max(cluster_counts, key=lambda k: (silhouettes[k], -k))
     previous_k = None if previous_centroids is None else len(previous_centroids)
     if previous_k in silhouettes:
-        gain_wanted = silhouettes[previous_k] + min_silhouette_gain
-        best = previous_k if silhouettes[best] < gain_wanted else best
+        min_silhouette = silhouettes[previous_k] + min_silhouette_gain
+        best = previous_k if silhouettes[best] < min_silhouette else best
     other_centroids = _fit(vectors, best, seed + 1, None)
     labels = nearest_centroid(vectors, centroids[best])[0]
     other_labels = nearest_centroid(vectors, other_centroids)[0]
@@ -70,13 +71,13 @@ def find_clusters(
 def _fit(vectors: Floats, k: int, seed: int, previous_centroids: Floats | None) -> Floats:
     continues = previous_centroids is not None and len(previous_centroids) == k
     start = {"init": previous_centroids, "n_init": 1} if continues else {"n_init": N_STARTS}
-    means = KMeans(k, random_state=seed, **start).fit(vectors)
-    return means.cluster_centers_[np.unique(means.labels_)]
+    kmeans = KMeans(k, random_state=seed, **start).fit(vectors)
+    return kmeans.cluster_centers_[np.unique(kmeans.labels_)]
 
 
 def _silhouette(vectors: Floats, centroids: Floats) -> float:
     labels: Longs = nearest_centroid(vectors, centroids)[0]
     n_labels = len(np.unique(labels))
     if not 1 < n_labels < len(labels):
-        return -1.0  # undefined, so any other count of clusters is better
+        return -1.0  # it is undefined; as the lowest value it makes any other count better
     return float(silhouette_score(vectors, labels))

@@ -7,21 +7,22 @@ from pyspark.sql import functions as F
 
 TERM_KINDS = ("categories", "brands", "keywords")
 NO_DISTINCTIVE_TERMS = "like all the others"
-UNKNOWN_INTERESTS = "not known yet"  # counted as a category of users without any
-MIN_LIFT = 1 + 1e-9  # above rounding errors
+UNKNOWN_INTERESTS = "not known yet"  # stands for the category of users without categories
+MIN_LIFT = 1 + 1e-9  # a lift of 1 with a rounding error does not count
 
 
 def find_distinctive_terms(
     profiles: DataFrame, clusters: DataFrame, *, prior_users: float, n_terms: int
 ) -> DataFrame:
-    """Find up to `n_terms` terms (name, share, lift) per `cluster` and `kind`, surest first.
+    """Find up to `n_terms` distinctive terms per `cluster` and `kind`.
 
-    A user has one vote per kind, divided among the names by their weights; a user without names
-    votes for none. `share` is a name's share of the cluster's votes, and `lift` is that share over
-    its share of all votes. Both counts of the cluster include `prior_users` who vote like everyone,
-    so that a few users prove little. Terms with a lift above 1 are ordered by the z-score of their
-    log-odds compared with the other clusters (Monroe, Colaresi & Quinn 2008), as a rare name may be
-    frequent by chance. `clusters` has the columns user_id and cluster.
+    `clusters` has the columns user_id and cluster. Each user has one vote per kind, divided among
+    the names in the profile by their weights. `share` is a name's share of the cluster's votes, and
+    `lift` is that share divided by the name's share of all votes. The votes of the cluster include
+    `prior_users` imaginary users who vote as all users do, so that a few users do not make a term
+    distinctive. Terms with a lift above 1 are sorted by the z-score of their log-odds compared with
+    the other clusters (Monroe, Colaresi & Quinn 2008), because a rare name may have a high lift by
+    chance. Returns cluster, kind and terms, an array of structs (name, share, lift).
     """
     measured = _measure_terms(_count_votes(profiles, clusters), prior_users)
     surest = Window.partitionBy("cluster", "kind").orderBy(F.col("z").desc_nulls_last(), "name")
@@ -36,7 +37,10 @@ def find_distinctive_terms(
 
 
 def _count_votes(profiles: DataFrame, clusters: DataFrame) -> DataFrame:
-    """Count votes per cluster, kind and name (`y`), and in the cluster and kind (`n`)."""
+    """Count the votes per cluster, kind and name (`y`), and per cluster and kind (`n`).
+
+    The letters are those of Monroe et al.; `y_all` and `n_all` count over all clusters.
+    """
     votes = F.concat(*[_votes(kind) for kind in TERM_KINDS])
     joined = profiles.join(clusters.select("user_id", "cluster"), "user_id")
     each = joined.select("cluster", F.inline(votes))
@@ -51,7 +55,7 @@ def _count_votes(profiles: DataFrame, clusters: DataFrame) -> DataFrame:
 
 
 def _measure_terms(counted: DataFrame, prior_users: float) -> DataFrame:
-    """Add `share`, `lift` and the z-score `z` to each term."""
+    """Add `share`, `lift` and `z`, the z-score of the log-odds, to each term."""
     prior = F.lit(prior_users) * F.col("y_all") / F.col("n_all")
     y, n = F.col("y") + prior, F.col("n") + prior_users
     y_others, n_others = F.expr("y_all - y") + prior, F.expr("n_all - n") + prior_users
@@ -66,6 +70,8 @@ def _measure_terms(counted: DataFrame, prior_users: float) -> DataFrame:
 
 
 def _votes(kind: str) -> Column:
+    """Return a user's votes of one kind as an array of structs (kind, name, vote)."""
+
     def vote(name: Column, share: Column) -> Column:
         return F.struct(F.lit(kind).alias("kind"), name.alias("name"), share.alias("vote"))
 
@@ -76,7 +82,7 @@ def _votes(kind: str) -> Column:
 
 
 def describe_cluster(terms: Mapping[str, Sequence[Row]]) -> str:
-    """Return one line with the terms of each of TERM_KINDS that a cluster has.
+    """Describe a cluster in one line by its terms of each kind.
 
     >>> describe_cluster({"categories": [Row(name="pets")], "keywords": [Row(name="bed")]})
     'pets; likes bed'

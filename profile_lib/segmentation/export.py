@@ -6,11 +6,10 @@ from profile_lib.files import UNFINISHED_SUFFIX
 
 
 def write_pseudonyms(users: DataFrame, file: str) -> None:
-    """Write the column `user_id` of a frame as a CSV file.
+    """Write the column `user_id` of a frame as a CSV file with a header.
 
-    The file has a header and no other column.
-    `file` is any path of a file system that Hadoop reaches. Spark writes next to it and a rename
-    puts the file in place, so that readers never find a part of it.
+    `file` is a path of any file system that Hadoop reaches. Spark writes next to it, and a rename
+    puts the complete file in place, so that readers never see a part of it.
     """
     context = users.sparkSession.sparkContext
     assert context._gateway is not None

@@ -1,8 +1,8 @@
 """Assign users to the nearest centroid, or score them, by their interest vectors.
 
-Vectors are scaled to length 1: the direction says what a user likes, the length mostly how much is
-known. A vector that is zero or holds a value that is not a finite number is not usable; its user is
-left out.
+Vectors are scaled to unit length, because the direction says what a user likes, and the length
+mostly how much is known. A vector that is zero or holds a value that is not finite is unusable, and
+its user is left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ REFRESH_HINT = (
 
 @dataclass(frozen=True)
 class VectorSummary:
-    """The number of profiles, the latest moment they know, and the model of their vectors."""
+    """The number of profiles, their latest `as_of_ts`, and the model of their vectors."""
 
     n_profiles: int
     as_of: datetime
@@ -36,10 +36,8 @@ class VectorSummary:
 def summarise_vectors(profiles: DataFrame) -> VectorSummary:
     """Summarise the vectors of profiles.
 
-    A profile that awaits the model may have an empty vector.
-
-    Raises InputError if no profile has a vector, or if vectors of several models or sizes cannot be
-    compared.
+    A profile with pending input may have an empty vector. Raises InputError if no profile has a
+    vector, or if vectors come from several models or have several sizes and cannot be compared.
     """
     size = F.nullif(F.size(VECTOR_COLUMN), F.lit(0))
     versions = F.collect_set(F.when(size.isNotNull(), F.col("model_version")))
@@ -57,9 +55,9 @@ def summarise_vectors(profiles: DataFrame) -> VectorSummary:
 
 
 def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
-    """Return which vectors are usable, and these scaled to length 1.
+    """Return which vectors are usable, and those scaled to unit length.
 
-    Takes (n, size); returns flags, (n,), and the usable rows.
+    `vectors` has shape (n, size), the flags (n,), and the result as many rows as are usable.
 
     >>> scale_to_unit_length(np.array([[3.0, 4.0], [np.nan, 1.0], [0.0, 0.0]]))
     (array([ True, False, False]), array([[0.6, 0.8]]))
@@ -70,11 +68,10 @@ def scale_to_unit_length(vectors: Floats) -> tuple[Flags, Floats]:
 
 
 def sample_vectors(profiles: DataFrame, n: int, seed: int) -> Floats:
-    """Sample up to `n` usable vectors, scaled to length 1.
+    """Sample up to `n` usable vectors, scaled to unit length: (n or fewer, size).
 
-    Users are drawn by a hash of their id and the seed; returns (n or fewer, size). A sampled user
-    stays in the sample unless new users with a lower hash push it out, so two runs sample nearly
-    the same users.
+    The users with the lowest hashes of id and seed are chosen. A new user can only replace one with
+    a higher hash, so two runs sample nearly the same users.
     """
     sample = profiles.where(F.size(VECTOR_COLUMN) > 0).orderBy(F.xxhash64(F.lit(seed), "user_id"))
     vectors = sample.select(VECTOR_COLUMN).limit(n).toPandas()[VECTOR_COLUMN]
@@ -84,11 +81,11 @@ def sample_vectors(profiles: DataFrame, n: int, seed: int) -> Floats:
 
 
 def nearest_centroid(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]:
-    """Find the nearest centroid of each vector, and its margin.
+    """Find the nearest centroid of each vector, and the vector's margin.
 
-    Takes vectors, (n, size), and centroids, (k, size); both results have shape (n,). The margin is
-    the simplified silhouette (Hruschka et al. 2004): 1 minus the distance to the nearest centroid
-    over that to the second nearest; 1 if there is only one centroid.
+    `vectors` has shape (n, size), `centroids` (k, size), and both results (n,). The margin is the
+    simplified silhouette (Hruschka et al. 2004): 1 minus the ratio of the distances to the nearest
+    and to the second nearest centroid. It is 1 if there is only one centroid.
     """
     squares = (vectors**2).sum(1)[:, None] + (centroids**2).sum(1) - 2 * vectors @ centroids.T
     distances = np.sqrt(np.maximum(squares, 0))
@@ -102,40 +99,43 @@ def nearest_centroid(vectors: Floats, centroids: Floats) -> tuple[Longs, Floats]
 def assign_clusters(profiles: DataFrame, centroids: Floats) -> DataFrame:
     """Assign users with a usable vector to the nearest cluster.
 
-    Returns user_id, cluster, counted from 0, and cluster_margin.
+    Returns user_id, cluster (from 0) and cluster_margin.
     """
-    return _map_units(
+    return _map_unit_vectors(
         profiles,
         "cluster int, cluster_margin double",
-        lambda units: nearest_centroid(units, centroids),
+        lambda unit_vectors: nearest_centroid(unit_vectors, centroids),
     )
 
 
 def score_users(profiles: DataFrame, weights: Floats, intercept: float) -> DataFrame:
     """Score users with a usable vector by a logistic regression.
 
-    Returns user_id and score, from 0 to 1.
+    `weights` has shape (size,). Returns user_id and score, from 0 to 1.
     """
 
-    def scores(units: Floats) -> tuple[Floats]:
-        return (1 / (1 + np.exp(-(units @ weights + intercept))),)
+    def scores(unit_vectors: Floats) -> tuple[Floats]:
+        return (1 / (1 + np.exp(-(unit_vectors @ weights + intercept))),)
 
-    return _map_units(profiles, "score double", scores)
+    return _map_unit_vectors(profiles, "score double", scores)
 
 
-def _map_units(
+def _map_unit_vectors(
     profiles: DataFrame, columns: str, function: Callable[[Floats], Sequence[np.ndarray]]
 ) -> DataFrame:
-    def mapped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Return user_id and `columns`, a schema, that `function` computes of unit vectors."""
+
+    def compute(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         freeze_loaded_modules()
         for batch in batches:
             flat = batch[VECTOR_COLUMN].flatten().to_numpy(zero_copy_only=False)
-            is_usable, units = scale_to_unit_length(
+            is_usable, unit_vectors = scale_to_unit_length(
                 flat.reshape(batch.num_rows, -1).astype(np.float64)
             )
             users = batch["user_id"].filter(pa.array(is_usable))
-            yield pa.RecordBatch.from_arrays([users, *map(pa.array, function(units))], names)
+            arrays = map(pa.array, function(unit_vectors))
+            yield pa.RecordBatch.from_arrays([users, *arrays], names)
 
     names = ["user_id", *[column.split()[0] for column in columns.split(", ")]]
     with_vector = profiles.where(F.size(VECTOR_COLUMN) > 0).select("user_id", VECTOR_COLUMN)
-    return with_vector.mapInArrow(mapped, f"user_id string, {columns}")
+    return with_vector.mapInArrow(compute, f"user_id string, {columns}")

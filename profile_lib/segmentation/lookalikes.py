@@ -1,4 +1,4 @@
-"""Find users similar to those of a list, and measure how well this works."""
+"""Find users similar to a list of seed users, and measure the fit."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ MAX_ITERATIONS = 1_000  # of the solver
 
 @dataclass(frozen=True)
 class LookalikeModel:
-    """A direction among scaled interest vectors, and how well it finds held-out seeds.
+    """A logistic regression on unit interest vectors, and how well it finds held-out seeds.
 
-    `auc` is the probability that a held-out seed scores above another user; None if there are fewer
-    than FOLDS of either.
+    `weights` has shape (size,). `auc` is the probability that a held-out seed scores above another
+    user; None if there are fewer than FOLDS seeds or other users.
     """
 
     weights: Floats
@@ -32,7 +32,11 @@ class LookalikeModel:
 
 
 def read_seeds(spark: SparkSession, file: str, setting: str) -> DataFrame:
-    """Read the column `user_id` of a CSV file. Raises InputError if either is missing."""
+    """Read the column `user_id` of a CSV file.
+
+    Raises InputError if the file or the column is missing. `setting` names the setting that holds
+    the path.
+    """
     try:
         rows = spark.read.option("header", True).csv(file)
     except AnalysisException as error:
@@ -58,35 +62,40 @@ def select_seeds_with_profile(seeds: DataFrame, profiles: DataFrame, setting: st
 
 
 def fit_lookalike_model(
-    profiles: DataFrame, seeds: DataFrame, *, n_sample: int, seed: int, setting: str
+    profiles: DataFrame, seeds: DataFrame, *, n_sample: int, random_seed: int, setting: str
 ) -> LookalikeModel:
-    """Fit a logistic regression that separates samples of seeds and of other users.
+    """Fit a logistic regression that separates seeds from other users.
 
-    Both classes have the same total weight, however few the seeds. Raises InputError if no seed, or
-    no other user, has a usable interest vector.
+    It is fitted on at most `n_sample` of each. Both classes have the same total weight, however few
+    the seeds are. Raises InputError if no seed, or no other user, has a usable interest vector.
     """
-    seed_units = sample_vectors(profiles.join(seeds, "user_id", "left_semi"), n_sample, seed)
-    other_units = sample_vectors(profiles.join(seeds, "user_id", "left_anti"), n_sample, seed)
-    if not (len(seed_units) and len(other_units)):
-        missing = "other users" if len(seed_units) else "seeds"
+    others = profiles.join(seeds, "user_id", "left_anti")
+    seed_vectors, other_vectors = (
+        sample_vectors(users, n_sample, random_seed)
+        for users in (profiles.join(seeds, "user_id", "left_semi"), others)
+    )
+    if not (len(seed_vectors) and len(other_vectors)):
+        missing = "other users" if len(seed_vectors) else "seeds"
         raise InputError(
-            f"{setting}: found no {missing} with a usable interest vector, wanted some"
+            f"{setting}: found no {missing} with a usable interest vector, wanted some; add users "
+            "to the list, or refresh the profiles"
         )
-    units = np.vstack([seed_units, other_units])
-    labels = np.append(np.ones(len(seed_units), int), np.zeros(len(other_units), int))
-    model = _fit(units, labels)
-    auc = held_out_auc(units, labels, seed)
-    return LookalikeModel(model.coef_[0], float(model.intercept_[0]), auc, len(seed_units))
+    vectors = np.vstack([seed_vectors, other_vectors])
+    labels = np.append(np.ones(len(seed_vectors), int), np.zeros(len(other_vectors), int))
+    model = _fit(vectors, labels)
+    auc = held_out_auc(vectors, labels, random_seed)
+    return LookalikeModel(model.coef_[0], float(model.intercept_[0]), auc, len(seed_vectors))
 
 
-def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
-    """Return the cross-validated ROC-AUC, the mean over FOLDS stratified folds.
+def held_out_auc(vectors: Floats, labels: np.ndarray, random_seed: int) -> float | None:
+    """Return the cross-validated ROC-AUC: the mean over FOLDS stratified folds.
 
-    None if there are fewer rows of one label than folds.
+    `vectors` has shape (n, size), `labels` (n,) with 1 for seeds and 0 for others. Returns None if
+    there are fewer rows of one label than folds.
     """
     if min(np.bincount(labels, minlength=2)) < FOLDS:
         return None
-    order = np.random.default_rng(seed).permutation(len(labels))
+    order = np.random.default_rng(random_seed).permutation(len(labels))
     fold = np.empty(len(labels), int)
     for label in (0, 1):
         rows = order[labels[order] == label]
@@ -94,22 +103,22 @@ def held_out_auc(units: Floats, labels: np.ndarray, seed: int) -> float | None:
     aucs = []
     for number in range(FOLDS):
         is_held_out = fold == number
-        model = _fit(units[~is_held_out], labels[~is_held_out])
-        aucs.append(roc_auc(labels[is_held_out], model.decision_function(units[is_held_out])))
+        model = _fit(vectors[~is_held_out], labels[~is_held_out])
+        aucs.append(roc_auc(labels[is_held_out], model.decision_function(vectors[is_held_out])))
     return float(np.mean(np.array(aucs, float)))
 
 
 def find_lookalikes(
     profiles: DataFrame, seeds: DataFrame, lookalike_model: LookalikeModel, n_users: int
 ) -> DataFrame:
-    """Return (user_id, score) of the `n_users` highest scores.
+    """Return (user_id, score) of the `n_users` users with the highest scores.
 
-    Seeds are left out; equal scores are ordered by id.
+    Seeds are left out; users with equal scores are sorted by id.
     """
     others = profiles.join(seeds, "user_id", "left_anti")
     scored = score_users(others, lookalike_model.weights, lookalike_model.intercept)
     return scored.orderBy(F.col("score").desc(), "user_id").limit(n_users)
 
 
-def _fit(units: Floats, labels: np.ndarray) -> LogisticRegression:
-    return LogisticRegression(class_weight="balanced", max_iter=MAX_ITERATIONS).fit(units, labels)
+def _fit(vectors: Floats, labels: np.ndarray) -> LogisticRegression:
+    return LogisticRegression(class_weight="balanced", max_iter=MAX_ITERATIONS).fit(vectors, labels)

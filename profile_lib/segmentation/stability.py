@@ -13,10 +13,10 @@ from profile_lib.arrays.types import Floats, Longs
 
 @dataclass(frozen=True)
 class ClusterMatching:
-    """The ids of a run's clusters, and how well they agree with the previous run.
+    """The ids of a run's clusters, and their agreement with the previous run.
 
-    `ids` and `jaccard` have one entry per new cluster; `jaccard` is NaN if the id is new. The other
-    measures are None if the runs have no user in common.
+    `ids` and `jaccard` have one entry per cluster of the run; `jaccard` is NaN if the id is new.
+    The other measures are None if the runs have no user in common.
     """
 
     ids: list[int]
@@ -29,7 +29,8 @@ class ClusterMatching:
 def contingency_table(rows: Longs, columns: Longs) -> Longs:
     """Count the members with each pair of labels.
 
-    Returns (largest label of rows + 1, largest label of columns + 1).
+    `rows` and `columns` hold the two labels of each member, from 0. The result has shape (largest
+    row label + 1, largest column label + 1).
     """
     table = np.zeros((rows.max() + 1, columns.max() + 1), np.int64)
     np.add.at(table, (rows, columns), 1)
@@ -39,10 +40,11 @@ def contingency_table(rows: Longs, columns: Longs) -> Longs:
 def count_shared_users(
     previous: DataFrame, current: DataFrame, ids: Sequence[int], k: int
 ) -> Longs:
-    """Count the users that each previous cluster shares with each of k current ones.
+    """Count the users that each previous cluster shares with each of `k` current ones.
 
-    Returns (len(ids), k). `previous` has user_id and cluster_id, `current` user_id and cluster from
-    0. Users of only one run are not counted: they say nothing about how clusters continue.
+    `previous` has user_id and cluster_id, one of `ids`; `current` has user_id and cluster, from 0.
+    The result has shape (len(ids), k). Users of only one run are not counted, because they do not
+    show how clusters continue.
     """
     both = previous.where(F.col("cluster_id").isin(*ids)).join(current, "user_id")
     table = np.zeros((len(ids), k), np.int64)
@@ -55,10 +57,11 @@ def count_shared_users(
 def match_clusters(
     shared: Longs, previous_ids: Sequence[int], first_free_id: int, min_jaccard: float
 ) -> ClusterMatching:
-    """Match new clusters with previous ones by `shared`, their common users.
+    """Match new clusters with previous ones by the users that they share.
 
-    The pairs maximise the sum of their Jaccard indices (Kuhn 1955). A pair of at least
-    `min_jaccard` keeps the id; other new clusters get ids from `first_free_id`.
+    `shared` is the result of `count_shared_users`. The matched pairs maximise the sum of their
+    Jaccard indices (Kuhn 1955). A new cluster keeps the id of its previous one if their index is at
+    least `min_jaccard`; the others get ids from `first_free_id` on.
     """
     n_previous, n_new = shared.shape
     jaccard = jaccard_matrix(shared)
@@ -81,21 +84,21 @@ def match_clusters(
 def jaccard_matrix(shared: Longs) -> Floats:
     """Return the Jaccard index of each pair of clusters.
 
-    It is the users in both over the users in either, and 0 if there are none.
+    It is the number of users in both divided by the number in either, and 0 if there are none.
 
     >>> jaccard_matrix(np.array([[2, 1], [0, 3]]))
     array([[0.66666667, 0.16666667],
            [0.        , 0.75      ]])
     """
-    either = shared.sum(1)[:, None] + shared.sum(0) - shared
-    return shared / np.maximum(either, 1)
+    n_in_either = shared.sum(1)[:, None] + shared.sum(0) - shared
+    return shared / np.maximum(n_in_either, 1)
 
 
 def adjusted_rand(table: Longs) -> float:
-    """Measure how far two partitions agree on which pairs belong together.
+    """Return the adjusted Rand index of two partitions (Hubert & Arabie 1985).
 
-    The adjusted Rand index (Hubert & Arabie 1985) is 1 if the partitions are equal, and 0 on
-    average if one is random. `table` counts the members of each pair of clusters.
+    It measures how far they agree on which pairs of members belong together: 1 if the partitions
+    are equal, and 0 on average if one is random. `table` is their contingency table.
     """
 
     def pairs(counts: Longs) -> float:

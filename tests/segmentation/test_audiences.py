@@ -82,7 +82,7 @@ def test_a_user_for_whom_a_rule_is_null_is_not_selected(rows):
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("n_orders + 1", r"'n_orders \+ 1' is bigint, wanted a condition, true or false"),
+        ("n_orders + 1", r"'n_orders \+ 1' is bigint, wanted a condition \(boolean\)"),
         ("(n_orders > 1", r"'\(n_orders > 1' cannot be computed: .*[Ss]yntax error"),
         ("size(n_orders) > 1", r"cannot be computed: \[DATATYPE_MISMATCH"),
     ],

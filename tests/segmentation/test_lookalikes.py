@@ -14,7 +14,7 @@ from profile_lib.segmentation.lookalikes import (
 
 COLUMNS = "user_id string, interest_vector array<float>"
 SETTING = "segments.lookalikes.x"
-OPTIONS = {"n_sample": 100, "seed": 1, "setting": SETTING}
+OPTIONS = {"n_sample": 100, "random_seed": 1, "setting": SETTING}
 
 
 def make_profiles(n_users: int = 60) -> list[tuple[str, list[float]]]:
@@ -39,9 +39,9 @@ def test_the_users_nearest_to_the_seeds_are_found_without_the_seeds(rows):
 
 def test_random_seeds_have_an_auc_of_a_half_and_too_few_seeds_have_none():
     rng = np.random.default_rng(5)
-    units, labels = rng.normal(size=(400, 8)), rng.permutation(np.repeat([0, 1], 200))
-    assert held_out_auc(units, labels, seed=1) == pytest.approx(0.5, abs=0.1)
-    assert held_out_auc(units[:6], np.array([1, 1, 0, 0, 0, 0]), seed=1) is None
+    vectors, labels = rng.normal(size=(400, 8)), rng.permutation(np.repeat([0, 1], 200))
+    assert held_out_auc(vectors, labels, random_seed=1) == pytest.approx(0.5, abs=0.1)
+    assert held_out_auc(vectors[:6], np.array([1, 1, 0, 0, 0, 0]), random_seed=1) is None
 
 
 def test_seeds_are_distinct_and_have_a_profile(rows):
