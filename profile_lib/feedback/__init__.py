@@ -1,1 +1,1 @@
-"""Attribute outcomes to impressions, and judge lists, policies and experiments by them."""
+"""Attribute outcomes to impressions, and measure lists, policies and experiments by them."""

@@ -25,11 +25,12 @@ def build_feedback(
 ) -> DataFrame:
     """Build the outcome of each impression, as the table `feedback` declares it.
 
-    An event counts for impressions of the same user and item that are less than `window` old. A
-    click is credited to the last impression. A cart or a purchase is credited to the last clicked
-    impression, whose click led to it, or to the last impression if none was clicked. An impression
-    is complete once all events until the end of its window are known (`as_of`). Needs one shuffle,
-    by user and item.
+    An event can be credited to impressions of the same user and item that are less than `window`
+    old. A click is credited to the last impression. A cart event or a purchase is credited to the
+    last clicked impression, whose click led to it, or to the last impression if none was clicked.
+    `click_types` are the event types that count as clicks. An impression is complete if its window
+    ends by `as_of`, the time until which all events are known. One shuffle, by user and item, is
+    needed.
     """
     credited = _attribute_rows(
         _impression_rows(impressions).unionByName(_event_rows(events, click_types), True), window
@@ -40,7 +41,7 @@ def build_feedback(
         F.bool_or(action == CLICK).alias("is_clicked"),
         F.bool_or(action == CART).alias("is_carted"),
         F.bool_or(action == PURCHASE).alias("is_bought"),
-        # Revenue is decimal, so that its sum does not depend on the order of the rows.
+        # Revenue is a decimal, so that its sum does not depend on the order of the rows.
         F.coalesce(F.sum("revenue").cast("double"), F.lit(0.0)).alias("revenue"),
         F.min(F.when(action == CLICK, F.col("ts"))).alias("clicked_ts"),
     )
@@ -82,7 +83,10 @@ def _event_rows(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
 
 
 def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
-    """Add `credited_impression`, and drop rows without one; an impression credits itself."""
+    """Add `credited_impression`, and drop rows without one.
+
+    The row of an impression is credited to itself.
+    """
     until_now = (
         Window.partitionBy("user_id", "item_id")
         .orderBy("ts", "action", "id")
@@ -111,13 +115,17 @@ def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
 
 
 def check_impressions(impressions: DataFrame) -> None:
-    """Raise InputError if an id has several contents, or a slot or propensity is invalid."""
+    """Raise InputError if impressions are invalid.
+
+    Each id must have one content, each slot be at least 1, and each propensity be null or in (0,
+    1].
+    """
     content = F.xxhash64(*IMPRESSION_COLUMN_NAMES)
     is_probability = (F.col("propensity") > 0) & (F.col("propensity") <= 1)  # false for NaN
     rules = {
         "stand for impressions of different content": F.min(content) != F.max(content),
         "have a slot below 1": F.min("slot") < 1,
-        "have a propensity not above 0 and up to 1": ~F.bool_and(
+        "have a propensity that is not above 0 and at most 1": ~F.bool_and(
             F.coalesce(is_probability, F.lit(True))
         ),
     }
@@ -142,9 +150,9 @@ def check_impressions(impressions: DataFrame) -> None:
 def days_within_window(days: Iterable[date], window: timedelta) -> set[date]:
     """Return the days within `window` of any of `days`.
 
-    The window is rounded up to whole days.
-    Rows that arrive for a day can change the feedback of these days alone, and the feedback of a
-    day depends on the impressions and events of these days alone.
+    The window is rounded up to whole days. Rows that arrive for a day can only change the feedback
+    of these days, and the feedback of a day depends only on the impressions and events of these
+    days.
     """
-    reach = math.ceil(window / timedelta(days=1))
-    return {day + timedelta(days=n) for day in days for n in range(-reach, reach + 1)}
+    n_days = math.ceil(window / timedelta(days=1))
+    return {day + timedelta(days=n) for day in days for n in range(-n_days, n_days + 1)}

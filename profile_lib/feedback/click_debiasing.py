@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from profile_lib.arrays.types import Floats, Integers
 from profile_lib.errors import InputError
 
-BOUGHT, CARTED, CLICKED = 3, 2, 1  # labels; an impression without an outcome has 0
+BOUGHT, CARTED, CLICKED = 3, 2, 1  # relevance labels; an impression without an outcome has 0
 MAX_ITERATIONS, TOLERANCE = 10_000, 1e-6
 LABELLED_COLUMNS = (
     "impression_id", "request_id", "user_id", "item_id", "slot", "shown_ts", "query"
@@ -24,16 +24,20 @@ def label_impressions(
     """Return each complete impression with a `label` and a `weight` for a ranker.
 
     The label is 3 if the item was bought, 2 if it was put in the cart, 1 if it was clicked, else
-    0. The weight of a positive label is one over the `examination` of its slot, at most
-    `max_weight`: a click in a slot that few look at stands for more clicks (Joachims, Swaminathan
-    & Schnabel 2017). Other weights are 1. `shown_ts` bounds what may be known of the user.
+    0. `examination` maps each slot to the share of users who look at it. The weight of a positive
+    label is one over that share, at most `max_weight`: a click in a slot that few look at stands
+    for more clicks (Joachims, Swaminathan & Schnabel 2017). Other weights are 1. Returns
+    LABELLED_COLUMNS, label and weight; a ranker may read what was known as of `shown_ts`.
 
-    Raises InputError if a slot has no examination.
+    Raises InputError if the share of a slot is missing.
     """
     complete = feedback.where("is_complete")
     slots = {row["slot"] for row in complete.select("slot").distinct().collect()}
     if unknown := sorted(slots - set(examination)):
-        raise InputError(f"feedback: no examination is known of slots {unknown}; leave them out")
+        raise InputError(
+            f"feedback: found slots {unknown}, wanted slots whose examination is estimated, "
+            f"{sorted(examination)}; leave out the impressions in other slots"
+        )
     slot_weights = [
         F.lit(value)
         for slot, share in examination.items()
@@ -48,19 +52,19 @@ def label_impressions(
 def count_clicks_per_slot(feedback: DataFrame) -> DataFrame:
     """Count `n_impressions` and `n_clicked` per `item_id` and `slot`.
 
-    Only items that were clicked and shown in several slots say anything about slots; others are
-    left out. An impression counts one over its propensity, as if chance alone had filled the slots;
-    otherwise slots filled with what users like would seem to be looked at more. An impression
+    Items that were never clicked, or only shown in one slot, say nothing about slots and are left
+    out. An impression counts one over its propensity, as if the slots had been filled at random.
+    Otherwise slots filled with items that users like would seem to be looked at more. An impression
     without a propensity counts once.
     """
-    count = F.coalesce(F.try_divide(F.lit(1.0), F.col("propensity")), F.lit(1.0))
+    weight = F.coalesce(F.try_divide(F.lit(1.0), F.col("propensity")), F.lit(1.0))
     per_item = Window.partitionBy("item_id")
     return (
         feedback.where("is_complete")
         .groupBy("item_id", "slot")
         .agg(
-            F.sum(count).alias("n_impressions"),
-            F.sum(F.when(F.col("is_clicked"), count).otherwise(0.0)).alias("n_clicked"),
+            F.sum(weight).alias("n_impressions"),
+            F.sum(F.when(F.col("is_clicked"), weight).otherwise(0.0)).alias("n_clicked"),
         )
         .withColumn("n_slots", F.count("*").over(per_item))
         .withColumn("n_clicked_in_all", F.sum("n_clicked").over(per_item))
@@ -76,10 +80,10 @@ def fit_examination(
 
     Shares are relative to the slot that most users look at. All arguments have shape (n,), one
     entry per item and slot. In the position-based model (Richardson et al. 2007) an item is clicked
-    if its slot is looked at and the item appeals, both independent. The fit alternates until the
-    expected clicks of each slot and of each item equal the observed ones, which is the maximum of
-    the Poisson likelihood. That estimate is consistent whatever the distribution of clicks
-    (Gourieroux et al. 1984), and unlike EM it does not require probabilities of at most 1.
+    if its slot is looked at and the item appeals; the two are independent. The fit alternates
+    between slots and items until the expected clicks of each equal the observed ones, which is the
+    maximum of the Poisson likelihood. That estimate is consistent for any distribution of clicks
+    (Gourieroux et al. 1984), and unlike EM it does not need probabilities of at most 1.
 
     Raises InputError if items do not link all slots, or if the fit does not converge.
     """
@@ -97,14 +101,15 @@ def fit_examination(
             return {int(s): float(share) for s, share in zip(slots, examination, strict=True)}
     raise InputError(
         f"feedback: the examination of slots changed by {change:.1g} in the last of "
-        f"{MAX_ITERATIONS} iterations, wanted less than {TOLERANCE:.1g}; too few items were shown "
-        "in several slots: log with more exploration"
+        f"{MAX_ITERATIONS} iterations, wanted less than {TOLERANCE:.1g}; log with more "
+        "exploration, so that more items are shown in several slots"
     )
 
 
 def _check_slots_are_linked(
     slots: Integers, slot_code: Integers, item_code: Integers, n_items: int
 ) -> None:
+    """Raise InputError unless items that were shown in several slots connect all slots."""
     n = len(slots) + n_items
     nodes = (slot_code, len(slots) + item_code)
     links = sparse.coo_array((np.ones(len(slot_code)), nodes), (n, n))
@@ -112,6 +117,6 @@ def _check_slots_are_linked(
     if n_parts != 1:
         linked = slots[part[: len(slots)] == part[:1]].tolist()
         raise InputError(
-            f"feedback: clicked items link slots {linked}, wanted {slots.tolist()}: items shown in "
-            "several of these slots; log with more exploration"
+            f"feedback: clicked items link only slots {linked}, wanted {slots.tolist()}; log with "
+            "more exploration, so that more items are shown in several of these slots"
         )

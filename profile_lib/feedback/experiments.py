@@ -1,6 +1,6 @@
-"""Compare the arms of an experiment with its control, validly at every look.
+"""Compare the arms of an experiment with its control, with always-valid statistics.
 
-One may look each day and stop at any look. Uses numpy only.
+The results may be looked at every day, and the experiment may be stopped after any look.
 """
 
 import math
@@ -15,8 +15,8 @@ from profile_lib.feedback.ratio_moments import Moments, estimate_ratio
 
 Arm = Mapping[str, Moments]  # the moments over the arm's users, by measure
 
-# How strongly the prior of `mismatch_p_value` keeps wrong shares near the right ones: an arm meant
-# to get half of the users is expected to get it within about 1.6 percentage points.
+# How close to the planned shares the prior of `mismatch_p_value` expects wrong shares to be: an arm
+# planned to get half of the users gets a share within about 1.6 percentage points of that.
 DIRICHLET_CONCENTRATION = 1_000
 
 
@@ -42,30 +42,34 @@ def always_valid_p_value(difference: Any, variance: Any, effect: float) -> np.nd
     """Bound the probability of ever seeing this much evidence if there is no difference.
 
     It is one over the mixture likelihood ratio of Robbins (1970), as Johari et al. (2017) use it
-    for experiments: the difference is normal with the estimated variance, and a true difference is
-    normal around 0 with the standard deviation `effect`, which is chosen beforehand. It is valid at
-    every look once the arms have enough users (Bibaut et al. 2022).
+    for experiments: the measured difference is normal with variance `variance`, and the prior of
+    the true difference is normal around 0 with the standard deviation `effect`, which is chosen
+    beforehand. It is valid at every look once the arms have enough users (Bibaut et al. 2022).
+    Arguments are numbers or arrays of one shape, and so is the result.
     """
-    total = variance + effect**2
-    log_ratio = 0.5 * np.log(variance / total) + effect**2 * difference**2 / (2 * variance * total)
+    marginal_variance = variance + effect**2
+    exponent = effect**2 * difference**2 / (2 * variance * marginal_variance)
+    log_ratio = 0.5 * np.log(variance / marginal_variance) + exponent
     return np.exp(-np.maximum(log_ratio, 0.0))
 
 
 def confidence_half_width(variance: Any, effect: float, alpha: float) -> np.ndarray:
     """Return half the width of the confidence sequence around a difference.
 
-    The sequence holds the differences whose `always_valid_p_value` is above `alpha`. With
-    probability 1 - alpha it contains the true difference at all looks.
+    The sequence holds the true differences that `always_valid_p_value` does not reject at `alpha`.
+    With probability 1 - alpha it contains the true difference at all looks.
     """
-    total = variance + effect**2
-    return np.sqrt(variance * total / effect**2 * np.log(total / (variance * alpha**2)))
+    marginal_variance = variance + effect**2
+    log_ratio = np.log(marginal_variance / (variance * alpha**2))
+    return np.sqrt(variance * marginal_variance / effect**2 * log_ratio)
 
 
 def mismatch_p_value(counts: Any, shares: Any) -> float:
-    """Bound the probability of ever seeing users this far from the arms' shares by chance.
+    """Bound the probability of ever seeing counts this far from the planned shares by chance.
 
-    It is one over the likelihood ratio of a Dirichlet mixture of shares to the wanted shares
-    (Lindon & Malek 2022).
+    `counts` holds the users of each arm, and `shares` the planned share of each, above 0. The bound
+    is one over the likelihood ratio of a Dirichlet mixture of shares to the planned shares (Lindon
+    & Malek 2022).
     """
     log_ratio = math.lgamma(DIRICHLET_CONCENTRATION) - math.lgamma(
         DIRICHLET_CONCENTRATION + sum(counts)
@@ -87,19 +91,20 @@ def compare_arms(
     mismatch_alpha: float,
     min_users: int,
 ) -> list[Readout]:
-    """Compare each arm with the control in each measure of `effects`.
+    """Compare each arm of the experiment `name` with the control, in each measure of `effects`.
 
-    `effects` holds the smallest difference of interest per measure. `alpha` bounds the probability
-    that any comparison of the experiment ever finds a difference that does not exist; it is divided
-    among the comparisons (Bonferroni). Verdicts are `mismatched` if the users do not follow the
-    shares, so that arms cannot be compared; `early` if an arm has fewer than `min_users` or its
-    users do not differ; else `open`, `better` or `worse`.
+    `effects` holds the smallest difference of interest per measure, and `shares` the planned share
+    of users per arm. `alpha` bounds the probability that any comparison of the experiment ever
+    finds a difference that does not exist; it is divided among the comparisons (Bonferroni). The
+    verdict is `mismatched` if the numbers of users do not fit the shares, so that the arms cannot
+    be compared; `early` if an arm has fewer than `min_users` or its users do not differ; `open` if
+    no difference is found yet; else `better` or `worse`.
 
-    Raises InputError if the arms are not those with shares.
+    Raises InputError if `arms` and `shares` do not name the same arms.
     """
     if set(arms) != set(shares):
         raise InputError(
-            f"experiment {name}: users in arms {sorted(arms)}, wanted in {sorted(shares)}; fix "
+            f"experiment {name}: found users in arms {sorted(arms)}, wanted {sorted(shares)}; fix "
             "feedback.experiments, or the assignment of users"
         )
     n_users = {arm: int(next(iter(arms[arm].values())).n) for arm in shares}
@@ -131,16 +136,17 @@ def _compare_measure(
     arm: Moments, control: Moments, effect: float, alpha: float, min_users: int
 ) -> dict[str, Any]:
     (value, variance), (control_value, control_variance) = map(estimate_ratio, (arm, control))
-    difference, total = float(value - control_value), float(variance + control_variance)
+    difference = float(value - control_value)
+    difference_variance = float(variance + control_variance)
     values = {
         "value": float(value),
         "control_value": float(control_value),
         "difference": difference,
     }
-    if min(arm.n, control.n) < min_users or not total > 0:
+    if min(arm.n, control.n) < min_users or not difference_variance > 0:
         return values | {"low": None, "high": None, "p_value": None, "verdict": "early"}
-    p_value = float(always_valid_p_value(difference, total, effect))
-    half_width = float(confidence_half_width(total, effect, alpha))
+    p_value = float(always_valid_p_value(difference, difference_variance, effect))
+    half_width = float(confidence_half_width(difference_variance, effect, alpha))
     verdict = "open" if p_value > alpha else "better" if difference > 0 else "worse"
     ends = {"low": difference - half_width, "high": difference + half_width}
     return values | ends | {"p_value": p_value, "verdict": verdict}

@@ -16,15 +16,18 @@ UNKNOWN, ALL = "unknown", "all"
 def measure_feedback(
     feedback: DataFrame, dimensions: Sequence[str], confidence_level: float
 ) -> DataFrame:
-    """Measure each value of each dimension per day, and all together: `feedback_measures`.
+    """Build the table `feedback_measures`: rates per day, dimension and value of the dimension.
 
-    A dimension is a column of `feedback`; each value of a list counts. Only complete impressions
-    count. Intervals have the confidence `confidence_level` and treat users as the unit.
+    A dimension is a column of `feedback`; an impression counts for each element if the value is a
+    list. The dimension `all` holds all impressions. Only complete impressions count. Intervals have
+    the confidence `confidence_level` and take users as independent, not impressions.
 
     Raises InputError if a dimension is not a column.
     """
     if missing := [name for name in dimensions if name not in feedback.columns]:
-        raise InputError(f"feedback.dimensions: no columns {missing}; there are {feedback.columns}")
+        raise InputError(
+            f"feedback.dimensions: no columns {missing}; wanted some of {feedback.columns}"
+        )
     z_score = NormalDist().inv_cdf((1 + confidence_level) / 2)
     everything = F.array(F.struct(F.lit(ALL).alias("dimension"), F.lit(ALL).alias("value")))
     cells = F.concat(everything, *(_cells(feedback, name) for name in dimensions))
@@ -58,7 +61,7 @@ def measure_feedback(
 
 
 def _cells(feedback: DataFrame, name: str) -> Column:
-    """The values of a column as an array of structs of dimension and value."""
+    """Return the values of a column as an array of structs (dimension, value)."""
     is_list = isinstance(feedback.schema[name].dataType, T.ArrayType)
     values = F.array_distinct(name) if is_list else F.array(F.col(name))
     texts = values.cast("array<string>")
@@ -81,10 +84,10 @@ def _sums() -> list[Column]:
 
 
 def measure_arms(feedback: DataFrame, experiment: str) -> DataFrame:
-    """Sum the moments of each arm of an experiment.
+    """Sum the Moments of each arm of an experiment over its complete impressions.
 
     Columns: `variant`, `n_users_in_several_arms` (users of the arm who were in another one as
-    well), and the Moments of `ctr` and of `revenue` per user. Only complete impressions count.
+    well), `ctr` (Moments of clicks per impression) and `revenue` (Moments of revenue per user).
     """
     impressions = feedback.where(F.col("is_complete") & (F.col("experiment") == experiment))
     variant = F.coalesce("variant", F.lit(UNKNOWN))

@@ -1,8 +1,7 @@
-"""Estimate what another policy would have earned from a logged policy's rounds.
+"""Estimate the reward of a new policy from the rounds that another policy logged.
 
-A round is an item in one slot of a list. Slots are judged one by one: the reward of an item in a
-slot may depend on user, item and slot, but not on the items in other slots (the item-position model
-of Li et al. 2018). Uses numpy only.
+A round is an item shown in one slot of a list. The reward of an item in a slot may depend on user,
+item and slot, but not on the items in other slots (the item-position model of Li et al. 2018).
 """
 
 from dataclasses import dataclass
@@ -17,36 +16,28 @@ from profile_lib.feedback.ratio_moments import estimate_ratio, sum_moments
 
 @dataclass(frozen=True)
 class Rounds:
-    """Logged rounds; all arrays have shape (n,).
-
-    `user`: whose rounds they are; `reward`: clicks, revenue or another reward; `propensity`: the
-    probability that the logging policy shows this item in this slot; `target_propensity`: that of
-    the new policy.
-    """
+    """Logged rounds; all arrays have shape (n,)."""
 
     user: Integers
-    reward: Floats
-    propensity: Floats
-    target_propensity: Floats
+    reward: Floats  # clicks, revenue or another reward
+    propensity: Floats  # probability that the logging policy shows this item in this slot
+    target_propensity: Floats  # probability that the new policy does
 
 
 @dataclass(frozen=True)
 class RewardPredictions:
-    """Rewards that a model predicts for the same rounds.
+    """Rewards that a model predicts for the same rounds; both arrays have shape (n,).
 
     The model must not be fitted on the users of these rounds.
-
-    `logged_reward`: of the item that was shown, (n,); `target_reward`: the mean over the items that
-    the new policy may show in the slot, by its probabilities, (n,).
     """
 
-    logged_reward: Floats
-    target_reward: Floats
+    logged_reward: Floats  # of the item that was shown
+    target_reward: Floats  # expected over the items that the new policy may show in the slot
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The new policy's mean reward per round, with an interval over users."""
+    """The new policy's mean reward per round, with a confidence interval over users."""
 
     value: float
     low: float
@@ -62,15 +53,15 @@ def policy_value(
     min_effective_sample_size: float,
     confidence_level: float,
 ) -> dict[str, Estimate]:
-    """Estimate the new policy's value by each estimator.
+    """Estimate the new policy's mean reward per round by each estimator.
 
-    `ips` (Horvitz & Thompson 1952) is unbiased; `snips` is self-normalised (Swaminathan & Joachims
-    2015); `clipped` limits weights to `max_weight`, which trades noise for a bias towards 0
-    (Ionides 2008). With reward predictions `dr` is doubly robust (Dudík et al. 2011): unbiased if
-    the propensities or the predictions are right, and less noisy the better the predictions.
+    `ips` (Horvitz & Thompson 1952) is unbiased. `snips` is self-normalised (Swaminathan & Joachims
+    2015). `clipped` limits weights to `max_weight`, which lowers the variance and adds a bias
+    towards 0 (Ionides 2008). With reward predictions there is also `dr`, the doubly robust
+    estimator (Dudík et al. 2011): it is unbiased if the propensities or the predictions are right,
+    and its variance falls with better predictions.
 
-    Raises InputError if a probability is invalid, if the log says too little about the new policy
-    (`importance_weights`), or if a prediction is missing.
+    Raises InputError as `importance_weights` does, or if a prediction is not a number.
     """
     weight = importance_weights(
         rounds, min_overlap=min_overlap, min_effective_sample_size=min_effective_sample_size
@@ -92,15 +83,16 @@ def policy_value(
 def importance_weights(
     rounds: Rounds, *, min_overlap: float, min_effective_sample_size: float
 ) -> Floats:
-    """Return the new policy's probability over the logging policy's, per round.
+    """Return the new policy's probability divided by the logging policy's, (n,).
 
-    Raises InputError if a probability is missing or invalid, and if the log says too little. The
-    mean weight is 1 except for chance: below `min_overlap` the new policy shows what the log never
-    does, and above its inverse the propensities are not the log's. The weights must leave an
-    effective sample size of `min_effective_sample_size` rounds (Kish 1965).
+    Raises InputError if a probability or reward is missing or invalid, or if the log does not show
+    enough of the new policy. The expected weight is 1. A mean weight below `min_overlap` means that
+    the new policy shows items that the logging policy never does; one above its inverse, that the
+    propensities are not those of the log. The effective sample size must be at least
+    `min_effective_sample_size` rounds.
     """
     p, q = rounds.propensity, rounds.target_propensity
-    _raise_if_any("propensity", "not above 0 and up to 1", ~((p > 0) & (p <= 1)))  # true for NaN
+    _raise_if_any("propensity", "not above 0 and at most 1", ~((p > 0) & (p <= 1)))  # true for NaN
     _raise_if_any("target_propensity", "not from 0 to 1", ~((q >= 0) & (q <= 1)))
     _raise_if_any("reward", "not a number", ~np.isfinite(rounds.reward))
     weight = q / p
@@ -108,20 +100,21 @@ def importance_weights(
     if not min_overlap <= overlap <= 1 / min_overlap:
         raise InputError(
             f"policy: the mean weight is {overlap:.3f}, wanted {min_overlap} to "
-            f"{1 / min_overlap:.3f}: the new policy shows what the logged one could not, or the "
-            "propensities are not the log's; log with more exploration, or a policy nearer to it"
+            f"{1 / min_overlap:.3f}: the new policy shows items that the logging policy never "
+            "shows, or the propensities are not those of the log; log with more exploration, or "
+            "with a policy closer to the new one"
         )
     if (sample_size := effective_sample_size(weight)) < min_effective_sample_size:
         raise InputError(
-            f"policy: {len(weight):,} rounds carry the information of {sample_size:,.0f} of the "
-            f"new policy's, wanted {min_effective_sample_size:,.0f}; log more rounds, or a policy "
-            "nearer to it"
+            f"policy: {len(weight):,} rounds have an effective sample size of {sample_size:,.0f} "
+            f"for the new policy, wanted at least {min_effective_sample_size:,.0f}; log more "
+            "rounds, or with a policy closer to the new one"
         )
     return weight
 
 
 def effective_sample_size(weight: Floats) -> float:
-    """Return how many rounds of equal weight would give an equally noisy mean (Kish 1965)."""
+    """Return the number of equally weighted rounds with the same variance (Kish 1965)."""
     return float(weight.sum() ** 2 / (weight**2).sum())
 
 

@@ -1,6 +1,6 @@
-"""Estimate ratios of sums over users and their variances, in numpy and as Spark columns.
+"""Estimate ratios of sums over users and their variances, with numpy and Spark.
 
-The user is the unit, as what one user does in several lists is not independent.
+Variances are over users, because the impressions of one user are not independent.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 
 class Moments(NamedTuple):
-    """Sums of x, y and their products over users.
+    """Sums over users that determine the ratio of y to x and its variance.
 
-    `n` counts the users with x above 0. All are numbers, or arrays of one shape.
+    They are the sums of x, y and their products. `n` is the number of users with x above 0. All are
+    numbers, or arrays of one shape.
     """
 
     n: np.ndarray
@@ -25,7 +26,7 @@ class Moments(NamedTuple):
 
 
 def sum_moments(x: np.ndarray, y: np.ndarray) -> Moments:
-    """Sum the moments of arrays of shape (…, users).
+    """Sum the moments of `x` and `y`, (…, users), over users.
 
     A user whose x is 0 must have a y of 0.
     """
@@ -34,10 +35,10 @@ def sum_moments(x: np.ndarray, y: np.ndarray) -> Moments:
 
 
 def estimate_ratio(sums: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of y over the sum of x, and its variance.
+    """Return the sum of y divided by the sum of x, and its variance.
 
-    The variance is that of the delta method (Deng, Knoblich & Lu 2018). Both are NaN if no x is
-    above 0; the variance is NaN also if only one user's x is.
+    The variance is that of the delta method (Deng, Knoblich & Lu 2018). Both are NaN if no user has
+    an x above 0, and the variance also if only one user has.
     """
     n, x, y, xx, xy, yy = (np.asarray(part, np.float64) for part in sums)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -47,18 +48,22 @@ def estimate_ratio(sums: Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moments_column(x: str, y: str) -> Column:
-    """Aggregate rows of one user each to a struct of Moments."""
-    a, b = F.col(x).cast("double"), F.col(y).cast("double")
-    sums = {"x": a, "y": b, "xx": a * a, "xy": a * b, "yy": b * b}
-    n = F.count_if(a > 0).cast("double").alias("n")
-    return F.struct(n, *(F.sum(part).alias(name) for name, part in sums.items()))
+    """Aggregate rows, one per user, to Moments of two columns, a struct."""
+    x_value, y_value = F.col(x).cast("double"), F.col(y).cast("double")
+    terms = {
+        "x": x_value, "y": y_value,
+        "xx": x_value * x_value, "xy": x_value * y_value, "yy": y_value * y_value,
+    }  # fmt: skip
+    n = F.count_if(x_value > 0).cast("double").alias("n")
+    return F.struct(n, *(F.sum(term).alias(name) for name, term in terms.items()))
 
 
 def interval_columns(name: str, z_score: float, upper_bound: float | None = None) -> list[Column]:
-    """Turn `name`, a column of Moments, into its ratio with the columns `_low` and `_high`.
+    """Return the ratio of `name`, a column of Moments, and the ends of its interval.
 
-    The ends are `z_score` standard errors away, within 0 and `upper_bound`. The ratio is null if no
-    x is above 0; the ends are null also if users do not differ.
+    The columns are called `name`, `name`_low and `name`_high. The ends are `z_score` standard
+    errors from the ratio, but not below 0 or above `upper_bound`. All are null if no x is above 0,
+    and the ends also if users do not differ.
     """
     n, x, y, xx, xy, yy = (F.col(f"{name}.{part}") for part in Moments._fields)
     value = F.try_divide(y, x)
@@ -68,7 +73,7 @@ def interval_columns(name: str, z_score: float, upper_bound: float | None = None
     low, high = F.greatest(value - half_width, F.lit(0.0)), value + half_width
     if upper_bound is not None:
         high = F.least(high, F.lit(upper_bound))
-    has_interval = half_width.isNotNull()  # greatest and least would skip the null
+    has_interval = half_width.isNotNull()  # greatest and least would ignore the null
     return [
         value.alias(name),
         F.when(has_interval, low).alias(f"{name}_low"),

@@ -1,1 +1,1 @@
-"""Measure classifications and rankings, in numpy and on Spark."""
+"""Measure classifications, regressions and rankings, with numpy and on Spark."""

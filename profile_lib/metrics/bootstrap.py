@@ -8,10 +8,11 @@ from profile_lib.arrays.types import Floats, Integers
 
 
 def bootstrap_weights(users: Integers, n_resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield the rows' weights, (n,), in each resample of the users.
+    """Yield the weight of each row, (n,), in each resample of the users.
 
-    All rows of a user get the same weight, a Poisson draw of mean 1: the bootstrap of Hanley and
-    MacGibbon (2006), which needs no resample of an exact size.
+    `users` holds the user of each row, (n,). All rows of a user get the same weight, a Poisson
+    number of mean 1: the bootstrap of Hanley and MacGibbon (2006), which needs no resample of an
+    exact size.
     """
     _, user_number = np.unique(users, return_inverse=True)
     n_users = int(user_number.max(initial=-1)) + 1
@@ -23,9 +24,9 @@ def bootstrap_weights(users: Integers, n_resamples: int, seed: int) -> Iterator[
 def percentile_interval(
     values: Sequence[float | None], confidence_level: float = 0.95
 ) -> list[float] | None:
-    """Return [low, high], between which the middle `confidence_level` of the values lies.
+    """Return the interval [low, high] of the middle `confidence_level` of the values.
 
-    Values of None are left out. Returns None if no other value is left.
+    Values of None are left out. Returns None if no value is left.
 
     >>> percentile_interval([0.0, None, 1.0, 2.0], confidence_level=0.5)
     [0.5, 1.5]
@@ -38,10 +39,13 @@ def percentile_interval(
 
 
 def paired_bootstrap_interval(
-    ours: Floats, theirs: Floats, n_resamples: int, seed: int
+    values: Floats, baseline: Floats, n_resamples: int, seed: int
 ) -> list[float] | None:
-    """Return the 95 % interval of the mean difference, one pair per user."""
-    difference = ours - theirs
+    """Return the 95 % interval of the mean of `values` - `baseline`.
+
+    Both have shape (users,). Returns None if there is no user.
+    """
+    difference = values - baseline
     weights = bootstrap_weights(np.arange(len(difference)), n_resamples, seed)
     return percentile_interval(
         [float(np.average(difference, weights=w)) for w in weights if w.any()]

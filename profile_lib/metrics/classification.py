@@ -1,7 +1,7 @@
 """Measure classifications and regressions with numpy.
 
-Arrays have one entry per row: labels are 0 or 1, probabilities are between 0 and 1. With `weight`,
-a row of weight 2 counts as two rows.
+Arrays have one entry per row, (n,), unless a function says otherwise. Labels of classifications are
+0 or 1, and probabilities between 0 and 1. With `weight`, a row of weight 2 counts as two rows.
 """
 
 import numpy as np
@@ -12,29 +12,32 @@ from profile_lib.arrays.types import Floats, Integers
 def counts_by_score(
     labels: Integers, scores: Floats, weight: Floats | None = None
 ) -> tuple[Floats, Floats]:
-    """Return the weights of positive and of negative rows at or above each distinct score.
+    """Count true and false positives at each distinct score as the threshold.
 
-    The highest score comes first. ROC and precision-recall curves go through these points.
+    A row is predicted positive if its score is at or above the threshold. The highest threshold
+    comes first. The points of ROC and precision-recall curves follow from these counts, which are
+    sums of weights.
     """
     order = np.argsort(-scores, kind="stable")
     w = np.ones(len(scores)) if weight is None else weight[order]
     is_positive = labels[order] == 1
     is_last_of_score = np.append(np.diff(scores[order]) != 0, True)
-    return np.cumsum(w * is_positive)[is_last_of_score], np.cumsum(w * ~is_positive)[
-        is_last_of_score
-    ]
+    true_positives, false_positives = np.cumsum(w * is_positive), np.cumsum(w * ~is_positive)
+    return true_positives[is_last_of_score], false_positives[is_last_of_score]
 
 
 def roc_auc(labels: Integers, scores: Floats, weight: Floats | None = None) -> float | None:
-    """Return the probability that a positive row scores higher than a negative one, ties half.
+    """Return the area under the ROC curve.
 
-    Returns None if there is no positive or no negative row.
+    It is the probability that a positive row scores higher than a negative one; a tie counts as one
+    half. Returns None if there is no positive or no negative row.
     """
-    hits, misses = counts_by_score(labels, scores, weight)
-    if len(hits) == 0 or hits[-1] == 0 or misses[-1] == 0:
+    true_positives, false_positives = counts_by_score(labels, scores, weight)
+    if len(true_positives) == 0 or true_positives[-1] == 0 or false_positives[-1] == 0:
         return None
-    mean_hits = (hits + np.append(0, hits[:-1])) / 2
-    return float(np.sum(mean_hits * np.diff(misses, prepend=0)) / (hits[-1] * misses[-1]))
+    mean_true_positives = (true_positives + np.append(0, true_positives[:-1])) / 2
+    area = np.sum(mean_true_positives * np.diff(false_positives, prepend=0))
+    return float(area / (true_positives[-1] * false_positives[-1]))
 
 
 def pr_auc(labels: Integers, scores: Floats, weight: Floats | None = None) -> float | None:
@@ -42,26 +45,29 @@ def pr_auc(labels: Integers, scores: Floats, weight: Floats | None = None) -> fl
 
     Returns None if there is no positive row.
     """
-    hits, misses = counts_by_score(labels, scores, weight)
-    if len(hits) == 0 or hits[-1] == 0:
+    true_positives, false_positives = counts_by_score(labels, scores, weight)
+    if len(true_positives) == 0 or true_positives[-1] == 0:
         return None
-    precision = hits / np.maximum(hits + misses, 1e-300)
-    return float(np.sum(np.diff(hits, prepend=0) * precision) / hits[-1])
+    precision = true_positives / np.maximum(true_positives + false_positives, 1e-300)
+    return float(np.sum(np.diff(true_positives, prepend=0) * precision) / true_positives[-1])
 
 
 def mean(values: Floats | Integers, weight: Floats | None = None) -> float:
-    """Return the weighted mean of values, (n,) or (n, k)."""
+    """Return the mean of values, (n,) or (n, k), weighted by row."""
     return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
 
 
 def log_loss(labels: Integers, probabilities: Floats, weight: Floats | None = None) -> float:
-    """Return the mean cross-entropy in nats; probabilities are clipped to 1e-12 from 0 and 1."""
+    """Return the mean cross-entropy in nats.
+
+    Probabilities are clipped to [1e-12, 1 - 1e-12], so that it is finite.
+    """
     p = np.clip(probabilities.astype(np.float64), 1e-12, 1 - 1e-12)
     return mean(-np.where(labels == 1, np.log(p), np.log1p(-p)), weight)
 
 
 def brier(labels: Integers, probabilities: Floats, weight: Floats | None = None) -> float:
-    """Return the mean squared difference between probability and label."""
+    """Return the Brier score: the mean squared difference between probability and label."""
     return mean((probabilities.astype(np.float64) - labels) ** 2, weight)
 
 
@@ -78,10 +84,10 @@ def mae(labels: Floats, values: Floats, weight: Floats | None = None) -> float:
 def calibration_bins(
     labels: Integers, probabilities: Floats, n_bins: int
 ) -> list[dict[str, float]]:
-    """Sort rows by probability into bins of equal size.
+    """Divide rows, sorted by probability, into at most `n_bins` bins of equal size.
 
-    Each bin has `n` rows, a mean `probability` and the `share` of positive rows. Bins of equal
-    width would be nearly empty: most probabilities of a rare event are small.
+    Each bin has its number of rows `n`, mean `probability` and `share` of positive rows. Bins of
+    equal width would mostly be nearly empty, because most probabilities of a rare event are small.
     """
     order = np.argsort(probabilities, kind="stable")
     bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
@@ -107,10 +113,10 @@ def calibration_error(labels: Integers, probabilities: Floats, n_bins: int) -> f
 
 
 def mean_reciprocal_rank(ranks: Integers | Floats, weight: Floats | None = None) -> float:
-    """Return the mean of 1 / rank of the true class, ranks from 1."""
+    """Return the mean of 1 / rank of the true class; ranks start at 1."""
     return mean(1.0 / ranks, weight)
 
 
 def hit_rate(ranks: Integers | Floats, k: int, weight: Floats | None = None) -> float:
-    """Return the share of rows whose true class is among the first k."""
+    """Return the share of rows whose true class has a rank of at most k."""
     return mean((ranks <= k).astype(np.float64), weight)

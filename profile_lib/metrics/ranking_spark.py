@@ -13,15 +13,16 @@ from profile_lib.arrays.types import Floats
 from profile_lib.metrics.bootstrap import percentile_interval
 
 SUMS_SCHEMA = "total array<double>, n array<double>"
-# Probabilities that a Poisson number of mean 1 is at most 0, 1, ...; the rest is below 1e-12.
+# Probabilities that a Poisson number of mean 1 is at most 0, 1, …; larger ones occur below 1e-12.
 POISSON_CDF = np.cumsum([np.exp(-1) / factorial(n) for n in range(15)])
 SPLITMIX64_INCREMENT = 0x9E3779B97F4A7C15
 
 
 def rank_relevant(lists: DataFrame, relevant: DataFrame) -> DataFrame:
-    """Add each relevant item's rank in the user's list; null if not listed.
+    """Add each relevant item's rank in the user's list; null if it is not listed.
 
-    `relevant` has user_id, item_id and relevance; `lists` has user_id, item_id and rank, from 1.
+    `relevant` has the columns user_id, item_id and relevance; `lists` has user_id, item_id and
+    rank, from 1.
     """
     listed = lists.select("user_id", "item_id", "rank")
     return relevant.join(listed, ["user_id", "item_id"], "left")
@@ -30,7 +31,7 @@ def rank_relevant(lists: DataFrame, relevant: DataFrame) -> DataFrame:
 def ranking_metrics_per_user(ranked: DataFrame, k: int) -> DataFrame:
     """Return one row per user_id with each of RANKING_METRICS at k.
 
-    `ranked` has user_id, rank and relevance.
+    `ranked` is the result of `rank_relevant`.
     """
     by_user = Window.partitionBy("user_id")
     rows = ranked.select(
@@ -59,9 +60,9 @@ def ranking_metrics_per_user(ranked: DataFrame, k: int) -> DataFrame:
 
 
 def catalog_metrics(lists: DataFrame, catalog: DataFrame) -> DataFrame:
-    """Return one row with coverage, novelty and gini of the items in `lists`.
+    """Return one row with coverage, novelty and gini of `lists`, as in `ranking.py`.
 
-    `catalog` has each item_id and its n_interactions.
+    `lists` has the column item_id; `catalog` has item_id and n_interactions of every item.
     """
     listed = lists.groupBy("item_id").agg(F.count("*").alias("n_listed"))
     all_interactions = catalog.agg(F.sum("n_interactions").alias("n_all"))
@@ -73,7 +74,7 @@ def catalog_metrics(lists: DataFrame, catalog: DataFrame) -> DataFrame:
             "bits", -F.log2(F.greatest("n_interactions", F.lit(1)) / F.greatest("n_all", F.lit(1)))
         )
     )
-    # Items listed equally often are one row: there are few different numbers.
+    # Items that are listed equally often become one row, since few different numbers occur.
     by_n_listed = items.groupBy("n_listed").agg(
         F.count("*").alias("n_items"), F.sum(F.col("n_listed") * F.col("bits")).alias("bits")
     )
@@ -83,29 +84,29 @@ def catalog_metrics(lists: DataFrame, catalog: DataFrame) -> DataFrame:
         ),
         F.lit(0),
     )
-    ranked = by_n_listed.withColumn("mean_place", n_before + (F.col("n_items") + 1) / 2)
+    ranked = by_n_listed.withColumn("mean_rank", n_before + (F.col("n_items") + 1) / 2)
     n_items, n_listed = F.sum("n_items"), F.sum(F.col("n_items") * F.col("n_listed"))
-    weighted_places = F.sum((2 * F.col("mean_place")) * F.col("n_items") * F.col("n_listed"))
+    weighted_ranks = F.sum((2 * F.col("mean_rank")) * F.col("n_items") * F.col("n_listed"))
     return ranked.agg(
         (F.sum(F.when(F.col("n_listed") > 0, F.col("n_items")).otherwise(0)) / n_items).alias(
             "coverage"
         ),
         (F.sum("bits") / n_listed).alias("novelty"),
-        (weighted_places / (n_items * n_listed) - (n_items + 1) / n_items).alias("gini"),
+        (weighted_ranks / (n_items * n_listed) - (n_items + 1) / n_items).alias("gini"),
     )
 
 
 def paired_bootstrap_interval(
-    ours: DataFrame, theirs: DataFrame, measure: str, *, n_resamples: int, seed: int
+    measures: DataFrame, baseline: DataFrame, measure: str, *, n_resamples: int, seed: int
 ) -> list[float] | None:
-    """Return the 95 % interval of the mean difference over the users of both.
+    """Return the 95 % interval of the mean lead of `measures` over `baseline` in `measure`.
 
-    Each frame has one row per user_id with the column `measure`. As in `bootstrap_weights`, a
-    user's weight in a resample is a Poisson draw of mean 1; here it depends on user, resample and
-    seed alone.
+    Each frame has one row per user_id with the column `measure`; users of only one are left out.
+    Returns None if no user is left. As in `bootstrap_weights`, a user's weight in a resample is a
+    Poisson number of mean 1; here it is a function of user, resample and seed.
     """
-    pairs = ours.select("user_id", F.col(measure).alias("ours")).join(
-        theirs.select("user_id", F.col(measure).alias("theirs")), "user_id"
+    pairs = measures.select("user_id", F.col(measure).alias("value")).join(
+        baseline.select("user_id", F.col(measure).alias("baseline_value")), "user_id"
     )
 
     def sum_resamples(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -119,14 +120,14 @@ def paired_bootstrap_interval(
         yield pa.RecordBatch.from_arrays([pa.array([total]), pa.array([n])], ["total", "n"])
 
     key = F.xxhash64("user_id", F.lit(seed)).alias("key")
-    difference = (F.col("ours") - F.col("theirs")).alias("difference")
+    difference = (F.col("value") - F.col("baseline_value")).alias("difference")
     partition_sums = pairs.select(key, difference).mapInArrow(sum_resamples, SUMS_SCHEMA).toPandas()
     total, n = (sum(partition_sums[name], np.zeros(n_resamples)) for name in ("total", "n"))
     return percentile_interval([float(t / w) for t, w in zip(total, n, strict=True) if w > 0])
 
 
 def _poisson_counts(key: np.ndarray, resample: int) -> Floats:
-    """Draw each user's weight with a number of SplitMix64's sequence (Steele et al. 2014)."""
-    step = np.uint64(resample * SPLITMIX64_INCREMENT % 2**64)
-    share = uniform_from_bits(key + step)
-    return np.searchsorted(POISSON_CDF, share, side="right").astype(np.float64)
+    """Return a Poisson number of mean 1 per user, by SplitMix64 (Steele et al. 2014)."""
+    increment = np.uint64(resample * SPLITMIX64_INCREMENT % 2**64)
+    probability = uniform_from_bits(key + increment)
+    return np.searchsorted(POISSON_CDF, probability, side="right").astype(np.float64)

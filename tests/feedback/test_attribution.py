@@ -118,7 +118,7 @@ def test_contradicting_and_invalid_impressions_are_refused(spark):
     message = (
         "impressions: 2 ids stand for impressions of different content, such as 'a'; "
         "1 ids have a slot below 1, such as 'c'; "
-        "3 ids have a propensity not above 0 and up to 1, such as 'd0.0'; fix or remove"
+        "3 ids have a propensity that is not above 0 and at most 1, such as 'd0.0'; fix or remove"
     )
     frame = spark.createDataFrame(rows, IMPRESSIONS.schema)
     with pytest.raises(InputError, match=message):

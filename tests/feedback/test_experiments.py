@@ -176,5 +176,5 @@ def test_arms_with_wrong_shares_are_mismatched():
 
 @pytest.mark.parametrize("arms", [{"a"}, {"a", "b", "c"}, set()])
 def test_an_arm_without_users_or_without_a_share_is_refused(arms):
-    with pytest.raises(InputError, match=r"ranker: users in arms \[.*\], wanted in \['a', 'b'\]"):
+    with pytest.raises(InputError, match=r"found users in arms \[.*\], wanted \['a', 'b'\]"):
         compare({name: arm(600, 0.1) for name in arms})

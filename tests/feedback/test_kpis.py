@@ -117,7 +117,7 @@ def test_users_who_do_not_differ_have_no_interval(spark):
 
 
 def test_a_dimension_that_is_not_a_column_is_refused(feedback):
-    with pytest.raises(InputError, match=r"feedback.dimensions: no columns \['colour'\]; there"):
+    with pytest.raises(InputError, match=r"feedback.dimensions: no columns \['colour'\]; wanted"):
         measure_feedback(feedback, ["slot", "colour"], 0.95)
 
 

@@ -115,9 +115,9 @@ def make_rounds(n=200, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"propensity": np.nan}, "propensity is not above 0 and up to 1 in 100 of 200 rounds"),
-        ({"propensity": 0.0}, "propensity is not above 0 and up to 1 in 100"),
-        ({"propensity": 1.5}, "propensity is not above 0 and up to 1 in 100"),
+        ({"propensity": np.nan}, "propensity is not above 0 and at most 1 in 100 of 200 rounds"),
+        ({"propensity": 0.0}, "propensity is not above 0 and at most 1 in 100"),
+        ({"propensity": 1.5}, "propensity is not above 0 and at most 1 in 100"),
         ({"target_propensity": np.nan}, "target_propensity is not from 0 to 1 in 100"),
         ({"target_propensity": -0.1}, "target_propensity is not from 0 to 1 in 100"),
         ({"reward": np.nan}, "reward is not a number in 100"),
@@ -139,7 +139,8 @@ def test_a_log_with_a_small_effective_sample_size_is_refused():
     rare.propensity[:] = 1.0
     rare.propensity[0] = 0.5 / 110  # a single round that weighs as much as all others
     with pytest.raises(
-        InputError, match="200 rounds carry the information of 4 of the new policy's, wanted 100"
+        InputError,
+        match="200 rounds have an effective sample size of 4 .* wanted at least 100",
     ):
         importance_weights(rare, **LIMITS)
 

@@ -1,5 +1,7 @@
 """Ranking metrics agree with scikit-learn, with their Spark twins and with arithmetic."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,7 +82,7 @@ def test_a_masked_item_has_no_rank_and_takes_none_from_others():
 
 
 def test_a_score_that_is_not_a_number_is_refused():
-    with pytest.raises(ValueError, match="1 scores are no number"):
+    with pytest.raises(ValueError, match="scores: found 1 NaN, wanted numbers"):
         ranking.rank_relevant_items(
             np.array([[np.nan, 1.0]]), np.array([0]), np.array([1]), np.ones(1)
         )
@@ -94,8 +96,8 @@ def test_catalog_metrics_agree_with_arithmetic():
 
 
 def test_an_interval_of_equal_differences_is_that_difference():
-    theirs = np.random.default_rng(0).random(50)
-    assert bootstrap.paired_bootstrap_interval(theirs + 0.25, theirs, 100, 1) == pytest.approx(
+    baseline = np.random.default_rng(0).random(50)
+    assert bootstrap.paired_bootstrap_interval(baseline + 0.25, baseline, 100, 1) == pytest.approx(
         [0.25, 0.25]
     )
 
@@ -138,15 +140,15 @@ def test_spark_resamples_users_as_numpy_does_in_any_partitioning(spark):
     values = np.random.default_rng(0).normal(size=(400, 2))
     values[:, 0] += 0.1
     names = [f"u{number}" for number in range(400)]
-    ours, theirs = (
+    measures, baseline = (
         spark.createDataFrame(pd.DataFrame({"user_id": names, "ndcg": column}))
         for column in values.T
     )
-    rules = {"n_resamples": 2000, "seed": 1}
-    found = ranking_spark.paired_bootstrap_interval(ours, theirs.repartition(3), "ndcg", **rules)
+    interval = partial(
+        ranking_spark.paired_bootstrap_interval, measure="ndcg", n_resamples=2000, seed=1
+    )
+    found = interval(measures, baseline.repartition(3))
     expected = bootstrap.paired_bootstrap_interval(*values.T, 2000, seed=1)
     assert found == pytest.approx(expected, abs=0.02)
-    assert ranking_spark.paired_bootstrap_interval(ours.limit(0), theirs, "ndcg", **rules) is None
-    repartitioned = ours.repartition(5)
-    again = ranking_spark.paired_bootstrap_interval(repartitioned, theirs, "ndcg", **rules)
-    assert again == pytest.approx(found)
+    assert interval(measures.limit(0), baseline) is None
+    assert interval(measures.repartition(5), baseline) == pytest.approx(found)

@@ -94,7 +94,7 @@ def test_arms_are_compared_and_unexpected_ones_refused(store, tmp_path):
     assert (readouts["revenue"]["verdict"], readouts["revenue"]["low"]) == ("early", None)
     with pytest.raises(InputError, match="mixed: 1 users were in more than one arm, wanted one"):
         record_feedback.record_experiment_readouts(store, mixed, START.date())
-    with pytest.raises(InputError, match=r"other: users in arms \[\], wanted in \['a', 'b'\]"):
+    with pytest.raises(InputError, match=r"other: found users in arms \[\], wanted \['a', 'b'\]"):
         record_feedback.record_experiment_readouts(store, other, START.date())
 
 
