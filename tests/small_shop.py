@@ -42,7 +42,7 @@ def shop_settings(folder: Path) -> Settings:
 
 
 def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
-    """Create a shop with a catalogue, one user's attributes and a model, but without events."""
+    """Create a shop with a catalog, one user's attributes and a model, but without events."""
     settings = shop_settings(folder)
     save_plain_model(folder / "models" / settings.training.name)
     store = Store(spark, str(folder / "tables"))

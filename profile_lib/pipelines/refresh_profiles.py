@@ -38,7 +38,7 @@ def run(store: Store, settings: Settings, day: date | None = None, rebuild: bool
     """Bring the profiles up to date with events, items and users.
 
     Computed are the users with events that were added, changed or deleted since the last refresh,
-    those whose declared attributes changed, and those who interacted with an item whose catalogue
+    those whose declared attributes changed, and those who interacted with an item whose catalog
     entry changed. A new model or profile definition computes all users, a few buckets at a time:
     an interrupted run continues with the buckets that are left. With a `day`, the users with
     events that arrived on it are computed again; with `rebuild` the table is replaced.

@@ -42,7 +42,7 @@ class Outcomes:
 
 
 def draw_outcomes(rng: KeyedRandom, visits: Visits) -> Outcomes:
-    """Draw how far each visit gets, which is further with more intent; bots stop at the cart."""
+    """Draw how far each visit gets: further with more intent; bots only browse."""
     intent, keys = visits.intent, visits.keys
     adds_to_cart = rng.uniform("carts", *keys) < 0.03 + 0.85 * intent**2
     adds_to_cart &= ~visits.is_bot
@@ -55,7 +55,7 @@ def draw_outcomes(rng: KeyedRandom, visits: Visits) -> Outcomes:
 def plan_browsing(
     rng: KeyedRandom, visits: Visits, impressions: Impressions, adds_to_cart: Flags
 ) -> list[PlannedAction]:
-    """Plan the actions of each visit up to the item put in the cart, its target."""
+    """Plan the actions of each visit up to its target in the cart."""
     target = target_impressions(impressions)
     entry = rng.uniform("entry", *visits.keys)
     searches = np.flatnonzero(entry < 0.35 + 0.3 * visits.intent)
@@ -87,7 +87,10 @@ def plan_browsing(
 def plan_checkout(
     rng: KeyedRandom, visits: Visits, impressions: Impressions, outcomes: Outcomes
 ) -> list[PlannedAction]:
-    """Plan the end of each visit; sometimes a second item is added, and perhaps removed again."""
+    """Plan the end of each visit.
+
+    Sometimes a second item, the first one shown, is put in the cart, and perhaps removed again.
+    """
     target, first = target_impressions(impressions), np.flatnonzero(impressions.slot == 0)
     has_other_item = first != target
     adds_first = outcomes.checks_out & has_other_item & (rng.uniform("adds", *visits.keys) < 0.3)
@@ -122,6 +125,6 @@ def target_impressions(impressions: Impressions) -> Longs:
 
 
 def _plan_where(is_done: Flags, order: float, action: int, impression: Longs) -> PlannedAction:
-    """Plan one action in the visits where `is_done` is true; arrays have one entry per visit."""
+    """Plan an action in the visits where `is_done` is true."""
     visit = np.flatnonzero(is_done)
     return PlannedAction(visit, np.full(len(visit), order), action, impression[is_done])

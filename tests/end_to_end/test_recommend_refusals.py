@@ -11,7 +11,7 @@ from tests.worlds import profile_row
 pytestmark = pytest.mark.slow
 
 
-def test_a_recommender_is_not_fitted_to_an_empty_catalogue(shop, store):
+def test_a_recommender_is_not_fitted_to_an_empty_catalog(shop, store):
     for table in (EVENTS, ITEMS):
         store.replace(table, store.spark.createDataFrame([], table.schema))
     with pytest.raises(InputError, match="items: no items, so there is nothing to recommend"):

@@ -1,4 +1,4 @@
-"""Check how the catalogue is derived and merged, and how keywords are extracted."""
+"""Check how the catalog is derived and merged, and how keywords are extracted."""
 
 import pytest
 

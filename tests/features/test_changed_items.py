@@ -1,4 +1,4 @@
-"""Check which users a change of the catalogue affects."""
+"""Check which users a change of the catalog affects."""
 
 import pytest
 

@@ -96,7 +96,7 @@ def test_late_repeated_corrected_and_deleted_events_end_in_the_profiles_of_a_ful
     write_batch(store, [next(shop) for shop in shops], written)
     with streaming(store, with_checkpoint(settings, tmp_path / "checkpoint")) as (_, query):
         for batches in islice(zip(*shops, strict=True), 2):
-            # Changes of the catalogue without events reach profiles only by a refresh.
+            # Changes of the catalog without events reach profiles only by a refresh.
             write_batch(store, [b._replace(items={}, users={}) for b in batches], written)
             query.processAllAvailable()
     assert agree(read_profiles(store), refresh_from_scratch(store, settings, tmp_path / "full"))

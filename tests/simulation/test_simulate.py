@@ -198,7 +198,7 @@ def test_half_of_the_users_declare_their_true_facts(spark, small_shop, raw):
     assert set(raw[raw.dirt == "bot"].uid) == set(truth[truth.is_bot].index)
 
 
-def test_rows_show_only_items_of_the_catalogue(spark, small_shop, raw):
+def test_rows_show_only_items_of_the_catalog(spark, small_shop, raw):
     items = build_item_truth(spark, small_shop).toPandas().set_index("item")
     shown = raw[raw.item.notna()]
     assert (shown.title.to_numpy() == items.title[shown.item].to_numpy()).all()
