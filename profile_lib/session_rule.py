@@ -41,7 +41,7 @@ def session_starts(
 
 
 def session_start_column(events_in_order: WindowSpec, max_gap: timedelta) -> Column:
-    """Column: True for each event that starts a session.
+    """Return True for each event that starts a session, as a column.
 
     The window holds a user's events in order, with the column event_ts.
     """

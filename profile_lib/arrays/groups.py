@@ -194,9 +194,9 @@ class GroupedRows:
         return np.bincount(group_ids, weights=values, minlength=self.n_groups).astype(np.float64)
 
     def mean(self, values: pa.Array, where: Flags | None = None) -> pa.Array:
-        """Return the mean of each group's values that are not null and `where` is true.
+        """Return the mean of each group's values for which `where` is true, without nulls.
 
-        The mean of no value is null.
+        It is null if a group has no such value.
         """
         is_counted = is_not_null(values) if where is None else where & is_not_null(values)
         n, total = self.count(is_counted), self.sum(_zero_for_null(values), is_counted)

@@ -120,7 +120,7 @@ def _build_rows(events: pa.RecordBatch, sessions: GroupedRows) -> pa.RecordBatch
 
 
 def _count_items(events: pa.RecordBatch, sessions: GroupedRows) -> Longs:
-    """Count the different items of each session."""
+    """Count the distinct items of each session."""
     rows = np.flatnonzero(is_not_null(events["item"]))
     item, session = events["item"].fill_null(0).to_numpy()[rows], sessions.group_ids[rows]
     order = np.lexsort((item, session))

@@ -36,7 +36,10 @@ CONTEXT_COLUMNS = ("channel", "device", "region", "referrer", "system", "browser
 
 
 def count_columns(suffix: str, scope: str) -> Iterable[TableColumn]:
-    """Declare one count per event type, commented "number of … events" and `scope`."""
+    """Declare one count per event type.
+
+    Its comment is "number of … events" followed by `scope`, such as "in the session".
+    """
     for event_type in EVENT_TYPES:
         yield required(f"n_{event_type}{suffix}", LONG, f"number of {event_type} events {scope}")
 
