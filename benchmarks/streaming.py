@@ -136,7 +136,7 @@ def run_stream(store: Store, settings: Settings, writer: Writer) -> dict[str, An
     """Run the job until the writer stops it; return the seconds of its batches and peak memory."""
     with PeakMemory(os.getpid()) as memory:
         writer.start()
-        stream_profiles.run(store, settings)
+        stream_profiles.run(store, settings, clock=time.time)
         writer.join()
     if writer.error is not None:
         raise writer.error

@@ -55,7 +55,7 @@ def run(store: Store, settings: Settings) -> None:
     """Run the streaming job, and the refreshes in a Spark session of their own."""
     other = store.for_stream_batches(store.spark.newSession())
     threading.Thread(target=refresh_on_request, args=(other, settings), daemon=True).start()
-    stream_profiles.run(store, settings)
+    stream_profiles.run(store, settings, clock=time.time)
 
 
 if __name__ == "__main__":

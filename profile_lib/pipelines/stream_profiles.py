@@ -1,6 +1,5 @@
 """Update profiles within seconds of an event, each event exactly once."""
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Lock
@@ -49,12 +48,15 @@ STATE_STORE_CONF = {
 }
 
 
-def run(store: Store, settings: Settings, once: bool = False) -> None:
+def run(
+    store: Store, settings: Settings, once: bool = False, *, clock: Callable[[], float]
+) -> None:
     """Refresh the profiles, then update them with each new event.
 
     If events come as files or from Kafka, the stream ingests them as well. It ends if it is
     stopped, or with `once` when it has processed what is available. If it is killed at any moment,
-    the next run continues from there.
+    the next run continues from there. `clock` returns seconds since 1970. Raises InputError if the
+    model cannot be loaded or was replaced, or if the source of events cannot be opened.
     """
     config, running = settings.stream, list[RunningQuery]()
     progress = StreamProgress(config.report_seconds, config.max_lag_seconds)
@@ -64,7 +66,7 @@ def run(store: Store, settings: Settings, once: bool = False) -> None:
         if config.source != "events":
             for table in (EVENTS, ITEMS, USERS):  # a new shop may start with its stream
                 store.evolve_schema(table)
-            arrivals = start_arrivals(store, settings, once)
+            arrivals = start_arrivals(store, settings, once, clock)
             resources.callback(arrivals.query.stop)
             if once:
                 watch_queries([arrivals], progress, lambda: None)
@@ -73,18 +75,20 @@ def run(store: Store, settings: Settings, once: bool = False) -> None:
         model = load_served_model(settings, "stream_profiles")
         refresh = ProfileRefresher(store, settings, model)
         refresh.catch_up()
-        stream = ProfileStream(store, settings, model, refresh.source_versions.events, progress)
+        events_version = refresh.source_versions.events
+        stream = ProfileStream(store, settings, model, events_version, progress, clock)
         watch_queries(
             [*running, stream.start(once)], progress, lambda: None if once else stream.drain()
         )
 
 
 class ProfileStream:
-    """Update the profiles of changed users, one batch at a time.
+    """A stream that updates the profiles of changed users, one batch at a time.
 
-    A profile is computed from the user's complete history, which Spark keeps as the stream's
+    A profile is computed from the user's complete history, which Spark holds as the stream's
     state, and not from the stored profile: a batch that runs twice writes the same rows twice.
-    `refreshed_version` is the version of events that a refresh has brought all profiles to.
+    `refreshed_version` is the version of events from which a refresh computed all profiles. `clock`
+    returns seconds since 1970.
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class ProfileStream:
         model: ServedModel,
         refreshed_version: int,
         progress: StreamProgress,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float],
     ) -> None:
         self.store, self.settings, self.model = store, settings, model
         self.refreshed_version, self.progress, self.clock = refreshed_version, progress, clock

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -58,7 +59,7 @@ def refresh_from_scratch(store: Store, settings: Settings, folder: Path) -> dict
 def profile_stream(store: Store, settings: Settings) -> ProfileStream:
     """Return a stream that starts at the current version of events."""
     model, progress = load_served_model(settings), StreamProgress(60, 60)
-    return ProfileStream(store, settings, model, store.version(EVENTS), progress)
+    return ProfileStream(store, settings, model, store.version(EVENTS), progress, time.time)
 
 
 @contextmanager
@@ -68,7 +69,8 @@ def streaming(store: Store, settings: Settings):
     refresh = ProfileRefresher(store, settings, model)
     refresh.catch_up()
     progress = StreamProgress(60, settings.stream.max_lag_seconds)
-    stream = ProfileStream(store, settings, model, refresh.source_versions.events, progress)
+    version = refresh.source_versions.events
+    stream = ProfileStream(store, settings, model, version, progress, time.time)
     query = stream.start(once=False).query
     try:
         query.processAllAvailable()
@@ -268,10 +270,10 @@ def test_a_new_shop_can_start_with_its_stream_and_rejects_invalid_events(store, 
         )
 
     land("1.json", click(1, "view"), '{"id": "torn', "garbage", click(2, "teleport"))
-    stream_profiles.run(store, settings, once=True)
+    stream_profiles.run(store, settings, once=True, clock=time.time)
     land("2.json", click(1, "view"), click(3, "cart"))
     settings = with_values(settings, {"stream.metrics_port": 0})
-    stream_profiles.run(store, settings, once=True)
+    stream_profiles.run(store, settings, once=True, clock=time.time)
     (ann,) = read_profiles(store).values()
     assert [e["event_type"] for e in ann["recent"]] == ["cart", "view"]
     reasons = {reason for row in store.read(REJECTED_EVENTS).collect() for reason in row["reasons"]}
