@@ -11,7 +11,7 @@ not sampled. FOLDER is emptied. Writes benchmarks/results/feedback_loop.json.
 """
 
 import shutil
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ def start_shop(settings: Settings, folder: Path) -> tuple[Store, Store]:
     """Simulate the shop; return the store of all its events, and the one that events arrive in."""
     spark = start_spark(settings.spark, "benchmark")
     complete, store = Store(spark, f"{folder}/all"), Store(spark, settings.paths.tables)
-    for job in (simulate_events, ingest_events):
-        job.run(complete, settings)
+    simulate_events.run(complete, settings)
+    ingest_events.run(complete, settings, now=datetime.now(UTC))
     for table in (ITEMS, USERS, IDENTITY):
         store.append(table, complete.read(table))
     return complete, store
@@ -144,7 +144,7 @@ def prepare_round(store: Store, settings: Settings, number: int) -> None:
     else:
         build_examples.run(store, settings)
         train_model.run(store, settings)
-    refresh_profiles.run(store, settings)
+    refresh_profiles.run(store, settings, now=datetime.now(UTC))
 
 
 def main() -> None:

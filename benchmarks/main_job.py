@@ -11,7 +11,8 @@ import argparse
 import json
 import tempfile
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def featurize(arguments: argparse.Namespace) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             store, settings = simulate_shop(folder, millions * 1_000_000)
             n_raw = store.spark.read.parquet(settings.simulate.events_path).count()
+            ingest = partial(ingest_events.run, now=datetime.now(UTC))
             seconds = {
-                "ingest": time_call(ingest_events.run, store, settings, None),
+                "ingest": time_call(ingest, store, settings),
                 "sessions": time_call(build_sessions.run, store, settings, None),
                 "behaviour": time_call(build_all_behaviour, store, settings),
             }

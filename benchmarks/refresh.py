@@ -15,7 +15,7 @@ for a text depends on the other texts of its pass.
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +62,9 @@ def scratch_store(source: Store, folder: Path, events: DataFrame) -> Iterator[St
 
 
 def time_refresh(store: Store, settings: Settings, rebuild: bool = False) -> float:
-    """Seconds of a refresh."""
-    return time_call(lambda: refresh_profiles.run(store, settings, rebuild=rebuild))
+    """Return the seconds of a refresh."""
+    now = datetime.now(UTC)
+    return time_call(lambda: refresh_profiles.run(store, settings, rebuild=rebuild, now=now))
 
 
 def changed(source: Store, settings: Settings, folder: Path, share: float) -> dict[str, Any]:

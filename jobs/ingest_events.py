@@ -9,4 +9,5 @@ if __name__ == "__main__":
         run,
         __doc__,
         date_help="only events that arrived on this day; default: all",
+        takes_now=True,
     )

@@ -8,5 +8,6 @@ if __name__ == "__main__":
         "maintain_tables",
         run,
         __doc__,
+        takes_now=True,
         flags={"force": "allow a retention shorter than maintain.min_retention_hours"},
     )

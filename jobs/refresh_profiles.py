@@ -9,5 +9,6 @@ if __name__ == "__main__":
         run,
         __doc__,
         date_help="users with events that arrived on this day; default: users whose data changed",
+        takes_now=True,
         flags={"rebuild": "compute all profiles and replace the table"},
     )

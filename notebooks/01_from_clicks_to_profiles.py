@@ -9,6 +9,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -44,7 +45,7 @@ store = Store(spark, settings.paths.tables, **settings.store.model_dump())
 # COMMAND ----------
 
 simulate_events.run(store, settings)
-ingest_events.run(store, settings)
+ingest_events.run(store, settings, now=datetime.now(UTC))
 
 by_kind = store.read(EVENTS).groupBy("event_type").count().orderBy(F.desc("count")).toPandas()
 reasons = (
@@ -132,7 +133,7 @@ print("\n".join(format_report(report["tasks"])))
 
 # COMMAND ----------
 
-refresh_profiles.run(store, settings)
+refresh_profiles.run(store, settings, now=datetime.now(UTC))
 
 profiles = store.read(USER_PROFILES)
 probability = F.floor(F.col("propensities")["buys"] * 40) / 40

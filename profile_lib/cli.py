@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from pyspark.errors import PySparkException
 
@@ -16,7 +16,8 @@ from profile_lib.logs import configure_logging
 from profile_lib.progress import format_duration
 from profile_lib.spark.session import start_spark, worker_input_error
 
-# A job takes a store, the settings, `day` if it accepts --date, and each of its flags.
+# A job takes a store, the settings, `day` if it accepts --date, `now` if it depends on the time,
+# and each of its flags.
 JobFunction = Callable[..., object]
 
 INPUT_TO_FIX = 2  # argparse exits with the same code
@@ -39,19 +40,23 @@ def main(
     run: JobFunction,
     description: str | None,
     date_help: str | None = None,
+    takes_now: bool = False,
     flags: Mapping[str, str] | None = None,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Run one job, and exit with one of the codes in EPILOG if it fails.
 
-    `date_help` says what --date selects; a job without it takes no date. `flags` are switches of
-    this job alone, each with its help text. `argv` are the arguments; by default, those of the
-    process. An InputError is printed as one sentence, without a traceback.
+    `date_help` says what --date selects; a job without it takes no date. With `takes_now` the job
+    gets the moment of its start, as `now` in UTC. `flags` are switches of this job alone, each with
+    its help text. `argv` are the arguments; by default, those of the process. An InputError is
+    printed as one sentence, without a traceback.
     """
     arguments = build_parser(name, description, date_help, flags or {}).parse_args(argv)
     options = {flag: getattr(arguments, flag) for flag in flags or {}}
     if date_help is not None:
         options["day"] = arguments.date
+    if takes_now:
+        options["now"] = datetime.now(UTC)
     configure_logging(name)
     start = time.monotonic()
     try:

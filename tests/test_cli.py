@@ -4,7 +4,7 @@ import json
 import logging
 import runpy
 import sys
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,13 @@ def test_a_job_gets_its_store_settings_date_and_flags(run_main, tmp_path):
 
     run_main(job, "--date", "2026-01-02", "--once", date_help="of this day", flags={"once": "stop"})
     assert calls == [(str(tmp_path), {"day": date(2026, 1, 2), "once": True})]
+
+
+def test_a_job_that_depends_on_the_time_gets_the_moment_of_its_start(run_main):
+    moments = []
+    before = datetime.now(UTC)
+    run_main(lambda store, settings, now: moments.append(now), takes_now=True)
+    assert before <= moments[0] <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize(

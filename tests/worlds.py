@@ -1,7 +1,7 @@
 """Build small worlds: tiny encoders, settings of a tiny shop, and examples with a known answer."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from profile_lib.tables.table import INT, LONG, STRING, optional, required
 from profile_lib.training.plan import TrainingPlan
 
 CONF = Path(__file__).parents[1] / "conf"
+NOW = datetime(2026, 1, 20, tzinfo=UTC)  # the moment at which jobs of tests run
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "view", "cart", "red", "green", "blue"]
 CLS, SEP, VIEW, CART, COLOURS = 2, 3, 5, 6, {"red": 7, "green": 8, "blue": 9}
 LENGTH = 16  # tokens of a text of colours, padding included

@@ -1,7 +1,7 @@
 """Ingest files of a source into events, items, users, identity and rejected_events."""
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -46,17 +46,16 @@ from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
 log = logging.getLogger(__name__)
 
 
-def run(
-    store: Store, settings: Settings, day: date | None = None, now: datetime | None = None
-) -> None:
+def run(store: Store, settings: Settings, day: date | None = None, *, now: datetime) -> None:
     """Ingest all events of the inputs, or those that arrived on `day`.
 
-    Events that are stored already are not added again. If more than `ingest.max_rejected_share`
-    of the rows is rejected, or no event arrived, nothing is written to `events`. `now` is the
-    time of the run, the clock's by default; an event after its date is from the future.
+    Events that are stored already are not added again. An event after the date of `now`, or after
+    `day`, is rejected as one from the future. Raises InputError, and writes nothing to `events`, if
+    more than `ingest.max_rejected_share` of the rows is rejected, or if the key, the mapping or an
+    input is missing or cannot be read.
     """
     source = open_source(settings.ingest)
-    latest = find_latest_time(settings.ingest, day, now or datetime.now(UTC))
+    latest = find_latest_time(settings.ingest, day, now)
     paths = source.settings.inputs
     with explain_read_errors(source.mapping.name, ", ".join(paths.values())):
         mapped = read_events(store.spark, source.mapping, paths)

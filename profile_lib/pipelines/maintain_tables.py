@@ -1,7 +1,7 @@
 """Compact fragmented tables, remove old files, and record the history of profiles."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from profile_lib.config.settings import Settings
 from profile_lib.config.tables import MaintainSettings
@@ -24,17 +24,18 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    store: Store, settings: Settings, force: bool = False, now: datetime | None = None
+    store: Store, settings: Settings, force: bool = False, *, now: datetime
 ) -> list[MaintenanceResult]:
-    """Record the history of profiles, then maintain every existing table; return a row for each.
+    """Record the history of profiles, then maintain every existing table.
 
-    Other jobs may run at the same time: a commit that loses is repeated, here and there. Raises
+    Returns one result per table. The history is kept for `history.retention_days` before `now`.
+    Other jobs may run at the same time: a commit that conflicts with theirs is retried. Raises
     InputError if files would be removed that streams need, unless `force` is true.
     """
     _check_retention(settings.maintain, force)
     if store.exists(USER_PROFILES):
         retention = timedelta(days=settings.history.retention_days)
-        record_history(store, retention, now or datetime.now(UTC))
+        record_history(store, retention, now)
     results = [
         maintain(
             store,

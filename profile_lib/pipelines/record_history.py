@@ -1,6 +1,6 @@
 """Record each change of a profile in the profile history."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -17,16 +17,20 @@ from profile_lib.profiles.history import (
 from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
 
 
-def run(store: Store, settings: Settings) -> None:
-    """Record the changes of profiles since the last run."""
-    record_history(store, timedelta(days=settings.history.retention_days), datetime.now(UTC))
+def run(store: Store, settings: Settings, *, now: datetime) -> None:
+    """Record the changes of profiles since the last run.
+
+    Rows older than `history.retention_days` before `now` expire. Raises InputError as
+    `record_history` does.
+    """
+    record_history(store, timedelta(days=settings.history.retention_days), now)
 
 
 def record_history(store: Store, retention: timedelta, now: datetime) -> None:
-    """Record the changes of the commits of user_profiles since the last recorded one, each once.
+    """Record each change of user_profiles since the last recorded commit.
 
-    Rows that say nothing about the time since `now - retention` are deleted. Raises InputError if
-    the history belongs to an earlier table of profiles.
+    Rows that were no longer valid at `now - retention` are deleted. Raises InputError if
+    user_profiles was recreated since.
     """
     version, history = store.version(USER_PROFILES), store.read_or_empty(USER_PROFILES_HISTORY)
     recorded, has_expired = history.agg(

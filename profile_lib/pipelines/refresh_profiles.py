@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -34,14 +34,25 @@ from profile_lib.tables.table import user_bucket
 log = logging.getLogger(__name__)
 
 
-def run(store: Store, settings: Settings, day: date | None = None, rebuild: bool = False) -> None:
+def run(
+    store: Store,
+    settings: Settings,
+    day: date | None = None,
+    rebuild: bool = False,
+    *,
+    now: datetime,
+) -> None:
     """Bring the profiles up to date with events, items and users.
 
-    Computed are the users with events that were added, changed or deleted since the last refresh,
-    those whose declared attributes changed, and those who interacted with an item whose catalog
-    entry changed. A new model or profile definition computes all users, a few buckets at a time:
-    an interrupted run continues with the buckets that are left. With a `day`, the users with
-    events that arrived on it are computed again; with `rebuild` the table is replaced.
+    A profile is computed again if events of its user were added, changed or deleted since the last
+    refresh, if the user's declared attributes changed, or if the catalog changed for an item that
+    the user interacted with or a word that the user searched for. A new model or profile definition
+    computes all users, a few buckets at a time: an interrupted run continues with the buckets that
+    are left. With a `day`, the users with events that arrived on it are computed again; with
+    `rebuild` the table is replaced. Then the changes are recorded in the profile history, which is
+    kept for `history.retention_days` before `now`.
+
+    Raises InputError as `load_served_model` and `ProfileRefresher.check_tables` do.
     """
     refresh = ProfileRefresher(store, settings, load_served_model(settings))
     with cached(refresh.items):  # read in many places
@@ -54,7 +65,7 @@ def run(store: Store, settings: Settings, day: date | None = None, rebuild: bool
         else:
             refresh.catch_up()
     if refresh.n_users:
-        record_history(store, timedelta(days=settings.history.retention_days), datetime.now(UTC))
+        record_history(store, timedelta(days=settings.history.retention_days), now)
     log.info("refresh_profiles: %s users computed; %s", f"{refresh.n_users:,}", refresh.counters)
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,39 +42,43 @@ class Stage(NamedTuple):
     run: JobFunction
     table: Table | None
     share: float  # typical share of the time of all stages, by which the time left is estimated
+    takes_now: bool = False  # whether the job takes the moment of the run
 
 
 STAGES = (
     Stage("simulate_events", simulate_events.run, None, 0.02),
-    Stage("ingest_events", ingest_events.run, EVENTS, 0.06),
+    Stage("ingest_events", ingest_events.run, EVENTS, 0.06, takes_now=True),
     Stage("build_sessions", build_sessions.run, SESSIONS, 0.02),
     Stage("build_behaviour", build_behaviour.run, BEHAVIOUR, 0.05),
     Stage("build_examples", build_examples.run, EXAMPLES, 0.05),
     Stage("train_model", train_model.run, None, 0.68),
-    Stage("refresh_profiles", refresh_profiles.run, USER_PROFILES, 0.12),
+    Stage("refresh_profiles", refresh_profiles.run, USER_PROFILES, 0.12, takes_now=True),
 )
 N_CARDS = 3  # profile cards in the summary
 
 
-def run(store: Store, settings: Settings) -> None:
+def run(store: Store, settings: Settings, *, now: datetime) -> None:
     """Run the stages that are not done yet, then log a summary.
 
-    Raises the InputError of a stage that fails; the same run continues there.
+    `now` is passed to the jobs that take it. Raises the InputError of a stage that fails; the same
+    run continues there.
     """
     state = RunState(settings.paths.work, run_fingerprint(settings))
     try:
-        run_stages(store, settings, state, stages_for(settings))
+        run_stages(store, settings, state, stages_for(settings), now)
     except InputError as error:
         advice = "run_all: fix it and run the same command, which continues at this stage"
         raise type(error)(f"{error}\n{advice}") from error
     log_summary(store, settings)
 
 
-def run_stages(store: Store, settings: Settings, state: RunState, stages: Sequence[Stage]) -> None:
+def run_stages(
+    store: Store, settings: Settings, state: RunState, stages: Sequence[Stage], now: datetime
+) -> None:
     """Run the stages that `state` does not list as done.
 
     The time and the rows of each stage are logged, and an estimate of the time left. A training
-    that was interrupted is resumed.
+    that was interrupted is resumed. `now` is passed to the jobs that take it.
     """
     start, share_run = time.monotonic(), 0.0
     for number, stage in enumerate(stages, start=1):
@@ -87,13 +92,14 @@ def run_stages(store: Store, settings: Settings, state: RunState, stages: Sequen
         log.info(f"{head} {'resumed' if is_resumed else ''}…")
         stage_start = time.monotonic()
         state.begin(stage.name)
-        stage.run(store, settings, **({"resume": True} if is_resumed else {}))
+        options = {"resume": True} if is_resumed else {}
+        stage.run(store, settings, **options, **({"now": now} if stage.takes_now else {}))
         n_rows = store.read(stage.table).count() if stage.table else None
         state.finish(stage.name)
-        now = time.monotonic()
+        end = time.monotonic()
         share_run += stage.share
         share_left = sum(other.share for other in stages[number:])
-        _log_stage_end(head, now - stage_start, n_rows, (now - start) * share_left / share_run)
+        _log_stage_end(head, end - stage_start, n_rows, (end - start) * share_left / share_run)
     state.clear()
 
 

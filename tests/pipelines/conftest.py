@@ -10,7 +10,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.pipelines import refresh_profiles, train_model
 from tests.small_shop import event, new_shop, shop_settings, write_events
-from tests.worlds import colour_encoder, colour_rows, dev_settings, examples_store
+from tests.worlds import NOW, colour_encoder, colour_rows, dev_settings, examples_store
 
 KNOWN = ["ann", "bob", *(f"u{n}" for n in range(10))]  # some in each of two buckets
 
@@ -22,7 +22,7 @@ def made(spark, tmp_path_factory) -> Path:
     store, given = new_shop(spark, folder)
     viewed = [event(100 + n, user, n, "view", "tee", 0) for n, user in enumerate(KNOWN)]
     write_events(store, viewed)
-    refresh_profiles.run(store, given)
+    refresh_profiles.run(store, given, now=NOW)
     return folder
 
 

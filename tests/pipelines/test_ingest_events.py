@@ -15,6 +15,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.pipelines.ingest_events import run
 from profile_lib.tables import EVENTS, IDENTITY, ITEMS, REJECTED_EVENTS, USERS
+from tests.worlds import NOW
 
 MAPPING = {
     "name": "shop",
@@ -90,7 +91,7 @@ def ingested(spark, tmp_path_factory) -> tuple[Store, Settings]:
     """Ingest all raw events at once."""
     folder = tmp_path_factory.mktemp("at_once")
     store, settings = Store(spark, str(folder / "tables")), write_source(folder, RAW_EVENTS)
-    run(store, settings)
+    run(store, settings, now=NOW)
     return store, settings
 
 
@@ -119,7 +120,7 @@ def test_the_raw_id_is_stored_only_in_the_identity_table(ingested):
 def test_ingesting_a_file_again_adds_nothing(ingested):
     store, settings = ingested
     before = read_tables(store)
-    run(store, settings)
+    run(store, settings, now=NOW)
     assert read_tables(store) == before
 
 
@@ -128,7 +129,7 @@ def test_a_stored_event_that_arrives_again_with_another_date_is_unchanged(
 ):
     store = Store(spark, shutil.copytree(ingested[0].root, tmp_path / "tables").as_posix())
     again = event(0, "ann", 1, event_ts="2026-01-02 00:00:03", ingest_ts="2026-01-03 12:00:00")
-    run(store, write_source(tmp_path, [again, event(30, "ann", 3)]))
+    run(store, write_source(tmp_path, [again, event(30, "ann", 3)]), now=NOW)
     events = store.read(EVENTS)
     assert events.count() == 14
     assert events.where("event_id = 'e0'").select("event_date").collect() == [(date(2026, 1, 1),)]
@@ -137,33 +138,33 @@ def test_a_stored_event_that_arrives_again_with_another_date_is_unchanged(
 def test_shuffled_and_duplicated_rows_give_the_same_tables(ingested, store, tmp_path):
     raw_events = RAW_EVENTS + RAW_EVENTS[3:9]
     random.Random(1).shuffle(raw_events)
-    run(store, write_source(tmp_path, raw_events))
+    run(store, write_source(tmp_path, raw_events), now=NOW)
     assert read_tables(store) == read_tables(ingested[0])
 
 
 def test_ingesting_the_days_backwards_gives_the_same_tables_as_all_at_once(ingested, store):
     _, settings = ingested
     for day in (2, 1):
-        run(store, settings, date(2026, 1, day))
+        run(store, settings, date(2026, 1, day), now=NOW)
     assert read_tables(store) == read_tables(ingested[0])
 
 
 def test_a_day_without_events_writes_nothing_and_is_reported(store, tmp_path, caplog):
     caplog.set_level("INFO", "profile_lib")
-    run(store, write_source(tmp_path, RAW_EVENTS), date(2026, 1, 9))
+    run(store, write_source(tmp_path, RAW_EVENTS), date(2026, 1, 9), now=NOW)
     assert "nothing arrived on 2026-01-09; nothing written" in caplog.text
     assert not store.exists(EVENTS)
 
 
 def test_more_rejections_than_the_limit_stop_the_job_and_leave_events_unchanged(store, tmp_path):
-    run(store, write_source(tmp_path, [event(1)]))
+    run(store, write_source(tmp_path, [event(1)]), now=NOW)
     bad = [event(2), event(3, price="ten"), event(4, price="two"), event(5, event_type="x")]
     message = (
         r"75.0% of 4 rows rejected \(limit 50.0%\): 2 × price is not a number, "
         r"1 × event_type without a mapping; nothing was added to events"
     )
     with pytest.raises(InputError, match=message):
-        run(store, write_source(tmp_path, bad))
+        run(store, write_source(tmp_path, bad), now=NOW)
     assert store.read(EVENTS).count() == 1
     assert store.read(REJECTED_EVENTS).count() == 3
 
@@ -173,9 +174,9 @@ def test_a_user_faster_than_a_person_is_rejected_with_earlier_events(store, tmp_
         return [event(n, "bot", event_ts="2026-01-01 10:00:30") for n in range(first, last)]
 
     limits = {"max_events_per_minute": 10, "max_rejected_share": 1.0}
-    run(store, write_source(tmp_path, [event(50), *burst(0, 8)], **limits))
+    run(store, write_source(tmp_path, [event(50), *burst(0, 8)], **limits), now=NOW)
     assert store.read(EVENTS).count() == 9
-    run(store, write_source(tmp_path, [event(51), *burst(8, 16)], **limits))
+    run(store, write_source(tmp_path, [event(51), *burst(8, 16)], **limits), now=NOW)
     assert sorted(r["event_id"] for r in store.read(EVENTS).collect()) == ["e50", "e51"]
     reasons = {r["reasons"][0] for r in store.read(REJECTED_EVENTS).collect()}
     assert reasons == {"more events in a minute than a person makes: 16"}
@@ -184,5 +185,5 @@ def test_a_user_faster_than_a_person_is_rejected_with_earlier_events(store, tmp_
 def test_nothing_is_ingested_without_a_key(store, tmp_path, monkeypatch):
     monkeypatch.delenv("PROFILE_PSEUDONYM_KEY", raising=False)
     with pytest.raises(InputError, match="PROFILE_PSEUDONYM_KEY is not set"):
-        run(store, write_source(tmp_path, RAW_EVENTS, pseudonym_key=None))
+        run(store, write_source(tmp_path, RAW_EVENTS, pseudonym_key=None), now=NOW)
     assert not store.exists(EVENTS)

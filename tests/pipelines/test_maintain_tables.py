@@ -13,7 +13,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.pipelines.maintain_tables import maintain, run
 from profile_lib.tables import EVENTS, IDENTITY, USER_PROFILES, USER_PROFILES_HISTORY
-from tests.worlds import NOTES, profile_row
+from tests.worlds import NOTES, NOW, profile_row
 
 SETTINGS = load_settings("conf/dev.yaml")
 MAINTENANCE = SETTINGS.maintain
@@ -38,7 +38,7 @@ def test_a_fragmented_table_gets_fewer_files_with_the_same_rows(store, rows, tmp
     without_retention = MAINTENANCE.model_copy(update={"retention_hours": 0})
     settings = SETTINGS.model_copy(update={"maintain": without_retention})
 
-    events, identity, profiles, history = run(store, settings, force=True)
+    events, identity, profiles, history = run(store, settings, force=True, now=NOW)
 
     assertDataFrameEqual(store.read(EVENTS), rows(EVENTS.schema, *expected))
     assert (events.table, events.files_before, events.files_after) == ("events", 4, 2)
@@ -93,8 +93,8 @@ def test_files_that_streams_need_are_removed_only_with_force(store):
     settings = SETTINGS.model_copy(update={"maintain": short})
     message = r"retention_hours: found 1, wanted maintain.min_retention_hours \(168"
     with pytest.raises(InputError, match=message):
-        run(store, settings)
-    assert run(store, settings, force=True) == []
+        run(store, settings, now=NOW)
+    assert run(store, settings, force=True, now=NOW) == []
 
 
 def test_neighbouring_partitions_are_grouped_up_to_a_size():

@@ -26,7 +26,7 @@ from tests.small_shop import (
     save_plain_model,
     write_events,
 )
-from tests.worlds import dev_settings
+from tests.worlds import NOW, dev_settings
 
 N_SHOPS, N_BATCHES = 200, 3
 
@@ -58,10 +58,10 @@ def test_a_refresh_without_changes_writes_nothing(refreshed):
     store, settings = refreshed
     tables = [table for table in TABLES if store.exists(table)]
     before = [store.version(table) for table in tables]
-    refresh_profiles.run(store, settings)
+    refresh_profiles.run(store, settings, now=NOW)
     assert [store.version(table) for table in tables] == before
     store.compact(EVENTS, 2**20)  # a commit that changes no row
-    refresh_profiles.run(store, settings)
+    refresh_profiles.run(store, settings, now=NOW)
     changed = {
         table.name
         for table, version in zip(tables, before, strict=True)
@@ -85,13 +85,13 @@ def test_a_new_model_computes_all_profiles_and_an_interrupted_run_continues(
 
     monkeypatch.setattr(ProfileRefresher, "write_states", write_once_and_fail)
     with pytest.raises(InputError, match="interrupted"):
-        refresh_profiles.run(store, settings)
+        refresh_profiles.run(store, settings, now=NOW)
     monkeypatch.undo()
     by_bucket = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
     assert by_bucket[1] in old_versions
     assert by_bucket[0] not in old_versions
     caplog.set_level(logging.INFO, "profile_lib")
-    refresh_profiles.run(store, settings)
+    refresh_profiles.run(store, settings, now=NOW)
     assert "1 of 1 buckets" in caplog.text
     versions = {row["model_version"] for row in store.read(USER_PROFILES).collect()}
     assert versions == {by_bucket[0]}
@@ -128,7 +128,7 @@ def test_recreated_tables_are_refused_and_a_rebuild_reads_them(refreshed):
     write_events(store, events)
     with pytest.raises(InputError, match="events, items or users were recreated .* --rebuild"):
         refresh(store, settings)
-    refresh_profiles.run(store, settings, rebuild=True)
+    refresh_profiles.run(store, settings, rebuild=True, now=NOW)
     assert set(read_profiles(store)) == {"ann", "eve"}
     version = store.version(USER_PROFILES)
     refresh(store, settings)
@@ -149,8 +149,8 @@ def test_a_table_of_an_older_schema_is_refused_with_the_command_that_rebuilds_it
     old = store.spark.createDataFrame([("ann", 0)], "user_id string, user_bucket int")
     old.write.format("delta").partitionBy("user_bucket").save(store.path(USER_PROFILES))
     with pytest.raises(InputError, match=r"has an older schema.*refresh_profiles.py.*--rebuild"):
-        refresh_profiles.run(store, settings)
-    refresh_profiles.run(store, settings, rebuild=True)
+        refresh_profiles.run(store, settings, now=NOW)
+    refresh_profiles.run(store, settings, rebuild=True, now=NOW)
     assert read_profiles(store)["ann"]["segment"] == "passer-by"
 
 

@@ -10,6 +10,7 @@ from profile_lib.errors import ConcurrentWriteError, InputError
 from profile_lib.pipelines import run_all, train_model
 from profile_lib.pipelines.run_all import Stage, run_fingerprint, run_stages, stages_for
 from profile_lib.pipelines.run_state import RunState
+from tests.worlds import NOW
 
 
 @pytest.fixture
@@ -39,19 +40,30 @@ def test_a_run_continues_at_the_stage_that_failed(settings, caplog):
     broken = Stage("build_examples", Job(InputError("the disk is full")), None, 0.5)
     stages = [Stage("ingest_events", first, None, 0.5), Stage("build_examples", second, None, 0.5)]
     with pytest.raises(InputError, match="the disk is full"):
-        run_stages(None, settings, state_of(settings), [stages[0], broken])
+        run_stages(None, settings, state_of(settings), [stages[0], broken], NOW)
     assert state_of(settings).done == ["ingest_events"]
     with caplog.at_level(logging.INFO, "profile_lib"):
-        run_stages(None, settings, state_of(settings), stages)
+        run_stages(None, settings, state_of(settings), stages, NOW)
     assert (len(first.calls), len(second.calls)) == (1, 1)
     assert "done before, skipped" in caplog.messages[0]
 
 
 def test_a_complete_run_is_followed_by_one_from_the_beginning(settings):
     job = Job()
+    stages = [Stage("ingest_events", job, None, 1.0)]
     for _ in range(2):
-        run_stages(None, settings, state_of(settings), [Stage("ingest_events", job, None, 1.0)])
+        run_stages(None, settings, state_of(settings), stages, NOW)
     assert len(job.calls) == 2
+
+
+def test_only_stages_that_take_it_get_the_moment_of_the_run(settings):
+    simulation, ingestion = Job(), Job()
+    stages = [
+        Stage("simulate_events", simulation, None, 0.5),
+        Stage("ingest_events", ingestion, None, 0.5, takes_now=True),
+    ]
+    run_stages(None, settings, state_of(settings), stages, NOW)
+    assert (simulation.calls, ingestion.calls) == ([{}], [{"now": NOW}])
 
 
 def test_a_run_with_other_settings_starts_from_the_beginning(settings):
@@ -66,7 +78,7 @@ def test_a_failed_training_continues_from_its_last_checkpoint_if_there_is_one(
     monkeypatch.setattr(train_model, "can_resume", lambda given: has_checkpoint)
     state_of(settings).begin("train_model")
     job = Job()
-    run_stages(None, settings, state_of(settings), [Stage("train_model", job, None, 1.0)])
+    run_stages(None, settings, state_of(settings), [Stage("train_model", job, None, 1.0)], NOW)
     assert job.calls == [options]
 
 
@@ -75,7 +87,7 @@ def test_each_stage_but_the_last_reports_the_time_left(settings, caplog, monkeyp
     monkeypatch.setattr(run_all.time, "monotonic", lambda: next(moments))
     stages = [Stage("ingest_events", Job(), None, 0.2), Stage("train_model", Job(), None, 0.6)]
     with caplog.at_level(logging.INFO, "profile_lib"):
-        run_stages(None, settings, state_of(settings), stages)
+        run_stages(None, settings, state_of(settings), stages, NOW)
     assert caplog.messages == [
         "[1/2] ingest_events     …",
         "[1/2] ingest_events        0:10                     about 0:30 left",
@@ -88,7 +100,7 @@ def test_a_failure_keeps_its_kind_and_says_how_to_continue(settings, monkeypatch
     lost = Stage("ingest_events", Job(ConcurrentWriteError("events: lost 8 times")), None, 1.0)
     monkeypatch.setattr(run_all, "STAGES", [lost])
     with pytest.raises(ConcurrentWriteError, match="events: lost 8 times\nrun_all: fix it and run"):
-        run_all.run(None, settings)
+        run_all.run(None, settings, now=NOW)
 
 
 def test_the_simulator_runs_only_if_its_events_are_ingested(settings):
