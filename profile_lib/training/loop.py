@@ -7,33 +7,33 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from profile_lib.errors import DivergedError, InputError
 from profile_lib.spark.prefetch import Prefetcher
-from profile_lib.training.adapters import orthogonality_penalty, reallocate_adalora_ranks
+from profile_lib.training.adapters import reallocate_adalora_ranks
 from profile_lib.training.checkpoint_tensors import collect_tensors, restore_tensors
 from profile_lib.training.checkpoints import Checkpoints, TrainingState
-from profile_lib.training.data.batches import Batch, Loader, split_batch
+from profile_lib.training.data.batches import Loader
 from profile_lib.training.distributed.process_group import ProcessGroup
-from profile_lib.training.objectives.supervised import Objective, TensorBatch
+from profile_lib.training.objectives.supervised import Objective
 from profile_lib.training.plan import Stage, TrainingPlan, learning_rate_share
+from profile_lib.training.step import StepDivergedError, StepRunner
 
 ReportProgress = Callable[[dict[str, Any]], None]
 Validate = Callable[[bool], dict[str, Any]]  # whether text is read → metrics, among them `loss`
 
 
 class TrainingLoop:
-    """Fits a model stage by stage, from the start or from its last checkpoint.
+    """A loop over stages and epochs, from the start of a training or from its last checkpoint.
 
     Each stage has its own AdamW (Loshchilov & Hutter 2019) with warm-up and linear decay, and ends
     with the weights of its best epoch by validation loss. Losses are means over the global batch,
-    gradients are summed over the processes, and a step ends when all processes have finished it.
-    Any number of processes therefore gives the same curve, provided that each row's loss does not
-    depend on other rows, and so does a run that was interrupted and resumed.
+    and gradients are summed over the processes. Any number of processes therefore gives the same
+    curve, provided that each row's loss does not depend on other rows, and so does a run that was
+    interrupted and resumed.
     """
 
     def __init__(
@@ -50,11 +50,9 @@ class TrainingLoop:
         self.model, self.objective, self.plan = model.to(device), objective, plan
         self.process_group, self.device = process_group, device
         self.report_progress, self.checkpoints, self.clock = report_progress, checkpoints, clock
-        self.supports_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        self.weights = torch.tensor(objective.weights, device=device)
         self.state = TrainingState()
-        self._resumed: dict[str, Tensor] = {}
-        self._best: dict[str, Tensor] | None = None
+        self._resumed: dict[str, Tensor] = {}  # tensors of the checkpoint, until they are restored
+        self._best: dict[str, Tensor] | None = None  # weights of the stage's best epoch
 
     @property
     def curve(self) -> list[float]:
@@ -62,7 +60,13 @@ class TrainingLoop:
         return self.state.curve
 
     def fit(self, train: Loader, validate: Validate, resume: bool = False) -> list[dict[str, Any]]:
-        """Run the stages that are not finished; return the validation metrics of every epoch."""
+        """Run the stages that are not finished; return one entry per epoch of all stages.
+
+        An entry holds the stage, the epoch, its seconds, the share of them spent waiting for data,
+        and the `validation` metrics. Raises DivergedError if a loss or a gradient is not a finite
+        number, and InputError if the loader or the objective refuses the rows, rows are missing, or
+        the checkpoint cannot be read or written.
+        """
         if resume and self.checkpoints and (checkpoint := self.checkpoints.load_last()):
             self.state, self._resumed = checkpoint
             self.report_progress({"resumed_at_step": len(self.curve)})
@@ -122,6 +126,7 @@ class TrainingLoop:
     def _run_epoch(
         self, stage: Stage, n_steps: int, optimizer: Optimizer, train: Loader
     ) -> dict[str, Any]:
+        """Take the steps of an epoch that are not done yet; return its entry without metrics."""
         state, plan = self.state, self.plan
         seed = (plan.seed, int(stage.with_text), state.epoch)
         batches = train.batches(
@@ -132,24 +137,29 @@ class TrainingLoop:
         )
         remaining = itertools.islice(batches, state.batch, None)
         prefetcher = Prefetcher(self.objective.prepare(batch, seed, stage) for batch in remaining)
+        steps = StepRunner(
+            self.model, self.objective, plan, stage, self.process_group, self.device, optimizer
+        )
         self.model.train()
         start, rows = self.clock(), 0
+        self._set_learning_rates(optimizer, n_steps)
         try:
-            parts, own_totals = self._next_parts(prefetcher)
-            totals = self.process_group.sum(own_totals)
-            while totals[0] > 0:  # until no process has rows
-                share = learning_rate_share(state.steps_done, n_steps, plan.warmup_share)
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak_lr"] * share
-                rows += int(totals[0])
-                next_parts, own_totals = self._next_parts(prefetcher)
-                totals = self._step(parts, totals, own_totals, optimizer, stage)
-                parts = next_parts
+            for step in steps.run(prefetcher, len(self.curve)):
+                self.curve.append(step.loss)
+                if stage.with_text:
+                    reallocate_adalora_ranks(self.model, state.steps_done)
                 state.steps_done, state.batch = state.steps_done + 1, state.batch + 1
+                rows += step.rows
                 if state.steps_done % plan.progress_steps == 0:
                     self._report_step(stage, n_steps, rows, self.clock() - start)
                 if plan.checkpoint_steps and state.batch % plan.checkpoint_steps == 0:
                     self._write_checkpoint(optimizer)
+                self._set_learning_rates(optimizer, n_steps)
+        except StepDivergedError as error:
+            place = f"{stage.name}, epoch {state.epoch + 1}, batch {state.batch + 1}"
+            hashes = ", ".join(map(str, error.row_hashes))
+            reason = f"{error} at {place} (rows of hash {hashes}, …)"
+            raise self._diverged(reason, " in these rows") from error
         finally:
             prefetcher.close()
         self._check_rows(train)
@@ -159,7 +169,14 @@ class TrainingLoop:
             "data_wait": round(prefetcher.wait_seconds / max(self.clock() - start, 1e-9), 4),
         }
 
+    def _set_learning_rates(self, optimizer: Optimizer, n_steps: int) -> None:
+        """Set the rates of the stage's next step, one of `n_steps`."""
+        share = learning_rate_share(self.state.steps_done, n_steps, self.plan.warmup_share)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * share
+
     def _report_step(self, stage: Stage, n_steps: int, rows: int, seconds: float) -> None:
+        """Report the last step; `rows` were read in the `seconds` since the epoch began."""
         steps_left = n_steps - self.state.steps_done
         self.report_progress(
             {
@@ -173,78 +190,6 @@ class TrainingLoop:
             }
         )
 
-    def _next_parts(self, prefetcher: Prefetcher[Batch]) -> tuple[list[TensorBatch], Tensor]:
-        """Return this process's next batch in parts, and its share of a step's totals.
-
-        The totals are the rows, and the weight of each part of the objective.
-        """
-        batch = prefetcher.next()
-        pieces = [] if batch is None else split_batch(batch, self.plan.accumulation)
-        parts = [self._to_tensors(piece) for piece in pieces]
-        totals = torch.zeros(1 + len(self.weights), device=self.device)
-        for part in parts:
-            totals[0] += len(part["weight"])
-            totals[1:] += self.objective.weight_sums(part)
-        return parts, totals
-
-    def _step(
-        self,
-        parts: list[TensorBatch],
-        totals: Tensor,
-        next_own_totals: Tensor,
-        optimizer: Optimizer,
-        stage: Stage,
-    ) -> Tensor:
-        """Take one step of all processes; return the totals of the next one.
-
-        The totals travel with the loss, so that processes wait for each other once per step.
-        """
-        # Dropout has its own draw at each step and in each process, the same after a restart.
-        torch.manual_seed(
-            (self.plan.seed * 1_000_003 + len(self.curve)) * 1009 + self.process_group.rank
-        )
-        optimizer.zero_grad()
-        own_loss = self._backward(parts, totals, stage)
-        sums = self.process_group.sum(torch.cat([own_loss, next_own_totals]))
-        loss = float(sums[0])
-        if not math.isfinite(loss):
-            is_own = not math.isfinite(float(own_loss))
-            raise self._failed_step(f"the loss is {loss}", is_own, parts, stage)
-        self.process_group.synchronize(optimizer)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        length = float(torch.nn.utils.clip_grad_norm_(parameters, self.plan.max_grad_norm))
-        if not math.isfinite(length):
-            raise self._failed_step(f"the gradient's length is {length}", True, parts, stage)
-        self.curve.append(loss)
-        self.process_group.step(optimizer)
-        if stage.with_text:
-            reallocate_adalora_ranks(self.model, self.state.steps_done)
-        return sums[1:]
-
-    def _backward(self, parts: list[TensorBatch], totals: Tensor, stage: Stage) -> Tensor:
-        """Add the gradients of this process's rows; return their share of the global loss, (1,)."""
-        own_loss = torch.zeros(1, device=self.device)
-        for part in parts:
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.supports_bf16):
-                sums = self.objective.loss_sums(self.model, part, stage)
-            loss = (self.weights * sums / totals[1:].clamp(min=1e-6)).sum()
-            own_loss += loss.detach()
-            if stage.with_text:  # adds up to one penalty over the parts of all processes
-                loss = loss + orthogonality_penalty(self.model) * len(part["weight"]) / totals[0]
-            loss.backward()
-        return own_loss
-
-    def _failed_step(
-        self, reason: str, is_own: bool, parts: list[TensorBatch], stage: Stage
-    ) -> DivergedError:
-        """Return the error that all processes raise, which names the step and the failing rows."""
-        own_hashes = np.zeros(0, np.int64)
-        if parts and is_own:
-            own_hashes = parts[0]["row_hash"][:3].cpu().numpy()
-        hashes = ", ".join(map(str, self.process_group.gather(own_hashes)))
-        place = f"{stage.name}, epoch {self.state.epoch + 1}, batch {self.state.batch + 1}"
-        return self._diverged(f"{reason} at {place} (rows of hash {hashes}, …)", " in these rows")
-
     def _diverged(self, reason: str, place_of_numbers: str) -> DivergedError:
         step = None if self.checkpoints is None else self.checkpoints.last_step()
         kept = "" if step is None else f"; the checkpoint of step {step} is kept"
@@ -253,15 +198,8 @@ class TrainingLoop:
             f"for broken numbers{place_of_numbers}"
         )
 
-    def _to_tensors(self, batch: Batch) -> TensorBatch:
-        is_gpu = self.device.type == "cuda"
-        tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
-        return {
-            n: (t.pin_memory() if is_gpu else t).to(self.device, non_blocking=is_gpu)
-            for n, t in tensors.items()
-        }
-
     def _check_rows(self, train: Loader) -> None:
+        """Raise InputError unless the processes have together read all rows that were written."""
         read = self.process_group.sum(torch.tensor([float(train.rows_read)], dtype=torch.float64))
         if int(read) != train.rows:
             raise InputError(

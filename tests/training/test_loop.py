@@ -19,6 +19,7 @@ from profile_lib.training.distributed.process_group import SingleProcess
 from profile_lib.training.loop import TrainingLoop
 from profile_lib.training.objectives.supervised import SupervisedObjective
 from profile_lib.training.plan import Stage, Tuning
+from profile_lib.training.step import StepDivergedError, StepRunner
 from tests.worlds import tiny_plan, tiny_spec
 
 SPEC = tiny_spec()
@@ -208,19 +209,19 @@ def test_a_loss_that_is_not_a_number_names_its_rows_and_keeps_the_last_checkpoin
 
 
 def test_a_gradient_that_is_not_a_number_moves_nothing():
-    loop = make_loop()
-    before = {k: v.clone() for k, v in loop.model.state_dict().items()}
-    linear = loop.model.heads.tasks["buys"].wide
+    model, objective = ProfileModel(SPEC), SupervisedObjective(SPEC.tasks, (1.0,), PLAN, None)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    linear = model.heads.tasks["buys"].wide
     linear.weight.register_hook(lambda gradient: gradient * np.inf)
-    parts, totals = loop._next_parts(Prefetcher(Memory().batches(4, (), with_text=False)))
-    with pytest.raises(DivergedError, match=r"gradient's length is (inf|nan) at numbers, epoch 1"):
-        loop._step(parts, totals, totals, *stepping(loop))
-    assert same(before, loop.model.state_dict())
-
-
-def stepping(loop: TrainingLoop):
-    stage = loop.objective.stages[0]
-    return AdamW(list(loop.objective.parameter_groups(loop.model, stage))), stage
+    stage = objective.stages[0]
+    optimizer = AdamW(list(objective.parameter_groups(model, stage)))
+    cpu = torch.device("cpu")
+    steps = StepRunner(model, objective, PLAN, stage, SingleProcess(), cpu, optimizer)
+    batches = Prefetcher(Memory().batches(4, (), with_text=False))
+    with pytest.raises(StepDivergedError, match=r"gradient's norm is (inf|nan)") as error:
+        next(steps.run(batches, 0))
+    assert error.value.row_hashes == [0, 1, 2]
+    assert same(before, model.state_dict())
 
 
 def test_a_validation_that_is_not_a_number_is_no_best_epoch():
