@@ -22,7 +22,13 @@ from profile_lib.tables import EXAMPLES
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.task_labels import LabelledTask
 from profile_lib.training.evaluation.intervals import bootstrap_intervals
-from profile_lib.training.tracking import CHALLENGER, CHAMPION, PREVIOUS_CHAMPION, Tracker
+from profile_lib.training.mlflow_store import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS_CHAMPION,
+    MlflowStore,
+)
+from profile_lib.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -36,44 +42,51 @@ def run(store: Store, settings: Settings, rollback: bool = False) -> None:
     cannot read the examples, or if `promote.task` is no binary task with both labels among them.
     """
     tracker, name = Tracker.from_settings(settings.tracking.model_dump()), settings.training.name
+    registry = tracker.require_mlflow()
     if rollback:
-        _roll_back(tracker, name)
+        _roll_back(registry, name)
         return
-    champion, challenger = (tracker.find_version(name, alias) for alias in (CHAMPION, CHALLENGER))
+    champion, challenger = (registry.find_version(name, alias) for alias in (CHAMPION, CHALLENGER))
     if challenger is None:
-        raise InputError(f"{tracker.uri}: {name} has no challenger; run train_model first")
+        raise InputError(f"{registry.uri}: {name} has no challenger; run train_model first")
     if champion is None:
-        tracker.set_alias(name, CHAMPION, challenger)
+        registry.set_alias(name, CHAMPION, challenger)
         log.info(f"{name}: version {challenger} is the first champion")
         return
     if champion == challenger:
         log.info(f"{name}: version {champion} is the champion already")
         return
     low, high = _lead_interval(
-        store, settings, tracker, {CHAMPION: champion, CHALLENGER: challenger}
+        store, settings, registry, {CHAMPION: champion, CHALLENGER: challenger}
     )
     lead = f"leads version {champion} by {low:+.4f} to {high:+.4f} in {settings.promote.metric}"
     if low <= 0:
         log.info(f"{name}: version {challenger} {lead}: not beyond chance, it stays the challenger")
         return
-    tracker.set_alias(name, PREVIOUS_CHAMPION, champion)
-    tracker.set_alias(name, CHAMPION, challenger)
+    registry.set_alias(name, PREVIOUS_CHAMPION, champion)
+    registry.set_alias(name, CHAMPION, challenger)
     log.info(f"{name}: version {challenger} {lead}: it is the champion now")
 
 
-def _roll_back(tracker: Tracker, name: str) -> None:
-    before = tracker.find_version(name, PREVIOUS_CHAMPION)
-    if before is None:
-        raise InputError(f"{tracker.uri}: {name} has had no champion before this one")
-    tracker.set_alias(name, CHAMPION, before)
-    tracker.set_alias(name, PREVIOUS_CHAMPION, None)
-    log.info(f"{name}: version {before} is the champion again")
+def _roll_back(registry: MlflowStore, name: str) -> None:
+    previous = registry.find_version(name, PREVIOUS_CHAMPION)
+    if previous is None:
+        raise InputError(
+            f"{registry.uri}: {name} has had no champion before this one, so there is none to "
+            "restore"
+        )
+    registry.set_alias(name, CHAMPION, previous)
+    registry.set_alias(name, PREVIOUS_CHAMPION, None)
+    log.info(f"{name}: version {previous} is the champion again")
 
 
 def _lead_interval(
-    store: Store, settings: Settings, tracker: Tracker, versions: Mapping[str, str]
+    store: Store, settings: Settings, registry: MlflowStore, versions: Mapping[str, str]
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the challenger's lead, by bootstrap over users."""
+    """Return the 95 % interval of the challenger's lead, by bootstrap over users.
+
+    `versions` holds the versions of both models by alias.
+    """
     training, task = settings.training, _compared_task(settings)
     examples = store.read(EXAMPLES).where("split = 'test'").where(task.masked_label.isNotNull())
     n = examples.count()
@@ -84,7 +97,7 @@ def _lead_interval(
         for alias, version in versions.items():
             folder = Path(scratch) / alias
             folder.mkdir()
-            model = tracker.download_model(training.name, version, str(folder))
+            model = registry.download_model(training.name, version, str(folder))
             methods[alias] = _predict_labels(sample, model, task, settings)
     (users, labels, champion), (_, _, challenger) = methods[CHAMPION], methods[CHALLENGER]
     compared = {"model": challenger, CHAMPION: champion}
@@ -111,7 +124,7 @@ def _compared_task(settings: Settings) -> LabelledTask:
             return LabelledTask(**task.model_dump())
     raise InputError(
         f"promote.task: {settings.promote.task}; model.tasks has only "
-        f"{', '.join(task.name for task in settings.model.tasks)}"
+        f"{', '.join(task.name for task in settings.model.tasks)}: name one of them"
     )
 
 

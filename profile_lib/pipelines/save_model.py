@@ -51,8 +51,8 @@ def save_trained_model(
             folder, fitted.model, str(initial_model), metrics, versions, contents, folders
         )
     version = tracker.record(name, recorded_settings, epochs, curve, report, folder)
-    if version is not None:
-        log.info(f"{name} version {version} is the challenger at {tracker.uri}")
+    if tracker.mlflow is not None:
+        log.info(f"{name} version {version} is the challenger at {tracker.mlflow.uri}")
     return manifest
 
 

@@ -22,6 +22,7 @@ from profile_lib.model.tasks import TaskSpec
 from profile_lib.profiles.build import PredictedTask, decode_predictions, select_profile_facts
 from profile_lib.profiles.refresh_state import hash_definition
 from profile_lib.tables.features import NUMERIC_FEATURES
+from profile_lib.training.mlflow_store import MlflowStore
 from profile_lib.training.tracking import Tracker
 
 
@@ -68,19 +69,19 @@ def check_numeric_features(folder: str, names: Sequence[str]) -> None:
         raise InputError(
             f"{folder}: the model reads {len(names)} numbers, behaviour holds {len(declared)} and "
             f"they differ: {', '.join(sorted(set(names) ^ set(declared))) or 'in order'}; features "
-            "were added or removed since it was trained: build examples and train it again"
+            "were added or removed since it was trained: build the examples and train it again"
         )
 
 
 def find_served_version(settings: Settings) -> str:
-    """Find the version of the model to serve, by folder or by alias.
+    """Find the version of the model that serves: of its folder, or in MLflow's registry.
 
     Raises InputError if there is none.
     """
     alias, name = settings.refresh.alias, settings.training.name
     if alias is None:
         return read_manifest(f"{settings.paths.models}/{name}").model_version
-    return _tracker(settings).require_version(name, alias)
+    return _mlflow_store(settings).require_version(name, alias)
 
 
 def _model_folder(settings: Settings, job: str, version: str) -> str:
@@ -90,17 +91,17 @@ def _model_folder(settings: Settings, job: str, version: str) -> str:
     folder = Path(settings.paths.work) / f"{job}_{name}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return _tracker(settings).download_model(name, version, str(folder))
+    return _mlflow_store(settings).download_model(name, version, str(folder))
 
 
-def _tracker(settings: Settings) -> Tracker:
-    tracker = Tracker.from_settings(settings.tracking.model_dump())
-    if tracker.uri is None:
+def _mlflow_store(settings: Settings) -> MlflowStore:
+    store = Tracker.from_settings(settings.tracking.model_dump()).mlflow
+    if store is None:
         alias = settings.refresh.alias
         raise InputError(
             f"refresh.alias: {alias}, but tracking.uri is null; set it to the URI of MLflow's store"
         )
-    return tracker
+    return store
 
 
 def build_current_behaviour(events: DataFrame, items: DataFrame, settings: Settings) -> DataFrame:

@@ -16,7 +16,7 @@ from profile_lib.training.data.snapshot import Snapshot, write_snapshot
 from profile_lib.training.data.task_labels import LabelledTask
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.initial_model import build_initial_model
-from profile_lib.training.tracking import flatten
+from profile_lib.training.training_record import flatten
 
 FIXED_SETTINGS_FILE = "settings.json"  # in the folder of the initial model
 MODEL_SHAPE_FIELDS = {
@@ -96,8 +96,13 @@ def check_fixed_settings(expected_settings: dict[str, Any], folder: Path) -> Non
     path = folder / INITIAL_MODEL / FIXED_SETTINGS_FILE
     if not path.is_file():
         raise InputError(f"{folder}: no training was begun here; train without --resume")
-    was, now = flatten(json.loads(path.read_text(encoding="utf-8"))), flatten(expected_settings)
-    if changed := [f"{k} was {was.get(k)}, is {now.get(k)}" for k in now if was.get(k) != now[k]]:
+    stored = flatten(json.loads(path.read_text(encoding="utf-8")))
+    expected = flatten(expected_settings)
+    if changed := [
+        f"{key} was {stored.get(key)}, is {value}"
+        for key, value in expected.items()
+        if stored.get(key) != value
+    ]:
         raise InputError(
             f"{folder}: begun with other settings: {'; '.join(changed)}. Train without --resume, "
             "or with the settings it was begun with"

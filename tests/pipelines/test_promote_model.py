@@ -20,7 +20,8 @@ from profile_lib.pipelines import promote_model, train_model
 from profile_lib.pipelines.serving_model import find_served_version, load_served_model
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training import tracking
-from profile_lib.training.tracking import CHALLENGER, CHAMPION, Tracker
+from profile_lib.training.mlflow_store import CHALLENGER, CHAMPION, MlflowStore
+from profile_lib.training.tracking import Tracker
 from tests.worlds import dev_settings, example_rows, examples_store
 
 NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
@@ -56,14 +57,14 @@ def settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tracked(store, settings) -> tuple[Settings, Tracker]:
+def tracked(store, settings) -> tuple[Settings, MlflowStore]:
     """A model that has learned next to nothing, as the first champion."""
     given = settings("training.head_lr=1e-6")
-    tracker = Tracker.from_settings(given.tracking.model_dump())
-    assert tracker.find_version("shop", CHAMPION) is None
+    registry = Tracker.from_settings(given.tracking.model_dump()).require_mlflow()
+    assert registry.find_version("shop", CHAMPION) is None
     train_model.run(store, given)
     promote_model.run(store, given)
-    return given, tracker
+    return given, registry
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +86,17 @@ def test_the_first_model_becomes_the_champion_and_promoting_it_again_changes_not
     store, tracked, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
-    given, tracker = tracked
-    assert tracker.find_version("shop", CHAMPION) == tracker.find_version("shop", CHALLENGER) == "1"
+    given, registry = tracked
+    assert (
+        registry.find_version("shop", CHAMPION) == registry.find_version("shop", CHALLENGER) == "1"
+    )
     promote_model.run(store, given)
     assert "version 1 is the champion already" in caplog.text
 
 
 def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
-    given, tracker = tracked
-    client = tracker.client()
+    given, registry = tracked
+    client = registry.client()
     (run,) = client.search_runs([client.get_experiment_by_name("profiles").experiment_id])
     report = json.loads((Path(given.paths.models) / "shop" / "report.json").read_text())
     assert run.data.params["training.head_lr"] == "1e-06"
@@ -108,10 +111,10 @@ def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
 
 
 def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(tracked, tmp_path):
-    given, tracker = tracked
-    tracker.client()
+    given, registry = tracked
+    registry.client()
     served = mlflow.pyfunc.load_model("models:/shop/1")
-    folder = tracker.download_model("shop", "1", str(tmp_path))
+    folder = registry.download_model("shop", "1", str(tmp_path))
     model, spec, _ = load_model(folder)
     numeric = np.random.default_rng(0).poisson(1.0, (3, len(NUMERIC_FEATURE_NAMES))).astype(float)
     device = np.full((3, len(spec.categories)), np.nan)
@@ -132,11 +135,11 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     store, settings, tracked, first, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
-    _, tracker = tracked
+    given, registry = tracked
     better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
     train_model.run(store, better)
     promote_model.run(store, better)
-    assert tracker.find_version("shop", CHAMPION) == "2"
+    assert registry.find_version("shop", CHAMPION) == "2"
     assert "version 2 leads version 1 by +0." in caplog.text
     served = settings("refresh.alias=champion")
     model = load_served_model(served)
@@ -145,14 +148,15 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
         model.manifest.model_version == read_manifest(f"{served.paths.models}/shop").model_version
     )
 
+    tracker = Tracker.from_settings(given.tracking.model_dump())
     record(tracker, first)  # the one that has learned next to nothing
     promote_model.run(store, better)
-    assert tracker.find_version("shop", CHALLENGER) == "3"
-    assert tracker.find_version("shop", CHAMPION) == "2"
+    assert registry.find_version("shop", CHALLENGER) == "3"
+    assert registry.find_version("shop", CHAMPION) == "2"
     assert "not beyond chance, it stays the challenger" in caplog.text
 
     promote_model.run(store, better, rollback=True)
-    assert tracker.find_version("shop", CHAMPION) == find_served_version(served) == "1"
+    assert registry.find_version("shop", CHAMPION) == find_served_version(served) == "1"
     with pytest.raises(InputError, match="shop has had no champion before this one"):
         promote_model.run(store, better, rollback=True)
 
