@@ -27,7 +27,10 @@ def encoder_folder(name: str) -> str:
     folder = Path(name)
     if not folder.is_dir():
         if name.startswith((".", "/")) or name.count("/") > 1:
-            raise InputError(f"model.encoder: no folder at {name}; wanted an encoder's folder")
+            raise InputError(
+                f"model.encoder: no folder at {name}; wanted an encoder's folder, a name at the "
+                "hub, or default"
+            )
         return name
     has_weights = any(folder.glob("*.safetensors"))  # pickled weights are never opened
     if not (folder / CONFIG_FILE).is_file() or not has_weights:
@@ -70,11 +73,15 @@ def load_encoder(
     encoder = family.load(source, dropout)
     n_layers = int(encoder.config.num_hidden_layers)
     if layers is not None and layers > n_layers:
-        raise InputError(f"model.encoder_layers: {layers}, but {source} has {n_layers} layers")
+        raise InputError(
+            f"model.encoder_layers: {layers}, but {source} has {n_layers} layers; wanted at most "
+            f"{n_layers}, or null for all"
+        )
     longest = family.max_tokens(encoder.config)
     if max_tokens > longest:
         raise InputError(
-            f"examples.max_tokens: {max_tokens}, but {source} reads {longest} tokens at most"
+            f"examples.max_tokens: {max_tokens}, but {source} reads {longest} tokens at most; "
+            "lower it and build the examples again"
         )
     if layers is not None:
         encoder.encoder.layer = encoder.encoder.layer[:layers]
@@ -95,7 +102,7 @@ def _read_model_type(source: str) -> str | None:
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise InputError(f"{path}: not JSON: {error}; fetch the encoder again") from error
+            raise InputError(f"{path}: not JSON: {error}; download the encoder again") from error
     else:
         from transformers import PreTrainedConfig
 

@@ -29,4 +29,4 @@ def read_int8_manifest(folder: str) -> Int8Manifest | None:
     path = Path(folder) / INT8_FOLDER / INT8_MANIFEST
     if not path.is_file():
         return None
-    return read_description(path, Int8Manifest, "a description of int8")
+    return read_description(path, Int8Manifest, "the manifest of an int8 encoder")

@@ -62,7 +62,7 @@ def check_model(folder: str) -> Manifest:
     if actual != version:
         raise InputError(
             f"{folder}: {MANIFEST_FILE} names version {version}, but describes {actual}: it was "
-            "changed after training; train the model again, or fetch it again"
+            "changed after training; train the model again, or download it again"
         )
     return manifest
 

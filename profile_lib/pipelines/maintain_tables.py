@@ -74,5 +74,5 @@ def _check_retention(maintenance: MaintainSettings, force: bool) -> None:
         raise InputError(
             f"maintain.retention_hours: found {maintenance.retention_hours:g}, wanted "
             f"maintain.min_retention_hours ({maintenance.min_retention_hours:g}) or more, because "
-            "streams and change feeds need the files; run with --force to remove them all the same"
+            "streams and change feeds need the files; run with --force to remove them anyway"
         )

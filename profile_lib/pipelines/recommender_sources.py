@@ -11,13 +11,13 @@ from profile_lib.recommend.candidates.source import Need
 SHOP_DATA = frozenset({Need.TEXTS, Need.INTERESTS, Need.EVENTS})
 
 
-def read_recommend_sources(given: RecommendSettings) -> dict[str, SourceSpec]:
+def read_recommend_sources(config: RecommendSettings) -> dict[str, SourceSpec]:
     """Check `recommend.sources` against the registry, and that each source has a reason.
 
     Raises InputError, which names the key, if a setting is invalid or a reason is missing.
     """
-    specs = read_source_specs(given.chosen, "recommend.sources", SHOP_DATA)
-    choose_reasons(specs, given.reasons)
+    specs = read_source_specs(config.chosen, "recommend.sources", SHOP_DATA)
+    choose_reasons(specs, config.reasons)
     return specs
 
 
@@ -29,7 +29,7 @@ def choose_reasons(specs: Mapping[str, SourceSpec], reasons: Mapping[str, str]) 
     sentences = {name: reasons.get(name) or s.source.default_reason for name, s in specs.items()}
     if missing := sorted(name for name, sentence in sentences.items() if sentence is None):
         raise InputError(
-            f"recommend.reasons: found none for {', '.join(missing)}, whose kind has no sentence; "
-            "wanted one of each source"
+            f"recommend.reasons: found none for {', '.join(missing)}, whose kind has no default; "
+            "wanted one for each source"
         )
     return {name: sentence for name, sentence in sentences.items() if sentence is not None}

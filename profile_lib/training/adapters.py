@@ -123,7 +123,8 @@ def _freeze_below(bert: Any, top_layers: int) -> None:
     n_layers = len(bert.encoder.layer)
     if top_layers > n_layers:
         raise InputError(
-            f"training.tuning.top_layers: {top_layers}, but the encoder has {n_layers} layers"
+            f"training.tuning.top_layers: {top_layers}, but the encoder has {n_layers} layers; "
+            f"wanted at most {n_layers}"
         )
     bert.embeddings.requires_grad_(False)
     for layer in bert.encoder.layer[: n_layers - top_layers]:

@@ -53,7 +53,7 @@ def test_a_name_of_the_hub_is_left_to_the_hub():
     [
         ('{"model_type": "gpt2"}', "is an encoder of type gpt2; wanted one of bert"),
         ("{}", "is an encoder of type unknown; wanted one of bert"),
-        ("not JSON", "config.json: not JSON: .*; fetch the encoder again"),
+        ("not JSON", "config.json: not JSON: .*; download the encoder again"),
     ],
 )
 def test_an_encoder_of_an_unsupported_type_is_refused(tmp_path, config, message):

@@ -56,7 +56,10 @@ class OpenvinoInt8(Runtime):
             wanted = manifest.min_quality_ratio
             ratios = manifest.quality_ratios.items()
             lost = ", ".join(f"{name} {ratio:.4f}" for name, ratio in ratios if ratio < wanted)
-            return f"int8 keeps of fp32's test measures: {lost}; wanted {wanted} or more"
+            return (
+                f"int8 keeps too little of fp32's test metrics: {lost}; wanted {wanted} or more of "
+                "each"
+            )
         if find_spec("openvino") is None:
             return "the package openvino is not installed; install the extra int8"
         return None if _processor_has_int8() else "this processor has no int8 instructions"

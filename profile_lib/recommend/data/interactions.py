@@ -23,7 +23,8 @@ def read_interactions(spark: SparkSession, path: str) -> tuple[DataFrame, pa.Arr
     """
     if not Path(path).is_file():
         raise InputError(
-            f"evaluate.interactions: no file at {path}; wanted lines of user and items"
+            f"evaluate.interactions: no file at {path}; wanted a text file with a line per user: "
+            "the user and items, oldest first"
         )
     words = F.split(F.trim("value"), r"\s+")
     lines = spark.read.text(path).select(
@@ -31,11 +32,15 @@ def read_interactions(spark: SparkSession, path: str) -> tuple[DataFrame, pa.Arr
     )
     without_item = lines.where(F.size("ids") == 0).first()
     if without_item is not None:
-        raise InputError(f"evaluate.interactions: {path}: user {without_item[0]!r} has no item")
+        raise InputError(
+            f"evaluate.interactions: {path}: user {without_item[0]!r} has no item; wanted one or "
+            "more: remove the line"
+        )
     repeated = lines.groupBy("user_id").count().where("count > 1").first()
     if repeated is not None:
         raise InputError(
-            f"evaluate.interactions: {path}: user {repeated[0]} has {repeated[1]} lines; wanted one"
+            f"evaluate.interactions: {path}: user {repeated[0]} has {repeated[1]} lines; wanted "
+            "one: join them"
         )
     interactions = lines.select("user_id", F.posexplode("ids").alias("position", "item_id"))
     numbers = number_items(interactions)
@@ -62,7 +67,9 @@ def read_attribute_vectors(path: str, item_ids: pa.Array) -> Floats:
     without attributes has zeros. Raises InputError if the file is missing.
     """
     if not Path(path).is_file():
-        raise InputError(f"evaluate.attributes: no file at {path}; wanted JSON, item → attributes")
+        raise InputError(
+            f"evaluate.attributes: no file at {path}; wanted a JSON file of item → attributes"
+        )
     attributes = json.loads(Path(path).read_text(encoding="utf-8"))
     lists = pa.array([attributes.get(item) for item in item_ids.to_pylist()], pa.list_(pa.int64()))
     item, attribute = lists.value_parent_indices().to_numpy(), lists.flatten().to_numpy()

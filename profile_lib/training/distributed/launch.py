@@ -88,13 +88,17 @@ def run_with_retries(
 def check_batch_division(
     batch_size: int, numeric_batch_size: int, shards: int, n_processes: int
 ) -> None:
-    """Raise InputError if shards cannot divide batches, or processes the shards, evenly."""
+    """Raise InputError unless shards divide batches evenly, and processes the shards."""
     for name, size in (("batch_size", batch_size), ("numeric_batch_size", numeric_batch_size)):
         if size % shards:
-            raise InputError(f"training.{name}: {size} is no multiple of training.shards, {shards}")
+            raise InputError(
+                f"training.{name}: {size} is no multiple of training.shards, {shards}; change one "
+                "of them"
+            )
     if shards % n_processes:
         raise InputError(
-            f"training.shards: {shards} is no multiple of training.n_processes, {n_processes}"
+            f"training.shards: {shards} is no multiple of training.n_processes, {n_processes}; "
+            "change one of them"
         )
 
 
