@@ -17,7 +17,7 @@ from profile_lib.tables import ITEMS
 STOCK, ELIGIBLE, BOOST = (f"recommend.{name}" for name in ("stock", "eligible", "boost"))
 
 
-def apply_eligibility(store: Store, given: RecommendSettings, item_ids: pa.Array) -> Eligibility:
+def apply_eligibility(store: Store, config: RecommendSettings, item_ids: pa.Array) -> Eligibility:
     """Return the eligibility and the boost of each of `item_ids`, in their order.
 
     An item that is missing in the catalog, or for which the rule is null, is not eligible. Raises
@@ -25,7 +25,7 @@ def apply_eligibility(store: Store, given: RecommendSettings, item_ids: pa.Array
     list cannot be read, has no item_id or has an item twice, if the boost of an eligible item is
     not above 0, and if no item is eligible.
     """
-    evaluated = _evaluate_rules(store, given)
+    evaluated = _evaluate_rules(store, config)
     position = find_positions(item_ids, evaluated["item_id"].combine_chunks())
     is_known = position >= 0
     is_eligible = np.zeros(len(item_ids), bool)
@@ -36,30 +36,33 @@ def apply_eligibility(store: Store, given: RecommendSettings, item_ids: pa.Array
     if not (boost > 0).all():
         invalid = int(np.flatnonzero(~(boost > 0))[0])
         raise InputError(
-            f"{BOOST}: {given.boost!r} is {boost[invalid]} for item {item_ids[invalid]}; wanted a "
-            "number above 0 for each: write coalesce(…, 1) if it may be unknown"
+            f"{BOOST}: {config.boost!r} is {boost[invalid]} for item {item_ids[invalid]}; wanted a "
+            "number above 0 for each eligible item: write coalesce(…, 1) if it may be unknown"
         )
     if not is_eligible.any():
         raise InputError(
-            f"{ELIGIBLE}: {given.eligible!r} holds for none of {len(item_ids):,} items; wanted some"
+            f"{ELIGIBLE}: {config.eligible!r} holds for none of {len(item_ids):,} items; wanted "
+            "some"
         )
     return Eligibility(is_eligible, boost)
 
 
-def _evaluate_rules(store: Store, given: RecommendSettings) -> pa.Table:
+def _evaluate_rules(store: Store, config: RecommendSettings) -> pa.Table:
     """Return (item_id, is_eligible, boost) of the catalog's items."""
     items = store.read(ITEMS)
-    if given.stock is not None:
-        items = items.join(_read_stock(store.spark, given.stock, items), "item_id", "left")
-    tables = "items" if given.stock is None else "items and the stock list"
-    for rule, where in ((given.eligible, ELIGIBLE), (given.boost, BOOST)):
+    if config.stock is not None:
+        items = items.join(_read_stock(store.spark, config.stock, items), "item_id", "left")
+    tables = "items" if config.stock is None else "items and the stock list"
+    for rule, where in ((config.eligible, ELIGIBLE), (config.boost, BOOST)):
         if rule is not None:
             check_rule(rule, items.columns, where, tables)
     is_eligible = (
-        F.lit(True) if given.eligible is None else F.coalesce(F.expr(given.eligible), F.lit(False))
+        F.lit(True)
+        if config.eligible is None
+        else F.coalesce(F.expr(config.eligible), F.lit(False))
     )
-    boost = F.lit(1.0) if given.boost is None else F.expr(given.boost)
-    with describe_rule_errors(f"{given.eligible}, {given.boost}", f"{ELIGIBLE}, {BOOST}"):
+    boost = F.lit(1.0) if config.boost is None else F.expr(config.boost)
+    with describe_rule_errors(f"{config.eligible}, {config.boost}", f"{ELIGIBLE}, {BOOST}"):
         return items.select(
             "item_id",
             is_eligible.cast("boolean").alias("is_eligible"),

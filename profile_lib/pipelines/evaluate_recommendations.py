@@ -53,15 +53,15 @@ def run(store: Store, settings: Settings) -> None:
     Raises InputError if a split has no relevant item, a setting of a method is invalid, or a file
     cannot be read.
     """
-    given = settings.evaluate
+    config = settings.evaluate
     specs = read_source_specs(
-        given.chosen, "evaluate.methods", frozenset({Need.TEXTS, Need.VALIDATION})
+        config.chosen, "evaluate.methods", frozenset({Need.TEXTS, Need.VALIDATION})
     )
     steps, vectors = _read_histories_and_vectors(store, settings, specs)
     with ExitStack() as stack:
         steps = stack.enter_context(cached(steps))
-        test = _cache_split(stack, _split(steps, given.test_from))
-        validation = _cache_split(stack, _split(test.histories, given.validation_from))
+        test = _cache_split(stack, _split(steps, config.test_from))
+        validation = _cache_split(stack, _split(test.histories, config.validation_from))
         n_users = {"validation": validation.requests.count(), "test": test.requests.count()}
         if not all(n_users.values()):
             raise InputError(
@@ -74,39 +74,39 @@ def run(store: Store, settings: Settings) -> None:
             validation,
             test,
             vectors,
-            k=given.k,
+            k=config.k,
             approximate_search_from=settings.recommend.approximate_search_from,
             folder=Path(settings.paths.work) / "evaluate_recommendations",
         )
-        entries = _measure_methods(stack, given, methods)
-    report = {"users": n_users, "items": len(vectors), "k": given.k, "methods": entries}
-    path = Path(given.report) / REPORT
+        entries = _measure_methods(stack, config, methods)
+    report = {"users": n_users, "items": len(vectors), "k": config.k, "methods": entries}
+    path = Path(config.report) / REPORT
     write_text_atomically(path, json.dumps(report, indent=1))
     log.info("  %s", path)
 
 
 def _measure_methods(
-    stack: ExitStack, given: EvaluateSettings, methods: FittedMethods
+    stack: ExitStack, config: EvaluateSettings, methods: FittedMethods
 ) -> dict[str, Any]:
     """Return each method's measures, choices and lead over the baseline, per seed."""
-    others = [name for name in given.chosen if name != given.baseline_method]
+    others = [name for name in config.chosen if name != config.baseline_method]
     report: dict[str, Any] = {}
     baseline: DataFrame | None = None
-    for name in (given.baseline_method, *others):
-        for seed in methods.seeds(name, given.seeds):
+    for name in (config.baseline_method, *others):
+        for seed in methods.seeds(name, config.seeds):
             source = methods.fit(name, seed)
             score_all = partial(source.score_all, n_items=len(methods.vectors))
             measures = _measure(methods, score_all)
             measures = stack.enter_context(cached(measures))
             entry = mean_measures(measures) | source.choices
-            if seed == given.seeds[0]:
+            if seed == config.seeds[0]:
                 entry |= _measure_variety(methods, score_all)
             if baseline is None:
                 baseline = measures
             else:
                 entry["lead"] = {
                     measure_name: ranking_spark.paired_bootstrap_interval(
-                        measures, baseline, measure_name, n_resamples=given.n_resamples, seed=seed
+                        measures, baseline, measure_name, n_resamples=config.n_resamples, seed=seed
                     )
                     for measure_name in COMPARED_MEASURES
                 }
@@ -153,22 +153,22 @@ def _read_histories_and_vectors(
     store: Store, settings: Settings, specs: Mapping[str, SourceSpec]
 ) -> tuple[DataFrame, Floats]:
     """Read all histories, and item text vectors if a method needs them."""
-    given = settings.evaluate
-    if given.interactions is not None:
-        steps, item_ids = read_interactions(store.spark, given.interactions)
+    config = settings.evaluate
+    if config.interactions is not None:
+        steps, item_ids = read_interactions(store.spark, config.interactions)
     else:
         numbers = number_items(store.read(ITEMS))
         item_ids = numbers.toArrow()["item_id"].combine_chunks()
         events = store.read(EVENTS)
-        steps = build_histories(events, numbers, settings.recommend.weights, given.max_steps)
+        steps = build_histories(events, numbers, settings.recommend.weights, config.max_steps)
     if not any(Need.TEXTS in spec.source.needs for spec in specs.values()):
         return steps, np.zeros((len(item_ids), 1), np.float32)
-    if given.attributes is not None:
-        return steps, read_attribute_vectors(given.attributes, item_ids)
-    if given.interactions is not None:
+    if config.attributes is not None:
+        return steps, read_attribute_vectors(config.attributes, item_ids)
+    if config.interactions is not None:
         raise InputError(
-            "evaluate.methods: one reads item texts, and a file of interactions has none; wanted "
-            "evaluate.attributes"
+            "evaluate.methods: one reads item texts, but the file evaluate.interactions has none; "
+            "wanted evaluate.attributes as well, or other methods"
         )
     model = load_served_model(settings, "evaluate_recommendations")
     return steps, np.nan_to_num(ShopData(store, settings, model).vectors)

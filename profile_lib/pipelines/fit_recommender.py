@@ -61,16 +61,16 @@ def run(store: Store, settings: Settings) -> None:
     Raises InputError if a source's setting is invalid, the model reads no text, a split has no
     cutoff that an interaction follows, or the effect of slots on clicks cannot be estimated.
     """
-    given = settings.recommend
-    read_recommend_sources(given)
+    config = settings.recommend
+    read_recommend_sources(config)
     model = load_served_model(settings, "fit_recommender")
     ranker = build_ranker_settings(settings)
     size = ranker.training
     check_batch_division(size.batch_size, size.numeric_batch_size, size.shards, size.n_processes)
     models, work = settings.paths.models, settings.paths.work
-    folder = Path(work) / f"train_{given.name}"
+    folder = Path(work) / f"train_{config.name}"
     tracker = Tracker.from_settings(settings.tracking.model_dump())
-    with lock_training_name(given.name, models, work), explain_full_disk(work):
+    with lock_training_name(config.name, models, work), explain_full_disk(work):
         remove_training(store.spark, ranker, folder)
         folder.mkdir(parents=True)
         shop = ShopData(store, settings, model)
@@ -78,11 +78,11 @@ def run(store: Store, settings: Settings) -> None:
         log.info("  %s items, %s query texts", f"{len(shop.item_ids):,}", f"{n_texts:,}")
         ranker_examples = write_ranker_examples(store, settings, model, shop, folder)
         past = shop.fit_retrieval(
-            midnight(given.ranker_from), ranker_examples.where(F.col("split") == BEFORE_RANKER)
+            midnight(config.ranker_from), ranker_examples.where(F.col("split") == BEFORE_RANKER)
         )
         past.save(folder / PAST_RETRIEVAL_FOLDER)
         recall = measure_candidate_recall(
-            ranker_examples, folder, given.lists.candidates_per_source
+            ranker_examples, folder, config.lists.candidates_per_source
         )
         impressions = write_impression_examples(store, settings, model, shop, folder)
         prepare_ranker(ranker_examples, ranker, shop, past, folder, impressions)
@@ -92,7 +92,7 @@ def run(store: Store, settings: Settings) -> None:
         manifest = save_trained_model(
             models,
             tracker,
-            given.name,
+            config.name,
             fitted,
             folder / INITIAL_MODEL,
             recorded_settings=settings.model_dump(include={"recommend"}),
@@ -100,27 +100,27 @@ def run(store: Store, settings: Settings) -> None:
             files={},
             folders={RETRIEVAL_FOLDER: folder / RETRIEVAL_FOLDER},
         )
-    log.info("%s: on the candidates of the test cutoffs", manifest.model_version)
+    log.info("%s: measured on the candidates of the test cutoffs", manifest.model_version)
     log.info("\n".join(format_report(fitted.report)))
     log.info("\n".join(format_candidate_recall(recall)))
 
 
 def build_ranker_settings(settings: Settings) -> Settings:
     """Return the settings by which the ranker is trained, on numbers alone."""
-    given = settings.recommend
+    config = settings.recommend
     tasks = [
         {"name": name, "label": name, "kind": "binary", "weight": 1.0}
-        for name in given.task_weights
+        for name in config.task_weights
     ]
     fixed = {
-        "training.name": given.name,
+        "training.name": config.name,
         "training.evaluation_rows": ALL_ROWS,
         "training.ablations": {},
         "model.text": False,
         "model.numbers": True,
         "model.tasks": tasks,
     }
-    return with_values(settings, given.ranker | fixed)
+    return with_values(settings, config.ranker | fixed)
 
 
 def prepare_ranker(
@@ -136,25 +136,25 @@ def prepare_ranker(
     Rows are the candidates of `past` at the cutoffs of `ranker_examples`, and the `impressions` if
     there are any: these show finer differences, because users interact with few candidates.
     """
-    given = ranker.recommend
+    config = ranker.recommend
     past_folder = folder / PAST_RETRIEVAL_FOLDER
     version = hash_folder(past_folder, VERSION_DIGITS)
     rows = build_candidate_rows(
         ranker_examples.where(F.col("split") != BEFORE_RANKER),
         str(past_folder),
         version,
-        candidates_per_source=given.lists.candidates_per_source,
-        negatives_per_cutoff=given.negatives_per_cutoff,
-        seed=given.seed,
+        candidates_per_source=config.lists.candidates_per_source,
+        negatives_per_cutoff=config.negatives_per_cutoff,
+        seed=config.seed,
     )
     if impressions is not None:
-        shown = build_impression_rows(
+        impression_rows = build_impression_rows(
             impressions,
             str(past_folder),
             version,
-            candidates_per_source=given.lists.candidates_per_source,
+            candidates_per_source=config.lists.candidates_per_source,
         )
-        rows = rows.unionByName(shown)
+        rows = rows.unionByName(impression_rows)
     rows = write_and_reload(rows, folder / "rows")
     row_schema = RowSchema(
         past.feature_names, past.n_vector_numbers, key=(*REQUEST_KEY, "item"), request=REQUEST_KEY
@@ -199,4 +199,4 @@ def format_candidate_recall(recall: Mapping[str, Mapping[str, float]]) -> list[s
     """Format the recall as lines of a table, the best source first."""
     ordered = sorted(recall.items(), key=lambda entry: -entry[1]["recall"])
     lines = [f"  {name:<22}{r['recall']:>10.1%}{r['proposed']:>12,.0f}" for name, r in ordered]
-    return [f"  {'relevant items':<22}{'found':>10}{'candidates':>12}", *lines]
+    return [f"  {'source':<22}{'recall':>10}{'candidates':>12}", *lines]

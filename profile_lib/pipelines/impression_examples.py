@@ -38,16 +38,14 @@ def write_impression_examples(
     learns from candidates alone. Raises InputError if the effect of slots on clicks cannot be
     estimated.
     """
-    given = settings.recommend
+    config = settings.recommend
     until = midnight(settings.examples.validation_from) - settings.feedback.window
-    in_time = (F.col("shown_ts") >= F.lit(midnight(given.ranker_from))) & (
-        F.col("shown_ts") <= F.lit(until)
-    )
-    feedback = store.read_or_empty(FEEDBACK).where(F.col("is_complete") & in_time)
+    is_in_train = F.col("shown_ts").between(F.lit(midnight(config.ranker_from)), F.lit(until))
+    feedback = store.read_or_empty(FEEDBACK).where(F.col("is_complete") & is_in_train)
     n_clicks = feedback.where("is_clicked OR is_bought").count()
-    if n_clicks < given.min_clicks:
+    if n_clicks < config.min_clicks:
         log.info(
-            "  %s clicks on impressions, fewer than recommend.min_clicks: left out",
+            "  impressions are left out: %s clicks, fewer than recommend.min_clicks",
             f"{n_clicks:,}",
         )
         return None
@@ -55,7 +53,7 @@ def write_impression_examples(
     columns = (
         counts[name].to_numpy() for name in ("item_id", "slot", "n_impressions", "n_clicked")
     )
-    labelled = label_impressions(feedback, fit_examination(*columns), given.max_click_weight)
+    labelled = label_impressions(feedback, fit_examination(*columns), config.max_click_weight)
     requests = group_by_request(labelled, shop.item_numbers)
     cutoffs = requests.select(*CUTOFF_KEY)
     events = join_events_as_of(store.read(EVENTS, shop.versions[EVENTS.name]), cutoffs)

@@ -37,26 +37,26 @@ def write_ranker_examples(
     The columns are user_id, cutoff_ts, row_hash (of both), split, REQUEST_COLUMNS and
     RELEVANT_SCHEMA. Returns the frame as read from `folder`. Raises InputError if a split is empty.
     """
-    given, examples = settings.recommend, settings.examples
+    config, examples = settings.recommend, settings.examples
     behaviour = store.read(BEHAVIOUR)
     cutoffs = split_by_time(
         behaviour.select(*CUTOFF_KEY),
         midnight(examples.validation_from),
         midnight(examples.test_from),
-        given.horizon,
+        config.horizon,
     )
     outcomes = find_later_interactions(
-        cutoffs, shop.events, shop.item_numbers, list(given.weights), given.horizon
+        cutoffs, shop.events, shop.item_numbers, list(config.weights), config.horizon
     )
-    splits = split_off_before_ranker(cutoffs, midnight(given.ranker_from), given.horizon)
+    splits = split_off_before_ranker(cutoffs, midnight(config.ranker_from), config.horizon)
     max_cutoffs = {
-        BEFORE_RANKER: given.max_train_cutoffs,
-        "train": given.max_train_cutoffs,
-        "validation": given.max_test_cutoffs,
-        "test": given.max_test_cutoffs,
+        BEFORE_RANKER: config.max_train_cutoffs,
+        "train": config.max_train_cutoffs,
+        "validation": config.max_test_cutoffs,
+        "test": config.max_test_cutoffs,
     }
     with cached(splits.join(outcomes, CUTOFF_KEY)) as labelled:
-        chosen = sample_cutoffs(labelled, max_cutoffs, given.seed)
+        chosen = sample_cutoffs(labelled, max_cutoffs, config.seed)
         profiles = build_profiles_at(
             store, settings, model, shop, behaviour.join(chosen.select(*CUTOFF_KEY), CUTOFF_KEY)
         )

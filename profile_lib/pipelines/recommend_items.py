@@ -37,24 +37,24 @@ def run(store: Store, settings: Settings) -> None:
     """
     lists = ListRefresher(store, settings)
     lists.catch_up()
-    log.info("recommend_items: %s users listed", f"{lists.n_users:,}")
+    log.info("recommend_items: lists of %s users computed", f"{lists.n_users:,}")
 
 
 class ListRefresher(BucketRefresher):
     """A refresh of the lists in `recommendations` from the current profiles."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self.settings, given = settings, settings.recommend
-        self.folder = f"{settings.paths.models}/{given.name}"
+        self.settings, config = settings, settings.recommend
+        self.folder = f"{settings.paths.models}/{config.name}"
         manifest = check_model(self.folder)
-        self.recommender = f"{given.name}-{hash_json(manifest.files, 12)}"
+        self.recommender = f"{config.name}-{hash_json(manifest.files, 12)}"
         reader = load_reader(Path(self.folder) / RETRIEVAL_FOLDER)
         self.model_version, self.item_ids = reader.model_version, reader.items
         self.version = store.version(USER_PROFILES)
         self.profiles = store.read(USER_PROFILES, self.version)
         self._check_model()
-        self.eligibility = apply_eligibility(store, given, self.item_ids)
-        rules = given.model_dump(include={"lists", "task_weights", "stock", "eligible", "boost"})
+        self.eligibility = apply_eligibility(store, config, self.item_ids)
+        rules = config.model_dump(include={"lists", "task_weights", "stock", "eligible", "boost"})
         rules["profiles"] = store.table_id(USER_PROFILES)
         super().__init__(
             store,
@@ -100,10 +100,10 @@ class ListRefresher(BucketRefresher):
         self.n_users += n
 
     def _lists(self, profiles: DataFrame) -> DataFrame:
-        given = self.settings.recommend
-        rules = ListRules(**given.lists.model_dump())
+        config = self.settings.recommend
+        rules = ListRules(**config.lists.model_dump())
         lists = list_items(
-            profiles, self.folder, self.recommender, given.task_weights, rules, self.eligibility
+            profiles, self.folder, self.recommender, config.task_weights, rules, self.eligibility
         )
         return lists.withColumns(self._versions()).select(*RECOMMENDATIONS.column_names())
 
@@ -134,6 +134,7 @@ class ListRefresher(BucketRefresher):
         n_others = sum(n for version, n in n_profiles.items() if version != self.model_version)
         if n_others:
             log.warning(
-                "%s profiles are by another model: their interest vectors are not read",
+                "recommend_items: %s profiles are by another model; their interest vectors are not "
+                "read",
                 f"{n_others:,}",
             )

@@ -41,7 +41,7 @@ class ShopData:
     """
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
-        self.settings, self.given, self.model = settings, settings.recommend, model
+        self.settings, self.config, self.model = settings, settings.recommend, model
         self.versions = {table.name: store.version(table) for table in (EVENTS, ITEMS)}
         self.events = store.read(EVENTS, self.versions[EVENTS.name])
         self.items = store.read(ITEMS, self.versions[ITEMS.name])
@@ -53,7 +53,7 @@ class ShopData:
                 "catalog, or events that name items"
             )
         vectors = self._encode_items()
-        self.text_projection = TextProjection.fit(vectors, self.given.text_size)
+        self.text_projection = TextProjection.fit(vectors, self.config.text_size)
         self.vectors = self.text_projection.project(vectors)
         self.query_texts = self._encode_query_texts(vectors.shape[1])
 
@@ -68,43 +68,45 @@ class ShopData:
         The interest map is fitted to the interest vectors of `ranker_examples`, and the items that
         were `relevant` after each. Raises InputError if a source cannot be fitted.
         """
-        given, specs = self.given, read_recommend_sources(self.given)
+        config, specs = self.config, read_recommend_sources(self.config)
         events = self.events.where(
             (F.col("event_ts") < F.lit(as_of)) & (F.col("ingest_ts") < F.lit(as_of))
         )
-        steps = build_histories(events, self.item_numbers, given.weights, given.max_steps)
+        steps = build_histories(events, self.item_numbers, config.weights, config.max_steps)
         interest_map = self._fit_interest_map(ranker_examples)
         contexts: dict[str, list[str]] = {
-            name: self._most_frequent_values(events, name) for name in given.contexts
+            name: self._most_frequent_values(events, name) for name in config.contexts
         }
         now = int(as_of.timestamp())
         with cached(steps) as steps:
             data = SourceData(
                 histories=steps,
                 vectors=np.nan_to_num(self.vectors),
-                approximate_search_from=given.approximate_search_from,
-                seed=given.seed,
+                approximate_search_from=config.approximate_search_from,
+                seed=config.seed,
                 events=events,
                 items=self.item_numbers,
                 interest_map=interest_map,
                 contexts=contexts,
-                weights=given.weights,
+                weights=config.weights,
                 now=now,
             )
             sources = {name: spec.fit(data) for name, spec in specs.items()}
         manifest = self.model.manifest
         reader = ProfileReader(
             self.item_ids,
-            given.weights,
+            config.weights,
             contexts,
             manifest.model_version,
             manifest.spec.joined_size,
             self.query_texts,
         )
-        fallbacks = given.reason_fallbacks
-        reasons = ReasonTexts(choose_reasons(specs, given.reasons), fallbacks.item, fallbacks.place)
+        fallbacks = config.reason_fallbacks
+        reasons = ReasonTexts(
+            choose_reasons(specs, config.reasons), fallbacks.item, fallbacks.place
+        )
         catalog = self._build_catalog(events, now)
-        return RetrievalModel(catalog, sources, reasons, reader, interest_map, given.decay)
+        return RetrievalModel(catalog, sources, reasons, reader, interest_map, config.decay)
 
     def _fit_interest_map(self, ranker_examples: DataFrame) -> Floats:
         pairs = ranker_examples.where(F.size("interest_vector") > 0).select(
@@ -113,8 +115,8 @@ class ShopData:
         return fit_interest_map(
             pairs.join(F.broadcast(self._text_targets()), "item"),
             self.model.manifest.spec.joined_size,
-            self.given.text_size,
-            self.given.interest_ridge,
+            self.config.text_size,
+            self.config.interest_ridge,
         )
 
     def _text_targets(self) -> DataFrame:
@@ -126,7 +128,7 @@ class ShopData:
     def _build_catalog(self, events: DataFrame, now: int) -> Catalog:
         half_life = self.settings.behaviour.half_life_days
         per_item = compute_demand(
-            events, self.item_numbers, [], self.given.weights, now, half_life, half_life
+            events, self.item_numbers, [], self.config.weights, now, half_life, half_life
         ).toArrow()
         demand = np.zeros(len(self.item_ids))
         demand[per_item["item"].to_numpy()] = per_item["demand"].to_numpy()
@@ -139,7 +141,7 @@ class ShopData:
 
     def _most_frequent_values(self, events: DataFrame, context: str) -> list[str]:
         counts = events.where(F.col(context).isNotNull()).groupBy(context).count()
-        ordered = counts.orderBy(F.desc("count"), context).limit(self.given.max_context_values)
+        ordered = counts.orderBy(F.desc("count"), context).limit(self.config.max_context_values)
         return [row[0] for row in ordered.collect()]
 
     def _encode_items(self) -> Floats:
@@ -158,16 +160,16 @@ class ShopData:
         return QueryTexts(
             single_chunk(texts["id"]),
             self.text_projection.project(vectors),
-            self.given.query_event_types,
+            self.config.query_event_types,
             self.settings.sessions.gap.total_seconds(),
         )
 
     def _frequent_query_texts(self) -> DataFrame:
         """Return (id, text) of the most frequent searches and pages."""
-        queries = self.events.where(F.col("event_type").isin(*self.given.query_event_types))
+        queries = self.events.where(F.col("event_type").isin(*self.config.query_event_types))
         texts = queries.select(F.coalesce("query", "text").alias("text")).where("text IS NOT NULL")
         counts = texts.groupBy("text").count().orderBy(F.desc("count"), "text")
-        return counts.limit(self.given.max_query_texts).select(F.col("text").alias("id"), "text")
+        return counts.limit(self.config.max_query_texts).select(F.col("text").alias("id"), "text")
 
     def _encode(self, texts: DataFrame) -> pa.Table:
         """Return (id, vector) for the texts (id, text), in any order."""
