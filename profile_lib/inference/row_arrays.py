@@ -85,11 +85,11 @@ def predict_before_deadline(
 
 
 def predict_rows(predictor: "Predictor", rows: RowArrays, n_reasons: int) -> pd.DataFrame:
-    """Predict rows in order as columns of PREDICTION; rows that are not known stay null."""
+    """Predict rows as columns of PREDICTION, in order; unknown rows stay null."""
     known = rows.is_known
-    # None and not NaN, which Arrow takes for a number in place of a list.
-    nothing = dict.fromkeys(PREDICTION.names, [None] * len(known))
-    frame = pd.DataFrame(nothing, dtype=object)
+    # None and not NaN, which Arrow would read as a number in place of a list.
+    nulls = dict.fromkeys(PREDICTION.names, [None] * len(known))
+    frame = pd.DataFrame(nulls, dtype=object)
     if known.any():
         predictions = predictor.predict(rows.token_ids, rows.n_tokens, rows.numeric)
         for name, values in _prediction_columns(predictions, n_reasons).items():

@@ -33,17 +33,17 @@ def check_runtime(requested: str, folder: str, device: "torch.device | None" = N
 
 
 def choose_runtime(requested: str, folder: str, device: "torch.device") -> type[Runtime]:
-    """Return the requested runtime or, for `auto`, the best that can run.
+    """Return the requested runtime or, for `auto`, the best that can run the model.
 
-    That is the one of the highest priority. Raises InputError if the requested runtime is unknown
-    or cannot run here.
+    The best is the one with the highest `auto_priority` for the device. Raises InputError if the
+    requested runtime is unknown, or if it, or every runtime for `auto`, cannot run the model.
     """
     check_runtime(requested, folder, device)
     if requested != AUTO:
         return RUNTIMES.get(requested)
-    candidates = [RUNTIMES.get(name) for name in RUNTIMES.names()]
-    candidates = [each for each in candidates if device.type in each.auto_priority]
-    candidates.sort(key=lambda each: -each.auto_priority[device.type])
+    runtimes = [RUNTIMES.get(name) for name in RUNTIMES.names()]
+    candidates = [runtime for runtime in runtimes if device.type in runtime.auto_priority]
+    candidates.sort(key=lambda runtime: -runtime.auto_priority[device.type])
     for candidate in candidates:
         if candidate.find_obstacle(folder, device) is None:
             return candidate

@@ -78,8 +78,8 @@ class ProfileModel(nn.Module):
         from transformers.cache_utils import DynamicCache
 
         n, cache = len(token_ids), DynamicCache()
-        for layer, all_heads in enumerate(self.prefix):
-            keys, values = all_heads[:, list(self.spec.attention_heads[layer])]
+        for layer, layer_prefix in enumerate(self.prefix):
+            keys, values = layer_prefix[:, list(self.spec.attention_heads[layer])]
             size = (n, -1, -1, -1)
             cache.update(keys[None].expand(size), values[None].expand(size), layer)
         mask = torch.cat([mask.new_ones(n, self.prefix.shape[3]), mask], dim=1)

@@ -146,5 +146,5 @@ def upsert_rows_of_users(
     """
     keys = present.columns
     stored = store.read_or_empty(table).join(users, "user_id", "left_semi")
-    gone = stored.select(*keys).join(present, keys, "left_anti").withColumns(dict(versions))
-    store.upsert(table, add_deletions(table, rows, gone), guard=guard)
+    deleted = stored.select(*keys).join(present, keys, "left_anti").withColumns(dict(versions))
+    store.upsert(table, add_deletions(table, rows, deleted), guard=guard)

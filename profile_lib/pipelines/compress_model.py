@@ -18,9 +18,9 @@ from profile_lib.pipelines.distill_models import (
     PRUNED,
     STUDENT,
     TEACHER,
-    fit_all,
+    fit_teacher_and_students,
     fixed_compress_settings,
-    prepare,
+    prepare_distillation,
 )
 from profile_lib.pipelines.model_training import TrainedModel
 from profile_lib.pipelines.quantization import build_int8_encoder, check_quantization
@@ -73,11 +73,11 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
         if resume:
             check_fixed_settings(fixed_compress_settings(settings, manifest), folder / PRUNED)
         else:
-            prepare(store, settings, day, folder, manifest)
+            prepare_distillation(store, settings, day, folder, manifest)
         snapshot = use_teacher_tasks(
             load_snapshot(str(folder / "snapshot")), manifest.spec, NUMERIC_FEATURES.names()
         )
-        fitted = fit_all(store.spark, settings, folder, snapshot, resume)
+        fitted = fit_teacher_and_students(store.spark, settings, folder, snapshot, resume)
         table = measure_all(settings, snapshot, fitted, names)
         recorded = settings.model_dump(include={"examples", "model", "training", "compress"})
         for kind, files in ((PRUNED, {}), (STUDENT, {"compression.json": table})):

@@ -65,7 +65,7 @@ def fixed_compress_settings(settings: Settings, teacher: Manifest) -> dict[str, 
     return {"teacher": teacher.model_version, "compress": compress, **fixed_settings(settings)}
 
 
-def prepare(
+def prepare_distillation(
     store: Store, settings: Settings, day: date | None, folder: Path, manifest: Manifest
 ) -> None:
     """Write the teacher, the snapshot of the examples and both initial models to `folder`.
@@ -105,7 +105,7 @@ def choose_kept_heads(
     split, in this process: so few batches need no process group.
     """
     plan, compress, process = make_plan(settings), settings.compress, SingleProcess()
-    shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, False)
+    shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, resume=False)
     loader = PredictJob(plan=plan, **shared).make_loader("train", process, teacher.spec.pad_id)
     batches = loader.batches(
         plan.batch_size,
@@ -119,7 +119,7 @@ def choose_kept_heads(
     return select_important_heads(importances, compress.pruned_share)
 
 
-def fit_all(
+def fit_teacher_and_students(
     spark: SparkSession, settings: Settings, folder: Path, snapshot: Snapshot, resume: bool
 ) -> dict[str, TrainedModel]:
     """Predict with the teacher, then fit the student and the pruned model to its predictions.
@@ -131,22 +131,27 @@ def fit_all(
     teacher_result = run_on_processes(
         spark, settings, PredictJob(plan=make_plan(settings), **shared), log_training_progress
     )
-    taught = teacher_result.predictions
+    teacher_predictions = teacher_result.predictions
     teacher, _, _ = load_model(str(folder / TEACHER / INITIAL_MODEL))
-    report = evaluate_without_baselines(tasks, taught)
+    report = evaluate_without_baselines(tasks, teacher_predictions)
     fitted = {TEACHER: TrainedModel(teacher, teacher_result, report)}
     users = read_test_users(snapshot.folder)
     for kind, epochs in ((STUDENT, compress.epochs), (PRUNED, compress.recovery_epochs)):
         log.info("  %s", kind)
-        result = distil(spark, settings, folder / kind, snapshot, epochs, resume)
+        result = fit_to_teacher(spark, settings, folder / kind, snapshot, epochs, resume)
         report = compare_with_teacher(
-            tasks, result.predictions, taught, users, training.seed, training.bootstrap_resamples
+            tasks,
+            result.predictions,
+            teacher_predictions,
+            users,
+            training.seed,
+            training.bootstrap_resamples,
         )
         fitted[kind] = TrainedModel(load_fitted(str(folder / kind)), result, report)
     return fitted
 
 
-def distil(
+def fit_to_teacher(
     spark: SparkSession,
     settings: Settings,
     folder: Path,

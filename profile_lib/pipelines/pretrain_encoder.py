@@ -27,7 +27,7 @@ from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
 from profile_lib.training.plan import Augmentation, TrainingPlan, Tuning
 from profile_lib.training.pretrain import (
-    ENCODER,
+    ENCODER_FOLDER,
     PretrainJob,
     create_encoder,
     load_masked_language_model,
@@ -59,7 +59,7 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
     with lock_training_name(pretrain.name, models, work), explain_full_disk(work):
         if not resume:
             remove_training(store.spark, settings, folder)
-            prepare(read_examples_until(store, day), settings, folder)
+            prepare_pretraining(read_examples_until(store, day), settings, folder)
         snapshot = load_snapshot(str(folder / "snapshot"))
         shared = shared_job_arguments(store.spark, settings, folder, snapshot, resume)
         weights = (pretrain.words_weight, pretrain.views_weight)
@@ -72,14 +72,15 @@ def run(store: Store, settings: Settings, day: date | None = None, resume: bool 
         target = Path(models) / pretrain.name
         with explain_full_disk(str(target)):
             history = {"epochs": outcome.epochs, "curve": outcome.curve}
-            (folder / ENCODER / "training.json").write_text(json.dumps(history), encoding="utf-8")
+            encoder = folder / ENCODER_FOLDER
+            (encoder / "training.json").write_text(json.dumps(history), encoding="utf-8")
             with atomic_folder(target) as fresh:
-                shutil.copytree(folder / ENCODER, fresh, dirs_exist_ok=True)
+                shutil.copytree(encoder, fresh, dirs_exist_ok=True)
     before, after = (outcome.epochs[i]["validation"]["perplexity"] for i in (0, -1))
     log.info(f"{target}: perplexity of masked words {before:,.1f} before, {after:,.1f} after")
 
 
-def prepare(examples: DataFrame, settings: Settings, folder: Path) -> None:
+def prepare_pretraining(examples: DataFrame, settings: Settings, folder: Path) -> None:
     """Write the snapshot of texts and the initial encoder to `folder`."""
     pretrain, training = settings.pretrain, settings.training
     initial_model = str(folder / INITIAL_MODEL)

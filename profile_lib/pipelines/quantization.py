@@ -24,7 +24,7 @@ from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.process_group import SingleProcess
 from profile_lib.training.evaluation.predictions import predict
 from profile_lib.training.evaluation.report import Report, evaluate_without_baselines
-from profile_lib.training.fit import FITTED, FitJob
+from profile_lib.training.fit import FITTED_FOLDER, FitJob
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def build_int8_encoder(
     report = _evaluate_int8(spark, settings, folder, snapshot, fitted, target.parent)
     ratios = compute_quality_ratios(fitted.report, report)
     manifest = Int8Manifest(
-        weights=hash_file(folder / FITTED / WEIGHTS_FILE),
+        weights=hash_file(folder / FITTED_FOLDER / WEIGHTS_FILE),
         calibration_texts=len(texts),
         quality_ratios=ratios,
         min_quality_ratio=options.min_quality_ratio,
@@ -85,7 +85,7 @@ def _evaluate_int8(
     """Measure the model on the test split with the int8 encoder below `int8_parent`."""
     runtime = OpenvinoInt8(str(int8_parent), torch.get_num_threads())
     model = bind_runtime(runtime, fitted.model)
-    arguments = shared_job_arguments(spark, settings, folder, snapshot, False)
+    arguments = shared_job_arguments(spark, settings, folder, snapshot, resume=False)
     job = FitJob(plan=make_plan(settings), **arguments)
     loader = job.make_loader("test", SingleProcess(), model.spec.pad_id)
     batch_size = settings.training.numeric_batch_size

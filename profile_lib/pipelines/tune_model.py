@@ -57,7 +57,10 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
                 lambda trial: _evaluate_trial(trial, store, settings, snapshots), n_trials=n_left
             )
         if not study.get_trials(states=[TrialState.COMPLETE]):
-            raise InputError(f"{tune.storage}: no trial of {tune.name} was completed")
+            raise InputError(
+                f"{tune.storage}: no trial of {tune.name} was completed, all were pruned; narrow "
+                "tune.space or raise tune.trials"
+            )
         best = Path(models) / f"{tune.name}.yaml"
         write_text_atomically(best, yaml.safe_dump(nest_keys(study.best_params)))
     chosen = ", ".join(
@@ -85,15 +88,19 @@ def open_study(settings: Settings) -> optuna.Study:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
         load_if_exists=True,
     )
-    now = tune.model_dump(mode="json", include=SEARCH_IDENTITY_FIELDS)
-    before = study.user_attrs.setdefault("search", now)
-    if changed := [f"tune.{k} was {before[k]}, is {now[k]}" for k in now if before[k] != now[k]]:
+    identity = tune.model_dump(mode="json", include=SEARCH_IDENTITY_FIELDS)
+    stored = study.user_attrs.setdefault("search", identity)
+    if changed := [
+        f"tune.{key} was {stored[key]}, is {value}"
+        for key, value in identity.items()
+        if stored[key] != value
+    ]:
         raise InputError(
             f"{tune.storage}: the search {tune.name} was begun with other settings: "
             f"{'; '.join(changed)}. Give this one another tune.name, or continue it as it was begun"
         )
-    study.set_user_attr("search", now)
-    # Each run of a search has its own seed: the same one would draw the same trials again.
+    study.set_user_attr("search", identity)
+    # Each run of a search has another seed: with the same one it would repeat the same trials.
     study.sampler = optuna.samplers.TPESampler(seed=settings.training.seed + len(study.trials))
     for interrupted in study.get_trials(states=[TrialState.RUNNING]):
         study.tell(interrupted.number, state=TrialState.FAIL)
@@ -106,7 +113,8 @@ def _search_direction(settings: Settings) -> Literal["minimize", "maximize"]:
     kinds = {task.name: task.kind for task in settings.model.tasks}
     if settings.tune.task not in kinds:
         raise InputError(
-            f"tune.task: {settings.tune.task}; model.tasks has only {', '.join(kinds)}"
+            f"tune.task: {settings.tune.task}; model.tasks has only {', '.join(kinds)}: name one "
+            "of them"
         )
     kind = get_task_kind(kinds[settings.tune.task])
     return "minimize" if settings.tune.metric in kind.lower_is_better else "maximize"
@@ -147,16 +155,18 @@ def _evaluate_trial(
     """
     tune, metric = settings.tune, settings.tune.metric
     values = {name: _suggest_value(trial, name, choice) for name, choice in tune.space.items()}
-    tried = with_values(settings, {**values, "training.name": f"{tune.name}_{trial.number}"})
-    encoder, by_window = encoder_folder(tried.model.encoder), []
+    trial_settings = with_values(
+        settings, {**values, "training.name": f"{tune.name}_{trial.number}"}
+    )
+    encoder, by_window = encoder_folder(trial_settings.model.encoder), []
     for number, snapshot in enumerate(snapshots):
         folder = Path(snapshot.folder).parent
         shutil.rmtree(folder / INITIAL_MODEL, ignore_errors=True)
-        remove_checkpoints(store.spark, tried, folder)
-        prepare_initial_model(store.spark, snapshot, tried, folder, encoder, {})
+        remove_checkpoints(store.spark, trial_settings, folder)
+        prepare_initial_model(store.spark, snapshot, trial_settings, folder, encoder, {})
         try:
             fitted = fit(
-                store.spark, tried, folder, snapshot, _ignore_progress, skip_baselines=True
+                store.spark, trial_settings, folder, snapshot, _ignore_progress, skip_baselines=True
             )
         except DivergedError as error:
             log.info(f"trial {trial.number} is pruned: {error}")

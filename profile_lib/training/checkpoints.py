@@ -14,8 +14,8 @@ from profile_lib.files import explain_full_disk
 from profile_lib.fingerprint import hash_file
 from profile_lib.training.atomic_folders import Folder, open_folder
 
-MAX_CHECKPOINTS = 2  # the last one, and one more in case that the last one is damaged
-TENSORS, STATE_FILE = "tensors.safetensors", "state.json"
+MAX_CHECKPOINTS = 2  # the last one, and one more in case the last one is damaged
+TENSORS_FILE, STATE_FILE = "tensors.safetensors", "state.json"
 
 
 @dataclass
@@ -61,8 +61,8 @@ class Checkpoints:
         """
         name = f"step-{len(state.curve):09d}"
         with explain_full_disk(self.path), self.folder.open_for_writing(name) as fresh:
-            save_file(_without_shared_memory(tensors), fresh / TENSORS)
-            checksum = hash_file(fresh / TENSORS)
+            save_file(_without_shared_memory(tensors), fresh / TENSORS_FILE)
+            checksum = hash_file(fresh / TENSORS_FILE)
             document = {"run": self.run_identity, "state": vars(state), "sha256": checksum}
             (fresh / STATE_FILE).write_text(json.dumps(document), encoding="utf-8")
         for old in self._names()[:-MAX_CHECKPOINTS]:
@@ -91,12 +91,12 @@ class Checkpoints:
                 f"{label}: a checkpoint of another run: {'; '.join(differences)}. Train without "
                 "--resume, or with the settings it was begun with"
             )
-        if hash_file(checkpoint / TENSORS) != document["sha256"]:
+        if hash_file(checkpoint / TENSORS_FILE) != document["sha256"]:
             raise InputError(
-                f"{label}: {TENSORS} is not what was written; remove the folder, and the "
+                f"{label}: {TENSORS_FILE} is not what was written; remove the folder, and the "
                 "training resumes from the checkpoint before it"
             )
-        return Checkpoint(TrainingState(**document["state"]), load_file(checkpoint / TENSORS))
+        return Checkpoint(TrainingState(**document["state"]), load_file(checkpoint / TENSORS_FILE))
 
     def clear(self) -> None:
         """Remove all checkpoints."""
@@ -118,9 +118,9 @@ def _without_shared_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return separate
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def _differences(stored: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     return [
-        f"{key} was {found.get(key)}, is {wanted.get(key)}"
-        for key in sorted({*found, *wanted})
-        if found.get(key) != wanted.get(key)
+        f"{key} was {stored.get(key)}, is {current.get(key)}"
+        for key in sorted({*stored, *current})
+        if stored.get(key) != current.get(key)
     ]

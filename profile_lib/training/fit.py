@@ -28,7 +28,7 @@ from profile_lib.training.evaluation.predictions import Predictions, predict, va
 from profile_lib.training.loop import ReportProgress
 from profile_lib.training.objectives.supervised import Objective, SupervisedObjective
 
-FITTED, SPEC = "fitted", "spec.json"
+FITTED_FOLDER, SPEC_FILE = "fitted", "spec.json"  # in a job's folder, and in that folder
 
 
 class FitJob(DistributedJob):
@@ -98,17 +98,17 @@ class PredictJob(DistributedJob):
 def save_fitted(model: ProfileModel, folder: str) -> None:
     """Write weights and spec of a fitted model. Raises InputError if the disk is full."""
     weights = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
-    target = Path(folder) / FITTED
+    target = Path(folder) / FITTED_FOLDER
     with explain_full_disk(str(target)):
         target.mkdir(exist_ok=True)
         save_file(weights, target / WEIGHTS_FILE)
-        (target / SPEC).write_text(model.spec.model_dump_json(), encoding="utf-8")
+        (target / SPEC_FILE).write_text(model.spec.model_dump_json(), encoding="utf-8")
 
 
 def load_fitted(folder: str) -> ProfileModel:
-    """Load the model that process 0 saved in `folder`."""
-    source = Path(folder) / FITTED
-    spec = ModelSpec.model_validate_json((source / SPEC).read_text(encoding="utf-8"))
+    """Load the model that `save_fitted` wrote to `folder`, in evaluation mode."""
+    source = Path(folder) / FITTED_FOLDER
+    spec = ModelSpec.model_validate_json((source / SPEC_FILE).read_text(encoding="utf-8"))
     model = ProfileModel(spec)
     model.load_state_dict(load_file(source / WEIGHTS_FILE))
     return model.eval()

@@ -27,13 +27,13 @@ Validate = Callable[[bool], dict[str, Any]]  # whether text is read → metrics,
 
 
 class TrainingLoop:
-    """A loop over stages and epochs, from the start of a training or from its last checkpoint.
+    """A loop over the stages and epochs of a training.
 
-    Each stage has its own AdamW (Loshchilov & Hutter 2019) with warm-up and linear decay, and ends
-    with the weights of its best epoch by validation loss. Losses are means over the global batch,
-    and gradients are summed over the processes. Any number of processes therefore gives the same
-    curve, provided that each row's loss does not depend on other rows, and so does a run that was
-    interrupted and resumed.
+    It begins at the start or at the last checkpoint. Each stage has its own AdamW (Loshchilov &
+    Hutter 2019) with warm-up and linear decay, and ends with the weights of its best epoch by
+    validation loss. Losses are means over the global batch, and gradients are summed over the
+    processes. Any number of processes therefore gives the same curve, provided that each row's loss
+    does not depend on other rows, and so does a run that was interrupted and resumed.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class TrainingLoop:
     def _run_epoch(
         self, stage: Stage, n_steps: int, optimizer: Optimizer, train: Loader
     ) -> dict[str, Any]:
-        """Take the steps of an epoch that are not done yet; return its entry without metrics."""
+        """Take the remaining steps of an epoch; return its entry without metrics."""
         state, plan = self.state, self.plan
         seed = (plan.seed, int(stage.with_text), state.epoch)
         batches = train.batches(

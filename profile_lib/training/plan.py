@@ -102,13 +102,13 @@ def layerwise_learning_rates(
 def make_parameter_groups(
     part: nn.Module, lr: float, weight_decay: float
 ) -> Iterator[dict[str, Any]]:
-    """Yield the tuned parameters of a part as groups: matrices with weight decay, others without.
+    """Yield a part's trainable parameters as groups: matrices with weight decay, others without.
 
     A part with the learning rate 0 is frozen.
     """
     if lr == 0:
         part.requires_grad_(False)
-    tuned = [p for p in part.parameters() if p.requires_grad]
+    trainable = [p for p in part.parameters() if p.requires_grad]
     for is_matrix, decay in ((True, weight_decay), (False, 0.0)):
-        if params := [p for p in tuned if (p.dim() > 1) == is_matrix]:
+        if params := [p for p in trainable if (p.dim() > 1) == is_matrix]:
             yield {"params": params, "lr": lr, "peak_lr": lr, "weight_decay": decay}

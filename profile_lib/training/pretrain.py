@@ -28,8 +28,9 @@ from profile_lib.training.objectives.self_supervised import (
     masked_word_loss_sum,
 )
 
-ENCODER = "encoder"  # the subfolder of a job's folder with the pretrained encoder
+ENCODER_FOLDER = "encoder"  # the subfolder of a job's folder with the pretrained encoder
 VALIDATION_SEED = (0,)  # the same words are masked in every validation
+MAX_EXPONENT = 700.0  # exp of more than 709 overflows
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class PretrainJob(DistributedJob):
             loop.report_progress(before)
             epochs = loop.fit(loaders["train"], validate, self.resume)
         if process_group.rank == 0:
-            folder = Path(self.folder) / ENCODER
+            folder = Path(self.folder) / ENCODER_FOLDER
             with explain_full_disk(str(folder)):
                 loop.model.cpu().save_pretrained(folder)
                 tokenizer.save_pretrained(folder)
@@ -86,13 +87,17 @@ def compute_perplexity(
     model: BertForMaskedLM,
     loader: PetastormLoader,
     masking: Masking,
-    size: int,
+    batch_size: int,
     process_group: ProcessGroup,
 ) -> dict[str, float]:
-    """Return the masked words' mean cross-entropy in nats, `loss`, and its exp, `perplexity`."""
+    """Measure how well a model predicts masked words: `loss` and `perplexity`.
+
+    The loss is the mean cross-entropy in nats over the words of all processes, and the perplexity
+    its exponential.
+    """
     model.eval()
     total = torch.zeros(2, dtype=torch.float64)
-    for batch in loader.batches(size, (0,), with_text=True):
+    for batch in loader.batches(batch_size, (0,), with_text=True):
         masked = masking.mask(batch, VALIDATION_SEED)
         tensors = {n: torch.from_numpy(v).to(model.device) for n, v in masked.items()}
         with torch.inference_mode():
@@ -100,7 +105,7 @@ def compute_perplexity(
         total[1] += int((masked["targets"] >= 0).sum())
     loss, n_words = process_group.sum(total).tolist()
     mean = loss / max(n_words, 1)
-    return {"loss": mean, "perplexity": math.exp(min(mean, 700.0))}
+    return {"loss": mean, "perplexity": math.exp(min(mean, MAX_EXPONENT))}
 
 
 def load_masked_language_model(folder: str) -> BertForMaskedLM:
@@ -123,7 +128,7 @@ def create_encoder(tokenizer: PreTrainedTokenizerBase, shape: dict[str, Any], se
     if shape["hidden_size"] % shape["num_attention_heads"]:
         raise InputError(
             f"pretrain.hidden_size: {shape['hidden_size']} is no multiple of "
-            f"pretrain.num_attention_heads, {shape['num_attention_heads']}"
+            f"pretrain.num_attention_heads, {shape['num_attention_heads']}; change one of them"
         )
     torch.manual_seed(seed)
     config = BertConfig(

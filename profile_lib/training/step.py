@@ -93,7 +93,7 @@ class StepRunner:
     def _take_step(
         self, parts: list[TensorBatch], totals: Tensor, next_own_totals: Tensor, number: int
     ) -> tuple[float, Tensor]:
-        """Take step `number` of all processes; return its loss and the totals of the next step.
+        """Take step `number`; return its loss and the totals of the next step.
 
         The next totals are summed together with the loss, so that processes wait for each other
         once per step.

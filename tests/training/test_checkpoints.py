@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from profile_lib.errors import InputError
-from profile_lib.training.checkpoints import STATE_FILE, TENSORS, Checkpoints, TrainingState
+from profile_lib.training.checkpoints import STATE_FILE, TENSORS_FILE, Checkpoints, TrainingState
 
 RUN = {"model": "shop-1", "epochs": 2}
 WEIGHTS = {"model.w": torch.arange(3.0), "optimizer.w/step": torch.tensor(4.0)}
@@ -47,9 +47,11 @@ def test_a_checkpoint_of_another_model_is_refused_and_says_what_differs(path):
 
 def test_a_checkpoint_whose_tensors_were_changed_is_refused(tmp_path):
     Checkpoints(str(tmp_path), RUN).write(at(1), WEIGHTS)
-    file = tmp_path / "step-000000001" / TENSORS
+    file = tmp_path / "step-000000001" / TENSORS_FILE
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(InputError, match=f"{TENSORS} is not what was written; remove the folder"):
+    with pytest.raises(
+        InputError, match=f"{TENSORS_FILE} is not what was written; remove the folder"
+    ):
         Checkpoints(str(tmp_path), RUN).load_last()
 
 

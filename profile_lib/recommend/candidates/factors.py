@@ -77,7 +77,7 @@ class Factors(CandidateSource):
         influence = np.zeros((len(user), self.item_vectors.shape[1]), np.float32)
         for part in self._parts(np.ones(len(user), np.int64)):
             users, row = np.unique(user[part], return_inverse=True)
-            squares = self._squares(weights[users])[row]
+            squares = self._regularised_squares(weights[users])[row]
             candidates = self.item_vectors[item[part], :, None]
             influence[part] = np.linalg.solve(squares, candidates)[:, :, 0]
         pair, step = steps.steps_of_users(user)
@@ -94,7 +94,7 @@ class Factors(CandidateSource):
         vectors = np.zeros((steps.n_users, self.item_vectors.shape[1]), np.float32)
         for part in self._parts(np.diff(weights.indptr)):
             confidence = weights[part]
-            squares = self._squares(confidence)
+            squares = self._regularised_squares(confidence)
             confidence.data = 1 + self.alpha * confidence.data
             targets = (confidence @ self.item_vectors)[:, :, None]
             vectors[part] = np.linalg.solve(squares, targets)[:, :, 0]
@@ -104,12 +104,15 @@ class Factors(CandidateSource):
         """Sum the weights of each user's steps by item, (n, n_items)."""
         return steps.matrix(steps.weights, len(self.item_vectors))
 
-    def _squares(self, weights: sparse.csr_array) -> Floats:
-        """Return the matrix that is inverted for each user, (n, rank, rank)."""
+    def _regularised_squares(self, weights: sparse.csr_array) -> Floats:
+        """Return the matrix that is inverted for each user.
+
+        It is YᵀY + Σ αr yyᵀ + l2 n I, (n, rank, rank).
+        """
         y, n_of_user = self.item_vectors[weights.indices], np.diff(weights.indptr)
         products = (self.alpha * weights.data[:, None] * y)[:, :, None] * y[:, None, :]
-        nothing = np.zeros((1, *self._gram.shape), np.float32)  # reduceat needs a row at the end
-        sums = np.add.reduceat(np.append(products, nothing, axis=0), weights.indptr[:-1])
+        zeros = np.zeros((1, *self._gram.shape), np.float32)  # reduceat needs a row at the end
+        sums = np.add.reduceat(np.append(products, zeros, axis=0), weights.indptr[:-1])
         sums[n_of_user == 0] = 0
         l2 = self.l2 * np.maximum(n_of_user, 1)
         return self._gram + sums + l2[:, None, None] * np.eye(y.shape[1], dtype=np.float32)
@@ -120,7 +123,7 @@ class Factors(CandidateSource):
         return self.item_vectors.T @ self.item_vectors
 
     def _parts(self, n_steps: Longs) -> Iterator[slice]:
-        """Yield slices of consecutive rows, so that the steps of each fit into MAX_CELLS."""
+        """Yield slices of consecutive rows whose steps fit into MAX_CELLS."""
         max_steps = max(MAX_CELLS // self.item_vectors.shape[1] ** 2, 1)
         part = np.cumsum(n_steps) // max_steps
         bounds = [0, *(np.flatnonzero(np.diff(part)) + 1), len(n_steps)]

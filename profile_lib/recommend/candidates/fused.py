@@ -93,9 +93,9 @@ class Fused(CandidateSource):
 
     def to_state(self) -> State:
         """Return the states of the sources, together with the weights."""
-        arrays, described = pack_sources(self.sources)
+        arrays, descriptions = pack_sources(self.sources)
         rules = {"candidates_per_source": self.candidates_per_source, "n_items": self.n_items}
-        return State(arrays, {"sources": described, **rules, **self.choices})
+        return State(arrays, {"sources": descriptions, **rules, **self.choices})
 
     @classmethod
     def from_state(cls, state: State) -> "Fused":

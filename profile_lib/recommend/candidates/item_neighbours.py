@@ -116,8 +116,8 @@ def count_cooccurrences(
         users.append(steps.user[gap:][is_same_user])
         values.append(np.full(is_same_user.sum(), float(gap) ** -gap_power))
     if not values:
-        nothing = np.zeros(0, np.int32)
-        return nothing, nothing, np.zeros(0)
+        no_items = np.zeros(0, np.int32)
+        return no_items, no_items, np.zeros(0)
     first, second, user, value = (np.concatenate(p) for p in (earlier, later, users, values))
     item, neighbour = np.append(first, second), np.append(second, first)
     user, value = np.append(user, user), np.append(value, backward_weight * value)

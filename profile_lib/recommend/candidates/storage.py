@@ -18,19 +18,19 @@ ARRAYS_FILE, DESCRIPTION_FILE = "sources.safetensors", "sources.json"
 
 def save_sources(folder: Path, sources: Mapping[str, CandidateSource]) -> None:
     """Write the sources, in this order, to an existing folder."""
-    arrays, described = pack_sources(sources)
+    arrays, descriptions = pack_sources(sources)
     save_file(arrays, folder / ARRAYS_FILE)
-    (folder / DESCRIPTION_FILE).write_text(json.dumps(described, indent=1), encoding="utf-8")
+    (folder / DESCRIPTION_FILE).write_text(json.dumps(descriptions, indent=1), encoding="utf-8")
 
 
 def load_sources(folder: Path) -> dict[str, CandidateSource]:
     """Load the sources by name, in the order they were saved in.
 
-    The caller checks that the files are unchanged. Raises InputError for a kind that is not
+    The caller has checked that the files are unchanged. Raises InputError for a kind that is not
     registered.
     """
-    described = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-    return unpack_sources(load_file(folder / ARRAYS_FILE), described)
+    descriptions = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+    return unpack_sources(load_file(folder / ARRAYS_FILE), descriptions)
 
 
 def pack_sources(
@@ -38,20 +38,23 @@ def pack_sources(
 ) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """Return the arrays of all sources, as `name/array`, and their descriptions."""
     arrays: dict[str, np.ndarray] = {}
-    described = []
+    descriptions = []
     for name, source in sources.items():
         state = source.to_state()
         arrays |= {f"{name}/{key}": array for key, array in state.arrays.items()}
-        described.append({"name": name, "kind": source.kind, "parameters": state.parameters})
-    return arrays, described
+        descriptions.append({"name": name, "kind": source.kind, "parameters": state.parameters})
+    return arrays, descriptions
 
 
 def unpack_sources(
-    arrays: Mapping[str, np.ndarray], described: Sequence[Mapping[str, Any]]
+    arrays: Mapping[str, np.ndarray], descriptions: Sequence[Mapping[str, Any]]
 ) -> dict[str, CandidateSource]:
-    """Build the sources that `pack_sources` packed."""
+    """Build the sources that `pack_sources` packed, by name.
+
+    Raises InputError for a kind that is not registered.
+    """
     kinds, sources = registered_sources(), {}
-    for description in described:
+    for description in descriptions:
         name, kind = description["name"], description["kind"]
         if kind not in kinds:
             raise InputError(
@@ -59,6 +62,8 @@ def unpack_sources(
                 "module that registers it first"
             )
         prefix = f"{name}/"
-        own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-        sources[name] = kinds[kind].from_state(State(own, description["parameters"]))
+        source_arrays = {
+            k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)
+        }
+        sources[name] = kinds[kind].from_state(State(source_arrays, description["parameters"]))
     return sources

@@ -90,23 +90,26 @@ class UserNeighbours(CandidateSource):
         return top_k(neighbours @ self.interactions, k)
 
     def _similarities(self, requests: Requests) -> sparse.csr_array:
-        """Return similarities times the recency of the shared items, (n, n_others).
+        """Return the similarity to each other user times the recency of shared items.
 
-        Those not above 0 are minus infinity. A neighbour who shares the user's last items says
-        more.
+        The result is (n, n_others), minus infinity for values that are not above 0. The recency
+        weights neighbours who share the user's last items more.
         """
         steps = requests.histories
         n_items = self.interactions.shape[1]
-        own = steps.matrix(np.ones(len(steps.user), np.float32), n_items)
-        own.data[:] = 1
+        interacted = steps.matrix(np.ones(len(steps.user), np.float32), n_items)
+        interacted.data[:] = 1
         recency = np.maximum(np.float32(self.decay) ** steps.steps_ago, np.float32(MIN_WEIGHT))
-        shared = sparse.csr_array(own @ self._users_of_item)
+        shared = sparse.csr_array(interacted @ self._users_of_item)
         recent = sparse.csr_array(steps.matrix(recency, n_items) @ self._users_of_item)
         assert np.array_equal(shared.indices, recent.indices)  # both have the same cells
-        n_own = np.repeat(np.diff(own.indptr).astype(np.float64), np.diff(shared.indptr))
-        n_other = self._n_interacted[shared.indices]
+        n_items_of_user = np.diff(interacted.indptr).astype(np.float64)
         numerator, denominator = SIMILARITIES[self.similarity](
-            shared.data, n_own, n_other, n_items, np.sqrt
+            shared.data,
+            np.repeat(n_items_of_user, np.diff(shared.indptr)),
+            self._n_interacted[shared.indices],
+            n_items,
+            np.sqrt,
         )
         shared.data = (numerator / denominator * recent.data).astype(np.float32)
         shared.data[~(shared.data > 0)] = -np.inf

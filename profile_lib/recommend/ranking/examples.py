@@ -137,8 +137,8 @@ def _sample_labels(
     is_train = np.array(part["split"].to_numpy(zero_copy_only=False) == "train")
     hashes = part["row_hash"].to_numpy()[pairs.user] + pairs.item
     n_negatives = np.where(is_train, negatives_per_cutoff, np.inf)
-    draw = uniform(hashes, (seed,))
-    return label_candidates(pairs, RelevantItems.from_batch(part), n_negatives, draw)
+    random_numbers = uniform(hashes, (seed,))
+    return label_candidates(pairs, RelevantItems.from_batch(part), n_negatives, random_numbers)
 
 
 def _to_rows(

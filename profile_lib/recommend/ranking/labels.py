@@ -70,12 +70,13 @@ class CandidateLabels(NamedTuple):
 
 
 def label_candidates(
-    pairs: Candidates, relevant: RelevantItems, n_negatives: Floats, draw: Floats
+    pairs: Candidates, relevant: RelevantItems, n_negatives: Floats, random_numbers: Floats
 ) -> CandidateLabels:
-    """Label candidates, and draw about `n_negatives`, (n users,), of those without interaction.
+    """Label candidates, and sample those that the user did not interact with.
 
-    A candidate is drawn if its `draw`, (m,) from 0 to 1, is low enough; those drawn stand for all
-    of a user's. All candidates of a user who interacted with none of them get weight 0.
+    About `n_negatives`, (n users,), of them are sampled per user: those with the lowest
+    `random_numbers`, (m,) from 0 to 1. Their weights add up to about the number of all of them. If
+    a user interacted with no candidate, all candidates of the user get weight 0.
     """
     is_interacted = pairs.isin(relevant.user, relevant.item)
     bought = relevant.relevance >= BOUGHT
@@ -83,7 +84,8 @@ def label_candidates(
     n_users = len(n_negatives)
     n_others = np.bincount(pairs.user[~is_interacted], minlength=n_users)
     share = np.minimum(1.0, n_negatives / np.maximum(n_others, 1))[pairs.user]
-    negative_weight = np.where(draw < share, 1 / np.maximum(share, 1e-12), 0.0)
+    is_sampled = random_numbers < share
+    negative_weight = np.where(is_sampled, 1 / np.maximum(share, 1e-12), 0.0)
     n_positive = np.bincount(pairs.user[is_interacted], minlength=n_users)
     has_positive = n_positive[pairs.user] > 0
     weight = np.where(has_positive, np.where(is_interacted, 1.0, negative_weight), 0.0)

@@ -89,9 +89,9 @@ class ListBuilder:
         source = pa.array(lists.sources).take(pa.array(lists.reason_source))
         reason_item = pa.array(lists.reason_item, mask=lists.reason_item == MISSING)
         reason_ids = ids.take(reason_item)
-        shown = pc.coalesce(titles.take(reason_item), reason_ids)
+        reason_titles = pc.coalesce(titles.take(reason_item), reason_ids)
         place = self._places(requests).take(pa.array(lists.user))
-        sentences = self.retrieval.reason_texts.fill_sentences(source, shown, place)
+        sentences = self.retrieval.reason_texts.fill_sentences(source, reason_titles, place)
         return pa.StructArray.from_arrays(
             [source, reason_ids, sentences], ["source", "item_id", "text"]
         )

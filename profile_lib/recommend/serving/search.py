@@ -38,9 +38,9 @@ def rerank_results(
         )
         scores = _score(listing, with_queries, user[known], item[known])
         # The known items exchange their ranks among themselves.
-        own_order = np.lexsort((rank_within_user(user[known], scores), user[known]))
+        ranker_order = np.lexsort((rank_within_user(user[known], scores), user[known]))
         engine_order = np.lexsort((engine_rank[known], user[known]))
-        personal_rank[known[own_order]] = engine_rank[known[engine_order]]
+        personal_rank[known[ranker_order]] = engine_rank[known[engine_order]]
     value = (1 - personalisation) / np.log2(engine_rank + 1)
     value += personalisation / np.log2(personal_rank + 1)
     return np.lexsort((engine_rank, -value, user))

@@ -92,18 +92,21 @@ def compare_with_teacher(
 ) -> Report:
     """Report a model's metrics as `evaluate` does, with the teacher instead of the baselines.
 
-    The lead is that of the model over its teacher, on the same resamples of the same rows.
+    `predictions` are the model's and `teacher` its teacher's, of the same rows. The lead is that of
+    the model over its teacher, on the same resamples.
     """
     report: Report = {}
     for task in tasks:
-        ours, theirs = (_sort_by_row(by_task[task.name]) for by_task in (predictions, teacher))
-        labels, kind = ours["label"], task.definition
+        model_rows, teacher_rows = (
+            _sort_by_row(by_task[task.name]) for by_task in (predictions, teacher)
+        )
+        labels, kind = model_rows["label"], task.definition
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels):
             column = kind.measured_column
-            methods = {"model": ours[column], "teacher": theirs[column]}
-            rows = users.reindex(ours["row_hash"])
-            report[task.name] |= evaluate_task(kind, labels, methods, rows, seed, n_resamples)
+            methods = {"model": model_rows[column], "teacher": teacher_rows[column]}
+            row_users = users.reindex(model_rows["row_hash"])
+            report[task.name] |= evaluate_task(kind, labels, methods, row_users, seed, n_resamples)
     return report
 
 
@@ -122,7 +125,7 @@ def _table_column(measured: MeasuredModel, teacher: MeasuredModel) -> dict[str, 
     bert = measured.model.bert
     assert bert is not None
     tensors = measured.model.state_dict().values()
-    ours, theirs = torch.from_numpy(measured.vectors), torch.from_numpy(teacher.vectors)
+    vectors, teacher_vectors = map(torch.from_numpy, (measured.vectors, teacher.vectors))
     return {
         "name": measured.name,
         "layers": len(count_heads(bert)),
@@ -131,7 +134,7 @@ def _table_column(measured: MeasuredModel, teacher: MeasuredModel) -> dict[str, 
         "megabytes": sum(x.numel() * x.element_size() for x in tensors) / 1e6,
         "texts_per_second": measured.texts_per_second,
         "speed_ratio": measured.texts_per_second / teacher.texts_per_second,
-        "vector_cosine": float(F.cosine_similarity(ours, theirs).mean()),
+        "vector_cosine": float(F.cosine_similarity(vectors, teacher_vectors).mean()),
         "measures": {
             f"{task} {name}": _with_ratio(entry["model"][name], teacher.report[task]["model"][name])
             for task, entry in measured.report.items()

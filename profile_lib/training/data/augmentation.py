@@ -14,7 +14,8 @@ from profile_lib.arrays.hash_sampling import uniform
 from profile_lib.training.data.batches import Batch, trim_batch
 from profile_lib.training.plan import Augmentation
 
-POSITION_HASH_STEP = 0x9E3779B1  # separates the random draws of a row's positions
+POSITION_HASH_STEP = 0x9E3779B1  # the distance between the hash keys of a row's positions
+SYNONYM_STREAM = 9  # the last part of the seed of synonyms; other changes use lower numbers
 
 
 @dataclass(frozen=True)
@@ -54,55 +55,66 @@ class Augmenter:
     max_tokens: int
 
     def augment(self, batch: Batch, seed: tuple[int, ...]) -> Batch:
-        """Return the batch with changed texts; a draw depends on seed, row and position only."""
+        """Return the batch with some words and events of its texts changed.
+
+        Whether and how a position changes depends on seed, row and position alone.
+        """
         rows, rates, substitutes = batch["row_hash"], self.rates, self.substitutes
-        ids = self._with_synonyms(batch["token_ids"], rows, seed)
+        ids = self._replace_words(batch["token_ids"], rows, seed)
         flat, spans = split_into_spans(ids, batch["n_tokens"], self.separator_id)
         keys = rows[spans.row] + spans.position * POSITION_HASH_STEP
         is_after_pause = flat[np.maximum(spans.start + spans.length - 2, 0)] == self.pause_id
         may_change = (spans.position > 0) & ~is_after_pause
-        drawn = {
+        is_chosen = {
             name: may_change & (uniform(keys, (*seed, kind)) < rate)
             for kind, (name, rate) in enumerate(vars(rates).items())
         }
         event = find_frequent_events(substitutes, flat, spans)
         near = substitutes.near_events
-        draw = (uniform(keys, (*seed, len(drawn))) * near.shape[1]).astype(int)
-        other = near[np.maximum(event, 0), draw] if len(near) else event
-        is_known = event >= 0
+        neighbour = (uniform(keys, (*seed, len(is_chosen))) * near.shape[1]).astype(int)
+        substitute = near[np.maximum(event, 0), neighbour] if len(near) else event
+        is_frequent = event >= 0
         has_next = np.append((np.diff(spans.row) == 0) & may_change[1:], False)
-        replaced, added = drawn["near_items"] & is_known, drawn["insertions"] & is_known
-        stays = ~drawn["deletions"]
-        swapped = spans.position + 1.5 * (drawn["reorderings"] & has_next)
+        is_replaced = is_chosen["near_items"] & is_frequent
+        has_insertion = is_chosen["insertions"] & is_frequent
+        is_kept = ~is_chosen["deletions"]
+        position = spans.position + 1.5 * (is_chosen["reorderings"] & has_next)  # behind the next
         start = spans.start.copy()
         length = spans.length.copy()
-        start[replaced] = len(flat) + substitutes.starts[other[replaced]]
-        length[replaced] = substitutes.lengths[other[replaced]]
-        kept = EventSpans(spans.row[stays], swapped[stays], start[stays], length[stays])
-        more = EventSpans(
-            spans.row[added],
-            spans.position[added] + 0.25,
-            len(flat) + substitutes.starts[other[added]],
-            substitutes.lengths[other[added]],
+        start[is_replaced] = len(flat) + substitutes.starts[substitute[is_replaced]]
+        length[is_replaced] = substitutes.lengths[substitute[is_replaced]]
+        remaining = EventSpans(
+            spans.row[is_kept], position[is_kept], start[is_kept], length[is_kept]
         )
-        joined = EventSpans(*(np.concatenate(both) for both in zip(kept, more, strict=True)))
-        pool = np.concatenate([flat, substitutes.tokens])
-        ids, n_tokens = self._join(pool, joined, len(rows))
+        inserted = EventSpans(
+            spans.row[has_insertion],
+            spans.position[has_insertion] + 0.25,
+            len(flat) + substitutes.starts[substitute[has_insertion]],
+            substitutes.lengths[substitute[has_insertion]],
+        )
+        both = zip(remaining, inserted, strict=True)
+        all_spans = EventSpans(*(np.concatenate(columns) for columns in both))
+        tokens = np.concatenate([flat, substitutes.tokens])
+        ids, n_tokens = self._join(tokens, all_spans, len(rows))
         return trim_batch({**batch, "token_ids": ids, "n_tokens": n_tokens})
 
-    def _with_synonyms(
+    def _replace_words(
         self, ids: np.ndarray, rows: np.ndarray, seed: tuple[int, ...]
     ) -> np.ndarray:
+        """Replace a share of the words (B, T) by their synonyms."""
         keys = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
-        is_replaced = uniform(keys, (*seed, 9)) < self.rates.synonyms
+        is_replaced = uniform(keys, (*seed, SYNONYM_STREAM)) < self.rates.synonyms
         return np.where(is_replaced, self.substitutes.synonyms[ids], ids)
 
-    def _join(self, pool: np.ndarray, spans: EventSpans, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the texts of the spans in order, cut at `max_tokens`, and their lengths."""
+    def _join(self, tokens: np.ndarray, spans: EventSpans, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Join the spans to `n` texts, (n, max_tokens), and return them with their lengths, (n,).
+
+        A longer text is cut, and ends with a separator.
+        """
         order = np.lexsort((spans.position, spans.row))
         row, start, length = spans.row[order], spans.start[order], spans.length[order]
         before = np.cumsum(length) - length
-        flat = pool[np.repeat(start - before, length) + np.arange(length.sum())]
+        flat = tokens[np.repeat(start - before, length) + np.arange(length.sum())]
         totals = np.bincount(row, length, minlength=n).astype(np.int64)
         owner = np.repeat(np.arange(n), totals)
         column = np.arange(len(flat)) - np.repeat(np.cumsum(totals) - totals, totals)

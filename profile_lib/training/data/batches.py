@@ -66,8 +66,8 @@ def cut_batches(
         rows = np.random.default_rng((*seed, number, shard)).permutation(len(window["n_tokens"]))
         rows = rows[np.argsort(window["n_tokens"][rows], kind="stable")]
         packs = np.array_split(rows, count_batches(len(rows), size, n_expected))
-        draws = np.random.default_rng((*seed, number)).random(len(packs))
-        for pack in np.argsort(draws):
+        order = np.argsort(np.random.default_rng((*seed, number)).random(len(packs)))
+        for pack in order:
             yield to_batch(window, packs[pack])
 
 
@@ -106,18 +106,21 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
 
 
 def subsample_negatives(
-    window: Columns, binary: list[int], negative_downsampling_rate: float, seed: tuple[int, ...]
+    window: Columns,
+    binary_columns: list[int],
+    negative_downsampling_rate: float,
+    seed: tuple[int, ...],
 ) -> Columns:
-    """Keep a share of the rows that are positive in no binary task.
+    """Sample a share of the rows that are positive in no binary task.
 
-    `binary` are the binary tasks' columns of the labels. Whether a row stays depends on a hash of
-    the row and the seed, not on its shard. Its weight grows by 1 / `negative_downsampling_rate`,
-    so that weighted means remain those of all rows.
+    All other rows stay. `binary_columns` are the columns of `labels` that hold binary labels. The
+    choice depends on a hash of the row and the seed, not on its shard. The weight of a sampled row
+    is divided by `negative_downsampling_rate`, so that weighted means remain those of all rows.
     """
-    is_negative = ~(window["labels"][:, binary] > 0).any(axis=1)
-    stays = ~is_negative | (uniform(window["row_hash"], seed) < negative_downsampling_rate)
+    is_negative = ~(window["labels"][:, binary_columns] > 0).any(axis=1)
+    is_kept = ~is_negative | (uniform(window["row_hash"], seed) < negative_downsampling_rate)
     weight = window["weight"] / np.where(is_negative, negative_downsampling_rate, 1.0)
-    return {name: column[stays] for name, column in {**window, "weight": weight}.items()}
+    return {name: column[is_kept] for name, column in {**window, "weight": weight}.items()}
 
 
 def join_shards(shards: list[Iterator[Batch]], pad_id: int) -> Iterator[Batch]:

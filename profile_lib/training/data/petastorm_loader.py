@@ -24,7 +24,7 @@ from profile_lib.training.data.batches import (
 from profile_lib.training.data.snapshot import FileStamps, list_files
 
 COLUMNS = ["n_tokens", "numeric", "labels", "weight", "row_hash"]
-UNSAFE = ("_common_metadata", "_metadata")
+UNSAFE_FILES = ("_common_metadata", "_metadata")  # Petastorm unpickles them
 
 
 @dataclass
@@ -42,7 +42,7 @@ class PetastormLoader:
     rank: int
     world_size: int
     window: int  # rows of a shard that are shuffled and sorted by length together
-    binary: list[int]  # the binary tasks' columns of the labels
+    binary_columns: list[int]  # the columns of `labels` that hold binary labels
     pad_id: int
     positives: int = 0  # rows that are positive in the most frequent binary task
     rows_read: int = 0  # from this process's shards, since the last pass began
@@ -93,7 +93,9 @@ class PetastormLoader:
             yield (
                 window
                 if negative_downsampling_rate == 1.0
-                else subsample_negatives(window, self.binary, negative_downsampling_rate, seed)
+                else subsample_negatives(
+                    window, self.binary_columns, negative_downsampling_rate, seed
+                )
             )
 
 
@@ -125,19 +127,19 @@ def read_shard(
 
 
 def check_folder(folder: str, shards: int, written: FileStamps) -> None:
-    """Raise InputError if Petastorm could not, or must not, read the folder."""
+    """Raise InputError if a folder is unsafe, changed, or has too few row groups."""
     path = Path(folder)
-    if unsafe := [name for name in UNSAFE if (path / name).exists()]:
+    if unsafe := [name for name in UNSAFE_FILES if (path / name).exists()]:
         raise InputError(
             f"{folder}: holds {', '.join(unsafe)}, which Petastorm would unpickle; "
-            "wanted a folder that this run wrote itself: remove it and train again"
+            "wanted a folder that this training wrote itself: remove it and train again"
         )
     files = list_files(folder)
     if changed := sorted(n for n in {*files, *written} if files.get(n) != written.get(n)):
         raise InputError(
             f"{folder}: {len(changed)} files changed since they were written, {changed[0]} among "
-            "them; wanted the snapshot as this run wrote it: train again without --resume, and "
-            "do not change the work folder meanwhile"
+            "them; wanted the snapshot as this training wrote it: train again without --resume, "
+            "and do not change the work folder meanwhile"
         )
     groups = sum(pq.ParquetFile(path / name).num_row_groups for name in files)
     if groups < shards:

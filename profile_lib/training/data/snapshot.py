@@ -113,8 +113,8 @@ def write_snapshot(
         max_rows = n_rows if split == "train" else evaluation_rows
         frame = examples.where(F.col("split") == split).withColumn("row_hash", F.xxhash64(*key))
         if max_rows < n_rows:
-            draw = F.pmod("row_hash", F.lit(1_000_000)) / 1_000_000
-            frame = frame.where(draw < max_rows / n_rows)
+            uniform = F.pmod("row_hash", F.lit(1_000_000)) / 1_000_000
+            frame = frame.where(uniform < max_rows / n_rows)
         n_files = shards * math.ceil(min(max_rows, n_rows) / (rows_per_group * shards))
         path = f"{folder}/{split}"
         with explain_full_disk(path):

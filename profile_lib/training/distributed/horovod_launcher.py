@@ -88,12 +88,15 @@ class HorovodProcessGroup:
         self.hvd.broadcast_parameters(model.state_dict(), root_rank=0)
 
     def wrap_optimizer(self, optimizer: Optimizer, model: nn.Module, passes: int) -> Optimizer:
-        """Return an optimizer that sums gradients, not averages: losses are global means."""
-        tuned = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        named = [(name, p) for name, p in model.named_parameters() if id(p) in tuned]
+        """Return an optimizer that sums gradients.
+
+        It does not average them, because losses are means over the global batch already.
+        """
+        trainable = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        named = [(name, p) for name, p in model.named_parameters() if id(p) in trainable]
         self._dense_gradients, self._filled = {}, []
         for table in _large_tables(model):
-            table.sparse = id(table.weight) in tuned
+            table.sparse = id(table.weight) in trainable
             if table.sparse:
                 weight = table.weight
                 self._dense_gradients[weight] = torch.zeros_like(weight, requires_grad=False)

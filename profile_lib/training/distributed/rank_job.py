@@ -101,7 +101,7 @@ class DistributedJob(ABC):
             rank=process_group.rank,
             world_size=process_group.size,
             window=self.shuffle_rows,
-            binary=[columns.start for task, columns in tasks if task.definition.is_binary],
+            binary_columns=[columns.start for task, columns in tasks if task.definition.is_binary],
             pad_id=pad_id,
             positives=self.snapshot.positives,
         )
@@ -114,14 +114,14 @@ class DistributedJob(ABC):
         from profile_lib.training.data.near_words import find_substitutes
 
         tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
-        later = int(tokenizer.vocab.get("later", -1))  # the last word of every pause
+        pause_id = int(tokenizer.vocab.get("later", -1))  # the last word of every pause
         vectors = bert.get_input_embeddings().weight.detach().cpu().numpy().astype(np.float64)
         separator, special = int(tokenizer.sep_token_id), list(tokenizer.all_special_ids)
         substitutes = find_substitutes(
-            self.snapshot.split("train"), vectors, separator, later, special
+            self.snapshot.split("train"), vectors, separator, pause_id, special
         )
-        pad_id = int(tokenizer.pad_token_id)
-        return Augmenter(self.plan.augmentation, substitutes, separator, later, pad_id, max_tokens)
+        rates, pad_id = self.plan.augmentation, int(tokenizer.pad_token_id)
+        return Augmenter(rates, substitutes, separator, pause_id, pad_id, max_tokens)
 
 
 def select_device(process_group: ProcessGroup) -> torch.device:

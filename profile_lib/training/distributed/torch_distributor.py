@@ -62,15 +62,15 @@ class TorchProcessGroup:
 
     def synchronize(self, optimizer: Optimizer) -> None:
         """Sum the gradients; a process without rows adds zeros."""
-        tuned = [p for group in optimizer.param_groups for p in group["params"]]
-        for p in tuned:
+        trainable = [p for group in optimizer.param_groups for p in group["params"]]
+        for p in trainable:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
         pending, bucket, size = [], [], 0
-        for i, p in enumerate(tuned):
+        for i, p in enumerate(trainable):
             bucket.append(p)
             size += p.numel()
-            if size >= BUCKET_VALUES or i == len(tuned) - 1:
+            if size >= BUCKET_VALUES or i == len(trainable) - 1:
                 flat = torch.cat([q.grad.flatten() for q in bucket if q.grad is not None])
                 pending.append((dist.all_reduce(flat, async_op=True), flat, bucket))
                 bucket, size = [], 0

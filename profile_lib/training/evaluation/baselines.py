@@ -34,20 +34,22 @@ def read_baseline_rows(folder: str, max_rows: int) -> BaselineRows:
 def fit_baselines(
     train: BaselineRows, test: BaselineRows, column: int, n_categories: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Return each method's probabilities of a binary label.
+    """Fit the baselines to a binary label, and predict the test rows.
 
-    They are of the test rows with a known label.
+    Returns each method's probabilities, (m,), of the m test rows whose label is known. `column` is
+    the label's column of `labels`. The last `n_categories` features are category codes.
 
     Logistic regression reads signed logarithms, standardised, with the median for unknown values,
-    and an indicator of each category's value. Gradient boosting reads quantile bins of numbers,
-    and the last `n_categories` features, which are categories, unchanged. Both use the rows'
-    weights, and leave out features that are unknown in all train rows.
+    and an indicator of each category's value. Gradient boosting reads quantile bins of the numbers,
+    and the categories unchanged. Both use the rows' weights, and leave out features that are
+    unknown in all train rows.
     """
-    known = ~np.isnan(train.labels[:, column])
-    used = ~np.isnan(train.numeric[known]).all(axis=0)
-    x, y, weight = train.numeric[known][:, used], train.labels[known, column], train.weight[known]
-    x_test = test.numeric[~np.isnan(test.labels[:, column])][:, used]
-    is_category = (np.arange(len(used)) >= len(used) - n_categories)[used]
+    is_known = ~np.isnan(train.labels[:, column])
+    is_used = ~np.isnan(train.numeric[is_known]).all(axis=0)
+    x, y = train.numeric[is_known][:, is_used], train.labels[is_known, column]
+    weight = train.weight[is_known]
+    x_test = test.numeric[~np.isnan(test.labels[:, column])][:, is_used]
+    is_category = (np.arange(len(is_used)) >= len(is_used) - n_categories)[is_used]
     numbers = make_pipeline(
         FunctionTransformer(_signed_log), SimpleImputer(strategy="median"), StandardScaler()
     )

@@ -11,13 +11,13 @@ def compute_curves(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, l
     """Return at most MAX_CURVE_POINTS points of each curve, spread evenly over the scores.
 
     Points of `roc` are (false positive rate, true positive rate), points of `precision_recall`
-    (recall, precision).
+    (recall, precision). `labels` (0 or 1) and `probabilities` are (n,).
     """
-    hits, misses = metrics.counts_by_score(labels, probabilities)
-    points = np.unique(np.linspace(0, len(hits) - 1, MAX_CURVE_POINTS).round().astype(int))
-    recall = hits[points] / max(hits[-1], 1)
-    false_positive_rate = misses[points] / max(misses[-1], 1)
-    precision = hits[points] / (hits[points] + misses[points])
+    positives, negatives = metrics.counts_by_score(labels, probabilities)
+    points = np.unique(np.linspace(0, len(positives) - 1, MAX_CURVE_POINTS).round().astype(int))
+    recall = positives[points] / max(positives[-1], 1)
+    false_positive_rate = negatives[points] / max(negatives[-1], 1)
+    precision = positives[points] / (positives[points] + negatives[points])
     return {
         "roc": np.stack([false_positive_rate, recall], axis=1).round(5).tolist(),
         "precision_recall": np.stack([recall, precision], axis=1).round(5).tolist(),

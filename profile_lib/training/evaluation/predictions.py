@@ -17,22 +17,23 @@ Predictions = dict[str, dict[str, np.ndarray]]
 def predict(
     model: ProfileModel,
     loader: PetastormLoader,
-    size: int,
+    batch_size: int,
     process_group: ProcessGroup,
     device: torch.device,
     *,
     with_text: bool = True,
 ) -> Predictions:
-    """Predict a split in batches of `size` rows; every process returns all rows.
+    """Predict a split in batches of `batch_size` rows; every process returns all rows.
 
-    Each task has the columns row_hash and those of its kind's `to_columns`.
+    Each task has the columns row_hash and those of its kind's `to_columns`. Without `with_text` the
+    model predicts from the numbers alone.
     """
     model.eval()
     parts: dict[str, list[dict[str, np.ndarray]]] = {
         task.name: [_empty_columns(task)] for task in model.spec.tasks
     }
     supports_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    for batch in loader.batches(size, (0,), with_text=with_text):
+    for batch in loader.batches(batch_size, (0,), with_text=with_text):
         numeric = torch.from_numpy(batch["numeric"]).to(device)
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=supports_bf16):
             if with_text:

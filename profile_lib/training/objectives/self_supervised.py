@@ -21,8 +21,9 @@ from profile_lib.training.plan import (
     make_parameter_groups,
 )
 
-TEMPERATURE = 0.1
-IGNORED_TARGET = -100  # of words that are not to be predicted
+TEMPERATURE = 0.1  # divides the cosines of views before the softmax
+IGNORED_TARGET = -100  # the target of words that are not to be predicted
+CHOICE_STREAM, REPLACEMENT_STREAM, WORD_STREAM = 20, 21, 22  # the last parts of a mask's seeds
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Masking:
         keys = rows[:, None] + np.arange(ids.shape[1]) * POSITION_HASH_STEP
         is_word = np.arange(ids.shape[1]) < batch["n_tokens"][:, None]
         is_word &= ~np.isin(ids, self.special_ids)
-        is_chosen = is_word & (uniform(keys, (*seed, 20)) < self.share)
-        draw = uniform(keys, (*seed, 21))
-        any_word = (uniform(keys, (*seed, 22)) * self.n_words).astype(np.int64)
-        replacement = np.where(draw < 0.8, self.mask_id, np.where(draw < 0.9, any_word, ids))
+        is_chosen = is_word & (uniform(keys, (*seed, CHOICE_STREAM)) < self.share)
+        kind = uniform(keys, (*seed, REPLACEMENT_STREAM))
+        any_word = (uniform(keys, (*seed, WORD_STREAM)) * self.n_words).astype(np.int64)
+        replacement = np.where(kind < 0.8, self.mask_id, np.where(kind < 0.9, any_word, ids))
         return {
             **batch,
             "masked_ids": np.where(is_chosen, replacement, ids),

@@ -41,15 +41,15 @@ class ContextPopularity(CandidateSource):
         return top if is_one_user else sparse.csr_array(top[group.ravel()])
 
     def _row_weights(self, contexts: Longs) -> sparse.csr_array:
-        """Return the weights of the rows of `shares` for contexts, (n, c)."""
+        """Return the weights of the rows of `shares`, (n, n_values + 1), by context."""
         n = len(contexts)
         user, context = np.nonzero(contexts != MISSING)
         row = self.first_row[context] + contexts[user, context]
-        own = self.trust[row] / np.maximum(np.bincount(user, minlength=n), 1)[user]
-        everywhere = 1 - np.bincount(user, own, n)
+        value_weight = self.trust[row] / np.maximum(np.bincount(user, minlength=n), 1)[user]
+        last_row_weight = 1 - np.bincount(user, value_weight, n)
         rows = np.append(row, np.full(n, self.shares.shape[0] - 1))
         users = np.append(user, np.arange(n))
         order = np.argsort(users, kind="stable")
-        weights = np.append(own, everywhere).astype(np.float32)[order]
+        weights = np.append(value_weight, last_row_weight).astype(np.float32)[order]
         shape = (n, self.shares.shape[0])
         return build_sparse_rows(weights, rows[order], np.bincount(users), shape)

@@ -5,28 +5,28 @@ from typing import Any, Literal
 
 Similarity = Literal["cosine", "jaccard", "pearson"]
 
-# (shared, own, other, total, sqrt) → numerator and denominator, of numbers, arrays or Columns:
-# `shared` of the `total` elements are in both sets, `own` and `other` in each.
+# (n_shared, n_first, n_second, n_all, sqrt) → numerator and denominator. The sets hold `n_first`
+# and `n_second` of `n_all` elements, and share `n_shared`. All are numbers, arrays or Columns.
 Compare = Callable[[Any, Any, Any, Any, Callable[[Any], Any]], tuple[Any, Any]]
 
 
 def _cosine(
-    shared: Any, own: Any, other: Any, total: Any, sqrt: Callable[[Any], Any]
+    n_shared: Any, n_first: Any, n_second: Any, n_all: Any, sqrt: Callable[[Any], Any]
 ) -> tuple[Any, Any]:
-    return shared, sqrt(own * other)
+    return n_shared, sqrt(n_first * n_second)
 
 
 def _jaccard(
-    shared: Any, own: Any, other: Any, total: Any, sqrt: Callable[[Any], Any]
+    n_shared: Any, n_first: Any, n_second: Any, n_all: Any, sqrt: Callable[[Any], Any]
 ) -> tuple[Any, Any]:
-    return shared, own + other - shared
+    return n_shared, n_first + n_second - n_shared
 
 
 def _pearson(
-    shared: Any, own: Any, other: Any, total: Any, sqrt: Callable[[Any], Any]
+    n_shared: Any, n_first: Any, n_second: Any, n_all: Any, sqrt: Callable[[Any], Any]
 ) -> tuple[Any, Any]:
-    spread = own * (1 - own / total) * other * (1 - other / total)
-    return shared - own * other / total, sqrt(spread)
+    spread = n_first * (1 - n_first / n_all) * n_second * (1 - n_second / n_all)
+    return n_shared - n_first * n_second / n_all, sqrt(spread)
 
 
 SIMILARITIES: Mapping[str, Compare] = {

@@ -6,7 +6,7 @@ from scipy import sparse
 from profile_lib.arrays.groups import index_within_group
 from profile_lib.arrays.types import Floats, Longs
 
-PARTITION_FROM = 4  # times k: shorter rows are sorted without being partitioned first
+MIN_PARTITIONED_RATIO = 4  # rows of fewer than this times k scores are sorted without a partition
 
 
 def top_k(scores: sparse.csr_array, k: int) -> sparse.csr_array:
@@ -72,7 +72,7 @@ def _lowest_of_top_k(scores: sparse.csr_array, k: int) -> Floats:
     it is the lowest number.
     """
     lengths = np.diff(scores.indptr)
-    if lengths.max(initial=0) < PARTITION_FROM * k:
+    if lengths.max(initial=0) < MIN_PARTITIONED_RATIO * k:
         return np.full(len(lengths), np.finfo(np.float32).min, np.float32)
     dense = np.full((len(lengths), lengths.max()), -np.inf, np.float32)
     column = np.arange(len(scores.data)) - np.repeat(scores.indptr[:-1], lengths)
