@@ -12,6 +12,6 @@ MODULES = [module.name for module in pkgutil.walk_packages(profile_lib.__path__,
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_hold(spark, name):
+def test_the_doctests_of_each_module_pass(spark, name):
     result = doctest.testmod(importlib.import_module(name), extraglobs={"spark": spark})
     assert result.failed == 0

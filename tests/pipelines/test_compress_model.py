@@ -38,7 +38,7 @@ def compressed(colours, settings, trained_model) -> Path:
     return trained_model.parent
 
 
-def test_the_student_has_fewer_layers_the_pruned_model_fewer_heads_and_both_all_files(compressed):
+def test_the_student_has_fewer_layers_and_the_pruned_model_fewer_heads(compressed):
     student, spec, manifest = load_model(str(compressed / "student"))
     assert (len(student.bert.encoder.layer), count_heads(student.bert)) == (1, [2])
     assert manifest.table_versions == {"examples": 1}

@@ -145,7 +145,7 @@ def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
 
 
 @pytest.mark.slow
-def test_torch_processes_give_that_curve_with_checkpoints_on_a_hadoop_file_system(
+def test_torch_processes_with_checkpoints_on_a_hadoop_file_system_give_the_same_loss_curve(
     colours, colour_settings, trained_model, tmp_path
 ):
     given = colour_settings(
@@ -200,7 +200,7 @@ def test_the_saved_model_is_whole(trained_model):
     assert numbers["cart_value"]["edges"] == []
 
 
-def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(trained_model):
+def test_the_model_has_an_int8_encoder_that_was_evaluated_on_the_test_examples(trained_model):
     manifest = read_int8_manifest(str(trained_model))
     assert manifest.is_accepted
     assert manifest.weights == check_model(str(trained_model)).files["model.safetensors"]
@@ -212,7 +212,7 @@ def test_the_encoder_stands_beside_it_in_int8_judged_on_the_test_examples(traine
     assert max(manifest.quality_ratios.values()) < 1.1
 
 
-def test_what_int8_keeps_is_a_share_of_each_measure_errors_the_other_way_round():
+def test_the_int8_quality_ratio_is_int8_over_fp32_or_fp32_over_int8_for_errors():
     before = {
         "buys": {"kind": "binary", "model": {"roc_auc": 0.9, "log_loss": 0.3}},
         "spend": {"kind": "regression", "model": {"rmse": 2}},

@@ -110,7 +110,7 @@ def test_the_loss_falls_and_progress_is_reported():
     assert steps[0]["loss"] == round(loop.curve[1], 4)
 
 
-def test_frozen_parts_stay_and_the_others_move():
+def test_frozen_parameters_stay_and_all_others_change():
     before = make_loop().model.state_dict()
     _, _, _, states = looped(Memory(), [0.5, 0.4, 0.3])
     moved = {name for name in before if not torch.equal(before[name], states[2][name])}
@@ -229,7 +229,7 @@ def test_a_validation_that_is_not_a_number_is_no_best_epoch():
         looped(Memory(), [0.5, np.nan])
 
 
-def test_a_compiled_encoder_learns_as_it_is_written(monkeypatch):
+def test_a_compiled_encoder_has_the_loss_curve_of_an_uncompiled_one(monkeypatch):
     """Traced as for the default backend, whose C++ would take long to build."""
     traced = partialmethod(torch.nn.Module.compile, backend="aot_eager")
     monkeypatch.setattr(torch.nn.Module, "compile", traced)
@@ -258,7 +258,7 @@ def test_missing_rows_are_refused():
         looped(source, [])
 
 
-def test_numbers_heads_and_encoder_have_rates_of_their_own_each_layer_a_lower_one():
+def test_numbers_heads_and_each_encoder_layer_have_their_own_learning_rate():
     plan = replace(PLAN, tuning=Tuning(), layer_decay=0.5, numbers_lr=1e-4, weight_decay=0.1)
     model = ProfileModel(SPEC)
     groups = list(SupervisedObjective(SPEC.tasks, (1.0,), plan, None).parameter_groups(model, TEXT))

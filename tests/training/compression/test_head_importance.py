@@ -42,7 +42,7 @@ def importances_of(model: ProfileModel, *batches: Batch) -> list[torch.Tensor]:
     return head_importance(model, objective, batches, CPU)
 
 
-def test_only_a_head_with_output_is_important():
+def test_a_head_without_output_has_no_importance():
     model = random_model()
     lower, upper = (layer.attention.output.dense.weight.data for layer in model.bert.encoder.layer)
     lower[:], upper[:, :4] = 0.0, 0.0
@@ -54,7 +54,7 @@ def test_only_a_head_with_output_is_important():
 
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_importance_is_how_much_the_loss_changes_if_the_head_is_scaled_a_little(layer, head):
+def test_importance_is_the_change_of_the_loss_by_a_small_scaling_of_the_head(layer, head):
     model = random_model().double()
     objective = SupervisedObjective(model.spec.tasks, (1.0,), PLAN, None)
     row = {**batch(3), "numeric": batch(3)["numeric"].astype(np.float64)}
@@ -76,7 +76,7 @@ def test_importance_is_how_much_the_loss_changes_if_the_head_is_scaled_a_little(
     assert float(importances[layer][head]) == pytest.approx(expected, rel=1e-2, abs=1e-5)
 
 
-def test_rows_and_batches_add_up_and_an_unknown_label_adds_nothing():
+def test_importance_adds_up_over_rows_and_batches_and_an_unknown_label_adds_nothing():
     together = importances_of(random_model(), batch(0, 1), batch(1, 2))
     batches = [importances_of(random_model(), batch(*rows)) for rows in ((0, 1), (1, 2))]
     for layer, importances in enumerate(together):

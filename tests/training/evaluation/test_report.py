@@ -40,7 +40,7 @@ def test_the_baselines_are_fitted_to_the_numbers():
     assert 0.4 < auc["logistic_regression"] < 0.6
 
 
-def test_a_report_holds_the_measures_of_every_way_of_answering():
+def test_a_report_holds_the_metrics_of_the_model_and_of_each_baseline():
     train, test = numbers(300, 0), numbers(4, 1)
     test = test._replace(
         labels=np.array([[0, 0], [1, 1], [1, 3], [NAN, NAN]]), top_class=np.array([1, 1, 3, 0])
@@ -80,7 +80,7 @@ def test_a_report_holds_the_measures_of_every_way_of_answering():
     assert lines[-1].split() == ["most_seen_category", "0.6667", "0.6667", "0.6667"]
 
 
-def test_several_labels_and_values_stand_beside_what_train_says_of_all():
+def test_multilabel_and_regression_tasks_are_compared_with_the_means_of_train():
     likes = TaskSpec(name="likes", kind="multilabel", classes=("cap", "mug"))
     spend = TaskSpec(name="spend", kind="regression", center=2.0, scale=1.0)
     labels = np.array([[1, 0, 3.0], [0, 1, 1.0]], np.float32)
@@ -99,7 +99,7 @@ def test_several_labels_and_values_stand_beside_what_train_says_of_all():
     assert report["likes"]["intervals"]["model"]["roc_auc"][1] == 1.0
 
 
-def test_a_task_that_no_test_row_answers_is_told_without_measures():
+def test_a_task_without_a_known_test_label_has_no_metrics():
     empty = {"row_hash": np.zeros(0, int), "label": np.zeros(0, int), "probability": np.zeros(0)}
     test = numbers(2, 1)._replace(labels=np.full((2, 1), NAN))
     report = evaluate((BUYS,), None, {"buys": empty}, numbers(50, 0), test, users(2), 0, 1, 5)
@@ -107,7 +107,7 @@ def test_a_task_that_no_test_row_answers_is_told_without_measures():
     assert format_report(report)[0] == "buys (0 test rows)"
 
 
-def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times():
+def test_an_interval_contains_the_metric_and_is_wider_if_users_have_many_rows():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 4000)
     said = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
@@ -124,7 +124,7 @@ def test_an_interval_holds_the_measure_and_is_wider_where_users_come_many_times(
     assert high - low < np.diff(shared["model"]["roc_auc"])[0] / 3
 
 
-def test_curves_end_where_every_row_is_called():
+def test_a_curve_ends_where_every_row_is_predicted_positive():
     found = compute_curves(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.4]))
     assert found["roc"] == [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
     assert found["precision_recall"] == [[0.5, 1.0], [1.0, pytest.approx(0.66667)], [1.0, 0.5]]

@@ -98,7 +98,7 @@ def given() -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(column) for name, column in a_batch().items()}
 
 
-def test_labels_teacher_and_distance_are_parts_of_their_own_over_the_rows_that_have_them():
+def test_each_part_of_the_loss_is_a_mean_over_the_rows_that_have_it():
     _, objective = world()
     wanted = [0.5, 0.25, 0.1, 0.05, 2.0, 1.0, 0.4, 0.2, 3.0]
     assert objective.weights == pytest.approx(wanted)
@@ -107,7 +107,7 @@ def test_labels_teacher_and_distance_are_parts_of_their_own_over_the_rows_that_h
     assert [(s.name, s.with_text, s.epochs) for s in objective.stages] == [("distil", True, 3)]
 
 
-def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
+def test_the_sums_of_two_ranks_equal_those_of_one_process():
     teacher, objective = world()
     student, (stage,) = build_student(teacher, 1), objective.stages
     parts = [
@@ -124,7 +124,7 @@ def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
     )
 
 
-def test_a_copy_of_the_teacher_has_nothing_left_to_learn_from_it_but_a_student_has():
+def test_a_copy_of_the_teacher_has_no_distillation_loss_and_a_student_has():
     teacher, objective = world(labels_weight=0.0)
     for model, is_copy in ((teacher, True), (build_student(teacher, 1), False)):
         model.requires_grad_(True)
@@ -149,7 +149,7 @@ class Memory:
         yield from (a_batch(), a_batch())
 
 
-def test_a_student_comes_nearer_to_its_teacher_which_stays_as_it_was():
+def test_training_moves_a_student_towards_its_teacher_and_leaves_the_teacher_unchanged():
     teacher, objective = world()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
     entries, states = [], []

@@ -32,7 +32,7 @@ def test_unknown_labels_and_their_weights_are_left_out():
     assert float(following) == pytest.approx(float(-logp[0, 2] - 2 * logp[2, 0]))
 
 
-def test_the_parts_of_a_batch_add_up_to_the_whole():
+def test_the_losses_of_the_parts_of_a_batch_add_up_to_that_of_the_batch():
     parts = [slice(0, 1), slice(1, 3)]
     whole = loss_sums(TASKS, LOGITS, LABELS, WEIGHT)
     split = [

@@ -29,7 +29,7 @@ def a_batch(n: int = 8) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def test_about_the_share_of_the_words_is_asked_for_and_nothing_else():
+def test_about_the_given_share_of_words_is_masked_and_special_tokens_never():
     batch = a_batch(400)
     masked = MASKING.mask(batch, (1, 2))
     is_asked = masked["targets"] != IGNORED_TARGET
@@ -41,7 +41,7 @@ def test_about_the_share_of_the_words_is_asked_for_and_nothing_else():
     assert 0.76 < (masked["masked_ids"][is_asked] == MASK).mean() < 0.84
 
 
-def test_what_ranks_sum_of_their_parts_of_a_batch_is_what_one_process_sums():
+def test_the_sums_of_two_ranks_equal_those_of_one_process():
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=N_WORDS, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
