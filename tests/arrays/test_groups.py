@@ -30,7 +30,7 @@ def columns(table: list[tuple]) -> tuple[np.ndarray, ...]:
 
 
 @given(table=tables)
-def test_groups_are_counted_and_searched_as_a_loop_does(table):
+def test_counts_and_searches_of_groups_agree_with_a_loop(table):
     group_ids, code, value, where = columns(table)
     grouped = GroupedRows(group_ids, N_GROUPS)
     assert index_within_group(group_ids).tolist() == [
@@ -49,20 +49,20 @@ def test_groups_are_counted_and_searched_as_a_loop_does(table):
 
 
 @given(table=tables)
-def test_a_sum_adds_one_value_after_the_other_and_ignores_other_groups(table):
+def test_a_sum_adds_values_in_their_order_and_ignores_other_groups(table):
     group_ids, _, value, where = columns(table)
     for group in range(N_GROUPS):
         is_group = group_ids == group
         total = 0.0
         for number in value[is_group & where]:
             total += float(number)
-        alone = GroupedRows(group_ids[is_group] - group, 1)
+        single_group = GroupedRows(group_ids[is_group] - group, 1)
         assert GroupedRows(group_ids, N_GROUPS).sum(value, where)[group] == total
-        assert alone.sum(value[is_group], where[is_group])[0] == total
+        assert single_group.sum(value[is_group], where[is_group])[0] == total
 
 
 @given(table=tables, cuts=st.lists(st.integers(0, 60), max_size=6), min_rows=st.integers(1, 30))
-def test_each_group_comes_complete_and_once_wherever_batches_end(table, cuts, min_rows):
+def test_each_group_is_yielded_complete_and_once_wherever_batches_end(table, cuts, min_rows):
     group_ids, code, *_ = columns(table)
     batch = pa.RecordBatch.from_arrays([pa.array(group_ids), pa.array(code)], ["key", "code"])
     bounds = [0, *sorted(min(cut, len(table)) for cut in cuts), len(table)]

@@ -18,7 +18,7 @@ def test_every_shipped_settings_file_is_complete(path):
     )
 
 
-def test_a_file_changes_its_base_and_an_override_changes_both():
+def test_a_file_overrides_its_base_and_an_argument_overrides_both():
     settings = load_settings("demo", ["sessions.gap_minutes=20", "training.epochs=5"])
     assert settings.paths.tables == "data/demo/tables"
     assert settings.sessions.gap_minutes == 20
@@ -80,7 +80,7 @@ def test_a_changed_value_that_is_invalid_is_refused(changes, message):
         with_values(load_settings("demo"), changes)
 
 
-def test_methods_are_evaluated_from_two_days_or_from_none():
+def test_the_days_of_an_evaluation_are_both_given_or_both_null():
     assert load_settings("beauty").evaluate.test_from is None
     with pytest.raises(InputError, match="wanted days for both, or null for both"):
         load_settings("beauty", ["evaluate.test_from='2026-02-15'"])
@@ -95,7 +95,7 @@ def test_methods_are_evaluated_from_two_days_or_from_none():
         ("{a: 1.0, b: 0.0}", "wanted shares above 0 that add up to 1"),
     ],
 )
-def test_an_experiment_divides_its_users_between_the_control_and_others(shares, message):
+def test_an_experiment_needs_the_control_another_arm_and_shares_that_add_up_to_one(shares, message):
     experiment = f"{{control: a, shares: {shares}, ctr_effect: 0.01, revenue_effect: 1.0}}"
     with pytest.raises(InputError, match=f"feedback.experiments.x: found .*{message}"):
         load_settings("demo", [f"feedback.experiments={{x: {experiment}}}"])

@@ -39,7 +39,7 @@ def test_a_base_is_found_beside_the_file_that_names_it(elsewhere, base):
     assert (settings.paths.tables, settings.simulate.n_users) == ("mine", 5)
 
 
-def test_a_file_may_change_the_shipped_file_of_its_own_name(elsewhere):
+def test_the_base_of_a_file_may_be_the_shipped_file_of_the_same_name(elsewhere):
     (elsewhere / "demo.yaml").write_text("base: demo\nsimulate: {n_users: 5}")
     settings = load_settings("demo.yaml")
     assert (settings.paths.tables, settings.simulate.n_users) == ("data/demo/tables", 5)
@@ -59,7 +59,7 @@ def test_a_mapping_is_found_beside_the_file_that_names_it(elsewhere):
     assert load_settings("settings/shop.yaml").ingest.mapping == "settings/mine.yaml"
 
 
-def test_a_missing_mapping_keeps_its_name_for_its_reader_to_report(elsewhere):
+def test_the_name_of_a_missing_mapping_is_left_unchanged(elsewhere):
     assert load_settings("demo", ["ingest.mapping=nothing.yaml"]).ingest.mapping == "nothing.yaml"
 
 
@@ -74,7 +74,7 @@ def test_a_missing_base_is_reported_with_the_file_that_names_it(tmp_path):
         load_settings(str(tmp_path / "x.yaml"))
 
 
-def test_a_file_that_is_its_own_base_is_refused(tmp_path):
+def test_files_that_are_each_others_base_are_refused(tmp_path):
     (tmp_path / "a.yaml").write_text("base: b.yaml")
     (tmp_path / "b.yaml").write_text("base: a.yaml")
     with pytest.raises(InputError, match="a settings file is its own base: .*a.yaml → .*b.yaml →"):

@@ -1,4 +1,4 @@
-"""An installed wheel brings its settings files along."""
+"""An installed wheel contains its settings files."""
 
 import shutil
 import subprocess
@@ -32,14 +32,14 @@ def wheel(tmp_path_factory) -> Path:
     return next((folder / "dist").glob("*.whl"))
 
 
-def load_from(place: Path, working_directory: Path) -> list[str]:
-    """Load settings in a process of its own that imports the package from `place`."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD], cwd=working_directory, env={"PYTHONPATH": str(place)},
+def load_from(package_path: Path, working_directory: Path) -> list[str]:
+    """Load settings in a process of its own that imports the package from `package_path`."""
+    process = subprocess.run(
+        [sys.executable, "-c", LOAD], cwd=working_directory, env={"PYTHONPATH": str(package_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    assert process.returncode == 0, process.stderr
+    return process.stdout.split()
 
 
 def test_an_unpacked_wheel_finds_its_settings_from_any_folder(wheel, tmp_path):

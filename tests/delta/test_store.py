@@ -17,7 +17,7 @@ IdentityRow, UserRow, NoteRow = (Row(*t.column_names()) for t in (IDENTITY, USER
 
 
 def read_plainly(store: Store, table: Table) -> DataFrame:
-    """The table as Spark reads it, without the store."""
+    """Read the table with Spark, without the store."""
     return store.spark.read.format("delta").load(store.path(table))
 
 
@@ -41,7 +41,7 @@ def test_an_upsert_updates_inserts_and_deletes_by_key(store, rows):
     assertDataFrameEqual(store.read(IDENTITY), expected)
 
 
-def test_an_upsert_without_update_leaves_existing_rows(store, rows):
+def test_an_upsert_without_update_leaves_existing_rows_unchanged(store, rows):
     store.replace(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
     store.upsert(IDENTITY, rows(SCHEMA, ("a", "9", "s"), ("b", "2", "s")), update=False)
     expected = [IdentityRow("a", "1", "s"), IdentityRow("b", "2", "s")]
@@ -114,7 +114,7 @@ def test_missing_optional_columns_are_read_as_null_and_added_by_the_next_write(s
     assert comment == "declared age band, years, for example 25-34"
 
 
-def test_a_table_of_an_older_schema_gets_the_declared_one_if_it_is_replaced(store, rows):
+def test_replacing_a_table_of_an_older_schema_gives_it_the_declared_schema(store, rows):
     write_older_schema(store, IDENTITY, rows("user_id string, raw_id string", ("a", "1")))
     store.replace(IDENTITY, rows(SCHEMA, ("b", "2", "s")))
     assertDataFrameEqual(store.read(IDENTITY), [IdentityRow("b", "2", "s")])
@@ -167,7 +167,7 @@ def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_at_a_version(
     assertDataFrameEqual(store.read(NOTES), [*merged, NoteRow("new", 1, 8)])
     commit = store.spark.sql(f"DESCRIBE HISTORY delta.`{store.path(NOTES)}`").first()
     assert commit is not None
-    assert commit["operationMetrics"]["numTargetRowsCopied"] == "0"  # marked, not written again
+    assert commit["operationMetrics"]["numTargetRowsCopied"] == "0"  # rows are marked as deleted
     store.replace(NOTES, rows(NOTES.schema, ("new", 1, 9)), where="user_bucket = 1")
     assertDataFrameEqual(store.read(NOTES), [*merged, NoteRow("new", 1, 9)])
     assertDataFrameEqual(store.read(NOTES, written), old_notes)

@@ -66,9 +66,9 @@ def test_changes_are_the_rows_of_the_commits_after_a_version(written):
     assert after_last.columns == written.changes(NOTES, 1).columns
 
 
-def test_there_are_no_changes_if_the_feed_does_not_hold_them_all(written, spark):
+def test_changes_are_none_if_the_feed_does_not_hold_them_all(written, spark):
     path = f"delta.`{written.path(NOTES)}`"
-    assert written.changes(NOTES, 4) is None  # another table had this version
+    assert written.changes(NOTES, 4) is None  # a version of a table that this one replaced
     spark.sql(f"ALTER TABLE {path} SET TBLPROPERTIES (delta.enableChangeDataFeed = false)")
     spark.sql(f"DELETE FROM {path} WHERE user_id = 'c'")
     version_without_feed = written.version(NOTES)
@@ -77,7 +77,7 @@ def test_there_are_no_changes_if_the_feed_does_not_hold_them_all(written, spark)
     assert change_rows(written.changes(NOTES, version_without_feed))[0][1] == "delete"
 
 
-def test_there_are_no_changes_if_their_files_were_removed(written, spark):
+def test_changes_are_none_if_their_files_were_removed(written, spark):
     check = "spark.databricks.delta.retentionDurationCheck.enabled"
     spark.conf.set(check, "false")
     try:
@@ -119,7 +119,7 @@ def test_an_upsert_reads_no_file_of_another_partition(store, rows):
     assertDataFrameEqual(bucket, [NoteRow("a", 0, 3), NoteRow("c", 0, 4)])
 
 
-def test_the_bloom_filter_holds_for_every_key_of_the_source_and_few_others(spark):
+def test_the_bloom_filter_matches_every_key_of_the_source_and_few_others(spark):
     keys = spark.range(50_000).selectExpr("concat('user ', id) user_id")
     source = keys.limit(2_000)
     may_match = bloom_filter(NOTES, source, 2_000)
@@ -217,7 +217,7 @@ def replace_slowly(store: Store, rows, folder: Path, n_other_writes: int) -> Non
         other_writer.join()
 
 
-def test_the_error_of_a_write_that_lost_says_what_to_do(store, rows, tmp_path):
+def test_the_error_of_a_write_that_lost_a_conflict_says_what_to_do(store, rows, tmp_path):
     with pytest.raises(InputError) as error:
         replace_slowly(store, rows, tmp_path, n_other_writes=1)
     assert str(error.value) == (
@@ -228,7 +228,7 @@ def test_the_error_of_a_write_that_lost_says_what_to_do(store, rows, tmp_path):
     assert_notes(store, ("a", 0, 1), ("b", 0, 10))
 
 
-def test_a_write_that_lost_is_repeated_and_no_row_is_lost(spark, rows, tmp_path):
+def test_a_write_that_lost_a_conflict_is_retried_and_no_row_is_lost(spark, rows, tmp_path):
     store = Store(spark, str(tmp_path), max_attempts=2, first_wait_seconds=0.01)
     replace_slowly(store, rows, tmp_path, n_other_writes=2)
     assert_notes(store, ("a", 0, 5), ("b", 0, 11))

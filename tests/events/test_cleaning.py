@@ -33,9 +33,9 @@ def cleaned(spark):
     return clean
 
 
-def test_a_good_row_is_typed_and_breaks_no_rule(cleaned):
-    good = {"event_type": "buy", "price": " 9.50", "quantity": "2", "rating": "4", "position": "3"}
-    (row,) = cleaned(good)
+def test_a_valid_row_is_typed_and_has_no_reasons(cleaned):
+    valid = {"event_type": "buy", "price": " 9.50", "quantity": "2", "rating": "4", "position": "3"}
+    (row,) = cleaned(valid)
     assert row["reasons"] == []
     assert (row["event_type"], row["item_id"], row["source"]) == ("purchase", "mug", "shop")
     assert (row["price"], row["quantity"], row["rating"], row["position"]) == (9.5, 2, 4.0, 3)
@@ -70,7 +70,7 @@ REJECTED_ROWS = [
 ]
 
 
-def test_every_broken_rule_is_reported_in_one_sentence(cleaned):
+def test_each_broken_rule_is_reported_as_one_reason(cleaned):
     rows = cleaned(*[change for change, _ in REJECTED_ROWS])
     assert [row["reasons"] for row in rows] == [reasons for _, reasons in REJECTED_ROWS]
 
@@ -94,7 +94,7 @@ TEXTS = [
 ]
 
 
-def test_texts_lose_width_markup_entities_and_control_characters(rows):
+def test_full_width_letters_markup_entities_and_control_characters_are_normalised(rows):
     frame = rows("i int, t string", *[(i, text) for i, (text, _) in enumerate(TEXTS)])
     assertDataFrameEqual(
         frame.select("i", normalise_text(F.col("t"), 100, False).alias("t")),

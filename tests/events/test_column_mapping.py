@@ -13,7 +13,7 @@ VISITS = {
 }
 
 
-def test_a_lookup_adds_its_columns_and_loses_no_event(spark, rows, tmp_path):
+def test_a_lookup_adds_its_columns_and_neither_loses_nor_repeats_an_event(spark, rows, tmp_path):
     mapping = write_mapping(tmp_path, **VISITS, columns=COLUMNS | {"device": "device"})
     visits = write_file(tmp_path, "visits.csv", "who,device,other\nann,phone,1\nann,phone,2\n")
     paths = {"events": write_file(tmp_path, "events.csv", CSV_LINES), "visits": visits}
@@ -23,7 +23,7 @@ def test_a_lookup_adds_its_columns_and_loses_no_event(spark, rows, tmp_path):
     )
 
 
-def test_a_lookup_without_its_columns_is_reported_by_name(spark, tmp_path):
+def test_a_missing_column_of_a_lookup_is_reported_with_the_columns_of_its_file(spark, tmp_path):
     mapping = write_mapping(tmp_path, **VISITS)
     paths = {
         "events": write_file(tmp_path, "events.csv", CSV_LINES),

@@ -1,4 +1,4 @@
-"""Check that users get the declared facts, else the last region seen, in any order."""
+"""Check that users get declared facts, or the last region seen, whatever the order of batches."""
 
 from datetime import datetime
 from itertools import permutations
@@ -34,7 +34,7 @@ def update_in_batches(spark, batches, declared=None):
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3)))[::2], ids=str)
-def test_batches_in_any_order_end_in_the_same_users(spark, order):
+def test_batches_in_any_order_give_the_same_users(spark, order):
     users = update_in_batches(spark, [BATCHES[i] for i in order])
     assert users["ann"]["region"] == "south"
     assert users["ann"]["region_seen_ts"] == datetime(2026, 1, 5)

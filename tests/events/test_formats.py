@@ -1,4 +1,4 @@
-"""Check that a class of any module adds a source format, with nothing else to touch."""
+"""Check that one class in any module adds a source format."""
 
 import importlib
 import sys
@@ -61,7 +61,7 @@ def test_a_format_of_another_module_is_read_through_a_mapping(spark, rows, tmp_p
 
 
 @pytest.mark.usefixtures("extra_formats")
-def test_a_format_of_a_spark_reader_is_also_read_as_a_stream(spark, rows, tmp_path):
+def test_a_format_that_configures_a_spark_reader_can_also_be_streamed(spark, rows, tmp_path):
     folder = tmp_path / "events"
     folder.mkdir()
     write_file(folder, "events.txt", CSV_LINES.replace(",", "|"))
@@ -75,7 +75,7 @@ def test_a_format_of_a_spark_reader_is_also_read_as_a_stream(spark, rows, tmp_pa
 
 
 @pytest.mark.usefixtures("extra_formats")
-def test_a_format_may_read_by_itself_and_explain_its_own_errors(spark, tmp_path):
+def test_a_format_may_read_files_itself_and_explain_its_own_errors(spark, tmp_path):
     mapping = write_mapping(tmp_path, inputs={"events": {"format": "three_words"}})
     good = write_file(tmp_path, "good.txt", "ann 2026-01-02T03:04:05 look\n")
     frame = read_events(spark, mapping, {"events": good})
@@ -89,7 +89,7 @@ def test_a_format_may_read_by_itself_and_explain_its_own_errors(spark, tmp_path)
 
 
 @pytest.mark.usefixtures("extra_formats")
-def test_a_format_without_a_stream_is_refused_as_a_stream(spark, tmp_path):
+def test_streaming_a_format_that_only_reads_whole_files_is_refused(spark, tmp_path):
     mapping = write_mapping(tmp_path, inputs={"events": {"format": "three_words"}})
     with pytest.raises(InputError, match="files of format three_words cannot be read as they arr"):
         stream_events(spark, mapping, str(tmp_path), kafka=None)
@@ -105,7 +105,7 @@ def test_two_formats_cannot_share_a_name():
         source_format("csv")(SecondCsv)
 
 
-def test_the_values_of_a_kafka_topic_need_declared_columns(spark, tmp_path):
+def test_a_kafka_topic_needs_declared_column_types(spark, tmp_path):
     mapping = write_mapping(tmp_path, inputs={"events": {"format": "jsonl"}})
     with pytest.raises(InputError, match="shop.inputs.events: no column_types"):
         stream_events(spark, mapping, "unused", kafka={"subscribe": "events"})

@@ -17,7 +17,7 @@ IDS = ["ann", "0", "用户", "x" * 300, "", " "]
 
 @settings(max_examples=8, deadline=None)
 @given(key=st.one_of(st.binary(min_size=1, max_size=80), st.binary(min_size=64, max_size=66)))
-def test_a_pseudonym_is_pythons_hmac_for_keys_of_any_length(spark, key):
+def test_a_pseudonym_equals_pythons_hmac_for_keys_of_any_length(spark, key):
     ids = spark.createDataFrame([(i,) for i in IDS], "id string")
     expected = [(i, hmac.new(key, i.encode(), hashlib.sha256).hexdigest()) for i in IDS]
     assertDataFrameEqual(

@@ -1,4 +1,4 @@
-"""Check which users are found to be faster than a person."""
+"""Check which users have more events than a person can make."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from pyspark.testing import assertDataFrameEqual
 from profile_lib.events.rates import find_impossible_rates
 
 
-def test_all_lines_of_one_order_count_as_one_act(rows):
+def test_all_lines_of_one_order_count_as_one_event(rows):
     ts = datetime(2026, 1, 1, 10)
     events = rows(
         "user_id string, event_id string, event_ts timestamp, event_date date, order_id string",

@@ -44,7 +44,7 @@ def test_parquet_and_delta_are_read(spark, tmp_path, format_name):
     assert read(spark, mapping, path) == MAPPED_ROWS
 
 
-def test_rows_that_are_no_events_by_the_condition_of_the_mapping_are_left_out(spark, tmp_path):
+def test_rows_that_fail_the_condition_of_the_mapping_are_left_out(spark, tmp_path):
     mapping = write_mapping(
         tmp_path, inputs={"events": {"format": "csv", "where": "what <> 'buy'"}}
     )
@@ -75,7 +75,7 @@ def test_a_truncated_gzip_is_reported(spark, tmp_path):
         read(spark, write_mapping(tmp_path), str(file))
 
 
-def test_a_plain_file_named_gz_is_reported(spark, tmp_path):
+def test_an_uncompressed_file_named_gz_is_reported(spark, tmp_path):
     file = tmp_path / "events.csv.gz"
     file.write_text(CSV_LINES, encoding="utf-8")
     with pytest.raises(InputError, match="the name says gzip, the content is not"):

@@ -147,7 +147,7 @@ def test_a_session_across_midnight_has_the_date_of_its_start(rows):
     assert session["order_value"] == 3.0
 
 
-def test_events_at_the_same_moment_count_in_the_order_of_their_ids(rows):
+def test_events_at_the_same_moment_are_ordered_by_their_ids(rows):
     (session,) = build_session_dicts(
         make_events(
             rows,
@@ -161,7 +161,7 @@ def test_events_at_the_same_moment_count_in_the_order_of_their_ids(rows):
     assert session["device"] == "mobile"
 
 
-def test_a_session_is_named_by_its_user_and_start(rows):
+def test_a_session_id_is_the_user_and_the_start_of_the_session(rows):
     (session,) = build_session_dicts(make_events(rows, ("ann", 1, "view", {})))
     assert session["session_id"] == "ann-1767225660000000"
 

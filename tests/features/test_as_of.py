@@ -1,4 +1,4 @@
-"""Check the latest cutoff of users, and their events as the last changes left them."""
+"""Check the latest cutoff of users, and their events after the last changes."""
 
 from datetime import datetime
 
@@ -50,7 +50,7 @@ def test_the_latest_cutoff_is_just_after_a_users_last_event_or_arrival(spark):
     }
 
 
-def test_an_event_is_as_its_last_change_left_it(spark):
+def test_the_last_change_of_an_event_updates_or_deletes_it(spark):
     before, after = event("ann", "a", 9), event("ann", "a", 9, kind="cart")
     events = current_events(
         spark,

@@ -44,7 +44,7 @@ def ann_at_noon(behaviour) -> dict:
     return behaviour(ANN_EVENTS, NOON)[NOON]
 
 
-def test_every_number_of_a_small_history(ann_at_noon):
+def test_a_small_history_has_the_numbers_counted_by_hand(ann_at_noon):
     expected = {
         "last_event_ts": at(9.3),
         "n_events": 9, "n_sessions": 3, "n_orders": 1, "order_value": 21.0,
@@ -69,7 +69,7 @@ def test_every_number_of_a_small_history(ann_at_noon):
     assert {name: ann_at_noon[name] for name in expected} == expected
 
 
-def test_pages_are_counted_and_the_funnel_depth_is_the_furthest_page(behaviour):
+def test_steps_are_counted_and_the_funnel_depth_is_the_furthest_step(behaviour):
     events = [
         event("ann", at(9, day=9), "page", step="home"),
         event("ann", at(9.1, day=9), "checkout", step="confirm"),
@@ -82,7 +82,7 @@ def test_pages_are_counted_and_the_funnel_depth_is_the_furthest_page(behaviour):
         event("ann", at(9.4), "page", step="home"),
     ]
     noon, early = ("ann", at(12)), ("ann", at(9.15, day=9))
-    found = behaviour(events, noon, early)
+    by_cutoff = behaviour(events, noon, early)
     expected = {
         "n_home_step": 3, "n_home_step_session": 1, "n_basket_step": 1, "n_basket_step_session": 1,
         "n_done_step": 1, "n_done_step_session": 0, "n_payment_step": 0,
@@ -92,40 +92,40 @@ def test_pages_are_counted_and_the_funnel_depth_is_the_furthest_page(behaviour):
         "funnel_depth_last": 2,
         "events_since_funnel_step": 2, "seconds_since_funnel_step": pytest.approx(2.8 * 3600),
     }  # fmt: skip
-    assert {name: found[noon][name] for name in expected} == expected
-    assert found[early]["funnel_depth_since_purchase"] == 6
+    assert {name: by_cutoff[noon][name] for name in expected} == expected
+    assert by_cutoff[early]["funnel_depth_since_purchase"] == 6
 
 
-def test_the_last_seen_price_is_the_highest_at_the_last_moment(behaviour):
+def test_the_last_seen_price_is_the_highest_at_the_last_moment_with_a_price(behaviour):
     prices = ((9, 30.0), (9.1, 20.0), (9.1, 25.0), (9.2, None))
     events = [event("ann", at(hour), "view", f"item {p}", price=p) for hour, p in prices]
     assert behaviour(events, NOON)[NOON]["last_seen_price"] == 25.0
 
 
-def test_without_pages_the_funnel_depth_follows_from_the_kind_of_event(behaviour):
+def test_without_steps_the_funnel_depth_follows_from_the_event_type(behaviour):
     kinds = ("view", "cart", "checkout", "purchase")
     cutoffs = [("ann", at(9 + i + 0.5)) for i in range(len(kinds))]
-    found = behaviour(
+    by_cutoff = behaviour(
         [event("ann", at(9 + i), kind, "mug") for i, kind in enumerate(kinds)], *cutoffs
     )
-    assert [found[cutoff]["funnel_depth"] for cutoff in cutoffs] == [0, 1, 2, 7]
-    assert found[cutoffs[0]]["events_since_funnel_step"] is None
+    assert [by_cutoff[cutoff]["funnel_depth"] for cutoff in cutoffs] == [0, 1, 2, 7]
+    assert by_cutoff[cutoffs[0]]["events_since_funnel_step"] is None
 
 
-def test_interests_halve_per_half_life_before_the_last_event(behaviour):
+def test_interest_weights_halve_per_half_life_before_the_last_event(behaviour):
     events = [
         event("ann", at(9, day=8), "cart", "tee"),
         event("ann", at(9, day=9), "view", "mug"),
         event("ann", at(9), "view", "mug"),
     ]
     early, late = ("ann", at(12)), ("ann", at(12, day=20))
-    found = behaviour(events, early, late)
+    by_cutoff = behaviour(events, early, late)
     for key in (early, late):
-        assert found[key]["categories"] == [
+        assert by_cutoff[key]["categories"] == [
             {"name": "drinkware", "weight": pytest.approx(1.5)},
             {"name": "apparel", "weight": pytest.approx(1.0)},
         ]
-        assert found[key]["brands"] == [{"name": "acme", "weight": pytest.approx(2.5)}]
+        assert by_cutoff[key]["brands"] == [{"name": "acme", "weight": pytest.approx(2.5)}]
 
 
 def test_keyword_weights_are_tf_idf_of_scikit_learn_rounded_to_a_quarter(behaviour):
@@ -136,13 +136,13 @@ def test_keyword_weights_are_tf_idf_of_scikit_learn_rounded_to_a_quarter(behavio
         event("ann", at(9), "view", "mug"),
         event("ann", at(9), "search", query="the Mugs 和茶杯"),
     ]
-    found = {i["name"]: i["weight"] for i in behaviour(events, NOON)[NOON]["keywords"]}
+    weights = {i["name"]: i["weight"] for i in behaviour(events, NOON)[NOON]["keywords"]}
     has_word = np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]])  # blue, mug, tee, pen
     blue, mug, *_ = TfidfTransformer(smooth_idf=True).fit(has_word).idf_
     unknown = np.log((1 + 3) / (1 + 0)) + 1
     mug, unknown, blue = (round(idf * 4) / 4 for idf in (mug, unknown, blue))
     expected = {"mug": 2 * mug, "茶杯": unknown, "blue": blue}
-    assert found == {name: pytest.approx(weight) for name, weight in expected.items()}
+    assert weights == {name: pytest.approx(weight) for name, weight in expected.items()}
 
 
 def test_recent_events_are_newest_first_and_consecutive_equal_ones_count_once(
@@ -181,8 +181,8 @@ def test_a_user_without_events_before_the_cutoff_has_no_row(behaviour):
         event("ann", at(10), "page"),
         event("bob", at(15), "page"),
     ]
-    found = behaviour(events, ("ann", at(9.5)), ("ann", at(11)), ("bob", at(12)))
-    assert {key: row["n_events"] for key, row in found.items()} == {
+    by_cutoff = behaviour(events, ("ann", at(9.5)), ("ann", at(11)), ("bob", at(12)))
+    assert {key: row["n_events"] for key, row in by_cutoff.items()} == {
         ("ann", at(9.5)): 1,
         ("ann", at(11)): 2,
     }

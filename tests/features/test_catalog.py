@@ -37,7 +37,7 @@ def test_a_price_level_is_the_share_of_cheaper_items_in_the_category(rows, spark
     levels = {i: r.price_level for i, r in items.items()}
     assert levels == {
         "1": 0.0,
-        "2": 0.35,  # a third
+        "2": 0.35,  # a third, rounded to a multiple of 0.05
         "4": 0.65,
         "9": 1.0,
         "x": None,

@@ -13,7 +13,7 @@ EVENTS = [
 ]  # fmt: skip
 
 
-def test_added_removed_and_different_rows_are_changed(rows):
+def test_keys_of_added_removed_and_different_rows_are_found(rows):
     before = rows("k string, n int", ("same", 1), ("null", None), ("more", 1), ("gone", 1))
     now = rows("k string, n int", ("same", 1), ("null", None), ("more", 2), ("new", None))
     changed = sorted(row[0] for row in find_changed_keys(before, now, "k").collect())

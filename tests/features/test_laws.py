@@ -37,7 +37,7 @@ REGISTERED = registered_features(), to_arrow_schema(BEHAVIOUR.schema)
 
 USERS = [f"user {n}" for n in range(8)]  # many histories in each of a few builds
 minutes_before = st.integers(min_value=1, max_value=50 * 24 * 60)
-clicks = st.tuples(
+drawn_events = st.tuples(
     st.sampled_from(USERS),
     minutes_before,
     st.sampled_from(EVENT_TYPES),
@@ -46,11 +46,11 @@ clicks = st.tuples(
     st.sampled_from([None, 1, 3]),
     st.sampled_from([None, None, "red mugs", "a blue 茶杯"]),
 )
-logs = st.lists(clicks, min_size=20, max_size=150)
+logs = st.lists(drawn_events, min_size=20, max_size=150)
 
 
-def event(number: int, click: tuple, twin: str = "", days: int = 0, days_late: int = 0) -> tuple:
-    user, minutes, kind, item, price, quantity, query = click
+def event(number: int, drawn: tuple, twin: str = "", days: int = 0, days_late: int = 0) -> tuple:
+    user, minutes, kind, item, price, quantity, query = drawn
     ts = CUTOFF - timedelta(minutes=minutes) + timedelta(days=days)
     values = {
         "event_id": f"{days} {number:03}", "user_id": user + twin, "event_ts": ts,
@@ -79,16 +79,16 @@ def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
 @given(past=logs, future=logs, late=logs)
 def test_events_that_happen_or_arrive_after_the_cutoff_change_nothing(spark, past, future, late):
     """Each user has a twin with the same past and more events after the cutoff."""
-    past_of_both = [event(n, click, twin) for n, click in enumerate(past) for twin in ("", TWIN)]
-    future_of_twins = [event(n, click, TWIN, days=60) for n, click in enumerate(future)]
-    unknown = [event(n, click, TWIN, days=-1, days_late=60) for n, click in enumerate(late)]
+    past_of_both = [event(n, drawn, twin) for n, drawn in enumerate(past) for twin in ("", TWIN)]
+    future_of_twins = [event(n, drawn, TWIN, days=60) for n, drawn in enumerate(future)]
+    unknown = [event(n, drawn, TWIN, days=-1, days_late=60) for n, drawn in enumerate(late)]
     by_user = behaviour(spark, future_of_twins + past_of_both + unknown)
-    assert len(by_user) == 2 * len({click[0] for click in past})
-    for user in {click[0] for click in past}:
+    assert len(by_user) == 2 * len({drawn[0] for drawn in past})
+    for user in {drawn[0] for drawn in past}:
         assert by_user[user + TWIN] | {"user_id": user} == by_user[user]
 
 
-def random_clicks(strategy_seed: int, n: int) -> list[tuple]:
+def random_events(strategy_seed: int, n: int) -> list[tuple]:
     """Draw a log with many events at one minute and prices whose sum depends on their order."""
     rng = np.random.default_rng(strategy_seed)
     return [
@@ -108,18 +108,18 @@ def random_clicks(strategy_seed: int, n: int) -> list[tuple]:
 @pytest.fixture(scope="module")
 def projected_rows(spark) -> pa.RecordBatch:
     """Rows of a log as Python workers get them, sorted by pair."""
-    events = [event(n, click) for n, click in enumerate(random_clicks(1, 400))]
+    events = [event(n, drawn) for n, drawn in enumerate(random_events(1, 400))]
     frame = project_events(*events_and_items(spark, events)).orderBy("pair_key")
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
 
 
-def computed(batches: list[pa.RecordBatch], min_rows: int = 1) -> dict[str, dict]:
-    found = [
+def compute_by_user(batches: list[pa.RecordBatch], min_rows: int = 1) -> dict[str, dict]:
+    results = [
         compute_behaviour(g, *REGISTERED, **RULES)
         for g in complete_groups(batches, "pair_key", min_rows)
     ]
-    return {row["user_id"]: row for batch in found for row in batch.to_pylist()}
+    return {row["user_id"]: row for batch in results for row in batch.to_pylist()}
 
 
 @settings(max_examples=40, deadline=None)
@@ -129,12 +129,12 @@ def computed(batches: list[pa.RecordBatch], min_rows: int = 1) -> dict[str, dict
     seed=st.integers(0, 2**31),
     excluded=st.sets(st.sampled_from(USERS), max_size=len(USERS) - 1),
 )
-def test_batches_row_order_and_other_users_change_no_bit(
+def test_batches_row_order_and_other_users_change_no_result(
     projected_rows, cuts, min_rows, seed, excluded
 ):
     order = np.random.default_rng(seed).permutation(projected_rows.num_rows)
     order = order[np.argsort(projected_rows["pair_key"].to_numpy()[order], kind="stable")]
-    all_users = computed([projected_rows])
+    all_users = compute_by_user([projected_rows])
     assert len(all_users) == len(USERS)
     excluded_keys = {
         row["pair_key"] for row in projected_rows.to_pylist() if row["user_id"] in excluded
@@ -143,11 +143,13 @@ def test_batches_row_order_and_other_users_change_no_bit(
     rows = pa.compute.take(projected_rows, pa.array(kept))
     bounds = [0, *sorted(min(cut, rows.num_rows) for cut in cuts), rows.num_rows]
     batches = [rows.slice(a, b - a) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
-    assert computed(batches, min_rows) == {u: w for u, w in all_users.items() if u not in excluded}
+    assert compute_by_user(batches, min_rows) == {
+        u: w for u, w in all_users.items() if u not in excluded
+    }
 
 
-def test_partitions_change_no_bit(spark):
-    events = [event(n, click) for n, click in enumerate(random_clicks(2, 300))]
+def test_the_number_of_partitions_changes_no_result(spark):
+    events = [event(n, drawn) for n, drawn in enumerate(random_events(2, 300))]
     events_as_of, items = events_and_items(spark, events)
     one, many = (
         {row["user_id"]: row for row in build_behaviour(part, items, **RULES).collect()}
@@ -170,8 +172,8 @@ def test_two_pairs_with_the_same_hash_are_refused(projected_rows):
 
 @settings(max_examples=3, deadline=None)
 @given(log=logs)
-def test_counts_and_sums_are_those_that_duckdb_computes(spark, log):
-    events = [event(n, click) for n, click in enumerate(log)]
+def test_counts_and_sums_equal_those_of_duckdb(spark, log):
+    events = [event(n, drawn) for n, drawn in enumerate(log)]
     by_user = behaviour(spark, events)
     connection = duckdb.connect()
     connection.register("log", pd.DataFrame(events, columns=EVENTS.column_names()))
@@ -202,5 +204,5 @@ def test_counts_and_sums_are_those_that_duckdb_computes(spark, log):
     for row in expected.to_dict("records"):
         computed_row = by_user[row.pop("user_id")]
         from_duckdb = {name: None if pd.isna(value) else value for name, value in row.items()}
-        wanted = {n: v if v is None else pytest.approx(v) for n, v in from_duckdb.items()}
-        assert {name: computed_row[name] for name in from_duckdb} == wanted
+        expected_row = {n: v if v is None else pytest.approx(v) for n, v in from_duckdb.items()}
+        assert {name: computed_row[name] for name in from_duckdb} == expected_row

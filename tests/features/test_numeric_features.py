@@ -1,4 +1,4 @@
-"""Check that a numeric feature is one declaration, and that broken ones are refused."""
+"""Check that a numeric feature is one declaration, and that invalid ones are refused."""
 
 import importlib
 import sys
@@ -63,10 +63,17 @@ def test_models_are_trained_on_a_feature_that_is_registered_after_the_pipelines_
     assert example_row_schema().numeric[-1] == "n_night_events"
 
 
-def test_the_numbers_of_a_model_keep_their_order():
+def test_the_numeric_features_of_a_model_have_a_fixed_order():
     names = NUMERIC_FEATURES.names()
-    firsts = ["n_view_session", "n_home_step", "n_events", "n_items", "last_seen_price", "rating"]
-    assert sorted(firsts, key=names.index) == firsts
+    names_in_order = [
+        "n_view_session",
+        "n_home_step",
+        "n_events",
+        "n_items",
+        "last_seen_price",
+        "rating",
+    ]
+    assert sorted(names_in_order, key=names.index) == names_in_order
     assert names[-2:] == ("hour", "weekday")
 
 

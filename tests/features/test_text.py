@@ -30,7 +30,7 @@ def text(rows, recent, liked=(), contexts=(), depth=0, max_events=9):
     return frame.select(behaviour_text.alias("t")).first().t
 
 
-def test_events_stand_newest_first_with_words_for_kind_item_price_query_and_gaps(rows):
+def test_the_text_lists_events_newest_first_with_kind_item_price_query_and_gaps(rows):
     recent = [
         (at(9, 20, day=2), "cart", "1", "blue mug", "drinkware", None, 0.9),
         (at(9, 19, day=2), "view", "1", "blue mug", "drinkware", None, 0.9),

@@ -136,9 +136,7 @@ def test_padded_positions_are_counted(model):
     assert predictor.stats == EncodingStats(texts=3, tokens=8 + 5 + 5, padding=3 + 3)
 
 
-def test_similar_lengths_share_a_trimmed_pass_within_the_token_budget(
-    predictor, model, monkeypatch
-):
+def test_texts_are_batched_by_length_within_the_token_budget(predictor, model, monkeypatch):
     shapes = []
     encode = model.encode
     monkeypatch.setattr(
@@ -150,7 +148,7 @@ def test_similar_lengths_share_a_trimmed_pass_within_the_token_budget(
     assert {width for _, width in shapes} <= set(range(3, MAX_TOKENS + 1))
 
 
-def test_an_events_effect_is_the_slope_times_its_part_of_the_text(predictor, model):
+def test_an_events_effect_is_the_gradient_times_its_share_of_the_pooled_text(predictor, model):
     text = [CLS, 4, SEP, 5, 6, SEP, 7, SEP, 8, 9, SEP]
     ids, lengths, numbers = to_arrays([text])
     effects = predictor.predict(ids, lengths, numbers).effects["buys"][0]
@@ -159,8 +157,8 @@ def test_an_events_effect_is_the_slope_times_its_part_of_the_text(predictor, mod
         numeric = model.numbers(torch.from_numpy(numbers))
     pooled = model.pool(hidden, torch.tensor([len(text)])).requires_grad_(True)
     _, logits = model.apply_heads(pooled, numeric)
-    (slope,) = torch.autograd.grad(logits["buys"].sum(), pooled)
-    by_token = (hidden[0] @ slope[0] / len(text)).detach().numpy()
+    (gradient,) = torch.autograd.grad(logits["buys"].sum(), pooled)
+    by_token = (hidden[0] @ gradient[0] / len(text)).detach().numpy()
     expected = [by_token[3:6].sum(), by_token[6:8].sum(), by_token[8:11].sum(), 0.0]
     np.testing.assert_allclose(effects, expected, atol=1e-6)
 
@@ -175,7 +173,7 @@ def test_a_pooled_text_is_the_mean_of_its_hidden_states(predictor, model):
     assert (pooled[0] == pooled[2]).all()
 
 
-def test_rows_without_tokens_or_numbers_stay_null(predictor):
+def test_rows_without_tokens_or_numbers_have_null_predictions(predictor):
     ids, lengths, numbers = to_arrays([to_text([5]), to_text([6]), to_text([7])])
     token_ids = pd.Series([ids[0], None, ids[2]])
     numeric = pd.Series([numbers[0], numbers[1], None])
@@ -188,7 +186,7 @@ def test_rows_without_tokens_or_numbers_stay_null(predictor):
     assert len(frame["reason_events"][0]) == 2 * 2
 
 
-def test_rows_that_are_not_started_before_the_deadline_stay_null(predictor):
+def test_rows_that_are_not_started_before_the_deadline_have_null_predictions(predictor):
     ids = pd.Series([np.array(to_text([3, 4]) + [0] * 8, dtype=np.int32)] * 70)
     ids[1] = None
     rows = to_row_arrays(ids, pd.Series([4] * 70), pd.Series([np.zeros(N_FEATURES)] * 70))
@@ -201,9 +199,9 @@ def test_rows_that_are_not_started_before_the_deadline_stay_null(predictor):
 
 
 def test_an_empty_batch_gives_an_empty_frame(predictor):
-    nothing = pd.Series([], dtype=object)
+    no_arrays = pd.Series([], dtype=object)
     assert predict_rows(
-        predictor, to_row_arrays(nothing, pd.Series([], dtype=float), nothing), 2
+        predictor, to_row_arrays(no_arrays, pd.Series([], dtype=float), no_arrays), 2
     ).empty
 
 

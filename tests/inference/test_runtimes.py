@@ -1,4 +1,4 @@
-"""Test the runtimes: int8 is near fp32, serves only if it was accepted, and new ones register."""
+"""Test that int8 is near fp32 and used only if accepted, and that new runtimes register."""
 
 import shutil
 from importlib import import_module
@@ -88,10 +88,10 @@ def test_auto_chooses_int8_only_if_it_was_accepted(saved, model, tmp_path):
     assert choose_runtime("auto", str(saved), CPU) is RUNTIMES.get("openvino_int8")
     shutil.copytree(saved.parent / INT8_FOLDER, tmp_path / INT8_FOLDER)
     save(model, tmp_path, is_accepted=False)
-    refused = str(tmp_path / "m")
-    assert choose_runtime("auto", refused, CPU).loads_torch_encoder
+    not_accepted = str(tmp_path / "m")
+    assert choose_runtime("auto", not_accepted, CPU).loads_torch_encoder
     with pytest.raises(InputError, match=r"int8 keeps .* buys pr_auc 0.9900; wanted 0.995"):
-        choose_runtime("openvino_int8", refused, CPU)
+        choose_runtime("openvino_int8", not_accepted, CPU)
 
 
 def test_int8_is_refused_for_a_model_without_an_int8_encoder(tmp_path):
@@ -101,7 +101,7 @@ def test_int8_is_refused_for_a_model_without_an_int8_encoder(tmp_path):
         check_runtime("openvino_int8", str(tmp_path))
 
 
-def test_an_unknown_runtime_is_refused_with_the_names_of_all(saved):
+def test_the_error_for_an_unknown_runtime_names_all_runtimes(saved):
     with pytest.raises(
         InputError,
         match="refresh.runtime: found fast; wanted one of auto, openvino_int8, torch_bf16, torch",
@@ -120,7 +120,7 @@ def test_a_changed_int8_graph_is_detected(saved):
         graph.write_bytes(content)
 
 
-def test_bf16_is_near_fp32_or_refused_by_a_processor_without_it(saved, model):
+def test_bf16_is_near_fp32_or_refused_on_a_processor_without_bf16(saved, model):
     check_runtime("torch_bf16", str(saved))  # a driver does not know the workers' devices
     if not torch.cpu._is_avx512_bf16_supported():
         with pytest.raises(InputError, match="this cpu has no bf16; wanted auto or torch_fp32"):
@@ -160,7 +160,7 @@ class Ones(Runtime):
 '''
 
 
-def test_a_runtime_in_a_new_module_runs_a_model_by_its_name(saved, tmp_path, monkeypatch):
+def test_a_runtime_in_a_new_module_can_be_used_by_its_name(saved, tmp_path, monkeypatch):
     (tmp_path / "ones_runtime.py").write_text(NEW_RUNTIME)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(RUNTIMES, "by_name", RUNTIMES.all())

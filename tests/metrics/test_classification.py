@@ -23,21 +23,21 @@ def columns(rows):
 @given(ROWS)
 def test_roc_auc_agrees_with_scikit_learn(rows):
     labels, scores = columns(rows)
-    found = metrics.roc_auc(labels, scores)
+    auc = metrics.roc_auc(labels, scores)
     if labels.min() == labels.max():
-        assert found is None
+        assert auc is None
     else:
-        assert found == pytest.approx(reference.roc_auc_score(labels, scores))
+        assert auc == pytest.approx(reference.roc_auc_score(labels, scores))
 
 
 @given(ROWS)
 def test_pr_auc_agrees_with_scikit_learn(rows):
     labels, scores = columns(rows)
-    found = metrics.pr_auc(labels, scores)
+    auc = metrics.pr_auc(labels, scores)
     if labels.max() == 0:
-        assert found is None
+        assert auc is None
     else:
-        assert found == pytest.approx(reference.average_precision_score(labels, scores))
+        assert auc == pytest.approx(reference.average_precision_score(labels, scores))
 
 
 @given(ROWS)

@@ -1,4 +1,4 @@
-"""Ranking metrics agree with scikit-learn, with their Spark twins and with arithmetic."""
+"""Ranking metrics agree with scikit-learn, with their Spark versions and with arithmetic."""
 
 from functools import partial
 
@@ -55,7 +55,7 @@ def test_metrics_agree_with_scikit_learn(drawn):
 
 
 @given(lists(tied=True))
-def test_a_rank_is_the_worst_place_that_equal_scores_allow(drawn):
+def test_items_with_equal_scores_are_ranked_least_relevant_first(drawn):
     scores, user, item, relevance, relevances = drawn
     rank = ranking.rank_relevant_items(scores, user, item, relevance)
     worst = np.lexsort((relevances, -scores))  # of equal scores the least relevant comes first
@@ -69,13 +69,13 @@ def test_a_rank_is_the_worst_place_that_equal_scores_allow(drawn):
 def test_scores_equal_to_the_relevance_have_the_best_metrics(drawn):
     _, user, item, relevance, relevances = drawn
     rank = ranking.rank_relevant_items(relevances, user, item, relevance)
-    found = ranking.ranking_metrics_per_user(user, rank, relevance, K)
-    assert found["ndcg"] == pytest.approx(1)
-    assert found["map"] == pytest.approx(1)
-    assert found["mrr"] == pytest.approx(1)
+    actual = ranking.ranking_metrics_per_user(user, rank, relevance, K)
+    assert actual["ndcg"] == pytest.approx(1)
+    assert actual["map"] == pytest.approx(1)
+    assert actual["mrr"] == pytest.approx(1)
 
 
-def test_a_masked_item_has_no_rank_and_takes_none_from_others():
+def test_a_masked_item_has_no_rank_and_changes_no_rank_of_others():
     scores = np.array([[3.0, -np.inf, 1.0], [-np.inf, -1.0, 0.0]])
     user, item, relevance = np.array([0, 0, 1]), np.array([1, 2, 1]), np.ones(3)
     assert ranking.rank_relevant_items(scores, user, item, relevance).tolist() == [np.inf, 2, 2]
@@ -89,13 +89,13 @@ def test_a_score_that_is_not_a_number_is_refused():
 
 
 def test_catalog_metrics_agree_with_arithmetic():
-    found = ranking.catalog_metrics(np.array([0, 0, 0, 1]), np.array([4, 2, 2, 0]))
-    assert found["coverage"] == 0.5
-    assert found["novelty"] == pytest.approx((3 * 1 + 2) / 4)
-    assert found["gini"] == pytest.approx((-3 * 0 - 1 * 0 + 1 * 1 + 3 * 3) / (4 * 4))
+    actual = ranking.catalog_metrics(np.array([0, 0, 0, 1]), np.array([4, 2, 2, 0]))
+    assert actual["coverage"] == 0.5
+    assert actual["novelty"] == pytest.approx((3 * 1 + 2) / 4)
+    assert actual["gini"] == pytest.approx((-3 * 0 - 1 * 0 + 1 * 1 + 3 * 3) / (4 * 4))
 
 
-def test_an_interval_of_equal_differences_is_that_difference():
+def test_the_bootstrap_interval_of_equal_differences_is_that_difference():
     baseline = np.random.default_rng(0).random(50)
     assert bootstrap.paired_bootstrap_interval(baseline + 0.25, baseline, 100, 1) == pytest.approx(
         [0.25, 0.25]
@@ -117,11 +117,11 @@ def test_spark_computes_the_same_metrics_per_user(spark, drawn, k):
     ranked = ranking_spark.rank_relevant(
         spark.createDataFrame(lists_frame), spark.createDataFrame(relevant)
     )
-    found = ranking_spark.ranking_metrics_per_user(ranked, k).orderBy("user_id").toPandas()
+    actual = ranking_spark.ranking_metrics_per_user(ranked, k).orderBy("user_id").toPandas()
     rank = np.where(rank <= 4, rank, np.inf)
     expected = ranking.ranking_metrics_per_user(user, rank, relevance, k)
     for name in ranking.RANKING_METRICS:
-        assert found[name].to_numpy() == pytest.approx(expected[name]), name
+        assert actual[name].to_numpy() == pytest.approx(expected[name]), name
 
 
 @settings(max_examples=4)
@@ -147,8 +147,8 @@ def test_spark_resamples_users_as_numpy_does_in_any_partitioning(spark):
     interval = partial(
         ranking_spark.paired_bootstrap_interval, measure="ndcg", n_resamples=2000, seed=1
     )
-    found = interval(measures, baseline.repartition(3))
+    actual = interval(measures, baseline.repartition(3))
     expected = bootstrap.paired_bootstrap_interval(*values.T, 2000, seed=1)
-    assert found == pytest.approx(expected, abs=0.02)
+    assert actual == pytest.approx(expected, abs=0.02)
     assert interval(measures.limit(0), baseline) is None
-    assert interval(measures.repartition(5), baseline) == pytest.approx(found)
+    assert interval(measures.repartition(5), baseline) == pytest.approx(actual)

@@ -34,7 +34,7 @@ def spec() -> ModelSpec:
 
 @pytest.fixture
 def model(spec) -> ProfileModel:
-    """A model with random weights for the text's part, as if it had been trained."""
+    """Build a model whose text changes its predictions, as after a training."""
     torch.manual_seed(0)
     model = ProfileModel(spec)
     torch.nn.init.normal_(model.heads.added.weight)

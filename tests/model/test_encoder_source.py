@@ -44,7 +44,7 @@ def test_a_missing_folder_is_refused(tmp_path):
         encoder_folder(str(tmp_path / "nothing"))
 
 
-def test_a_name_of_the_hub_is_left_to_the_hub():
+def test_a_name_of_the_hugging_face_hub_is_returned_unchanged():
     assert encoder_folder("somebody/some-bert") == "somebody/some-bert"
 
 
@@ -65,14 +65,14 @@ def test_an_encoder_of_an_unsupported_type_is_refused(tmp_path, config, message)
         load_encoder(str(tmp_path), None, 16)
 
 
-def test_an_encoder_keeps_its_lowest_layers(spec, tmp_path):
+def test_an_encoder_can_be_loaded_with_only_its_lowest_layers(spec, tmp_path):
     saved = ProfileModel(spec).bert
     saved.save_pretrained(tmp_path)
-    cut = load_encoder(str(tmp_path), 1, 16)
-    assert isinstance(cut, BertModel)
-    assert (len(cut.encoder.layer), cut.config.num_hidden_layers) == (1, 1)
+    shortened = load_encoder(str(tmp_path), 1, 16)
+    assert isinstance(shortened, BertModel)
+    assert (len(shortened.encoder.layer), shortened.config.num_hidden_layers) == (1, 1)
     torch.testing.assert_close(
-        cut.encoder.layer[0].output.dense.weight, saved.encoder.layer[0].output.dense.weight
+        shortened.encoder.layer[0].output.dense.weight, saved.encoder.layer[0].output.dense.weight
     )
 
 
@@ -114,7 +114,7 @@ class RobertaFamily(EncoderFamily):
 '''
 
 
-def test_an_encoder_family_in_a_new_module_is_loaded_saved_and_predicts(tmp_path, monkeypatch):
+def test_an_encoder_of_a_family_in_a_new_module_is_loaded_saved_and_predicts(tmp_path, monkeypatch):
     words = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a", "b", "c"]
     folder, config = str(tmp_path / "encoder"), RobertaConfig(
         vocab_size=8, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,

@@ -1,4 +1,4 @@
-"""Test how the model logs, standardises and bins numbers, and flags unknown ones."""
+"""Test how numbers are standardised, binned and put on a log scale, and unknown ones flagged."""
 
 import math
 
@@ -20,7 +20,7 @@ def encode(encoder: NumericEncoder, *row: float) -> list[float]:
     return encoder.encode(torch.tensor([row])).round(decimals=4).tolist()[0]
 
 
-def test_a_value_is_standardised_and_fills_its_bins():
+def test_a_value_is_standardised_and_fills_the_bins_up_to_it():
     encoder = build_encoder(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
     assert encode(encoder, 4.0) == [1.0, 0.0, 1.0, 0.5]  # value, flag, first bin, half the second
     assert encode(encoder, -3.0) == [-2.5, 0.0, 0.0, 0.0]
@@ -28,25 +28,25 @@ def test_a_value_is_standardised_and_fills_its_bins():
 
 
 def test_components_of_vectors_have_no_bins():
-    both = [NumericStatistics(name, False, 2.0, 2.0, (0.0, 2.0, 6.0)) for name in ("n", "v")]
+    statistics = [NumericStatistics(name, False, 2.0, 2.0, (0.0, 2.0, 6.0)) for name in ("n", "v")]
     encoder = NumericEncoder(2, 2, hidden=4, size=3, dropout=0.0, n_vector_numbers=1)
-    encoder.set_statistics(both)
+    encoder.set_statistics(statistics)
     assert encode(encoder, 4.0, 6.0) == [1.0, 2.0, 0.0, 0.0, 1.0, 0.5]
     assert encoder(torch.tensor([[4.0, 6.0]])).shape == (1, 3)
 
 
-def test_an_unknown_value_is_zero_and_sets_a_flag():
+def test_an_unknown_value_is_encoded_as_zero_with_a_flag():
     encoder = build_encoder(NumericStatistics("n", False, 2.0, 2.0, (0.0, 2.0, 6.0)))
     assert encode(encoder, math.nan) == [0.0, 1.0, 0.0, 0.0]
 
 
-def test_a_heavy_tailed_value_is_logged_with_its_sign():
+def test_the_logarithm_of_a_heavy_tailed_value_keeps_its_sign():
     encoder = build_encoder(NumericStatistics("n", True, 0.0, 1.0, ()))
     assert encode(encoder, math.e - 1) == [1.0, 0.0, 0.0, 0.0]
     assert encode(encoder, 1 - math.e) == [-1.0, 0.0, 0.0, 0.0]
 
 
-def test_a_feature_that_never_varies_or_is_never_known_has_no_bins():
+def test_a_feature_that_never_varies_or_is_never_known_fills_no_bins():
     encoder = build_encoder(
         NumericStatistics("constant", False, 7.0, 0.0, (7.0,)),
         NumericStatistics("unknown", False, 0.0, 1.0, ()),
@@ -55,7 +55,7 @@ def test_a_feature_that_never_varies_or_is_never_known_has_no_bins():
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=30), st.integers(1, 8))
-def test_bins_grow_with_the_value_and_at_most_one_is_partly_full(values, bins):
+def test_bins_fill_as_the_value_grows_and_at_most_one_is_partly_full(values, bins):
     edges = tuple(sorted(map(float, set(values))))
     encoder = build_encoder(
         NumericStatistics("n", False, float(np.mean(values)), float(np.std(values)), edges),

@@ -15,7 +15,7 @@ from tests.worlds import tiny_spec
 
 IDS, N_TOKENS = torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]]), torch.tensor([4, 3])
 NUMERIC = torch.tensor([[1.0], [2.0]])
-KEPT = ((0, 2, 3), (1,), (0, 1, 2, 3))  # of three layers of four heads
+KEPT = ((0, 2, 3), (1,), (0, 1, 2, 3))  # heads kept in three layers of four heads
 
 
 def full_model(prefix_tokens: int = 0) -> ProfileModel:
@@ -46,7 +46,7 @@ def assert_same_predictions(model: ProfileModel, other: ProfileModel) -> None:
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("prefix_tokens", [0, 2])
-def test_a_pruned_model_predicts_as_the_full_one_with_its_other_heads_at_zero(
+def test_a_pruned_model_predicts_as_the_full_one_with_the_pruned_heads_at_zero(
     attention, prefix_tokens
 ):
     pruned = prune_heads(full_model(prefix_tokens), KEPT)
@@ -121,19 +121,19 @@ def test_a_mask_multiplies_a_heads_output_only_within_the_block():
     assert_same_predictions(model, plain)
 
 
-def test_the_least_important_heads_go_after_each_layer_is_divided_by_its_norm():
+def test_heads_with_the_least_importance_divided_by_their_layers_norm_are_removed():
     importances = [torch.tensor([3.0, 4.0]), torch.tensor([0.05, 0.9])]  # 0.6, 0.8 and 0.06, 1.0
     assert select_important_heads(importances, 0.25) == ((0, 1), (1,))
     assert select_important_heads(importances, 0.5) == ((1,), (1,))
 
 
-def test_the_last_head_of_a_layer_stays_even_if_it_matters_least():
+def test_a_layer_keeps_one_head_even_if_it_is_the_least_important():
     importances = [torch.tensor([0.0, 0.0]), torch.tensor([1.0, 1.0, 1.0])]
     assert select_important_heads(importances, 0.6) == ((1,), (2,))
 
 
 @pytest.mark.parametrize(("share", "message"), [(0.05, "0; wanted 1 to 2"), (0.75, "3; wanted 1")])
-def test_a_share_of_no_head_or_of_all_heads_of_a_layer_is_refused(share, message):
+def test_a_share_that_removes_no_head_or_all_heads_of_a_layer_is_refused(share, message):
     with pytest.raises(InputError, match=rf"pruned_share: {share} of 4 heads are {message}"):
         select_important_heads([torch.ones(2), torch.ones(2)], share)
 
@@ -142,7 +142,7 @@ def test_a_share_of_no_head_or_of_all_heads_of_a_layer_is_refused(share, message
     st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=6), min_size=1, max_size=4),
     st.floats(0.01, 0.99),
 )
-def test_the_share_of_heads_goes_and_each_layer_keeps_its_most_important(layers, share):
+def test_the_share_of_heads_is_removed_and_each_layer_keeps_its_most_important(layers, share):
     n_heads = sum(map(len, layers))
     n_pruned = round(share * n_heads)
     if not 0 < n_pruned <= n_heads - len(layers):

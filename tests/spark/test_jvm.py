@@ -21,21 +21,21 @@ spark.sparkContext._jvm.System.err.println("an error of a library")
 
 
 def test_messages_are_forwarded_except_the_ignored_ones():
-    (source, written), (read, target) = os.pipe(), os.pipe()
+    (source, source_input), (target_output, target) = os.pipe(), os.pipe()
     thread = threading.Thread(target=forward_messages, args=(source, target))
     thread.start()
-    os.write(written, IGNORED_LINES[0] + b"26/01/01 ERROR disk full\nlast words")
-    os.close(written)
+    os.write(source_input, IGNORED_LINES[0] + b"26/01/01 ERROR disk full\nlast words")
+    os.close(source_input)
     thread.join()
-    assert os.read(read, 1000) == b"26/01/01 ERROR disk full\nlast words"
+    assert os.read(target_output, 1000) == b"26/01/01 ERROR disk full\nlast words"
 
 
 @pytest.mark.slow
 def test_a_session_starts_without_warnings_and_errors_are_still_printed():
     environment = {key: value for key, value in os.environ.items() if key != "SPARK_LOCAL_IP"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", START], cwd=ROOT, env=environment, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert done.stdout == "3 UTC\n"
-    assert done.stderr == "an error of a library\n"
+    assert process.stdout == "3 UTC\n"
+    assert process.stderr == "an error of a library\n"

@@ -9,7 +9,7 @@ from profile_lib.errors import InputError
 from profile_lib.spark.session import worker_input_error
 
 
-def test_the_message_of_an_input_error_is_found_and_no_other_errors(spark):
+def test_only_the_message_of_an_input_error_is_found_in_the_error_of_spark(spark):
     def refuse(_: pd.Series) -> pd.Series:
         raise InputError("n: found 1, wanted 2; count again")
 

@@ -28,8 +28,8 @@ print(name, add("after")[0])
 
 
 @pytest.mark.slow
-def test_known_archives_are_not_listed_again_and_new_ones_are(tmp_path):
-    done = subprocess.run(
+def test_a_known_archive_is_not_listed_again_and_a_new_one_is_imported(tmp_path):
+    process = subprocess.run(
         [sys.executable, "-c", CODE], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["True", "True", "before", "after"]
+    assert process.stdout.split() == ["True", "True", "before", "after"]

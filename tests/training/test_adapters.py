@@ -1,4 +1,4 @@
-"""Adapters alone are tuned, and a merged model has the tuned one's outputs."""
+"""Only adapters are tuned, and merging them does not change a model's outputs."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ NUMERIC = torch.tensor([[1.0], [2.0]])
 METHODS = ["lora", "adalora", "prefix", "ia3"]
 
 
-def tuned(method: str) -> ProfileModel:
-    """A model whose adapters and heads were moved away from where they begin."""
+def tuned_model(method: str) -> ProfileModel:
+    """Build a model with adapters, with every trainable weight moved at random."""
     torch.manual_seed(0)
     model = ProfileModel(SPEC)
     apply_tuning(model, Tuning(method, rank=2, prefix_tokens=3), 10)
@@ -28,8 +28,8 @@ def tuned(method: str) -> ProfileModel:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_merged_model_answers_as_the_tuned_one_and_is_an_ordinary_model(method):
-    model = tuned(method)
+def test_a_merged_model_predicts_as_the_tuned_one_and_loads_without_adapters(method):
+    model = tuned_model(method)
     before = model(IDS, N_TOKENS, NUMERIC)
     merged = merge_adapters(model).eval()
     after = merged(IDS, N_TOKENS, NUMERIC)
@@ -42,25 +42,25 @@ def test_a_merged_model_answers_as_the_tuned_one_and_is_an_ordinary_model(method
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_only_the_adapter_of_the_encoder_is_tuned(method):
-    names = [n for n, p in tuned(method).bert.named_parameters() if p.requires_grad]
+def test_only_adapter_weights_of_the_encoder_are_tuned(method):
+    names = [n for n, p in tuned_model(method).bert.named_parameters() if p.requires_grad]
     word = {"lora": "lora_", "adalora": "lora_", "prefix": "prompt_encoder", "ia3": "ia3_"}[method]
     assert names
     assert all(word in name for name in names)
 
 
-def test_the_penalty_of_adalora_is_the_distance_of_its_factors_from_orthogonal():
-    model = tuned("adalora")
-    far = []
+def test_the_adalora_penalty_is_half_the_mean_distance_of_its_factors_from_orthogonality():
+    model = tuned_model("adalora")
+    distances = []
     for name, p in model.named_parameters():
         if "lora_A" in name or "lora_B" in name:
             product = (p @ p.T if "lora_A" in name else p.T @ p).detach().numpy()
-            far.append(np.linalg.norm(product - np.eye(len(product))))
-    assert float(orthogonality_penalty(model)) == pytest.approx(0.5 * np.mean(far))
-    assert orthogonality_penalty(tuned("lora")) == 0.0
+            distances.append(np.linalg.norm(product - np.eye(len(product))))
+    assert float(orthogonality_penalty(model)) == pytest.approx(0.5 * np.mean(distances))
+    assert orthogonality_penalty(tuned_model("lora")) == 0.0
 
 
-def test_a_model_whose_encoder_is_tuned_itself_is_left_as_it_is():
+def test_tuning_all_weights_adds_no_adapters_to_merge():
     model = ProfileModel(SPEC)
     apply_tuning(model, Tuning("all"), 10)
     assert all(p.requires_grad for p in model.parameters())

@@ -27,8 +27,8 @@ PLAN = tiny_plan(numeric_epochs=2, tuning=Tuning("top", top_layers=1))
 TEXT = Stage("text", True, 1, 4, 1.0)
 
 
-class Memory:
-    """Eight rows in two batches; the number says who buys."""
+class MemoryLoader:
+    """Yield eight rows in two batches; the label of `buys` equals the number."""
 
     folder, rows, rows_read = "memory", 8, 8
 
@@ -51,8 +51,8 @@ class Memory:
             }
 
 
-class Broken(Exception):
-    """An interruption in the middle of a run."""
+class Interrupted(Exception):
+    """Stand for an interruption in the middle of a run."""
 
 
 def make_loop(plan=PLAN, report_progress=lambda entry: None, checkpoints=None) -> TrainingLoop:
@@ -65,7 +65,8 @@ def make_loop(plan=PLAN, report_progress=lambda entry: None, checkpoints=None) -
     )
 
 
-def looped(source, losses, plan=PLAN):
+def fit_with_losses(source, losses, plan=PLAN):
+    """Train with these validation losses; return the loop, epochs, progress and weights."""
     entries, losses_left, states = [], iter(losses), []
     loop = make_loop(plan, entries.append)
 
@@ -76,23 +77,23 @@ def looped(source, losses, plan=PLAN):
     return loop, loop.fit(source, validate), entries, states
 
 
-def same(one, other) -> bool:
+def same_weights(one, other) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_each_stage_ends_at_its_best_epoch():
     plan = replace(PLAN, epochs=3)
-    loop, epochs, _, states = looped(Memory(), [0.5, 0.7, 0.9, 0.2, 0.3], plan)
+    loop, epochs, _, states = fit_with_losses(MemoryLoader(), [0.5, 0.7, 0.9, 0.2, 0.3], plan)
     assert [(e["stage"], e["epoch"]) for e in epochs] == [
         ("numbers", 1), ("numbers", 2), ("text", 1), ("text", 2), ("text", 3)
     ]  # fmt: skip
-    assert same(loop.model.state_dict(), states[3])
-    assert not same(loop.model.state_dict(), states[4])
+    assert same_weights(loop.model.state_dict(), states[3])
+    assert not same_weights(loop.model.state_dict(), states[4])
 
 
 def test_a_stage_without_a_better_epoch_ends_after_its_patience():
     plan = replace(PLAN, numeric_epochs=5, epochs=4, patience=2)
-    _, epochs, _, _ = looped(Memory(), [0.5, 0.6, 0.7, 0.9, 0.8, 0.8, 0.8], plan)
+    _, epochs, _, _ = fit_with_losses(MemoryLoader(), [0.5, 0.6, 0.7, 0.9, 0.8, 0.8, 0.8], plan)
     assert [(e["stage"], e["epoch"]) for e in epochs] == [
         ("numbers", 1), ("numbers", 2), ("numbers", 3),
         ("text", 1), ("text", 2), ("text", 3), ("text", 4),
@@ -100,7 +101,7 @@ def test_a_stage_without_a_better_epoch_ends_after_its_patience():
 
 
 def test_the_loss_falls_and_progress_is_reported():
-    loop, _, entries, _ = looped(Memory(), [0.5, 0.4, 0.3])
+    loop, _, entries, _ = fit_with_losses(MemoryLoader(), [0.5, 0.4, 0.3])
     assert len(loop.curve) == 6
     assert loop.curve[3] < loop.curve[0]
     steps = [entry for entry in entries if "step" in entry]
@@ -110,9 +111,9 @@ def test_the_loss_falls_and_progress_is_reported():
     assert steps[0]["loss"] == round(loop.curve[1], 4)
 
 
-def test_frozen_parameters_stay_and_all_others_change():
+def test_frozen_layers_stay_and_the_tuned_layer_changes():
     before = make_loop().model.state_dict()
-    _, _, _, states = looped(Memory(), [0.5, 0.4, 0.3])
+    _, _, _, states = fit_with_losses(MemoryLoader(), [0.5, 0.4, 0.3])
     moved = {name for name in before if not torch.equal(before[name], states[2][name])}
     assert not any(n.startswith(("bert.embeddings", "bert.encoder.layer.0")) for n in moved)
     assert any(n.startswith("bert.encoder.layer.1") for n in moved)
@@ -121,40 +122,40 @@ def test_frozen_parameters_stay_and_all_others_change():
 
 
 @pytest.mark.parametrize("parts", [2, 3, 4])
-def test_a_batch_that_passes_in_parts_gives_the_same_curve(parts):
-    whole, *_ = looped(Memory(), [0.5, 0.4, 0.3])
+def test_accumulating_a_batch_in_parts_gives_the_same_loss_curve(parts):
+    unsplit, *_ = fit_with_losses(MemoryLoader(), [0.5, 0.4, 0.3])
     plan = replace(PLAN, accumulation=parts)
-    undropped = tiny_spec(dropout=0.0)
+    without_dropout = tiny_spec(dropout=0.0)
     curves = []
-    for given_plan in (PLAN, plan):
-        loop = make_loop(given_plan)
+    for each_plan in (PLAN, plan):
+        loop = make_loop(each_plan)
         torch.manual_seed(0)
-        loop.model = ProfileModel(undropped).eval()
+        loop.model = ProfileModel(without_dropout).eval()
         for part in loop.model.modules():
             part.train = lambda mode=True, part=part: (
                 part
-            )  # no dropout: parts have draws of their own
-        loop.fit(Memory(), lambda with_text: {"loss": 0.5})
+            )  # no dropout: each part would draw another mask
+        loop.fit(MemoryLoader(), lambda with_text: {"loss": 0.5})
         curves.append(loop.curve)
     np.testing.assert_allclose(curves[0], curves[1], atol=1e-6)
-    assert len(whole.curve) == len(curves[1])
+    assert len(unsplit.curve) == len(curves[1])
 
 
 class Stopping(Checkpoints):
-    """Breaks the run off just after its n-th checkpoint."""
+    """Interrupt the run after as many checkpoints as `checkpoints_left` says."""
 
-    left = 0
+    checkpoints_left = 0
 
-    def write(self, position, tensors):
-        super().write(position, tensors)
-        self.left -= 1
-        if self.left == 0:
-            raise Broken
+    def write(self, state, tensors):
+        super().write(state, tensors)
+        self.checkpoints_left -= 1
+        if self.checkpoints_left == 0:
+            raise Interrupted
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 9), st.sampled_from(["top", "all", "lora", "adalora", "prefix", "ia3"]))
-def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(
+def test_an_interrupted_and_resumed_run_ends_as_an_uninterrupted_one(
     tmp_path_factory, stop_after, method
 ):
     tuning = Tuning(method, top_layers=1, rank=2, prefix_tokens=2)
@@ -168,47 +169,47 @@ def test_a_run_that_is_broken_off_and_resumed_ends_as_an_unbroken_one(
 
         return validate
 
-    unbroken = make_loop(plan)
-    unbroken.fit(Memory(), validator(unbroken))
+    uninterrupted = make_loop(plan)
+    uninterrupted.fit(MemoryLoader(), validator(uninterrupted))
     path = str(tmp_path_factory.mktemp("checkpoints"))
     stopping = Stopping(path, {"seed": 1})
-    stopping.left = stop_after
+    stopping.checkpoints_left = stop_after
     first = make_loop(plan, checkpoints=stopping)
-    with pytest.raises(Broken):
-        first.fit(Memory(), validator(first))
+    with pytest.raises(Interrupted):
+        first.fit(MemoryLoader(), validator(first))
     resumed = make_loop(plan, checkpoints=Checkpoints(path, {"seed": 1}))
-    epochs = resumed.fit(Memory(), validator(resumed), resume=True)
-    assert resumed.curve == unbroken.curve
-    assert same(resumed.model.state_dict(), unbroken.model.state_dict())
+    epochs = resumed.fit(MemoryLoader(), validator(resumed), resume=True)
+    assert resumed.curve == uninterrupted.curve
+    assert same_weights(resumed.model.state_dict(), uninterrupted.model.state_dict())
     assert [(e["stage"], e["epoch"]) for e in epochs] == list(losses)
 
 
-class DivergingLoader(Memory):
-    """A loader whose second batch gives a loss that is not a number."""
+class DivergingLoader(MemoryLoader):
+    """Yield a second batch whose loss is not a number."""
 
-    def batches(self, *given, **also):
-        good, bad = super().batches(*given, **also)
+    def batches(self, *args, **kwargs):
+        good, bad = super().batches(*args, **kwargs)
         yield good
         yield {**bad, "weight": bad["weight"] * np.nan}
 
 
-def test_a_loss_that_is_not_a_number_names_its_rows_and_keeps_the_last_checkpoint(tmp_path):
+def test_a_nan_loss_is_reported_with_its_rows_and_the_last_checkpoint_is_kept(tmp_path):
     checkpoints = Checkpoints(str(tmp_path), {})
-    broken = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
+    diverging = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
     message = (
         r"the loss is nan at numbers, epoch 1, batch 2 \(rows of hash 4, 5, 6, …\); "
         "the checkpoint of step 1 is kept"
     )
     with pytest.raises(DivergedError, match=message):
-        broken.fit(DivergingLoader(), lambda with_text: {"loss": 0.5})
+        diverging.fit(DivergingLoader(), lambda with_text: {"loss": 0.5})
     good = make_loop(replace(PLAN, checkpoint_steps=1), checkpoints=checkpoints)
-    good.fit(Memory(), lambda with_text: {"loss": 0.5}, resume=True)
-    unbroken = make_loop()
-    unbroken.fit(Memory(), lambda with_text: {"loss": 0.5})
-    assert good.curve == unbroken.curve
+    good.fit(MemoryLoader(), lambda with_text: {"loss": 0.5}, resume=True)
+    uninterrupted = make_loop()
+    uninterrupted.fit(MemoryLoader(), lambda with_text: {"loss": 0.5})
+    assert good.curve == uninterrupted.curve
 
 
-def test_a_gradient_that_is_not_a_number_moves_nothing():
+def test_a_gradient_that_is_not_finite_changes_no_weight():
     model, objective = ProfileModel(SPEC), SupervisedObjective(SPEC.tasks, (1.0,), PLAN, None)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     linear = model.heads.tasks["buys"].wide
@@ -217,20 +218,20 @@ def test_a_gradient_that_is_not_a_number_moves_nothing():
     optimizer = AdamW(list(objective.parameter_groups(model, stage)))
     cpu = torch.device("cpu")
     steps = StepRunner(model, objective, PLAN, stage, SingleProcess(), cpu, optimizer)
-    batches = Prefetcher(Memory().batches(4, (), with_text=False))
+    batches = Prefetcher(MemoryLoader().batches(4, (), with_text=False))
     with pytest.raises(StepDivergedError, match=r"gradient's norm is (inf|nan)") as error:
         next(steps.run(batches, 0))
     assert error.value.row_hashes == [0, 1, 2]
-    assert same(before, model.state_dict())
+    assert same_weights(before, model.state_dict())
 
 
-def test_a_validation_that_is_not_a_number_is_no_best_epoch():
+def test_a_validation_loss_that_is_not_a_number_is_refused():
     with pytest.raises(DivergedError, match="the loss is nan in validation at numbers, epoch 2"):
-        looped(Memory(), [0.5, np.nan])
+        fit_with_losses(MemoryLoader(), [0.5, np.nan])
 
 
 def test_a_compiled_encoder_has_the_loss_curve_of_an_uncompiled_one(monkeypatch):
-    """Traced as for the default backend, whose C++ would take long to build."""
+    """Trace as for the default backend, but skip its C++, which takes long to build."""
     traced = partialmethod(torch.nn.Module.compile, backend="aot_eager")
     monkeypatch.setattr(torch.nn.Module, "compile", traced)
     plan = replace(PLAN, numeric_epochs=0)
@@ -239,23 +240,23 @@ def test_a_compiled_encoder_has_the_loss_curve_of_an_uncompiled_one(monkeypatch)
         loop = make_loop(replace(plan, compile=is_compiled))
         for module in loop.model.modules():
             if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0  # the compiler draws otherwise
-        loop.fit(Memory(), lambda with_text: {"loss": 0.5})
+                module.p = 0.0  # compiled dropout draws another mask
+        loop.fit(MemoryLoader(), lambda with_text: {"loss": 0.5})
         assert (loop.model.bert._compiled_call_impl is not None) == is_compiled
         curves.append(loop.curve)
     np.testing.assert_allclose(curves[0], curves[1], atol=1e-5)
 
 
-def test_a_label_outside_the_range_of_its_head_is_refused():
+def test_a_label_outside_the_range_of_its_task_is_refused():
     with pytest.raises(InputError, match="a label of buys is 7 in the row of hash 1; .* 0 to 1"):
-        looped(Memory(label=7.0), [])
+        fit_with_losses(MemoryLoader(label=7.0), [])
 
 
 def test_missing_rows_are_refused():
-    source = Memory()
+    source = MemoryLoader()
     source.rows = 9
     with pytest.raises(InputError, match="memory: 8 rows read of 9 written"):
-        looped(source, [])
+        fit_with_losses(source, [])
 
 
 def test_numbers_heads_and_each_encoder_layer_have_their_own_learning_rate():

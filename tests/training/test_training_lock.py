@@ -28,7 +28,7 @@ def test_a_second_training_of_a_name_is_refused_until_the_first_ends_or_dies(tmp
         lock_training_name("shop", str(tmp_path)),
     ):
         raise AssertionError("two processes hold the lock")
-    with (  # other models, the same work folder
+    with (  # another folder of models, the same work folder
         pytest.raises(LockedError, match=r"work/shop: another training of this name is running"),
         lock_training_name("shop", str(tmp_path / "others"), str(tmp_path / "work")),
     ):
