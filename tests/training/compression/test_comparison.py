@@ -83,8 +83,8 @@ def test_ratios_are_relative_to_the_teacher_and_a_missing_metric_has_none():
     assert [column["vector_cosine"] for column in table.values()] == [1.0, 1.0, 0.5]
     assert [column["heads"] for column in table.values()] == [[2, 2], [2], [1, 2]]
     auc = {"value": 0.76, "ratio": 0.76 / 0.8}
-    nothing = {"value": None, "ratio": None}
-    assert table["student"]["measures"] == {"buys roc_auc": auc, "buys pr_auc": nothing}
+    no_value = {"value": None, "ratio": None}
+    assert table["student"]["measures"] == {"buys roc_auc": auc, "buys pr_auc": no_value}
     lines = [line.split() for line in format_compression_table(table)]
     assert lines[0] == ["teacher", "student", "pruned"]
     assert lines[2] == ["heads", "left", "4", "2", "3"]

@@ -118,8 +118,8 @@ def test_a_near_event_is_inserted_after_an_event_and_the_text_is_cut_at_the_limi
     text = [*HEAD, VIEW, RED, BLUE, SEP]
     (longer,) = augment(batch(text), substitutes, insertions=1.0)
     assert longer == [*text, VIEW, CRIMSON, BLUE, SEP]
-    (cut,) = augment(batch(text), substitutes, max_tokens=9, insertions=1.0)
-    assert cut == [*text, VIEW, SEP]
+    (shortened,) = augment(batch(text), substitutes, max_tokens=9, insertions=1.0)
+    assert shortened == [*text, VIEW, SEP]
 
 
 def test_a_rows_changes_depend_on_the_seed_and_not_on_its_batch(substitutes):

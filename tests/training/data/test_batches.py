@@ -86,7 +86,7 @@ def test_a_step_has_the_same_rows_on_one_process_and_on_two():
     assert together == [sorted(a + b) for a, b in zip(first, second, strict=True)]
 
 
-def test_a_shard_that_ends_early_adds_nothing():
+def test_a_shard_that_ends_early_adds_no_rows_to_later_batches():
     long, short = cut_batches([window(0, 8)], 4, (7,), 0), cut_batches([window(100, 3)], 4, (7,), 1)
     sizes = [len(batch["weight"]) for batch in join_shards([long, short], 0)]
     assert sizes == [7, 4]
@@ -102,7 +102,7 @@ def test_texts_of_two_shards_are_padded_to_the_longer_one():
     assert batch["token_ids"][0, 2:].tolist() == [9, 9, 9]
 
 
-def test_the_weights_of_kept_negatives_make_up_for_the_dropped_ones():
+def test_the_weights_of_kept_negatives_compensate_for_the_dropped_ones():
     rows = window(0, 20_000)
     kept = subsample_negatives(rows, [0], 0.25, (1, 2))
     is_positive = kept["labels"][:, 0] == 1

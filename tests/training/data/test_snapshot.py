@@ -46,7 +46,7 @@ def write(frame, folder, tasks=TASKS, **changes):
 
 @pytest.fixture(scope="module")
 def snapshot(spark, tmp_path_factory):
-    """A snapshot of 120 train rows, every tenth a buyer; row 7 of test has an unseen class."""
+    """A snapshot of 120 train rows, every tenth positive; test row 7 has an unseen class."""
     train = [
         example(i, buys=int(i % 10 == 0), following="red" if i % 3 else "blue", top="blue",
                 numeric=(float(i % 4), math.nan if i % 2 else float(i)))
@@ -93,7 +93,7 @@ def test_petastorm_reads_every_row_once_in_an_order_that_depends_on_the_seed(sna
     assert len(set(orders)) > 1
 
 
-def test_a_loader_counts_the_rows_it_read(snapshot):
+def test_a_loader_counts_all_rows_it_reads_and_yields_a_share_of_the_negatives(snapshot):
     loader = PetastormLoader(
         snapshot.split("train"), 120, snapshot.files["train"], 2, 0, 1, 64, [0], 0,
         snapshot.positives,
@@ -117,7 +117,7 @@ def test_numeric_statistics_equal_those_of_numpy(spark, snapshot):
     assert (sparse.edges[0], sparse.edges[-1]) == (0.0, 118.0)
 
 
-def test_a_heavy_tailed_feature_is_logged_and_an_unknown_one_has_no_edges(spark):
+def test_a_heavy_tailed_feature_has_a_log_scale_and_an_unknown_one_no_edges(spark):
     frame = spark.createDataFrame(
         [([float(v), math.nan],) for v in (0, 0, 1, 1, 2, 1000)], "numeric array<double>"
     )
@@ -186,7 +186,7 @@ def test_a_file_that_was_changed_after_it_was_written_is_refused(snapshot, tmp_p
         check_folder(folder, 2, files)
 
 
-def test_labels_of_all_kinds_share_a_row_and_masked_ones_are_unknown(spark, tmp_path):
+def test_a_row_holds_labels_of_all_task_kinds_and_masked_ones_are_unknown(spark, tmp_path):
     rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(15)]
     rows += [example(102, "validation"), example(103, "test", following="c")]
     tasks = [
@@ -234,7 +234,7 @@ def test_a_snapshot_without_text_has_no_tokens(spark, tmp_path):
     ]  # fmt: skip
 
 
-def test_the_codes_of_values_that_are_frequent_in_train_follow_the_numbers(spark, tmp_path):
+def test_codes_of_values_frequent_in_train_are_the_last_numeric_columns(spark, tmp_path):
     rows = [example(i, buys=i % 2, following="ab"[i % 2]) for i in range(60)]
     rows += [example(102, "validation"), example(103, "test")]
     device = F.when(F.col("user_id") == "u7", "toaster").when(F.rand(1) < 2, "phone")

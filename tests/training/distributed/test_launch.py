@@ -30,7 +30,7 @@ def job(folder) -> FitJob:
     return FitJob(str(folder), snapshot, PLAN, (1.0,), 6, 8, 1, str(folder))
 
 
-def trained(spark, folder, n_processes, launcher="horovod", report_progress=print):
+def run_training(spark, folder, n_processes, launcher="horovod", report_progress=print):
     return run_with_retries(
         spark, job(folder), n_processes, report_progress,
         launcher=launcher, options=OPTIONS, retries=2,
@@ -41,18 +41,20 @@ def test_more_processes_than_spark_has_slots_are_refused(spark, tmp_path):
     with pytest.raises(
         InputError, match=r"n_processes: 3, but local\[2\] runs 2 tasks at once; set"
     ):
-        trained(spark, tmp_path, 3)
+        run_training(spark, tmp_path, 3)
 
 
-def test_a_missing_horovod_is_refused_with_the_way_to_install_it(spark, tmp_path, monkeypatch):
+def test_a_missing_horovod_is_reported_with_the_script_that_installs_it(
+    spark, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "horovod.spark", None)
     with pytest.raises(InputError, match=r"needs Horovod built with torch .*install.sh, which"):
-        trained(spark, tmp_path, 2)
+        run_training(spark, tmp_path, 2)
 
 
 def test_the_in_process_launcher_refuses_two_processes(spark, tmp_path):
     with pytest.raises(InputError, match="n_processes: 2, but training.launcher in_process is one"):
-        trained(spark, tmp_path, 2, "in_process")
+        run_training(spark, tmp_path, 2, "in_process")
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
@@ -68,7 +70,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
 
 
 class LosingLauncher:
-    """A launcher that loses a process `times` times before it returns."""
+    """Lose a process `times` times, then return an outcome."""
 
     def __init__(self, times: int):
         self.times, self.resumed = times, []
@@ -83,7 +85,7 @@ class LosingLauncher:
 def test_a_lost_process_makes_all_restart_from_the_last_checkpoint(spark, tmp_path, monkeypatch):
     launcher, entries = LosingLauncher(2), []
     monkeypatch.setattr(launch, "make_launcher", lambda *arguments: launcher)
-    assert trained(spark, tmp_path, 2, report_progress=entries.append) == "outcome"
+    assert run_training(spark, tmp_path, 2, report_progress=entries.append) == "outcome"
     assert launcher.resumed == [False, True, True]
     assert entries == [
         {"lost_process": "rank 1 was killed", "attempt": 1, "max_attempts": 3},
@@ -94,7 +96,7 @@ def test_a_lost_process_makes_all_restart_from_the_last_checkpoint(spark, tmp_pa
 def test_after_the_last_retry_the_failure_is_raised(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(launch, "make_launcher", lambda *arguments: LosingLauncher(9))
     with pytest.raises(RuntimeError, match="rank 1 was killed"):
-        trained(spark, tmp_path, 2)
+        run_training(spark, tmp_path, 2)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +107,12 @@ def test_after_the_last_retry_the_failure_is_raised(spark, tmp_path, monkeypatch
         ((32, 64, 4, 3), "shards: 4 is no multiple of training.n_processes, 3"),
     ],
 )
-def test_batches_that_do_not_divide_are_refused(sizes, message):
+def test_batch_sizes_and_shards_that_do_not_divide_evenly_are_refused(sizes, message):
     with pytest.raises(InputError, match=message):
         check_batch_division(*sizes)
 
 
-def test_progress_is_reported_by_complete_lines_in_order(tmp_path):
+def test_progress_is_reported_in_complete_lines_and_in_order(tmp_path):
     entries = []
     (tmp_path / PROGRESS_FILE).write_text('{"step": 99}\n')  # of an earlier run
     with (
@@ -140,8 +142,8 @@ def test_the_driver_raises_the_input_error_of_a_process(tmp_path):
 
 
 def test_horovod_gets_the_settings_as_environment_variables():
-    given = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=5.0, stall_seconds=300)
-    assert given.environment() == {
+    options = HorovodOptions(fp16_compression=False, fusion_mb=64, cycle_ms=5.0, stall_seconds=300)
+    assert options.environment() == {
         "HOROVOD_FUSION_THRESHOLD": "67108864",
         "HOROVOD_CYCLE_TIME": "5.0",
         "HOROVOD_STALL_CHECK_TIME_SECONDS": "150",

@@ -20,8 +20,8 @@ BOOSTING = np.zeros(8)
 
 
 def request_metrics():
-    ways = {"boosting": BOOSTING, "model": MODEL}
-    return compute_request_metrics(LABELS, ways, USERS, seed=1, n_resamples=50)
+    scores_by_method = {"boosting": BOOSTING, "model": MODEL}
+    return compute_request_metrics(LABELS, scores_by_method, USERS, seed=1, n_resamples=50)
 
 
 def test_ndcg_and_reciprocal_rank_are_means_over_requests_with_a_relevant_row():
@@ -35,18 +35,22 @@ def test_ndcg_and_reciprocal_rank_are_means_over_requests_with_a_relevant_row():
 
 
 def test_rows_of_equal_scores_rank_in_the_worst_order():
-    at_3 = 1 / np.log2(4)
-    two = (1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3))
-    assert request_metrics()["boosting"]["ndcg"] == pytest.approx((at_3 + two) / 2)
+    one_at_rank_3 = 1 / np.log2(4)
+    two_at_ranks_2_and_3 = (1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3))
+    assert request_metrics()["boosting"]["ndcg"] == pytest.approx(
+        (one_at_rank_3 + two_at_ranks_2_and_3) / 2
+    )
 
 
-def test_the_lead_over_the_last_other_method_has_an_interval():
+def test_the_interval_of_the_lead_over_the_other_method_contains_the_lead():
     low, high = request_metrics()["lead"]
     lead = request_metrics()["model"]["ndcg"] - request_metrics()["boosting"]["ndcg"]
     assert low <= lead <= high
 
 
 def test_without_relevant_rows_there_are_no_metrics():
-    none = compute_request_metrics(np.zeros(8), {"model": MODEL}, USERS, seed=1, n_resamples=5)
-    assert none == {"n": 0}
+    without_relevant_rows = compute_request_metrics(
+        np.zeros(8), {"model": MODEL}, USERS, seed=1, n_resamples=5
+    )
+    assert without_relevant_rows == {"n": 0}
     assert format_request_metrics(request_metrics())[0] == "  order within 2 requests, first 10:"

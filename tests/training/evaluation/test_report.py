@@ -1,4 +1,4 @@
-"""The report of a model whose right answers are known."""
+"""Reports on predictions whose metrics are known."""
 
 import math
 
@@ -18,8 +18,11 @@ NEXT = TaskSpec(name="next", kind="multiclass", classes=("red", "green", "blue",
 NAN = math.nan
 
 
-def numbers(n: int, seed: int) -> BaselineRows:
-    """Buys where the first number is large and the second is not: no line parts the two."""
+def xor_rows(n: int, seed: int) -> BaselineRows:
+    """Make rows whose label `buys` is the exclusive or of two signs.
+
+    No linear model can predict it. The third number is always unknown.
+    """
     rng = np.random.default_rng(seed)
     numeric = rng.normal(size=(n, 3)).astype(np.float32)
     numeric[:, 2] = np.nan
@@ -32,16 +35,16 @@ def users(n: int, **segments) -> pd.DataFrame:
     return pd.DataFrame({"user_hash": np.arange(n), **segments}, index=np.arange(n))
 
 
-def test_the_baselines_are_fitted_to_the_numbers():
-    train, test = numbers(2000, 0), numbers(500, 1)
-    found = fit_baselines(train, test, 0, 0, seed=1)
-    auc = {name: roc_auc_score(test.labels[:, 0], p) for name, p in found.items()}
+def test_boosting_learns_an_exclusive_or_and_logistic_regression_does_not():
+    train, test = xor_rows(2000, 0), xor_rows(500, 1)
+    probabilities = fit_baselines(train, test, 0, 0, seed=1)
+    auc = {name: roc_auc_score(test.labels[:, 0], p) for name, p in probabilities.items()}
     assert auc["gradient_boosting"] > 0.99
     assert 0.4 < auc["logistic_regression"] < 0.6
 
 
 def test_a_report_holds_the_metrics_of_the_model_and_of_each_baseline():
-    train, test = numbers(300, 0), numbers(4, 1)
+    train, test = xor_rows(300, 0), xor_rows(4, 1)
     test = test._replace(
         labels=np.array([[0, 0], [1, 1], [1, 3], [NAN, NAN]]), top_class=np.array([1, 1, 3, 0])
     )
@@ -52,15 +55,15 @@ def test_a_report_holds_the_metrics_of_the_model_and_of_each_baseline():
                  "predicted": np.array([0, 0, 0]), "rank": np.array([1, 2, 4]),
                  "probability": np.array([0.5, 0.2, 0.1])},
     }  # fmt: skip
-    asked = users(4, device=["phone", "desk", "desk", None])
-    report = evaluate((BUYS, NEXT), "next", predictions, train, test, asked, 0, 1, 20)
+    user_rows = users(4, device=["phone", "desk", "desk", None])
+    report = evaluate((BUYS, NEXT), "next", predictions, train, test, user_rows, 0, 1, 20)
     buys, following = report["buys"], report["next"]
     label, probability = predictions["buys"]["label"], predictions["buys"]["probability"]
     assert (buys["n"], buys["positives"]) == (3, 2)
     assert buys["model"]["roc_auc"] == roc_auc_score(label, probability)
     assert buys["model"]["pr_auc"] == pytest.approx(average_precision_score(label, probability))
-    assert buys["classification_report"]["1"]["precision"] == 0.5  # two are called, one is right
-    boosting = fit_baselines(train, test, 0, 0, seed=1)["gradient_boosting"]  # of rows 0, 1, 2
+    assert buys["classification_report"]["1"]["precision"] == 0.5  # one of two is right
+    boosting = fit_baselines(train, test, 0, 0, seed=1)["gradient_boosting"]  # for rows 0, 1, 2
     assert buys["gradient_boosting"]["brier"] == pytest.approx(
         np.mean((boosting[[2, 0, 1]] - label) ** 2)
     )
@@ -69,7 +72,7 @@ def test_a_report_holds_the_metrics_of_the_model_and_of_each_baseline():
     assert following["model"] == {"accuracy": 1 / 3, "mrr": pytest.approx(7 / 12), "top_3": 2 / 3}
     assert following["most_seen_category"]["accuracy"] == pytest.approx(2 / 3)
     assert following["commonest_class"]["accuracy"] == pytest.approx(1 / 3)
-    low, high = following["intervals"]["lead"]["accuracy"]  # over the most seen category
+    low, high = following["intervals"]["lead"]["accuracy"]  # compared with the most seen category
     assert low < 1 / 3 - 2 / 3 < high
     assert following["segments"]["device"]["phone"]["intervals"]["mrr"] == [1.0, 1.0]
     lines = format_report(report)
@@ -101,8 +104,8 @@ def test_multilabel_and_regression_tasks_are_compared_with_the_means_of_train():
 
 def test_a_task_without_a_known_test_label_has_no_metrics():
     empty = {"row_hash": np.zeros(0, int), "label": np.zeros(0, int), "probability": np.zeros(0)}
-    test = numbers(2, 1)._replace(labels=np.full((2, 1), NAN))
-    report = evaluate((BUYS,), None, {"buys": empty}, numbers(50, 0), test, users(2), 0, 1, 5)
+    test = xor_rows(2, 1)._replace(labels=np.full((2, 1), NAN))
+    report = evaluate((BUYS,), None, {"buys": empty}, xor_rows(50, 0), test, users(2), 0, 1, 5)
     assert report == {"buys": {"kind": "binary", "n": 0}}
     assert format_report(report)[0] == "buys (0 test rows)"
 
@@ -110,21 +113,23 @@ def test_a_task_without_a_known_test_label_has_no_metrics():
 def test_an_interval_contains_the_metric_and_is_wider_if_users_have_many_rows():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 4000)
-    said = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
-    worse = rng.random(4000)
-    ways = {"model": said, "gradient_boosting": worse}
-    each = bootstrap_intervals(BUYS.definition, labels, ways, np.arange(4000), 1, 100)
-    shared = bootstrap_intervals(
-        BUYS.definition, np.repeat(labels[:40], 100), {"model": np.repeat(said[:40], 100)},
+    scores = np.clip(labels * 0.2 + rng.random(4000) * 0.8, 0, 1)
+    random_scores = rng.random(4000)
+    scores_by_method = {"model": scores, "gradient_boosting": random_scores}
+    one_row_each = bootstrap_intervals(
+        BUYS.definition, labels, scores_by_method, np.arange(4000), 1, 100
+    )
+    many_rows_each = bootstrap_intervals(
+        BUYS.definition, np.repeat(labels[:40], 100), {"model": np.repeat(scores[:40], 100)},
         np.repeat(np.arange(40), 100), 1, 100,
     )  # fmt: skip
-    low, high = each["model"]["roc_auc"]
-    assert low < roc_auc_score(labels, said) < high
-    assert each["lead"]["roc_auc"][0] > 0
-    assert high - low < np.diff(shared["model"]["roc_auc"])[0] / 3
+    low, high = one_row_each["model"]["roc_auc"]
+    assert low < roc_auc_score(labels, scores) < high
+    assert one_row_each["lead"]["roc_auc"][0] > 0
+    assert high - low < np.diff(many_rows_each["model"]["roc_auc"])[0] / 3
 
 
 def test_a_curve_ends_where_every_row_is_predicted_positive():
-    found = compute_curves(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.4]))
-    assert found["roc"] == [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
-    assert found["precision_recall"] == [[0.5, 1.0], [1.0, pytest.approx(0.66667)], [1.0, 0.5]]
+    curves = compute_curves(np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.4, 0.4]))
+    assert curves["roc"] == [[0.0, 0.5], [0.5, 1.0], [1.0, 1.0]]
+    assert curves["precision_recall"] == [[0.5, 1.0], [1.0, pytest.approx(0.66667)], [1.0, 0.5]]

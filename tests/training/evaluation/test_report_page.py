@@ -1,4 +1,4 @@
-"""The page of a report stands alone and holds every measure and curve."""
+"""The page of a report loads no other file and shows every metric and curve."""
 
 import re
 from html.parser import HTMLParser
@@ -31,10 +31,10 @@ EPOCHS = [{"validation": {"loss": 0.5}}, {"validation": {"loss": 0.4}}]
 class Tags(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.found: list[tuple[str, dict]] = []
+        self.start_tags: list[tuple[str, dict]] = []
 
     def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+        self.start_tags.append((tag, dict(attributes)))
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,10 @@ def test_every_measure_interval_segment_and_curve_is_on_the_page(page):
     assert page.count("<svg") == 5  # ROC, precision-recall, calibration, loss, validation
 
 
-def test_nothing_is_fetched_from_elsewhere(page):
+def test_the_page_loads_no_other_file(page):
     tags = Tags()
     tags.feed(page)
-    links = [a for tag, a in tags.found if {"src", "href"} & set(a) and tag != "use"]
+    links = [a for tag, a in tags.start_tags if {"src", "href"} & set(a) and tag != "use"]
     assert links == []
-    assert not {tag for tag, _ in tags.found} & {"script", "link", "img", "iframe"}
+    assert not {tag for tag, _ in tags.start_tags} & {"script", "link", "img", "iframe"}
     assert not re.search(r"url\(http|@import", page)

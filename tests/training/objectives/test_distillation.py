@@ -40,48 +40,50 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
-def cross_entropy(said: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    p, q = sigmoid(said), sigmoid(wanted)
+def cross_entropy(logits: np.ndarray, target_logits: np.ndarray) -> np.ndarray:
+    p, q = sigmoid(logits), sigmoid(target_logits)
     return -(q * np.log(p) + (1 - q) * np.log(1 - p))
 
 
-def test_soft_targets_are_softened_by_the_temperature_and_count_rows_by_their_weight():
+def test_losses_of_soft_targets_use_the_temperature_and_the_weight_of_each_row():
     rng = np.random.default_rng(0)
     shapes = {"buys": (3,), "next": (3, 3), "seeks": (3, 2), "spend": (3,)}
-    said, taught = (
+    student_logits, teacher_logits = (
         {name: rng.normal(size=shape) for name, shape in shapes.items()} for _ in range(2)
     )
     weight, t = np.array([1.0, 4.0, 0.0]), 2.0
-    found = soft_target_loss_sums(
+    actual = soft_target_loss_sums(
         TASKS,
-        {n: torch.tensor(x) for n, x in said.items()},
-        {n: torch.tensor(x) for n, x in taught.items()},
+        {n: torch.tensor(x) for n, x in student_logits.items()},
+        {n: torch.tensor(x) for n, x in teacher_logits.items()},
         torch.tensor(weight),
         t,
     )
-    p, q = softmax(said["next"] / t), softmax(taught["next"] / t)
-    wanted = [
-        t**2 * cross_entropy(said["buys"] / t, taught["buys"] / t),
+    p, q = softmax(student_logits["next"] / t), softmax(teacher_logits["next"] / t)
+    expected = [
+        t**2 * cross_entropy(student_logits["buys"] / t, teacher_logits["buys"] / t),
         t**2 * (q * np.log(q / p)).sum(axis=1),
-        t**2 * cross_entropy(said["seeks"] / t, taught["seeks"] / t).sum(axis=1),
-        (said["spend"] - taught["spend"]) ** 2,
+        t**2 * cross_entropy(student_logits["seeks"] / t, teacher_logits["seeks"] / t).sum(axis=1),
+        (student_logits["spend"] - teacher_logits["spend"]) ** 2,
     ]
-    np.testing.assert_allclose(found.numpy(), [(x * weight).sum() for x in wanted], rtol=1e-5)
+    np.testing.assert_allclose(actual.numpy(), [(x * weight).sum() for x in expected], rtol=1e-5)
 
 
-def world(seed: int = 0, **changes) -> tuple[ProfileModel, DistillationObjective]:
-    """A teacher drawn at random, and what its students minimise."""
+def build_teacher_and_objective(
+    seed: int = 0, **changes
+) -> tuple[ProfileModel, DistillationObjective]:
+    """Build a random teacher and the objective of its students."""
     torch.manual_seed(seed)
     teacher = ProfileModel(tiny_spec(tasks=TASKS, dropout=0.0))
     with torch.no_grad():
         for p in teacher.parameters():
             p.add_(torch.randn_like(p) * 0.2)
-    teaching = replace(DistillationOptions(0.5, 2.0, 3.0, 2.0), **changes)
+    options = replace(DistillationOptions(0.5, 2.0, 3.0, 2.0), **changes)
     weights = (1.0, 0.5, 0.2, 0.1)
-    return teacher, DistillationObjective(TASKS, weights, PLAN, None, teacher, teaching)
+    return teacher, DistillationObjective(TASKS, weights, PLAN, None, teacher, options)
 
 
-def a_batch() -> Batch:
+def make_batch() -> Batch:
     rng = np.random.default_rng(5)
     labels = [[1, 2, 1, 0, 15.0], [0, NAN, NAN, NAN, NAN], [NAN, 0, 0, 1, 5.0], [0, 1, 1, 1, NAN]]
     return {
@@ -94,51 +96,52 @@ def a_batch() -> Batch:
     }
 
 
-def given() -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(column) for name, column in a_batch().items()}
+def batch_tensors() -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(column) for name, column in make_batch().items()}
 
 
 def test_each_part_of_the_loss_is_a_mean_over_the_rows_that_have_it():
-    _, objective = world()
-    wanted = [0.5, 0.25, 0.1, 0.05, 2.0, 1.0, 0.4, 0.2, 3.0]
-    assert objective.weights == pytest.approx(wanted)
-    of_labels, of_teacher = [7.0, 8.0, 16.0, 4.0], [10.0, 10.0, 20.0, 10.0]
-    assert objective.weight_sums(given()).tolist() == [*of_labels, *of_teacher, 10.0]
+    _, objective = build_teacher_and_objective()
+    expected = [0.5, 0.25, 0.1, 0.05, 2.0, 1.0, 0.4, 0.2, 3.0]
+    assert objective.weights == pytest.approx(expected)
+    label_sums, teacher_sums = [7.0, 8.0, 16.0, 4.0], [10.0, 10.0, 20.0, 10.0]
+    assert objective.weight_sums(batch_tensors()).tolist() == [*label_sums, *teacher_sums, 10.0]
     assert [(s.name, s.with_text, s.epochs) for s in objective.stages] == [("distil", True, 3)]
 
 
-def test_the_sums_of_two_ranks_equal_those_of_one_process():
-    teacher, objective = world()
+def test_sums_over_the_parts_of_a_batch_equal_those_of_the_whole_batch():
+    teacher, objective = build_teacher_and_objective()
     student, (stage,) = build_student(teacher, 1), objective.stages
     parts = [
         {name: torch.from_numpy(column) for name, column in part.items()}
-        for part in split_batch(a_batch(), 2)
+        for part in split_batch(make_batch(), 2)
     ]
-    whole, halves = (
-        sum(objective.loss_sums(student, of, stage) for of in each) for each in ([given()], parts)
+    whole_batch, in_parts = (
+        sum(objective.loss_sums(student, part, stage) for part in each)
+        for each in ([batch_tensors()], parts)
     )
-    torch.testing.assert_close(halves, whole)
+    torch.testing.assert_close(in_parts, whole_batch)
     assert (
-        sum(objective.weight_sums(of) for of in parts).tolist()
-        == objective.weight_sums(given()).tolist()
+        sum(objective.weight_sums(part) for part in parts).tolist()
+        == objective.weight_sums(batch_tensors()).tolist()
     )
 
 
 def test_a_copy_of_the_teacher_has_no_distillation_loss_and_a_student_has():
-    teacher, objective = world(labels_weight=0.0)
+    teacher, objective = build_teacher_and_objective(labels_weight=0.0)
     for model, is_copy in ((teacher, True), (build_student(teacher, 1), False)):
         model.requires_grad_(True)
         (stage,) = objective.stages
-        sums = objective.loss_sums(model.eval(), given(), stage)
+        sums = objective.loss_sums(model.eval(), batch_tensors(), stage)
         assert (sums[5].item() < 1e-6, sums[8].item() < 1e-5) == (is_copy, is_copy)
         (torch.tensor(objective.weights) * sums).sum().backward()
-        slopes = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
-        assert (max(slopes) < 1e-4) == is_copy
+        gradient_norms = [float(p.grad.norm()) for p in model.parameters() if p.grad is not None]
+        assert (max(gradient_norms) < 1e-4) == is_copy
         objective.teacher.requires_grad_(False)
 
 
-class Memory:
-    """The batch of four rows, twice a pass."""
+class MemoryLoader:
+    """Yield the same batch of four rows twice per pass."""
 
     folder, rows, rows_read = "memory", 8, 8
 
@@ -146,11 +149,11 @@ class Memory:
         return self.rows
 
     def batches(self, size, seed, *, with_text, negative_downsampling_rate=1.0):
-        yield from (a_batch(), a_batch())
+        yield from (make_batch(), make_batch())
 
 
 def test_training_moves_a_student_towards_its_teacher_and_leaves_the_teacher_unchanged():
-    teacher, objective = world()
+    teacher, objective = build_teacher_and_objective()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
     entries, states = [], []
     loop = TrainingLoop(
@@ -162,7 +165,7 @@ def test_training_moves_a_student_towards_its_teacher_and_leaves_the_teacher_unc
         states.append({k: v.clone() for k, v in loop.model.state_dict().items()})
         return {"loss": -float(loop.state.epoch)}
 
-    loop.fit(Memory(), validate)
+    loop.fit(MemoryLoader(), validate)
     assert loop.curve[-1] < 0.9 * loop.curve[0]
     assert all(torch.equal(before[name], x) for name, x in teacher.state_dict().items())
     assert not teacher.training
@@ -176,10 +179,10 @@ def snapshot(**changes) -> Snapshot:
     return Snapshot(folder="there", rows={}, positives=0, files={}, **fields)
 
 
-def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
+def test_a_snapshot_gets_the_regression_scale_of_the_teacher():
     scaled = (*TASKS[:3], TaskSpec(name="spend", kind="regression", center=9.0, scale=4.0))
-    taught = use_teacher_tasks(snapshot(tasks=scaled), tiny_spec(tasks=TASKS), ["n"])
-    assert taught.tasks == TASKS
+    adapted = use_teacher_tasks(snapshot(tasks=scaled), tiny_spec(tasks=TASKS), ["n"])
+    assert adapted.tasks == TASKS
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_a_snapshot_takes_the_scale_of_the_teachers_regression():
         ({"max_tokens": 9}, ["n"], r"lengths \(9 tokens, not 8\) are not"),
     ],
 )
-def test_other_examples_than_the_teacher_was_trained_on_are_refused(changes, numeric, message):
+def test_examples_unlike_those_of_the_teacher_are_refused(changes, numeric, message):
     known = (CategorySpec(name="device", values=("app", "desktop")),)
     teacher = tiny_spec(tasks=TASKS, categories=known if "categories" in changes else ())
     with pytest.raises(InputError, match=message):

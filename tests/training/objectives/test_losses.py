@@ -41,7 +41,7 @@ def test_the_losses_of_the_parts_of_a_batch_add_up_to_that_of_the_batch():
     torch.testing.assert_close(whole, sum(split))
 
 
-def test_a_task_without_a_known_label_is_zero_and_still_has_gradients():
+def test_a_task_without_a_known_label_has_gradients_of_zero():
     logits = {name: value.clone().requires_grad_() for name, value in LOGITS.items()}
     loss_sums(TASKS, logits, torch.full((3, 2), NAN), WEIGHT).sum().backward()
     assert logits["buys"].grad.abs().sum() == 0
@@ -51,20 +51,20 @@ def test_a_multilabel_task_is_a_binary_one_for_each_class():
     task = TaskSpec(name="likes", kind="multilabel", classes=("red", "blue"))
     logits, labels = torch.tensor([[0.5, -2.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [NAN, NAN]])
     expected = F.binary_cross_entropy_with_logits(logits[0], labels[0], reduction="sum")
-    found = loss_sums((task,), {"likes": logits}, labels, torch.tensor([3.0, 1.0]))
-    assert float(found) == pytest.approx(3 * float(expected))
+    loss_sum = loss_sums((task,), {"likes": logits}, labels, torch.tensor([3.0, 1.0]))
+    assert float(loss_sum) == pytest.approx(3 * float(expected))
     assert known_label_weights((task,), labels, torch.tensor([3.0, 1.0])).tolist() == [6.0]
 
 
 def test_a_regression_is_the_squared_error_of_the_standardised_label():
     task = TaskSpec(name="spend", kind="regression", center=10.0, scale=5.0)
     labels = torch.tensor([[20.0], [NAN]])
-    found = loss_sums((task,), {"spend": torch.tensor([1.5, 9.0])}, labels, torch.ones(2))
-    assert float(found) == pytest.approx((1.5 - 2.0) ** 2)
+    loss_sum = loss_sums((task,), {"spend": torch.tensor([1.5, 9.0])}, labels, torch.ones(2))
+    assert float(loss_sum) == pytest.approx((1.5 - 2.0) ** 2)
     assert task.to_predictions(torch.tensor([2.0])).tolist() == [20.0]
 
 
-def test_smoothing_spreads_a_share_of_the_label_over_the_classes():
+def test_label_smoothing_spreads_a_share_of_the_label_over_the_classes():
     sums = loss_sums(TASKS, LOGITS, LABELS, WEIGHT, smoothing=0.1)
     binary = F.binary_cross_entropy_with_logits
     buys = binary(LOGITS["buys"][:2], torch.tensor([0.95, 0.05]), reduction="none")

@@ -1,4 +1,4 @@
-"""Masked words: which are asked for, and that ranks sum over parts what one process sums."""
+"""Test which words are masked, and that sums over parts equal those of the whole batch."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ MASKING = Masking(share=0.4, mask_id=MASK, special_ids=(CLS, SEP, MASK), n_words
 PLAN = tiny_plan()
 
 
-def a_batch(n: int = 8) -> dict[str, np.ndarray]:
+def make_batch(n: int = 8) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     ids, lengths = rng.integers(5, N_WORDS, (n, 12)), rng.integers(4, 13, n)
     ids[:, 0] = CLS
@@ -30,18 +30,18 @@ def a_batch(n: int = 8) -> dict[str, np.ndarray]:
 
 
 def test_about_the_given_share_of_words_is_masked_and_special_tokens_never():
-    batch = a_batch(400)
+    batch = make_batch(400)
     masked = MASKING.mask(batch, (1, 2))
-    is_asked = masked["targets"] != IGNORED_TARGET
+    is_target = masked["targets"] != IGNORED_TARGET
     n_words = int((batch["n_tokens"] - 2).sum())
-    assert 0.37 < is_asked.sum() / n_words < 0.43
-    assert not is_asked[np.isin(batch["token_ids"], (0, CLS, SEP))].any()
-    assert (masked["masked_ids"] == batch["token_ids"])[~is_asked].all()
-    assert (masked["targets"] == batch["token_ids"])[is_asked].all()
-    assert 0.76 < (masked["masked_ids"][is_asked] == MASK).mean() < 0.84
+    assert 0.37 < is_target.sum() / n_words < 0.43
+    assert not is_target[np.isin(batch["token_ids"], (0, CLS, SEP))].any()
+    assert (masked["masked_ids"] == batch["token_ids"])[~is_target].all()
+    assert (masked["targets"] == batch["token_ids"])[is_target].all()
+    assert 0.76 < (masked["masked_ids"][is_target] == MASK).mean() < 0.84
 
 
-def test_the_sums_of_two_ranks_equal_those_of_one_process():
+def test_sums_over_the_parts_of_a_batch_equal_those_of_the_whole_batch():
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=N_WORDS, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
@@ -51,15 +51,15 @@ def test_the_sums_of_two_ranks_equal_those_of_one_process():
     objective = SelfSupervisedObjective((1.0, 0.0), PLAN, MASKING, None)
     (stage,) = objective.stages
 
-    def summed(*parts: dict[str, np.ndarray]) -> list[float]:
+    def compute_sums(*parts: dict[str, np.ndarray]) -> list[float]:
         prepared = [objective.prepare(part, (3,), stage) for part in parts]
-        given = [{n: torch.from_numpy(c) for n, c in part.items()} for part in prepared]
-        totals = sum(objective.weight_sums(of) for of in given)
+        tensors = [{n: torch.from_numpy(c) for n, c in part.items()} for part in prepared]
+        totals = sum(objective.weight_sums(part) for part in tensors)
         return [
-            *(sum(objective.loss_sums(model, of, stage) for of in given)).tolist(),
+            *(sum(objective.loss_sums(model, part, stage) for part in tensors)).tolist(),
             *totals.tolist(),
         ]
 
-    found, wanted = summed(*split_batch(a_batch(), 3)), summed(a_batch())
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    assert wanted[3] == 8
+    in_parts, whole_batch = compute_sums(*split_batch(make_batch(), 3)), compute_sums(make_batch())
+    np.testing.assert_allclose(in_parts, whole_batch, rtol=1e-5)
+    assert whole_batch[3] == 8
