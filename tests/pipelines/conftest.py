@@ -16,20 +16,20 @@ KNOWN = ["ann", "bob", *(f"u{n}" for n in range(10))]  # some in each of two buc
 
 
 @pytest.fixture(scope="session")
-def made(spark, tmp_path_factory) -> Path:
-    """The folder of a shop in which each user viewed the tee, a minute after another, refreshed."""
+def refreshed_folder(spark, tmp_path_factory) -> Path:
+    """A folder with the refreshed profiles of users who viewed the tee, one per minute."""
     folder = tmp_path_factory.mktemp("refreshed")
-    store, given = new_shop(spark, folder)
+    store, settings = new_shop(spark, folder)
     viewed = [event(100 + n, user, n, "view", "tee", 0) for n, user in enumerate(KNOWN)]
     write_events(store, viewed)
-    refresh_profiles.run(store, given, now=NOW)
+    refresh_profiles.run(store, settings, now=NOW)
     return folder
 
 
 @pytest.fixture
-def refreshed(spark, made, tmp_path) -> tuple[Store, Settings]:
-    """A copy of that shop."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+def refreshed(spark, refreshed_folder, tmp_path) -> tuple[Store, Settings]:
+    """A copy of the refreshed shop that a test may change."""
+    shutil.copytree(refreshed_folder, tmp_path, dirs_exist_ok=True)
     return Store(spark, str(tmp_path / "tables")), shop_settings(tmp_path)
 
 
@@ -43,13 +43,13 @@ TASKS = [
 
 @pytest.fixture(scope="session")
 def colours(spark, tmp_path_factory) -> Store:
-    """Examples whose texts are colours, and where to read who buys."""
+    """A store of examples whose texts are colours and whose labels follow known rules."""
     return examples_store(spark, tmp_path_factory.mktemp("colours"), colour_rows(1500))
 
 
 @pytest.fixture(scope="session")
 def colour_settings(tmp_path_factory) -> Callable[..., Settings]:
-    """Makes the settings of trainings on them: a task of every kind, one process."""
+    """A function that makes settings to train on them: a task of each kind, one process."""
     folder = tmp_path_factory.mktemp("work")
     encoder = colour_encoder(folder / "encoder")
 
@@ -70,6 +70,6 @@ def trained_model(colours, colour_settings) -> Path:
     """The folder of a model that one process has trained."""
     more = ("quantization.enabled=true", "quantization.min_quality_ratio=0.9")
     more += ("training.baseline_rows=5000", "training.bootstrap_resamples=50")
-    given = colour_settings(*more)
-    train_model.run(colours, given)
-    return Path(given.paths.models) / "trained_model"
+    settings = colour_settings(*more)
+    train_model.run(colours, settings)
+    return Path(settings.paths.models) / "trained_model"

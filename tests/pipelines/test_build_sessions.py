@@ -12,7 +12,7 @@ from profile_lib.tables import EVENTS, SESSIONS
 
 SETTINGS = load_settings("conf/dev.yaml")
 DAY = date(2026, 1, 1)
-# user, minutes since the first midnight, days between it and the arrival
+# user, minutes from the first midnight to the event, days from the first day to its arrival
 LATE_EVENTS = (
     ("ann", 600, 0),
     ("ann", 620, 1),  # late, within the session

@@ -1,4 +1,4 @@
-"""Test that a student and a pruned model are made from a trained one and predict nearly as it."""
+"""Test that a student and a pruned model come from a teacher and predict nearly as well."""
 
 import json
 import shutil
@@ -45,9 +45,10 @@ def test_the_student_has_fewer_layers_and_the_pruned_model_fewer_heads(compresse
     pruned, spec, _ = load_model(str(compressed / "pruned"))
     assert sorted(count_heads(pruned.bert)) == [1, 2]
     assert sorted(map(len, spec.heads_left)) == [1, 2]
-    theirs = {path.name for path in (compressed / "trained_model").iterdir()} - {INT8_FOLDER}
-    assert {path.name for path in (compressed / "pruned").iterdir()} == theirs
-    assert {p.name for p in (compressed / "student").iterdir()} == theirs | {"compression.json"}
+    teacher_files = {path.name for path in (compressed / "trained_model").iterdir()} - {INT8_FOLDER}
+    assert {path.name for path in (compressed / "pruned").iterdir()} == teacher_files
+    student_files = {path.name for path in (compressed / "student").iterdir()}
+    assert student_files == teacher_files | {"compression.json"}
     assert read_manifest(str(compressed / "student")).spec.tasks == spec.tasks
 
 
@@ -97,10 +98,10 @@ def test_both_models_predict_nearly_as_well_as_their_teacher(compressed):
         assert table[kind]["vector_cosine"] > 0.9
 
 
-def test_an_interrupted_run_is_resumed_to_the_same_models(
+def test_an_interrupted_compression_resumes_to_the_same_loss_curves(
     colours, settings, compressed, capsys, caplog
 ):
-    """The copy of a run lacks the student's last checkpoint, so it resumes at the one before."""
+    """The copied run lacks the student's last checkpoint, so it resumes at the previous one."""
     changes = (
         "compress.student_name=student_again", "compress.pruned_name=pruned_again",
         "compress.negative_downsampling_rate=0.8",
@@ -141,7 +142,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_models(
         ),
     ],
 )
-def test_a_model_that_cannot_be_made_as_small_as_requested_is_refused(
+def test_a_missing_teacher_an_impossible_size_and_a_repeated_name_are_refused(
     colours, settings, trained_model, changes, message
 ):
     with pytest.raises(InputError, match=message):

@@ -169,7 +169,7 @@ def test_more_rejections_than_the_limit_stop_the_job_and_leave_events_unchanged(
     assert store.read(REJECTED_EVENTS).count() == 3
 
 
-def test_a_user_faster_than_a_person_is_rejected_with_earlier_events(store, tmp_path):
+def test_a_user_faster_than_a_person_loses_all_events_even_stored_ones(store, tmp_path):
     def burst(first: int, last: int) -> list[dict]:
         return [event(n, "bot", event_ts="2026-01-01 10:00:30") for n in range(first, last)]
 

@@ -88,7 +88,7 @@ def test_files_are_compacted_while_another_writer_merges_and_no_row_is_lost(spar
     assert commits.where("operation = 'OPTIMIZE'").count() >= 1
 
 
-def test_files_that_streams_need_are_removed_only_with_force(store):
+def test_a_retention_too_short_for_streams_is_refused_unless_forced(store):
     short = MAINTENANCE.model_copy(update={"retention_hours": 1})
     settings = SETTINGS.model_copy(update={"maintain": short})
     message = r"retention_hours: found 1, wanted maintain.min_retention_hours \(168"
@@ -109,7 +109,7 @@ def test_neighbouring_partitions_are_grouped_up_to_a_size():
     ("n_files", "n_bytes", "is_fragmented"),
     [(1, 5, False), (2, 5, True), (2, 11, False), (3, 20, False), (4, 20, True), (1, 0, False)],
 )
-def test_more_than_one_and_a_half_times_the_needed_files_are_fragmented(
+def test_a_table_with_over_one_and_a_half_times_the_files_it_needs_is_fragmented(
     n_files, n_bytes, is_fragmented
 ):
     assert FileLayout(None, n_files, n_bytes, 1, 1).is_fragmented(10) is is_fragmented

@@ -97,22 +97,23 @@ def test_two_processes_continue_from_an_encoder_that_was_trained_before(
 
 
 def tokenize_examples(store: Store, settings: Settings) -> Store:
-    """Return a store of the examples, tokenized by the encoder's own vocabulary."""
+    """Return a store of the examples, tokenized with the vocabulary of the settings' encoder."""
     folder = Path(settings.paths.work) / settings.pretrain.name
     rows = store.read(EXAMPLES).drop("token_ids", "n_tokens")
-    again = Store(store.spark, str(folder))
-    again.replace(EXAMPLES, add_tokens(rows, settings.model.encoder, settings.examples.max_tokens))
-    return again
+    tokenized = Store(store.spark, str(folder))
+    tokens = add_tokens(rows, settings.model.encoder, settings.examples.max_tokens)
+    tokenized.replace(EXAMPLES, tokens)
+    return tokenized
 
 
-def test_views_of_one_user_come_together(store, settings):
+def test_pretraining_on_views_of_users_lowers_the_view_loss(store, settings):
     given = settings("pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1")
     pretrain_encoder.run(store, given)
     curve = read_history(given)["curve"]
     assert np.mean(curve[-14:]) < 0.9 * np.mean(curve[:14])  # an epoch is 14 steps
 
 
-def test_a_vocabulary_holds_the_words_of_the_texts_and_needs_some(spark):
+def test_a_vocabulary_holds_the_words_of_the_texts_and_is_refused_without_any(spark):
     texts = spark.createDataFrame([("red cap [SEP]",), ("Red 猫",), ("red cap",)], "text string")
     tokenizer = train_wordpiece(texts, 100, 10)
     assert {"red", "cap", "[MASK]"} <= set(tokenizer.get_vocab())
@@ -121,13 +122,13 @@ def test_a_vocabulary_holds_the_words_of_the_texts_and_needs_some(spark):
         train_wordpiece(texts.where("text IS NULL"), 100, 10)
 
 
-def test_a_size_that_its_heads_do_not_divide_is_refused(store, settings):
+def test_a_hidden_size_that_is_no_multiple_of_the_heads_is_refused(store, settings):
     given = settings("pretrain.name=odd", "pretrain.num_attention_heads=3")
     with pytest.raises(InputError, match="hidden_size: 32 is no multiple of pretrain.num_att"):
         pretrain_encoder.run(store, given)
 
 
 def test_the_view_loss_is_small_if_each_view_is_nearest_to_its_own_user():
-    one = torch.eye(4)
-    assert float(view_loss_sum(one, one)) < 0.01
-    assert float(view_loss_sum(one, one.roll(1, 0))) > 30
+    views = torch.eye(4)
+    assert float(view_loss_sum(views, views)) < 0.01
+    assert float(view_loss_sum(views, views.roll(1, 0))) > 30

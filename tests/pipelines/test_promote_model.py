@@ -69,7 +69,7 @@ def tracked(store, settings) -> tuple[Settings, MlflowStore]:
 
 @pytest.fixture(scope="module")
 def first(tracked, tmp_path_factory) -> Path:
-    """A copy of that model's folder."""
+    """A copy of the folder of the first champion."""
     folder = tmp_path_factory.mktemp("first") / "shop"
     return Path(shutil.copytree(f"{tracked[0].paths.models}/shop", folder))
 
@@ -110,7 +110,7 @@ def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
     assert any(Path(given.tracking.tensorboard).glob("shop-*/events.out.tfevents.*"))
 
 
-def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(tracked, tmp_path):
+def test_the_registered_model_predicts_as_the_trained_one_and_holds_no_pickle(tracked, tmp_path):
     given, registry = tracked
     registry.client()
     served = mlflow.pyfunc.load_model("models:/shop/1")
@@ -118,20 +118,21 @@ def test_the_registered_model_answers_as_the_model_does_and_holds_no_pickle(trac
     model, spec, _ = load_model(folder)
     numeric = np.random.default_rng(0).poisson(1.0, (3, len(NUMERIC_FEATURE_NAMES))).astype(float)
     device = np.full((3, len(spec.categories)), np.nan)
-    place = [category.name for category in spec.categories].index("device")
-    device[:, place] = 1.0  # the second of the known devices; the other categories are unknown
+    device_column = [category.name for category in spec.categories].index("device")
+    # The second of the known devices; the other categories are unknown.
+    device[:, device_column] = 1.0
     numeric = np.hstack([numeric, device])
     frame = pd.DataFrame(
         {"token_ids": [np.zeros(1, np.int64)] * 3, "n_tokens": [1] * 3, "numeric": list(numeric)}
     )
     assert [column.name for column in served.metadata.signature.outputs] == ["buys"]
     assert not list(tmp_path.rglob("*.pkl"))
-    predictor_says = served.predict(frame)["buys"].to_numpy()
+    served_probabilities = served.predict(frame)["buys"].to_numpy()
     logits = model.predict_without_text(torch.tensor(numeric).float())["buys"]
-    np.testing.assert_allclose(predictor_says, logits.sigmoid().detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(served_probabilities, logits.sigmoid().detach().numpy(), atol=1e-6)
 
 
-def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_undone(
+def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_a_promotion_is_rolled_back(
     store, settings, tracked, first, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
@@ -149,7 +150,7 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_the_last_can_be_
     )
 
     tracker = Tracker.from_settings(given.tracking.model_dump())
-    record(tracker, first)  # the one that has learned next to nothing
+    record(tracker, first)  # the model that has learned next to nothing
     promote_model.run(store, better)
     assert registry.find_version("shop", CHALLENGER) == "3"
     assert registry.find_version("shop", CHAMPION) == "2"
@@ -170,7 +171,7 @@ def test_models_that_cannot_be_compared_are_refused(store, settings):
         load_served_model(settings("training.name=never", "refresh.alias=champion"))
 
 
-def test_a_task_is_compared_by_its_own_label_where_its_mask_holds(store, settings, caplog):
+def test_a_task_is_compared_by_its_own_label_on_the_rows_of_its_mask(store, settings, caplog):
     caplog.set_level(logging.INFO, logger="profile_lib")
     task = {"name": "big", "label": "int(spend > 2)", "mask": "device = 'mobile'",
             "kind": "binary", "weight": 1.0}  # fmt: skip

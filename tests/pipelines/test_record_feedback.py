@@ -35,7 +35,7 @@ def bought_impressions(store):
     return {row["impression_id"] for row in rows}
 
 
-def test_late_rows_change_only_their_feedback_and_lead_to_the_same_tables(store, tmp_path):
+def test_late_rows_change_only_their_feedback_and_give_the_tables_of_a_full_run(store, tmp_path):
     config = dev_settings(tmp_path)
     put(
         store,
@@ -70,7 +70,7 @@ def test_late_rows_change_only_their_feedback_and_lead_to_the_same_tables(store,
     assert rows_of_feedback(store) == incremental
 
 
-def test_arms_are_compared_and_unexpected_ones_refused(store, tmp_path):
+def test_arms_are_compared_and_missing_or_mixed_arms_are_refused(store, tmp_path):
     users = ("a1", "a2", "a3", "b1", "b2", "b3")
     rows = [
         {"experiment": "ranker", "user_id": user, "variant": user[0], "is_clicked": clicked}

@@ -179,11 +179,12 @@ def test_any_sequence_of_batches_ends_in_the_profiles_of_a_full_refresh(
     for _ in range(N_BATCHES):
         write_batch(store, [next(shop) for shop in shops], written)
         refresh(store, settings)
-    found = group_by_shop(read_profiles(store))
+    incremental = group_by_shop(read_profiles(store))
     ProfileRefresher(store, settings, load_served_model(settings)).rebuild()
-    wanted = group_by_shop(read_profiles(store))
-    assert len(wanted) > 0.9 * N_SHOPS
-    assert [shop for shop in found | wanted if not agree(found.get(shop), wanted.get(shop))] == []
+    full = group_by_shop(read_profiles(store))
+    assert len(full) > 0.9 * N_SHOPS
+    shop_names = incremental | full
+    assert [s for s in shop_names if not agree(incremental.get(s), full.get(s))] == []
 
 
 def group_by_shop(profiles: dict[str, dict]) -> dict[str, dict[str, dict]]:

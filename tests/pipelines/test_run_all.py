@@ -19,7 +19,7 @@ def settings(tmp_path) -> Settings:
 
 
 class Job:
-    """A job that keeps how it was called."""
+    """A job that records the options of its calls."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -82,7 +82,7 @@ def test_a_failed_training_continues_from_its_last_checkpoint_if_there_is_one(
     assert job.calls == [options]
 
 
-def test_each_stage_but_the_last_reports_the_time_left(settings, caplog, monkeypatch):
+def test_each_stage_except_the_last_reports_the_time_left(settings, caplog, monkeypatch):
     moments = iter([0.0, 0.0, 10.0, 10.0, 40.0])
     monkeypatch.setattr(run_all.time, "monotonic", lambda: next(moments))
     stages = [Stage("ingest_events", Job(), None, 0.2), Stage("train_model", Job(), None, 0.6)]
@@ -96,9 +96,9 @@ def test_each_stage_but_the_last_reports_the_time_left(settings, caplog, monkeyp
     ]
 
 
-def test_a_failure_keeps_its_kind_and_says_how_to_continue(settings, monkeypatch):
-    lost = Stage("ingest_events", Job(ConcurrentWriteError("events: lost 8 times")), None, 1.0)
-    monkeypatch.setattr(run_all, "STAGES", [lost])
+def test_a_failure_keeps_its_error_class_and_says_how_to_continue(settings, monkeypatch):
+    failing = Stage("ingest_events", Job(ConcurrentWriteError("events: lost 8 times")), None, 1.0)
+    monkeypatch.setattr(run_all, "STAGES", [failing])
     with pytest.raises(ConcurrentWriteError, match="events: lost 8 times\nrun_all: fix it and run"):
         run_all.run(None, settings, now=NOW)
 

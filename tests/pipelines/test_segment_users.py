@@ -58,7 +58,7 @@ def clusters(tables):
 
 
 def interrupt(store: Store) -> None:
-    """Run until the last table is to be written."""
+    """Run, and interrupt just before the last table is written."""
     replace = store.replace
 
     def replace_or_interrupt(table, *arguments, **options):

@@ -1,4 +1,4 @@
-"""Check that a stream ends in the profiles of a refresh: with late, repeated or changed events."""
+"""Check that a stream ends in the profiles of a refresh, even after late or changed events."""
 
 import json
 import shutil
@@ -119,7 +119,7 @@ def test_a_repeated_event_counts_once_and_a_late_one_is_sorted_in_despite_compac
     ann = read_profiles(store)["ann"]
     assert [e["event_type"] for e in ann["recent"]] == ["cart", "view", "purchase"]
     assert ann["n_orders"] == 1
-    # No other profile was computed.
+    # No profile of another user was computed.
     assert versions_by_user(store) == before | {"ann": store.version(EVENTS)}
 
 

@@ -34,12 +34,12 @@ def fitted(
     store: Store, given: Settings, report_progress: ReportProgress = log_training_progress
 ) -> TrainingResult:
     """Train with these settings from the snapshot and initial model of `trained_model`."""
-    source, own = (
+    source, target = (
         Path(given.paths.work) / f"train_{n}" for n in ("trained_model", given.training.name)
     )
-    shutil.copytree(source / INITIAL_MODEL, own / INITIAL_MODEL)
+    shutil.copytree(source / INITIAL_MODEL, target / INITIAL_MODEL)
     snapshot = load_snapshot(str(source / "snapshot"))
-    return fit(store.spark, given, own, snapshot, report_progress, skip_baselines=True).outcome
+    return fit(store.spark, given, target, snapshot, report_progress, skip_baselines=True).outcome
 
 
 # Horovod's own thread ends with an error when its processes do.
@@ -48,8 +48,8 @@ def fitted(
 def test_two_processes_give_the_loss_curve_of_one_even_if_one_of_them_is_killed(
     colours, colour_settings, trained_model
 ):
-    """The victim is one of the processes that Horovod started, killed at a drawn step; each rank's
-    half of a batch passes in two parts, which changes nothing either."""
+    """One of the processes that Horovod started is killed at a random step. Each rank trains on its
+    half of a batch in two parts, which must not change the curve either."""
     given = colour_settings(
         "training.name=killed", "training.n_processes=2", "training.accumulation=2",
         "training.checkpoint_steps=20", "training.progress_steps=1",
@@ -74,11 +74,11 @@ def kill_a_process(given: Settings, step: int, killed_at: list[float]) -> None:
     folder = Path(given.paths.work) / "train_killed" / "checkpoints"
     while not any(int(p.name[5:]) >= step - 20 for p in folder.glob("step-" + 9 * "[0-9]")):
         time.sleep(0.02)
-    own = {p.pid for p in psutil.Process().children(recursive=True)}
+    descendants = {p.pid for p in psutil.Process().children(recursive=True)}
     ranks = [
         p
         for p in psutil.process_iter(["cmdline", "create_time"])
-        if p.pid in own
+        if p.pid in descendants
         and "horovod.spark.task.gloo_exec_fn" in " ".join(p.info["cmdline"] or ())
         and p.info["cmdline"][0].endswith("python")
     ]
@@ -86,7 +86,7 @@ def kill_a_process(given: Settings, step: int, killed_at: list[float]) -> None:
     max(ranks, key=lambda p: p.info["create_time"]).kill()
 
 
-def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
+def test_a_training_that_failed_is_resumed_to_the_same_curve_by_the_same_settings_only(
     colours, colour_settings, trained_model
 ):
     def broken(*changes: str) -> Settings:
@@ -114,7 +114,7 @@ def test_a_run_that_ended_early_is_resumed_by_hand_to_the_same_curve(
 
 @contextmanager
 def patch_progress(fails_at: int):
-    """Progress that breaks the run at a step, as a full log disk or a pulled plug would."""
+    """Make the progress report of a step fail, as a full log disk would."""
 
     def fail(entry):
         return 1 / 0 if entry.get("step") == fails_at else None
@@ -134,13 +134,13 @@ def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
     train_model.run(colours, given)
     model = Path(given.paths.models) / "ablated"
     report = json.loads((model / "report.json").read_text())
-    found = report["ablation"]
-    assert list(found) == ["as configured", "numbers only", "text only"]
-    accuracy = {name: tasks["colour"]["accuracy"] for name, tasks in found.items()}
+    ablation = report["ablation"]
+    assert list(ablation) == ["as configured", "numbers only", "text only"]
+    accuracy = {name: tasks["colour"]["accuracy"] for name, tasks in ablation.items()}
     assert accuracy["numbers only"] < 0.6 < 0.95 < accuracy["text only"]
-    auc = {name: tasks["buys"]["roc_auc"] for name, tasks in found.items()}
+    auc = {name: tasks["buys"]["roc_auc"] for name, tasks in ablation.items()}
     assert auc["text only"] > auc["numbers only"] + 0.1
-    assert found["as configured"]["buys"] == report["tasks"]["buys"]["model"]
+    assert ablation["as configured"]["buys"] == report["tasks"]["buys"]["model"]
     assert "text only" in (model / "report.html").read_text()
 
 
@@ -153,11 +153,11 @@ def test_torch_processes_with_checkpoints_on_a_hadoop_file_system_give_the_same_
         "training.accumulation=2", "training.checkpoint_steps=50",
         f"training.checkpoint_path={(tmp_path / 'remote').as_uri()}",
     )  # fmt: skip
-    found = fitted(colours, given).curve
-    np.testing.assert_allclose(found, read_loss_curve(trained_model), atol=1e-4)
-    kept = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
-    assert f"step-{len(found):09d}" in kept
-    assert len(kept) == 2
+    curve = fitted(colours, given).curve
+    np.testing.assert_allclose(curve, read_loss_curve(trained_model), atol=1e-4)
+    checkpoints = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
+    assert f"step-{len(curve):09d}" in checkpoints
+    assert len(checkpoints) == 2
 
 
 def test_resuming_a_training_that_was_never_begun_is_refused(colours, colour_settings):
@@ -181,13 +181,14 @@ def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settin
     """Each epoch with the text skips four in ten of the users who do not buy."""
     given = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
     bins = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]["calibration"]
-    kept = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
-    dropped = fitted(colours, given).predictions["buys"]["probability"].mean()
-    assert 0.1 < kept < 0.2
-    assert dropped == pytest.approx(kept, abs=0.03)  # uncorrected it would be 0.07 more
+    mean_of_full = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
+    mean_of_dropped = fitted(colours, given).predictions["buys"]["probability"].mean()
+    assert 0.1 < mean_of_full < 0.2
+    # Without the correction it would be 0.07 higher.
+    assert mean_of_dropped == pytest.approx(mean_of_full, abs=0.03)
 
 
-def test_the_saved_model_is_whole(trained_model):
+def test_the_saved_model_holds_its_spec_table_versions_and_bin_edges(trained_model):
     model, spec, manifest = load_model(str(trained_model))
     assert spec.numeric == tuple(NUMERIC_FEATURE_NAMES)
     assert [(t.name, len(t.classes)) for t in spec.tasks] == [
@@ -195,7 +196,8 @@ def test_the_saved_model_is_whole(trained_model):
     ]  # fmt: skip
     assert manifest.table_versions == {"examples": 1}
     assert manifest.model_version.startswith("trained_model-")
-    numbers = {of["name"]: of for of in json.loads((trained_model / "numbers.json").read_text())}
+    statistics = json.loads((trained_model / "numbers.json").read_text())
+    numbers = {number["name"]: number for number in statistics}
     assert numbers["n_in_cart"]["edges"][:3] == [0.0, 1.0, 2.0]
     assert numbers["cart_value"]["edges"] == []
 
@@ -224,7 +226,7 @@ def test_the_int8_quality_ratio_is_int8_over_fp32_or_fp32_over_int8_for_errors()
     assert compute_quality_ratios(before, after) == {"buys roc_auc": 0.9, "spend rmse": 0.5}
 
 
-def test_shards_that_the_processes_do_not_divide_are_refused(colours, colour_settings):
+def test_shards_that_are_no_multiple_of_the_processes_are_refused(colours, colour_settings):
     odd = ("training.n_processes=2", "training.shards=3", "training.batch_size=33")
     with pytest.raises(
         InputError, match=r"training.shards: 3 is no multiple of training.n_processes"

@@ -55,7 +55,7 @@ def settings(tmp_path_factory):
 
 @pytest.fixture
 def untrained(monkeypatch, tmp_path):
-    """Two windows, and trainings whose loss falls with the learning rate up to 1, then diverges."""
+    """Replace trainings: the loss falls as the learning rate rises to 1, and diverges above."""
 
     def fit(spark, given, folder, snapshot, report_progress, *, skip_baselines):
         rate = given.training.head_lr
@@ -89,27 +89,27 @@ def test_a_search_finds_the_rate_that_learns_and_continues_where_it_stopped(
     store, settings, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
-    kept = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
-    first = settings(SPACE, "tune.trials=2", *kept)
+    checkpoints = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
+    first = settings(SPACE, "tune.trials=2", *checkpoints)
     tune_model.run(store, first)
     study = tune_model.open_study(first)
-    broken = study.ask(  # as a crash in the middle of a trial leaves it
+    crashed = study.ask(  # as a crash in the middle of a trial leaves it
         {"training.head_lr": optuna.distributions.CategoricalDistribution([1.0e-6, 1.0e-2])}
     )
-    tune_model.run(store, settings(SPACE, "tune.trials=4", *kept))
-    found = trials(first)
-    states = [t.state.name for t in found]
-    assert states[broken.number] == "FAIL"
-    assert found[broken.number + 1].params == broken.params
+    tune_model.run(store, settings(SPACE, "tune.trials=4", *checkpoints))
+    all_trials = trials(first)
+    states = [t.state.name for t in all_trials]
+    assert states[crashed.number] == "FAIL"
+    assert all_trials[crashed.number + 1].params == crashed.params
     assert sum(state in ("COMPLETE", "PRUNED") for state in states) == 4
     assert study.best_params == {"training.head_lr": 1.0e-2}
     best = yaml.safe_load(Path(first.paths.models, "search.yaml").read_text())
     assert best == {"training": {"head_lr": 1.0e-2}}
     assert with_values(first, {"training.head_lr": 1.0e-2}).training.head_lr == 1.0e-2
     assert "search: log_loss" in caplog.text
-    checkpoints = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("step-*")}
-    assert checkpoints == {"tune_search/window_0", "tune_search/window_1"}
-    n = len(found)
+    checkpoint_folders = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("step-*")}
+    assert checkpoint_folders == {"tune_search/window_0", "tune_search/window_1"}
+    n = len(all_trials)
     tune_model.run(store, settings(SPACE, "tune.trials=4"))
     assert len(trials(first)) == n
 
@@ -126,7 +126,7 @@ def test_a_trial_worse_than_the_median_is_pruned(store, settings, untrained):
     assert all(len(t.intermediate_values) == 1 for t in pruned)  # after the first of two windows
 
 
-def test_each_window_reaches_further_and_holds_nothing_of_later_ones(spark):
+def test_each_window_trains_on_more_rows_and_ends_before_the_next_one_is_judged(spark):
     rows = example_rows(1000)
     frame = spark.createDataFrame(rows, EXAMPLES.schema)
     windows = list(rolling_windows(frame, 3, timedelta(minutes=5)))
