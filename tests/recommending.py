@@ -15,10 +15,10 @@ from profile_lib.tables import EVENTS, FEEDBACK, IMPRESSIONS, RECOMMENDATIONS, U
 
 
 def log_impressions_of_views(store: Store, settings: Settings) -> int:
-    """Log an impression before each view in the ranker's time.
+    """Log an impression before each view in the ranker's period, and record the feedback.
 
-    Returns the number of clicks. A second item, which nobody clicks for it, is shown below each.
-    Feedback is recorded.
+    Another item is shown in the slot below, and that impression causes no click. Returns the
+    number of clicked impressions.
     """
     ts, slot = F.col("event_ts"), F.pmod(F.xxhash64("event_id"), F.lit(3)).cast("int") + 1
     begin = midnight(settings.recommend.ranker_from)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-def test_a_driver_that_does_not_train_starts_without_what_takes_seconds_to_import():
+def test_jobs_that_do_not_train_start_without_importing_torch_transformers_or_sklearn():
     jobs = ("build_examples", "refresh_profiles", "stream_profiles")
     modules = ", ".join(f"profile_lib.pipelines.{job}" for job in jobs)
     code = (

@@ -1,4 +1,4 @@
-"""The command line all jobs share: arguments, exit codes, output."""
+"""Check the command line that all jobs share: arguments, exit codes and output."""
 
 import json
 import logging
@@ -67,7 +67,9 @@ def test_a_job_that_depends_on_the_time_gets_the_moment_of_its_start(run_main):
         (TryAgainError("shop: another training of this name is running"), 75),
     ],
 )
-def test_an_error_of_the_user_is_one_sentence_and_an_exit_code(run_main, capsys, error, code):
+def test_an_expected_error_is_printed_as_one_sentence_and_sets_the_exit_code(
+    run_main, capsys, error, code
+):
     def job(*_):
         raise error
 
@@ -110,14 +112,14 @@ def test_an_error_in_a_worker_is_reported_as_the_sentence_it_holds(run_main, cap
     ],
     ids=" ".join,
 )
-def test_a_wrong_argument_or_setting_ends_with_2(arguments, capsys):
+def test_a_wrong_argument_or_setting_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit:
         cli.main("job", lambda *_: None, None, date_help="of this day", argv=arguments)
     assert exit.value.code == 2
     assert capsys.readouterr().err
 
 
-def test_a_second_training_of_a_name_is_asked_to_try_again(run_main, tmp_path):
+def test_a_second_training_of_a_name_exits_with_the_code_for_try_again(run_main, tmp_path):
     def job(*_):
         with lock_training_name("shop", str(tmp_path / "models")):
             pass

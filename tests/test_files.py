@@ -1,4 +1,4 @@
-"""A file or folder that is being written is never found in part."""
+"""Check that a file or folder is never seen half written."""
 
 import errno
 
@@ -39,7 +39,7 @@ def test_a_folder_stays_as_it_was_if_writing_it_again_fails(tmp_path):
     assert names(tmp_path) == {"shop"}
 
 
-def test_what_an_interrupted_write_left_is_not_part_of_the_next_one(tmp_path):
+def test_leftovers_of_an_interrupted_write_are_not_part_of_the_next_one(tmp_path):
     (tmp_path / "shop.writing").mkdir()
     (tmp_path / "shop.writing" / "stale").touch()
     with atomic_folder(tmp_path / "shop") as folder:
@@ -47,7 +47,7 @@ def test_what_an_interrupted_write_left_is_not_part_of_the_next_one(tmp_path):
     assert names(tmp_path / "shop") == {"fresh"}
 
 
-def test_a_full_disk_is_an_input_error_and_any_other_fault_stays_what_it_is():
+def test_a_full_disk_is_an_input_error_and_any_other_error_is_unchanged():
     message = "^/work: No space left on device; free some"
     with pytest.raises(InputError, match=message), explain_full_disk("/work"):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""Fingerprints depend on what they are of, not on how it was written down."""
+"""Check that fingerprints depend on content, not on how it is written."""
 
 import hashlib
 from datetime import timedelta
@@ -6,12 +6,12 @@ from datetime import timedelta
 from profile_lib.fingerprint import hash_file, hash_folder, hash_json, hash_text
 
 
-def test_a_text_is_hashed_by_sha256_and_cut_to_the_digits_wanted():
+def test_a_text_is_hashed_by_sha256_and_cut_to_the_requested_digits():
     assert hash_text("käse") == hashlib.sha256("käse".encode()).hexdigest()
     assert hash_text("käse", 12) == hash_text("käse")[:12]
 
 
-def test_the_order_of_keys_changes_nothing_and_a_value_does():
+def test_the_hash_of_json_depends_on_its_values_but_not_on_the_order_of_keys():
     value = {"gap": timedelta(minutes=30), "names": ["a", "b"]}
     assert hash_json(value) == hash_json(dict(reversed(value.items())))
     assert hash_json(value) != hash_json(value | {"gap": timedelta(minutes=31)})

@@ -75,7 +75,7 @@ def test_a_name_belongs_to_one_definition(fruit, names):
     assert fruit.names() == ["apple", "nashi", "pear"]
 
 
-def test_a_definition_that_is_loaded_again_replaces_its_earlier_self(fruit):
+def test_a_class_that_is_loaded_again_replaces_its_earlier_definition(fruit):
     again = type("Plum", (), {"__qualname__": Plum.__qualname__, "__module__": Plum.__module__})
     fruit.register("plum")(Plum)
     fruit.register("plum")(again)

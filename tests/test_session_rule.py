@@ -19,11 +19,11 @@ MICROSECOND = timedelta(microseconds=1)
 )
 def test_a_gap_longer_than_the_limit_starts_a_new_session(gap, starts):
     micros = np.array([0, to_micros(gap)])
-    found = session_starts(micros, np.array([True, False]), to_micros(LIMIT))
-    assert found.tolist() == [True, starts]
+    is_start = session_starts(micros, np.array([True, False]), to_micros(LIMIT))
+    assert is_start.tolist() == [True, starts]
 
 
-def test_no_event_starts_no_session():
+def test_without_events_no_session_starts():
     nothing = np.array([], dtype=np.int64)
     assert session_starts(nothing, nothing.astype(bool), to_micros(LIMIT)).tolist() == []
 

@@ -135,7 +135,7 @@ def examples_store(spark: SparkSession, folder: Path, rows: pd.DataFrame) -> Sto
 def colour_encoder(folder: Path) -> str:
     """Save a BERT for texts of colours that trains in seconds, without dropout.
 
-    Its vocabulary is so large that Horovod sends only the gradients of words in a step.
+    Its vocabulary is so large that Horovod sends only the gradients of the words in a step.
     """
     torch.manual_seed(0)
     config = BertConfig(

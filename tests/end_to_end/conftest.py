@@ -15,7 +15,7 @@ from tests.recommending import log_impressions_of_views
 from tests.worlds import tiny_shop
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-FEW_CLICKS = 50  # clicks on impressions from which the ranker learns from them
+FEW_CLICKS = 50  # with this many clicks the ranker learns from impressions
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 ADDRESS = "127.0.0.1"
-FIRST_COMPILER = "-XX:TieredStopAtLevel=1"  # a short run ends before the second one pays
+FIRST_COMPILER = "-XX:TieredStopAtLevel=1"  # a short run ends before the second compiler pays off
 
 
 @pytest.fixture

@@ -65,6 +65,6 @@ def test_vectors_of_several_sizes_are_refused(rows):
         summarise_vectors(profiles)
 
 
-def test_profiles_that_all_await_the_model_are_refused(rows):
+def test_profiles_without_any_interest_vector_are_refused(rows):
     with pytest.raises(InputError, match="none of 1 has an interest vector; run python"):
         summarise_vectors(rows(COLUMNS, ("ann", [], "m1", FIRST)))

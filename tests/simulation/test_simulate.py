@@ -75,7 +75,7 @@ def test_views_of_the_items_of_a_category_follow_zipfs_law(human_rows):
     assert np.mean(slopes) == pytest.approx(-1, abs=0.2)
 
 
-def test_views_show_the_interests_which_drift_half_way(human_rows):
+def test_views_follow_interests_which_a_share_of_the_users_changes_half_way(human_rows):
     people = SHOP.people(np.arange(SHOP.n_users))
     drifters = people.top_categories[:, 0] != people.top_categories[:, 1]
     assert (drifters == people.drifts).all()

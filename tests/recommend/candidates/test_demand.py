@@ -43,15 +43,15 @@ def test_demand_halves_with_time_and_is_summed_per_context(rows):
     assertDataFrameEqual(demand, expected)
 
 
-def test_a_context_value_counts_as_far_as_it_is_trusted():
+def test_demand_in_a_context_is_mixed_with_demand_everywhere_by_its_trust():
     shares = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 0], [0.5, 0.2, 0.3]], np.float32))
     source = Demand(shares, first_row=np.array([0, 1]), trust=np.array([0.5, 1.0, 1.0]))
     requests = make_requests([], [], [], contexts=[[0, -1], [0, 0], [-1, -1]])
-    half_own = [0.25, 0.6, 0.15]
+    half_trusted = [0.25, 0.6, 0.15]
     mean_of_two = [0.625, 0.3, 0.075]
     everywhere = [0.5, 0.2, 0.3]
     np.testing.assert_allclose(
-        source.scores(requests, k=3).toarray(), [half_own, mean_of_two, everywhere], rtol=1e-6
+        source.scores(requests, k=3).toarray(), [half_trusted, mean_of_two, everywhere], rtol=1e-6
     )
 
 
@@ -62,7 +62,7 @@ def test_a_shop_without_contexts_proposes_what_is_in_demand_everywhere():
     assert scores == pytest.approx(np.array([[0.5, 0, 0.3]] * 2), abs=1e-6)
 
 
-def test_demand_rises_by_standard_deviations_above_the_expected():
+def test_a_rise_is_recent_demand_above_the_expected_in_standard_deviations():
     demand, recent = np.array([10.0, 10.0, 0.0]), np.array([9.0, 1.0, 0.0])
     rise = compute_demand_rise(demand, recent, recent_share=np.full(3, 0.5))
     np.testing.assert_allclose(rise, [4 / np.sqrt(6), 0, 0], atol=1e-6)

@@ -1,4 +1,4 @@
-"""Test the weights of sources where one is always right."""
+"""Test the weights that are chosen for sources if one of them is always right."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ N = 8
 
 
 def shifted_items(distance):
-    """Propose the item so many further on, and weakly the next one."""
+    """Propose the item `distance` further on, and the one after it with half the score."""
     similarity = np.zeros((N, N), np.float32)
     for item in range(N):
         similarity[item, (item + distance) % N] = 1
@@ -44,7 +44,7 @@ def test_the_source_that_finds_the_items_gets_the_greatest_weight(spark, monkeyp
     assertDataFrameEqual(measures.select("user_id", "ndcg"), expected)
 
 
-def test_an_item_that_no_source_proposes_is_not_found(spark):
+def test_a_relevant_item_that_no_source_proposes_counts_as_missed(spark):
     split = leave_one_out(walk_frame(spark, [(0, 1), (0, 5), (1, 2, 0)]))
     sources = {"right": shifted_items(1)}
     _, ndcg = choose_weights(split, sources, np.eye(1), candidates_per_source=2, k=3)

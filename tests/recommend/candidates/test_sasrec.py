@@ -70,7 +70,7 @@ def test_a_user_gets_the_same_scores_alone_as_in_a_batch(source):
     assert np.isneginf(together[2]).all()
 
 
-def test_a_step_sees_no_later_one():
+def test_the_output_of_a_step_does_not_depend_on_later_steps():
     model = SASRec(SHAPE).eval()
     first, second = (model(torch.tensor([[1, 2, last]])) for last in (3, 4))
     assert torch.equal(first[:, :2], second[:, :2])

@@ -173,7 +173,7 @@ def test_a_batch_gets_the_same_scores_as_its_users_one_by_one(sources, requests_
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_users_get_no_candidates(sources, requests_of, kind):
+def test_a_batch_without_users_gets_no_candidates(sources, requests_of, kind):
     assert sources[kind].scores(requests_of(PROFILES.slice(0, 0)), K).shape == (0, N_ITEMS)
 
 

@@ -62,7 +62,7 @@ def test_a_user_counts_once_per_item(spark):
     assertDataFrameEqual(count_users_per_item(walk_frame(spark, [(0, 1, 0), (0,)])), expected)
 
 
-def test_histories_in_arrays_know_the_order_of_steps():
+def test_steps_are_numbered_back_from_the_newest_and_weights_decay_with_their_age():
     batch = pa.RecordBatch.from_pydict(
         {
             "user_id": ["ann", "bob", "eve"],

@@ -40,7 +40,7 @@ def test_recent_events_become_steps_oldest_first():
     assert requests.now.tolist() == [10, 11]
 
 
-def test_numbers_are_read_and_the_most_frequent_context_values():
+def test_numbers_and_the_most_frequent_context_values_are_read():
     numbers = {"n_sessions": 2, "n_orders": 1, "order_value": 9, "purchasing_power": 0.5}
     contexts = {"regions": [("South", 3), ("North", 2)], "channels": [("web", 1)]}
     requests = READER.read_requests(profile_batch(numbers | contexts, {}))
@@ -67,7 +67,7 @@ def test_the_query_is_the_newest_search_or_page_text_shortly_before_the_newest_e
     np.testing.assert_array_equal(requests.query_vectors.ravel(), [1, np.nan, np.nan, 2, np.nan])
 
 
-def test_a_slice_of_a_batch_is_read_as_in_the_batch():
+def test_a_slice_of_a_batch_is_read_like_the_same_rows_of_the_batch():
     rows = [
         {
             "recent": [recent_event(n, "view", "hat"), recent_event(n, "search", text="red")],
@@ -83,6 +83,6 @@ def test_a_slice_of_a_batch_is_read_as_in_the_batch():
     assert part.histories.seconds.tolist() == [2, 3]
 
 
-def test_of_equal_counts_the_last_key_is_the_most_frequent():
+def test_the_last_of_equally_frequent_keys_is_taken_as_the_most_frequent():
     counts = pa.array([[("a", 1), ("c", 2), ("b", 2)], [], None, [("d", 1)]], COUNT_MAP)
     assert most_frequent_keys(counts).to_pylist() == ["c", None, None, "d"]

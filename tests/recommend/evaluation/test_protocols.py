@@ -90,6 +90,6 @@ def test_sparse_scores_in_parts_give_the_ranks_of_dense_ones(walks, seed):
         assert np.array_equal(relevant_ranks(score_all, split, 8), expected)
 
 
-def test_equal_scores_count_against_a_source():
+def test_a_relevant_item_ranks_last_among_equal_scores():
     split = walk_split([(0, 1), (0, 2)])
     assert relevant_ranks(lambda _: np.zeros((2, 4), np.float32), split, 4).tolist() == [3, 3]

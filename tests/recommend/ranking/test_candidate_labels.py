@@ -42,7 +42,7 @@ def test_items_within_the_horizon_are_relevant_in_the_order_of_first_interaction
     assertDataFrameEqual(later, expected)
 
 
-def test_all_relevant_candidates_are_kept_and_drawn_others_stand_for_all():
+def test_relevant_candidates_are_all_kept_and_sampled_others_are_weighted_to_stand_for_all():
     n = 1000
     requests = make_requests([], [], [])
     pairs = propose_candidates({"x": FixedSource(np.ones((3, n)))}, requests, k=n)
@@ -60,7 +60,7 @@ def test_all_relevant_candidates_are_kept_and_drawn_others_stand_for_all():
     assert not labels.weight[n:].any()  # the other users interacted with no candidate
 
 
-def test_with_unlimited_negatives_each_candidate_stands_for_itself():
+def test_unlimited_negatives_give_every_candidate_weight_1_and_none_only_relevant_ones():
     proposed = np.isin(np.arange(7), [4, 5, 6])
     sources = {"x": FixedSource([proposed, proposed])}
     pairs = propose_candidates(sources, make_requests([], []), k=7)

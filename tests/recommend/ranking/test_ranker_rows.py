@@ -1,4 +1,4 @@
-"""Test that training rows equal what the ranker reads in service."""
+"""Test that training rows hold the numbers that the ranker reads while serving."""
 
 import numpy as np
 import pyarrow as pa
