@@ -2,12 +2,13 @@
 
     python -m benchmarks.cold_start --config conf/ga.yaml
 
-A hash holds out a tenth of the users and a tenth of the items from all that a recommender is fitted
-on. For users: whether the next item that is new to a held-out user is among the first 20 listed
-after none, one, two and five items, compared with listing by popularity alone. For items: where
-other users interacted with a held-out item as their second, third or fourth, how often each source
-has it among its first 100 candidates. Items that a user has interacted with are not listed. Writes
-benchmarks/results/cold_start.json.
+A recommender is fitted without a tenth of the users and a tenth of the items, chosen by a hash.
+
+New users: the share of held-out users whose next new item is among the first 20 listed items after
+none, one, two and five items, compared with listing by popularity alone. New items: if another user
+interacts with a held-out item as the second, third or fourth, the share of these cases in which
+each source has the item among its first 100 candidates. Items that a user has interacted with are
+not listed. Writes benchmarks/results/cold_start.json.
 """
 
 from collections.abc import Iterable, Iterator

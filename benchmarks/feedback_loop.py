@@ -2,12 +2,13 @@
 
     python -m benchmarks.feedback_loop --folder FOLDER
 
-In the simulated shop a user clicks an item that is looked at, the more likely the better it suits
-the user, which no table records. A recommender is fitted after thirty days of events. In each of
-three rounds it lists items for all users, one list in five in random order; impressions and clicks
-are recorded, six more days of events arrive, and it is fitted again: once with that feedback, and
-once without as a control. The click-through rate of each one's lists is computed from the truth,
-not sampled. FOLDER is emptied. Writes benchmarks/results/feedback_loop.json.
+In the simulated shop, the better an item suits a user, the more likely the user clicks it when
+looking at it; no table records how well it suits. A recommender is fitted after thirty days of
+events. In each of three rounds it lists items for all users, one list in five in random order;
+impressions and clicks are recorded, six more days of events arrive, and it is fitted again: once
+with that feedback, and once without as a control. The click-through rate of the lists of both is
+computed from the truth, not sampled. FOLDER is emptied. Writes
+benchmarks/results/feedback_loop.json.
 """
 
 import shutil
@@ -39,7 +40,7 @@ from profile_lib.tables import EVENTS, IDENTITY, IMPRESSIONS, ITEMS, RECOMMENDAT
 
 FIRST_DAYS, ROUND_DAYS, ROUNDS = 30, 6, 3
 SLOTS, EXPLORED_SHARE = 10, 0.2
-UNREACHABLE_MIN_CLICKS = 10**9  # with which the control never uses impressions
+UNREACHABLE_MIN_CLICKS = 10**9  # never reached, so the control does not use impressions
 
 
 def with_split_dates(settings: Settings, end: date) -> Settings:

@@ -53,7 +53,7 @@ from profile_lib.training.plan import TrainingPlan
 REPEATS = 5
 DEVICE = torch.device("cuda:0")
 BF16_PEAK_OPERATIONS_PER_SECOND = 989e12  # of an H100 or H200, dense
-PARALLEL_ROWS = 65_536  # that ranks train on, in batches of 256 per rank
+PARALLEL_ROWS = 65_536  # rows for the comparison of ranks, in batches of 256 per rank
 TEXTS = 20_000
 TOKENS_PER_PASS = (16_384, 131_072)  # with padding
 RUNTIMES = ("torch_fp32", "torch_bf16")
@@ -206,18 +206,18 @@ def encode(settings: Settings, folder: Path) -> dict[str, Any]:
                 rates.append(len(rows.n_tokens) / (time.monotonic() - start))
             speeds[f"{runtime}_{tokens}_tokens_per_pass"] = summarise_repeats(rates[1:])
             print(runtime, tokens, round(rates[-1]), "texts/s", flush=True)
-    exact, near = (predictions[runtime] for runtime in RUNTIMES)
-    lengths = np.linalg.norm(exact.vectors, axis=1) * np.linalg.norm(near.vectors, axis=1)
+    fp32, bf16 = (predictions[runtime] for runtime in RUNTIMES)
+    lengths = np.linalg.norm(fp32.vectors, axis=1) * np.linalg.norm(bf16.vectors, axis=1)
     return {
         "texts": len(rows.n_tokens),
         "mean_tokens": round(float(rows.n_tokens.mean()), 1),
         "texts_per_second": speeds,
         "mean_cosine_of_bf16": round(
-            float(np.mean((exact.vectors * near.vectors).sum(1) / lengths)), 5
+            float(np.mean((fp32.vectors * bf16.vectors).sum(1) / lengths)), 5
         ),
         "largest_difference_of_bf16": {
-            task: round(float(np.abs(near.outputs[task] - outputs).max()), 4)
-            for task, outputs in exact.outputs.items()
+            task: round(float(np.abs(bf16.outputs[task] - outputs).max()), 4)
+            for task, outputs in fp32.outputs.items()
         },
     }
 

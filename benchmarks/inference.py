@@ -41,7 +41,7 @@ from profile_lib.tables import EXAMPLES
 
 REPEATS = 5
 TEXTS = 2000
-MAX_TOKENS = 128  # that the textbook pads to
+MAX_TOKENS = 128  # the length to which the textbook pads
 TARGETS = {"textbook_udf": 6.0, "bare_int8_loop": 0.85, "padding": 0.08}
 ROW_COUNTS = (10_000, 100_000, 1_000_000)
 N_DISTINCT_TEXTS = 2000  # texts among these rows
@@ -65,7 +65,7 @@ def speed(settings: Settings) -> dict[str, Any]:
             "profile_lib": lambda: write(predict(frame, settings, "auto", counters)),
         }
         for method in methods.values():
-            method()  # workers start, models load
+            method()  # starts the workers and loads the models
         texts_before = counters.texts.value
         seconds: dict[str, list[float]] = {name: [] for name in methods}
         for turn in range(REPEATS):
@@ -93,8 +93,8 @@ def speed(settings: Settings) -> dict[str, Any]:
 def distinct_texts(spark: SparkSession, settings: Settings, n: int) -> DataFrame:
     """Draw rows of the test split with distinct texts by a hash."""
     examples = Store(spark, settings.paths.tables).read(EXAMPLES).where("split = 'test'")
-    different = examples.dropDuplicates(["text"]).orderBy(F.xxhash64("text")).limit(n)
-    return different.repartition(spark.sparkContext.defaultParallelism)
+    distinct = examples.dropDuplicates(["text"]).orderBy(F.xxhash64("text")).limit(n)
+    return distinct.repartition(spark.sparkContext.defaultParallelism)
 
 
 def model_folder(settings: Settings) -> str:

@@ -40,7 +40,7 @@ from profile_lib.spark.session import start_spark
 from profile_lib.tables import BEHAVIOUR, EVENTS, IDENTITY, ITEMS, SESSIONS, USER_PROFILES
 from profile_lib.tables.events import EVENT_TYPES
 
-EVENTS_PER_USER = 42  # raw rows that the simulator makes per user, about
+EVENTS_PER_USER = 42  # the simulator makes roughly as many raw rows per user
 REPEATS = 3
 MILLIONS_COMPARED_WITH_DUCKDB = (1, 9)
 
@@ -123,7 +123,10 @@ def replace_sessions(store: Store, events: DataFrame, gap: timedelta) -> None:
 
 
 def build_sessions_in_duckdb(source: str, target: str, gap: timedelta) -> None:
-    """Build the columns of `sessions` by two threads of DuckDB; a path keeps its repeats."""
+    """Build the columns of `sessions` with two threads of DuckDB.
+
+    The column `path` keeps repeated event types.
+    """
     kinds = ", ".join(f"count(*) FILTER (event_type = '{k}') AS n_{k}" for k in EVENT_TYPES)
     order = "ORDER BY event_ts, event_id"
     starts = f"event_ts - lag(event_ts) OVER w > INTERVAL {gap.total_seconds()} SECOND"
@@ -158,7 +161,7 @@ def build_all_behaviour(store: Store, settings: Settings) -> None:
 
 
 def measure_true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
-    """Share of the users with 10 events or more whose strongest interest is the true one."""
+    """Return how many users have 10 or more events, and the share whose top interest is true."""
     store = Store(spark, settings.paths.tables)
     truth = spark.read.parquet(f"{settings.simulate.truth_path}/users")
     raw_ids = store.read(IDENTITY).select("user_id", F.col("raw_id").alias("uid"))

@@ -1,4 +1,4 @@
-"""Measure time and memory, and store figures: what all benchmarks share."""
+"""Measure time and memory, and store the figures of all benchmarks."""
 
 import argparse
 import json
@@ -109,7 +109,7 @@ def summarise_ratios(numerators: Iterable[float], denominators: Iterable[float])
 
 
 def summarise_report(tasks: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep of a model's test report the metrics that the documentation cites, per task."""
+    """Keep the metrics of a model's test report that the documentation cites, per task."""
     return {
         task: {
             "rows": entry["n"],
@@ -163,7 +163,7 @@ def run_parts(
 
 
 def settings_in_folder(folder: Path, config: str, *more: str) -> tuple[Settings, list[str]]:
-    """Load `config` with every path that is written to moved into `folder`; also the overrides."""
+    """Load `config` with all written paths inside `folder`; return settings and overrides."""
     overrides = path_overrides(folder)
     settings = load_settings(config)
     if settings.ingest.inputs.get("events") == settings.simulate.events_path:

@@ -4,7 +4,7 @@
 
 Every method runs on shallow clones of one table, which is written into FOLDER and deleted
 afterwards. The table needs some 0.8 GiB per million profiles, twice that while a method rewrites
-all of it, and once more in Spark's own folder while it is made. Writes
+all of it, and once more in Spark's own folder while it is written. Writes
 benchmarks/results/merge.json.
 """
 
@@ -65,9 +65,9 @@ METHODS: dict[str, tuple[Merge, bool, bool]] = {
 
 
 def make_profiles(numbers: DataFrame, n_buckets: int, seed: int) -> DataFrame:
-    """Make up the profile of each user number, as large as a real one: mostly its vector."""
+    """Make the profile of each user number; as in a real one, most bytes are its vector's."""
     users = numbers.select(F.sha2(F.col("id").cast("string"), 256).alias("user_id"))
-    made = {
+    cells = {
         "user_id": F.col("user_id"),
         "user_bucket": user_bucket(n_buckets),
         "interest_vector": F.col("interest_vector"),
@@ -82,7 +82,7 @@ def make_profiles(numbers: DataFrame, n_buckets: int, seed: int) -> DataFrame:
         ),
     }
     vectors = users.mapInArrow(_with_vectors(seed), "user_id string, interest_vector array<float>")
-    columns = [made.get(c.name, _empty_value(c.type)).alias(c.name) for c in USER_PROFILES.columns]
+    columns = [cells.get(c.name, _empty_value(c.type)).alias(c.name) for c in USER_PROFILES.columns]
     return vectors.select(*columns)
 
 
@@ -142,8 +142,8 @@ def compare_methods(arguments: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.methods}
     try:
         base = Store(spark, str(folder / "base"))
-        made = make_profiles(spark.range(n), buckets, seed=1).repartition(buckets, "user_bucket")
-        base.replace(USER_PROFILES, made.sortWithinPartitions("user_bucket", "user_id"))
+        rows = make_profiles(spark.range(n), buckets, seed=1).repartition(buckets, "user_bucket")
+        base.replace(USER_PROFILES, rows.sortWithinPartitions("user_bucket", "user_id"))
         drawn = spark.range(n).orderBy(F.xxhash64("id")).limit(arguments.updates)
         make_profiles(drawn, buckets, seed=2).write.parquet(str(folder / "updates"))
         updates = spark.read.schema(USER_PROFILES.schema).parquet(str(folder / "updates"))

@@ -24,8 +24,8 @@ from profile_lib.training.distributed.launch import (
 )
 from profile_lib.training.fit import FitJob
 
-ROWS = 1024  # of a pass
-WARM_UP_STEPS = 8  # not counted: during them processes connect and open their files
+ROWS = 1024  # rows of one pass
+WARM_UP_STEPS = 8  # not counted, as processes connect and open their files
 FULL_TUNING = {  # the whole encoder, one pass with the text
     "training.tuning.method": "all", "training.epochs": 1, "training.numeric_epochs": 0,
     "training.negative_downsampling_rate": 1.0, "training.batch_size": 32,

@@ -3,8 +3,8 @@
     python -m benchmarks.recommend serve growth
 
 `serve` draws a shop of 100,000 items, with all sources of conf/base and a ranker of their
-shape. It measures the milliseconds of a list for one user on one core, and how many requests per
-second two processes answer that only find candidates. `growth` measures the seconds to fit, and to
+shape. It measures the milliseconds of a list for one user on one core, and the requests per second
+of two processes that only find candidates. `growth` measures the seconds to fit, and to
 list the first ten items of all users, at 1, 4 and 16 times users and items, compared with the
 library `implicit` on the same histories. Writes benchmarks/results/recommend.json.
 """

@@ -26,7 +26,7 @@ from benchmarks.prepared_training import PreparedTraining
 from profile_lib.config.settings import load_settings, with_values
 from profile_lib.pipelines.model_training import fit
 
-ROWS = 512  # of each kind of split: seconds in the first stage, far longer with the text
+ROWS = 512  # of train, and of the other splits together; the text stage takes far longer
 CHECKPOINT_STEPS = 5  # steps between two checkpoints
 TARGET_SECONDS = 60
 CHANGES = {

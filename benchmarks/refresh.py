@@ -71,7 +71,7 @@ def changed(source: Store, settings: Settings, folder: Path, share: float) -> di
     """Time a full refresh, and refreshes after one more event of a share of the users."""
     events = source.read(EVENTS).where(is_sampled(share, 0))
     with scratch_store(source, folder, events) as store:
-        time_refresh(store, settings, rebuild=True)  # workers start, models load
+        time_refresh(store, settings, rebuild=True)  # starts the workers and loads the model
         shutil.rmtree(store.path(USER_PROFILES))
         full, seconds, n_changed = time_refresh(store, settings), [], []
         for turn in range(REPEATS):

@@ -1,4 +1,4 @@
-"""Measure whether searches are better in the order that suits the user.
+"""Measure whether search results are better in an order that suits the user.
 
     python -m benchmarks.search --config conf/ga.yaml
     python -m benchmarks.search --config conf/demo.yaml --truth
@@ -8,7 +8,7 @@ sources knew before `recommend.ranker_from`, at cutoffs of the test split right 
 listing. Writes benchmarks/results/search.json.
 
 Without `--truth` the engine is the shop's habit: items that others interacted with after the same
-text before the test, most frequent first. Relevant is the item that the user interacted with next.
+text before the test, most frequent first. The item that the user interacted with next is relevant.
 The data do not record which results a page showed, so an item that was not clicked may not have
 been seen. With `--truth` the shop is the simulated one: the results are all items that match the
 search, the engine orders them by popularity, and relevance is how well each truly suits the user.

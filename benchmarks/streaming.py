@@ -46,7 +46,7 @@ WriteTimes = Callable[[StreamingQuery], Iterator[list[float]]]
 
 
 def write_every_second(minutes: float) -> WriteTimes:
-    """Be due every second for some minutes; a late writer has several seconds' events to write."""
+    """Yield one due time per second for some minutes; a late writer gets several at once."""
 
     def write_times(_query: StreamingQuery) -> Iterator[list[float]]:
         start, n_written = time.time(), 0
@@ -60,7 +60,7 @@ def write_every_second(minutes: float) -> WriteTimes:
 
 
 def write_after_each_batch(n: int) -> WriteTimes:
-    """Be due `n` times, each time when the batch before is done."""
+    """Yield `n` due times, each once the previous batch is done."""
 
     def write_times(query: StreamingQuery) -> Iterator[list[float]]:
         for _ in range(n):

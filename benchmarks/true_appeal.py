@@ -30,7 +30,7 @@ def add_appeal(pairs: DataFrame, identity: DataFrame, shop: Shop) -> DataFrame:
     """
     rng, catalog = KeyedRandom(shop.seed), shop.catalog()
 
-    def add_appeal(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    def compute(frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for frame in frames:
             numbers, person = np.unique(frame["user"].to_numpy(), return_inverse=True)
             people, item = shop.people(numbers), frame["item"].to_numpy()
@@ -49,4 +49,4 @@ def add_appeal(pairs: DataFrame, identity: DataFrame, shop: Shop) -> DataFrame:
         }
     )
     columns = numbered.drop("raw_id")
-    return columns.mapInPandas(add_appeal, f"{columns.schema.simpleString()[7:-1]}, appeal double")
+    return columns.mapInPandas(compute, f"{columns.schema.simpleString()[7:-1]}, appeal double")

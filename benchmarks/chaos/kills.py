@@ -19,7 +19,7 @@ PHASE_SECONDS = {
     "reading": 0.5, "computing": 1.5, "writing": 0.2, "committing": 0.002, "checkpointing": 0.3,
 }  # fmt: skip
 SIGN_SECONDS = 120
-SHARE_DURING_REFRESH = 0.3  # of a stream's kills that come while a refresh runs as well
+SHARE_DURING_REFRESH = 0.3  # share of a stream's kills that come while a refresh runs
 FAULTS = ("lost", "duplicated", "wrong", "not_deleted", "unreadable", "stuck")
 
 
@@ -50,7 +50,7 @@ def run_kill(trial: Trial, kill: Kill) -> dict[str, Any]:
     trial.wait_until(trial.is_through)
     seconds = time.monotonic() - trial.victim.start_time
     n_restarts = trial.n_restarts - restarts_before
-    if not n_restarts:  # a restart refreshes by itself what the stream does not bring
+    if not n_restarts:  # a restart also refreshes what the stream does not update
         trial.finish()
     trial.wait_until(trial.is_idle)
     return kill._asdict() | {

@@ -1,7 +1,7 @@
 """Count events by foreachBatch and a MERGE that adds a batch's counts to a table.
 
-The trial starts and kills this module. It is what the documentation of Delta shows, with the
-counter that its readers make of it, and without `txnAppId` and `txnVersion`.
+The trial starts and kills this module. It follows the upsert that the documentation of Delta shows,
+but adds up counts, as its readers often do, and sets neither `txnAppId` nor `txnVersion`.
 """
 
 from pathlib import Path

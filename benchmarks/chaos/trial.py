@@ -1,4 +1,4 @@
-"""Put a stream under kills: what every trial shares."""
+"""Run a stream under kills: the parts that all trials share."""
 
 import json
 import time
@@ -126,7 +126,7 @@ class Trial(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Write what exists before the first start."""
+        """Write the data that exist before the first start."""
 
     @abstractmethod
     def signs(self, work: str) -> dict[str, Sign]:
@@ -141,7 +141,7 @@ class Trial(ABC):
         """Write more events."""
 
     def finish(self) -> None:
-        """Start what the stream itself does not do."""
+        """Start the work that the stream itself does not do."""
         return
 
     def is_idle(self) -> bool:
@@ -150,4 +150,4 @@ class Trial(ABC):
 
     @abstractmethod
     def count_faults(self) -> Counter[str]:
-        """Count the users by what is wrong with them."""
+        """Count the faulty users by kind of fault."""
