@@ -24,11 +24,11 @@ DATED_JOBS = {
 @pytest.fixture(autouse=True)
 def restored_logging():
     """Leave the root logger as it was before the test."""
-    root, ours = logging.getLogger(), logging.getLogger("profile_lib")
-    handlers, level = list(root.handlers), ours.level
+    root, project = logging.getLogger(), logging.getLogger("profile_lib")
+    handlers, level = list(root.handlers), project.level
     yield
     root.handlers[:] = handlers
-    ours.setLevel(level)
+    project.setLevel(level)
 
 
 @pytest.fixture

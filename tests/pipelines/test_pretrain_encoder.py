@@ -43,7 +43,7 @@ def store(spark, tmp_path_factory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
+def make_settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
 
     def make(*changes: str) -> Settings:
@@ -64,10 +64,10 @@ def read_history(settings: Settings) -> dict:
 
 
 @pytest.fixture(scope="module")
-def pretrained(store, settings) -> Settings:
-    given = settings("pretrain.name=pretrained", "pretrain.views_weight=0")
-    pretrain_encoder.run(store, given)
-    return given
+def pretrained(store, make_settings) -> Settings:
+    settings = make_settings("pretrain.name=pretrained", "pretrain.views_weight=0")
+    pretrain_encoder.run(store, settings)
+    return settings
 
 
 def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
@@ -84,15 +84,15 @@ def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
 
 @pytest.mark.slow  # starts processes
 def test_two_processes_continue_from_an_encoder_that_was_trained_before(
-    store, settings, pretrained
+    store, make_settings, pretrained
 ):
-    given = settings(
+    settings = make_settings(
         "pretrain.name=continued", "pretrain.from_scratch=false", "pretrain.views_weight=0",
         f"model.encoder={pretrained.paths.models}/pretrained", "pretrain.epochs=1",
         "training.n_processes=2",
     )  # fmt: skip
-    pretrain_encoder.run(tokenize_examples(store, given), given)
-    before, _ = read_history(given)["epochs"]
+    pretrain_encoder.run(tokenize_examples(store, settings), settings)
+    before, _ = read_history(settings)["epochs"]
     assert before["validation"]["perplexity"] < 5
 
 
@@ -106,10 +106,12 @@ def tokenize_examples(store: Store, settings: Settings) -> Store:
     return tokenized
 
 
-def test_pretraining_on_views_of_users_lowers_the_view_loss(store, settings):
-    given = settings("pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1")
-    pretrain_encoder.run(store, given)
-    curve = read_history(given)["curve"]
+def test_pretraining_on_views_of_users_lowers_the_view_loss(store, make_settings):
+    settings = make_settings(
+        "pretrain.name=views", "pretrain.words_weight=0", "pretrain.views_weight=1"
+    )
+    pretrain_encoder.run(store, settings)
+    curve = read_history(settings)["curve"]
     assert np.mean(curve[-14:]) < 0.9 * np.mean(curve[:14])  # an epoch is 14 steps
 
 
@@ -122,10 +124,10 @@ def test_a_vocabulary_holds_the_words_of_the_texts_and_is_refused_without_any(sp
         train_wordpiece(texts.where("text IS NULL"), 100, 10)
 
 
-def test_a_hidden_size_that_is_no_multiple_of_the_heads_is_refused(store, settings):
-    given = settings("pretrain.name=odd", "pretrain.num_attention_heads=3")
+def test_a_hidden_size_that_is_no_multiple_of_the_heads_is_refused(store, make_settings):
+    settings = make_settings("pretrain.name=odd", "pretrain.num_attention_heads=3")
     with pytest.raises(InputError, match="hidden_size: 32 is no multiple of pretrain.num_att"):
-        pretrain_encoder.run(store, given)
+        pretrain_encoder.run(store, settings)
 
 
 def test_the_view_loss_is_small_if_each_view_is_nearest_to_its_own_user():

@@ -39,7 +39,7 @@ def store(spark, tmp_path_factory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
+def make_settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     (folder / "work").mkdir()
 
@@ -57,14 +57,14 @@ def settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tracked(store, settings) -> tuple[Settings, MlflowStore]:
+def tracked(store, make_settings) -> tuple[Settings, MlflowStore]:
     """A model that has learned next to nothing, as the first champion."""
-    given = settings("training.head_lr=1e-6")
-    registry = Tracker.from_settings(given.tracking.model_dump()).require_mlflow()
+    settings = make_settings("training.head_lr=1e-6")
+    registry = Tracker.from_settings(settings.tracking.model_dump()).require_mlflow()
     assert registry.find_version("shop", CHAMPION) is None
-    train_model.run(store, given)
-    promote_model.run(store, given)
-    return given, registry
+    train_model.run(store, settings)
+    promote_model.run(store, settings)
+    return settings, registry
 
 
 @pytest.fixture(scope="module")
@@ -86,32 +86,32 @@ def test_the_first_model_becomes_the_champion_and_promoting_it_again_changes_not
     store, tracked, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
-    given, registry = tracked
+    settings, registry = tracked
     assert (
         registry.find_version("shop", CHAMPION) == registry.find_version("shop", CHALLENGER) == "1"
     )
-    promote_model.run(store, given)
+    promote_model.run(store, settings)
     assert "version 1 is the champion already" in caplog.text
 
 
 def test_a_run_holds_parameters_losses_by_step_measures_and_the_report(tracked):
-    given, registry = tracked
+    settings, registry = tracked
     client = registry.client()
     (run,) = client.search_runs([client.get_experiment_by_name("profiles").experiment_id])
-    report = json.loads((Path(given.paths.models) / "shop" / "report.json").read_text())
+    report = json.loads((Path(settings.paths.models) / "shop" / "report.json").read_text())
     assert run.data.params["training.head_lr"] == "1e-06"
     measured = report["tasks"]["buys"]["model"]
     assert run.data.metrics["test.buys.pr_auc"] == pytest.approx(measured["pr_auc"])
-    training = json.loads((Path(given.paths.models) / "shop" / "training.json").read_text())
+    training = json.loads((Path(settings.paths.models) / "shop" / "training.json").read_text())
     losses = client.get_metric_history(run.info.run_id, "loss")
     assert [m.value for m in sorted(losses, key=lambda m: m.step)] == training["curve"]
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"report.json", "report.html", "training.json"} <= files
-    assert any(Path(given.tracking.tensorboard).glob("shop-*/events.out.tfevents.*"))
+    assert any(Path(settings.tracking.tensorboard).glob("shop-*/events.out.tfevents.*"))
 
 
 def test_the_registered_model_predicts_as_the_trained_one_and_holds_no_pickle(tracked, tmp_path):
-    given, registry = tracked
+    settings, registry = tracked
     registry.client()
     served = mlflow.pyfunc.load_model("models:/shop/1")
     folder = registry.download_model("shop", "1", str(tmp_path))
@@ -133,23 +133,23 @@ def test_the_registered_model_predicts_as_the_trained_one_and_holds_no_pickle(tr
 
 
 def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_a_promotion_is_rolled_back(
-    store, settings, tracked, first, caplog
+    store, make_settings, tracked, first, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
-    given, registry = tracked
-    better = settings("training.head_lr=1e-2", "training.numeric_epochs=3")
+    settings, registry = tracked
+    better = make_settings("training.head_lr=1e-2", "training.numeric_epochs=3")
     train_model.run(store, better)
     promote_model.run(store, better)
     assert registry.find_version("shop", CHAMPION) == "2"
     assert "version 2 leads version 1 by +0." in caplog.text
-    served = settings("refresh.alias=champion")
+    served = make_settings("refresh.alias=champion")
     model = load_served_model(served)
     assert model.version == find_served_version(served) == "2"
     assert (
         model.manifest.model_version == read_manifest(f"{served.paths.models}/shop").model_version
     )
 
-    tracker = Tracker.from_settings(given.tracking.model_dump())
+    tracker = Tracker.from_settings(settings.tracking.model_dump())
     record(tracker, first)  # the model that has learned next to nothing
     promote_model.run(store, better)
     assert registry.find_version("shop", CHALLENGER) == "3"
@@ -162,22 +162,22 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_a_promotion_is_r
         promote_model.run(store, better, rollback=True)
 
 
-def test_models_that_cannot_be_compared_are_refused(store, settings):
+def test_models_that_cannot_be_compared_are_refused(store, make_settings):
     with pytest.raises(InputError, match="tracking.uri: null; wanted MLflow's store"):
-        promote_model.run(store, settings("tracking.uri=null"))
+        promote_model.run(store, make_settings("tracking.uri=null"))
     with pytest.raises(InputError, match="never has no challenger; run train_model first"):
-        promote_model.run(store, settings("training.name=never"))
+        promote_model.run(store, make_settings("training.name=never"))
     with pytest.raises(InputError, match="no version of never is its champion"):
-        load_served_model(settings("training.name=never", "refresh.alias=champion"))
+        load_served_model(make_settings("training.name=never", "refresh.alias=champion"))
 
 
-def test_a_task_is_compared_by_its_own_label_on_the_rows_of_its_mask(store, settings, caplog):
+def test_a_task_is_compared_by_its_own_label_on_the_rows_of_its_mask(store, make_settings, caplog):
     caplog.set_level(logging.INFO, logger="profile_lib")
     task = {"name": "big", "label": "int(spend > 2)", "mask": "device = 'mobile'",
             "kind": "binary", "weight": 1.0}  # fmt: skip
     worse, better = (
-        settings("training.name=big", f"model.tasks=[{task}]", "promote.task=big",
-                 f"training.head_lr={rate}", "training.numeric_epochs=4")
+        make_settings("training.name=big", f"model.tasks=[{task}]", "promote.task=big",
+                      f"training.head_lr={rate}", "training.numeric_epochs=4")
         for rate in ("1e-6", "1e-2")
     )  # fmt: skip
     train_model.run(store, worse)
@@ -191,14 +191,14 @@ def test_a_task_is_compared_by_its_own_label_on_the_rows_of_its_mask(store, sett
 
 
 def test_weights_and_biases_are_written_offline_if_the_settings_name_a_project(
-    store, settings, first, tmp_path, monkeypatch
+    store, make_settings, first, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     monkeypatch.setenv("WANDB_SILENT", "true")
-    given = settings("tracking.uri=null", "tracking.wandb_project=shop")
-    record(Tracker.from_settings(given.tracking.model_dump()), first)
+    settings = make_settings("tracking.uri=null", "tracking.wandb_project=shop")
+    record(Tracker.from_settings(settings.tracking.model_dump()), first)
     assert list(tmp_path.rglob("run-*.wandb"))
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="wandb_project: needs the package wandb; pip install"):
-        train_model.run(store, given)
+        train_model.run(store, settings)

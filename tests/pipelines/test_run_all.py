@@ -75,7 +75,7 @@ def test_a_run_with_other_settings_starts_from_the_beginning(settings):
 def test_a_failed_training_continues_from_its_last_checkpoint_if_there_is_one(
     settings, monkeypatch, has_checkpoint, options
 ):
-    monkeypatch.setattr(train_model, "can_resume", lambda given: has_checkpoint)
+    monkeypatch.setattr(train_model, "can_resume", lambda settings: has_checkpoint)
     state_of(settings).begin("train_model")
     job = Job()
     run_stages(None, settings, state_of(settings), [Stage("train_model", job, None, 1.0)], NOW)

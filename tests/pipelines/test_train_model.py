@@ -31,15 +31,17 @@ NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 
 def fitted(
-    store: Store, given: Settings, report_progress: ReportProgress = log_training_progress
+    store: Store, settings: Settings, report_progress: ReportProgress = log_training_progress
 ) -> TrainingResult:
     """Train with these settings from the snapshot and initial model of `trained_model`."""
     source, target = (
-        Path(given.paths.work) / f"train_{n}" for n in ("trained_model", given.training.name)
+        Path(settings.paths.work) / f"train_{n}" for n in ("trained_model", settings.training.name)
     )
     shutil.copytree(source / INITIAL_MODEL, target / INITIAL_MODEL)
     snapshot = load_snapshot(str(source / "snapshot"))
-    return fit(store.spark, given, target, snapshot, report_progress, skip_baselines=True).outcome
+    return fit(
+        store.spark, settings, target, snapshot, report_progress, skip_baselines=True
+    ).outcome
 
 
 # Horovod's own thread ends with an error when its processes do.
@@ -50,14 +52,14 @@ def test_two_processes_give_the_loss_curve_of_one_even_if_one_of_them_is_killed(
 ):
     """One of the processes that Horovod started is killed at a random step. Each rank trains on its
     half of a batch in two parts, which must not change the curve either."""
-    given = colour_settings(
+    settings = colour_settings(
         "training.name=killed", "training.n_processes=2", "training.accumulation=2",
         "training.checkpoint_steps=20", "training.progress_steps=1",
     )  # fmt: skip
     step, entries, killed_at = int(np.random.default_rng(5).integers(25, 60)), [], []
-    killer = threading.Thread(target=kill_a_process, args=(given, step, killed_at), daemon=True)
+    killer = threading.Thread(target=kill_a_process, args=(settings, step, killed_at), daemon=True)
     killer.start()
-    killed = fitted(colours, given, lambda entry: entries.append((time.monotonic(), entry)))
+    killed = fitted(colours, settings, lambda entry: entries.append((time.monotonic(), entry)))
     killer.join(1)
     assert not killer.is_alive()
     assert len(killed.curve) > 100
@@ -69,9 +71,9 @@ def test_two_processes_give_the_loss_curve_of_one_even_if_one_of_them_is_killed(
     assert next_step - killed_at[0] < 60  # seconds
 
 
-def kill_a_process(given: Settings, step: int, killed_at: list[float]) -> None:
+def kill_a_process(settings: Settings, step: int, killed_at: list[float]) -> None:
     """Wait until the checkpoints pass `step`, then kill the youngest rank."""
-    folder = Path(given.paths.work) / "train_killed" / "checkpoints"
+    folder = Path(settings.paths.work) / "train_killed" / "checkpoints"
     while not any(int(p.name[5:]) >= step - 20 for p in folder.glob("step-" + 9 * "[0-9]")):
         time.sleep(0.02)
     descendants = {p.pid for p in psutil.Process().children(recursive=True)}
@@ -130,9 +132,9 @@ def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
         "training.numeric_epochs: 0, training.epochs: 6}}"
     )
     changed = ("training.augmentation.deletions=0.2", "training.augmentation.synonyms=0.1")
-    given = colour_settings("training.name=ablated", variants, *changed)
-    train_model.run(colours, given)
-    model = Path(given.paths.models) / "ablated"
+    settings = colour_settings("training.name=ablated", variants, *changed)
+    train_model.run(colours, settings)
+    model = Path(settings.paths.models) / "ablated"
     report = json.loads((model / "report.json").read_text())
     ablation = report["ablation"]
     assert list(ablation) == ["as configured", "numbers only", "text only"]
@@ -148,12 +150,12 @@ def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
 def test_torch_processes_with_checkpoints_on_a_hadoop_file_system_give_the_same_loss_curve(
     colours, colour_settings, trained_model, tmp_path
 ):
-    given = colour_settings(
+    settings = colour_settings(
         "training.name=remote", "training.launcher=torch", "training.n_processes=2",
         "training.accumulation=2", "training.checkpoint_steps=50",
         f"training.checkpoint_path={(tmp_path / 'remote').as_uri()}",
     )  # fmt: skip
-    curve = fitted(colours, given).curve
+    curve = fitted(colours, settings).curve
     np.testing.assert_allclose(curve, read_loss_curve(trained_model), atol=1e-4)
     checkpoints = {p.name for p in (tmp_path / "remote" / "train_remote").glob("step-*")}
     assert f"step-{len(curve):09d}" in checkpoints
@@ -179,10 +181,10 @@ def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_mod
 
 def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settings, trained_model):
     """Each epoch with the text skips four in ten of the users who do not buy."""
-    given = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
+    settings = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
     bins = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]["calibration"]
     mean_of_full = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
-    mean_of_dropped = fitted(colours, given).predictions["buys"]["probability"].mean()
+    mean_of_dropped = fitted(colours, settings).predictions["buys"]["probability"].mean()
     assert 0.1 < mean_of_full < 0.2
     # Without the correction it would be 0.07 higher.
     assert mean_of_dropped == pytest.approx(mean_of_full, abs=0.03)
@@ -227,11 +229,11 @@ def test_the_int8_quality_ratio_is_int8_over_fp32_or_fp32_over_int8_for_errors()
 
 
 def test_shards_that_are_no_multiple_of_the_processes_are_refused(colours, colour_settings):
-    odd = ("training.n_processes=2", "training.shards=3", "training.batch_size=33")
+    indivisible = ("training.n_processes=2", "training.shards=3", "training.batch_size=33")
     with pytest.raises(
         InputError, match=r"training.shards: 3 is no multiple of training.n_processes"
     ):
-        train_model.run(colours, colour_settings(*odd, "training.numeric_batch_size=66"))
+        train_model.run(colours, colour_settings(*indivisible, "training.numeric_batch_size=66"))
 
 
 def test_an_encoder_folder_without_weights_is_refused(colours, colour_settings, tmp_path):

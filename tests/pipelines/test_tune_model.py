@@ -36,7 +36,7 @@ def store(spark, tmp_path_factory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
+def make_settings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
 
     def make(*changes: str) -> Settings:
@@ -57,8 +57,8 @@ def settings(tmp_path_factory):
 def untrained(monkeypatch, tmp_path):
     """Replace trainings: the loss falls as the learning rate rises to 1, and diverges above."""
 
-    def fit(spark, given, folder, snapshot, report_progress, *, skip_baselines):
-        rate = given.training.head_lr
+    def fit(spark, settings, folder, snapshot, report_progress, *, skip_baselines):
+        rate = settings.training.head_lr
         if rate > 1:
             raise DivergedError("training: the loss is nan")
         return TrainedModel(None, None, {"buys": {"model": {"log_loss": 1 / rate, "roc_auc": 0.5}}})
@@ -86,17 +86,17 @@ def trials(settings: Settings) -> list[optuna.trial.FrozenTrial]:
 
 
 def test_a_search_finds_the_rate_that_learns_and_continues_where_it_stopped(
-    store, settings, tmp_path, caplog
+    store, make_settings, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
     checkpoints = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
-    first = settings(SPACE, "tune.trials=2", *checkpoints)
+    first = make_settings(SPACE, "tune.trials=2", *checkpoints)
     tune_model.run(store, first)
     study = tune_model.open_study(first)
     crashed = study.ask(  # as a crash in the middle of a trial leaves it
         {"training.head_lr": optuna.distributions.CategoricalDistribution([1.0e-6, 1.0e-2])}
     )
-    tune_model.run(store, settings(SPACE, "tune.trials=4", *checkpoints))
+    tune_model.run(store, make_settings(SPACE, "tune.trials=4", *checkpoints))
     all_trials = trials(first)
     states = [t.state.name for t in all_trials]
     assert states[crashed.number] == "FAIL"
@@ -110,23 +110,23 @@ def test_a_search_finds_the_rate_that_learns_and_continues_where_it_stopped(
     checkpoint_folders = {str(p.parent.relative_to(tmp_path)) for p in tmp_path.rglob("step-*")}
     assert checkpoint_folders == {"tune_search/window_0", "tune_search/window_1"}
     n = len(all_trials)
-    tune_model.run(store, settings(SPACE, "tune.trials=4"))
+    tune_model.run(store, make_settings(SPACE, "tune.trials=4"))
     assert len(trials(first)) == n
 
 
-def test_a_trial_worse_than_the_median_is_pruned(store, settings, untrained):
-    given = settings(SPACE, "tune.name=median", "tune.trials=4")
-    study = tune_model.open_study(given)
+def test_a_trial_worse_than_the_median_is_pruned(store, make_settings, untrained):
+    settings = make_settings(SPACE, "tune.name=median", "tune.trials=4")
+    study = tune_model.open_study(settings)
     for rate in (1.0e-2, 1.0e-2, 1.0e-2, 1.0e-6):
         study.enqueue_trial({"training.head_lr": rate})
-    tune_model.run(store, given)
-    pruned = [t for t in trials(given) if t.state.name == "PRUNED"]
+    tune_model.run(store, settings)
+    pruned = [t for t in trials(settings) if t.state.name == "PRUNED"]
     assert pruned
     assert {t.params["training.head_lr"] for t in pruned} == {1.0e-6}
     assert all(len(t.intermediate_values) == 1 for t in pruned)  # after the first of two windows
 
 
-def test_each_window_trains_on_more_rows_and_ends_before_the_next_one_is_judged(spark):
+def test_each_window_trains_on_more_rows_and_ends_before_the_next_one_is_evaluated(spark):
     rows = example_rows(1000)
     frame = spark.createDataFrame(rows, EXAMPLES.schema)
     windows = list(rolling_windows(frame, 3, timedelta(minutes=5)))
@@ -142,45 +142,45 @@ def test_each_window_trains_on_more_rows_and_ends_before_the_next_one_is_judged(
             )
             .collect()
         }
-        judged = min(by_split["validation"][0], by_split["test"][0])
-        assert by_split["train"][1] + timedelta(minutes=5) <= judged
-        spans.append((by_split["train"][2], judged, max(s[1] for s in by_split.values())))
+        first_evaluated = min(by_split["validation"][0], by_split["test"][0])
+        assert by_split["train"][1] + timedelta(minutes=5) <= first_evaluated
+        spans.append((by_split["train"][2], first_evaluated, max(s[1] for s in by_split.values())))
     assert [n for n, _, _ in spans] == [195, 395, 595]
     assert all(one[2] < two[1] for one, two in zip(spans, spans[1:], strict=False))
     assert spans[-1][2] < frame.where("split = 'test'").agg(F.min("cutoff_ts")).head()[0]
 
 
-def test_an_unknown_setting_and_an_unknown_metric_are_refused(store, settings, untrained):
-    odd = settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
+def test_an_unknown_setting_and_an_unknown_metric_are_refused(store, make_settings, untrained):
+    unknown = make_settings("tune.name=odd", "tune.space={training.speed: {low: 1, high: 2}}")
     with pytest.raises(InputError, match=r"training\.speed: training\.speed: no such key"):
-        tune_model.run(store, odd)
+        tune_model.run(store, unknown)
     with pytest.raises(InputError, match="tune.metric: accuracy of buys is not among .*roc_auc"):
-        tune_model.run(store, settings(SPACE, "tune.name=odd", "tune.metric=accuracy"))
+        tune_model.run(store, make_settings(SPACE, "tune.name=odd", "tune.metric=accuracy"))
     with pytest.raises(InputError, match="wanted low and high, or choices"):
-        settings("tune.space={training.head_lr: {low: 1}}")
+        make_settings("tune.space={training.head_lr: {low: 1}}")
 
 
 def test_a_trial_whose_loss_is_not_a_number_is_pruned_and_the_search_continues(
-    store, settings, untrained, caplog
+    store, make_settings, untrained, caplog
 ):
     caplog.set_level(logging.INFO, logger="profile_lib")
-    wild = "tune.space={training.head_lr: {choices: [1.0e+30, 1.0e-2]}}"
-    given = settings(wild, "tune.name=wild", "tune.trials=3")
-    study = tune_model.open_study(given)
+    space = "tune.space={training.head_lr: {choices: [1.0e+30, 1.0e-2]}}"
+    settings = make_settings(space, "tune.name=wild", "tune.trials=3")
+    study = tune_model.open_study(settings)
     for rate in (1.0e-2, 1.0e30, 1.0e-2):
         study.enqueue_trial({"training.head_lr": rate})
-    tune_model.run(store, given)
-    assert [t.state.name for t in trials(given)] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    tune_model.run(store, settings)
+    assert [t.state.name for t in trials(settings)] == ["COMPLETE", "PRUNED", "COMPLETE"]
     assert "trial 1 is pruned: training: the " in caplog.text
 
 
 def test_a_continued_search_draws_other_values_and_refuses_another_metric(
-    store, settings, untrained
+    store, make_settings, untrained
 ):
     space = "tune.space={training.head_lr: {low: 1.0e-4, high: 1.0e-2}}"
     for trials_in_all in (2, 4):
-        given = settings(space, "tune.name=again", f"tune.trials={trials_in_all}")
-        tune_model.run(store, given)
-    assert len({t.params["training.head_lr"] for t in trials(given)}) == 4
+        settings = make_settings(space, "tune.name=again", f"tune.trials={trials_in_all}")
+        tune_model.run(store, settings)
+    assert len({t.params["training.head_lr"] for t in trials(settings)}) == 4
     with pytest.raises(InputError, match="tune.metric was log_loss, is roc_auc. Give this one an"):
-        tune_model.run(store, settings(space, "tune.name=again", "tune.metric=roc_auc"))
+        tune_model.run(store, make_settings(space, "tune.name=again", "tune.metric=roc_auc"))
