@@ -69,7 +69,7 @@ def test_a_name_unlike_all_others_gets_no_hint(fruit):
 
 
 @pytest.mark.parametrize("names", [("apple",), ("kiwi", "apple"), ("kiwi", "kiwi")])
-def test_a_name_belongs_to_one_definition(fruit, names):
+def test_a_name_that_is_already_registered_is_refused(fruit, names):
     with pytest.raises(ValueError, match=f"basket.fruit: {names[-1]} is registered twice, as "):
         fruit.register(*names)(Plum)
     assert fruit.names() == ["apple", "nashi", "pear"]

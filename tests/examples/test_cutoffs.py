@@ -22,15 +22,15 @@ def chosen_cutoffs(events, **changes):
     return sorted((r.user_id, r.cutoff_ts) for r in frame.collect())
 
 
-def visit(user: str, *times: datetime) -> list[tuple[str, datetime, str]]:
+def events_of(user: str, *times: datetime) -> list[tuple[str, datetime, str]]:
     return [(user, ts, f"{user}{ts:%d%H%M}") for ts in times]
 
 
 def test_a_cutoff_is_just_after_a_drawn_event_of_each_session_that_is_long_enough(rows):
     events = rows(
         SCHEMA,
-        *visit("ann", at(9), at(9, 10), at(9, 20), at(12), at(12, 5), at(12, 9)),
-        *visit("bob", at(9), at(9, 10)),
+        *events_of("ann", at(9), at(9, 10), at(9, 20), at(12), at(12, 5), at(12, 9)),
+        *events_of("bob", at(9), at(9, 10)),
     )
     microsecond = timedelta(microseconds=1)
     cutoffs = chosen_cutoffs(events)
@@ -41,25 +41,25 @@ def test_a_cutoff_is_just_after_a_drawn_event_of_each_session_that_is_long_enoug
 
 def test_the_drawn_events_depend_on_the_seed_alone(rows):
     times = [at(9) + timedelta(minutes=n) for n in range(50)]
-    events = rows(SCHEMA, *visit("ann", *times))
-    reversed_events = rows(SCHEMA, *reversed(visit("ann", *times)))
+    events = rows(SCHEMA, *events_of("ann", *times))
+    reversed_events = rows(SCHEMA, *reversed(events_of("ann", *times)))
     assert chosen_cutoffs(events) == chosen_cutoffs(reversed_events.repartition(3))
     assert len({tuple(chosen_cutoffs(events, seed=seed)) for seed in range(4)}) > 1
 
 
 def test_a_session_with_fewer_events_than_requested_gives_a_cutoff_for_each(rows):
-    events = rows(SCHEMA, *visit("ann", at(9), at(9, 10), at(9, 20)))
+    events = rows(SCHEMA, *events_of("ann", at(9), at(9, 10), at(9, 20)))
     assert len(chosen_cutoffs(events, cutoffs_per_session=5)) == 3
 
 
 def test_the_calendar_adds_a_cutoff_for_every_user_with_an_earlier_event(rows):
-    events = rows(SCHEMA, *visit("ann", at(9), at(9, day=5)), *visit("bob", at(8, day=3)))
+    events = rows(SCHEMA, *events_of("ann", at(9), at(9, day=5)), *events_of("bob", at(8, day=3)))
     cutoffs = chosen_cutoffs(events, min_events=99, calendar_days=2)
     assert cutoffs == [("ann", at(0, day=2)), ("ann", at(0, day=4)), ("bob", at(0, day=4))]
 
 
 def test_cutoffs_before_the_first_and_after_the_last_are_dropped(rows):
-    events = rows(SCHEMA, *visit("ann", at(9), at(9, day=8)))
+    events = rows(SCHEMA, *events_of("ann", at(9), at(9, day=8)))
     cutoffs = chosen_cutoffs(
         events, min_events=99, calendar_days=1, first_cutoff=at(0, day=4), last_cutoff=at(0, day=6)
     )
@@ -69,7 +69,7 @@ def test_cutoffs_before_the_first_and_after_the_last_are_dropped(rows):
 def test_training_sessions_can_have_more_cutoffs(rows):
     early = [at(9) + timedelta(minutes=n) for n in range(5)]
     late = [ts + timedelta(days=1) for ts in early]
-    events = rows(SCHEMA, *visit("ann", *early, *late))
+    events = rows(SCHEMA, *events_of("ann", *early, *late))
     cutoffs = chosen_cutoffs(events, train_cutoffs_per_session=4, train_until=at(0, day=2))
     assert [ts < at(0, day=2) for _, ts in cutoffs] == [True] * 4 + [False]
     assert cutoffs[-1] in chosen_cutoffs(events)

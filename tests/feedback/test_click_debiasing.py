@@ -85,9 +85,10 @@ def test_examination_is_estimated_from_random_clicks():
 
 def test_preferred_items_in_first_slots_bias_the_estimate_unless_counted_by_propensity():
     # Half of the users like the first item, half the second; 8 in 10 see it in the first slot.
-    appeal, chance = np.array([[0.6, 0.1], [0.1, 0.6]]), np.array([[0.8, 0.2], [0.2, 0.8]])
+    appeal = np.array([[0.6, 0.1], [0.1, 0.6]])
+    slot_probability = np.array([[0.8, 0.2], [0.2, 0.8]])
     user, item, slot_index = (a.ravel() for a in np.indices((2, 2, 2)))
-    p = chance[user, (item + slot_index) % 2]  # probability of this item in this slot
+    p = slot_probability[user, (item + slot_index) % 2]
     clicked = 1000 * p * appeal[user, item] * EXAMINATION[slot_index]
     plain = fit_examination(item, SLOTS[slot_index], 1000 * p, clicked)
     by_propensity = fit_examination(item, SLOTS[slot_index], 1000 * p / p, clicked / p)

@@ -91,6 +91,6 @@ def test_a_kind_that_is_not_registered_is_refused_before_anything_is_computed():
         LabelledTask("goods", "spend / 3", "count", 1.0)
 
 
-def test_two_kinds_of_one_name_are_refused():
+def test_a_second_class_for_a_registered_kind_is_refused():
     with pytest.raises(ValueError, match="kind: binary is registered twice, as .*BinaryTask and"):
         register_task_kind("binary")(type("Other", (TaskKind,), {}))

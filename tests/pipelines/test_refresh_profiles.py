@@ -154,7 +154,7 @@ def test_a_table_of_an_older_schema_is_refused_with_the_command_that_rebuilds_it
     assert read_profiles(store)["ann"]["segment"] == "passer-by"
 
 
-def test_a_model_that_reads_other_numbers_than_behaviour_holds_is_refused():
+def test_a_model_with_other_numeric_features_than_behaviour_is_refused():
     names = [column.name for column in NUMERIC_FEATURES]
     check_numeric_features("models/m", names)
     with pytest.raises(InputError, match=r"models/m: .* they differ: weekday; features were added"):

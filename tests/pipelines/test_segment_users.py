@@ -131,7 +131,7 @@ def test_a_run_on_unchanged_profiles_writes_no_clusters(runs):
     assert runs["unchanged"]["versions"] == runs["first"]["versions"]
 
 
-def test_ids_persist_with_their_users_after_a_new_model_and_an_interrupted_run(runs):
+def test_cluster_ids_stay_with_their_users_after_a_new_model_and_an_interrupted_run(runs):
     ids = {like: number for number, (like, *_) in clusters(runs["first"]).items()}
     second = clusters(runs["second"])
     (new_id,) = set(second) - {1, 2, 3}
@@ -150,7 +150,7 @@ def test_ids_persist_with_their_users_after_a_new_model_and_an_interrupted_run(r
     assert run["previous_mean_jaccard"] == pytest.approx(2 / 3)
 
 
-def test_a_retired_id_is_never_used_again(runs):
+def test_the_id_of_a_retired_cluster_is_never_used_again(runs):
     second, third = clusters(runs["second"]), clusters(runs["third"])
     (new_id,) = set(third) - set(second)
     assert third[new_id] == ("books", 12, False)

@@ -163,7 +163,7 @@ def test_a_stream_with_a_new_checkpoint_counts_no_event_twice(shop):
     assert n_recent == dict.fromkeys(n_recent, 1) | {"ann": 2, "bob": 3}
 
 
-def test_users_without_time_for_the_model_keep_old_predictions_and_are_computed_next(
+def test_users_for_whom_the_model_has_no_time_keep_old_predictions_until_a_later_batch(
     shop, tmp_path
 ):
     store, settings = shop

@@ -111,7 +111,7 @@ def test_declared_attributes_are_apart_from_inferred_ones(profile):
     assert profile["declared"] == {"age_band": "25-34", "region": "paris", "kids": "2"}
 
 
-def test_facts_follow_from_behaviour(profile):
+def test_facts_are_computed_from_behaviour(profile):
     assert profile["segment"] == "filled cart"
     assert profile["sentiment"] == 1.0
     assert profile["purchasing_power"] == 0.4

@@ -79,7 +79,7 @@ def test_a_profile_as_of_a_moment_is_the_last_one_before_it(history, user, momen
     )
 
 
-def test_a_row_expires_if_it_is_valid_at_no_moment_that_is_kept(history):
+def test_a_row_expires_once_it_is_valid_at_no_retained_moment(history):
     expired = select_expired_rows(history, day(3))
     assert summarise(expired) == [("ann", 1, "upsert", None)]
     assert expired.select("is_deleted").distinct().collect() == [(True,)]

@@ -30,7 +30,7 @@ def test_scores_are_quintiles_of_the_users_with_an_order(rows):
     }
 
 
-def test_a_second_order_puts_a_user_among_the_best_if_most_ordered_once(rows):
+def test_a_second_order_gives_the_highest_frequency_score_if_most_ordered_once(rows):
     once = [user(f"u{n}", days=n, n_orders=1, value=5.0) for n in range(1, 10)]
     segments = scored(rows, *once, user("twice", 4.5, 2, 50.0))
     assert segments["u1"] == (1.0, 5, 1, 1, "New Customers")

@@ -107,7 +107,7 @@ def test_a_combination_of_sources_that_choose_by_validation_is_refused():
         read(both=FUSED, ease=SASREC)
 
 
-def test_a_kind_belongs_to_one_class():
+def test_a_second_class_for_a_registered_kind_is_refused():
     with pytest.raises(ValueError, match=r"kind: ease is registered twice, as .*\.Ease and"):
         candidate_source("ease", Section)(type("Other", (Popularity,), {}))
 
