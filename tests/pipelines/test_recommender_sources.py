@@ -18,8 +18,8 @@ def test_the_sources_of_the_default_settings_are_valid():
 
 
 def test_a_reason_of_the_settings_replaces_that_of_the_kind():
-    given = load_settings("base", ["recommend.reasons.popular=many like it"]).recommend
-    reasons = choose_reasons(read_recommend_sources(given), given.reasons)
+    config = load_settings("base", ["recommend.reasons.popular=many like it"]).recommend
+    reasons = choose_reasons(read_recommend_sources(config), config.reasons)
     assert reasons["popular"] == "many like it"
     assert reasons["factors"] == "because you looked at {item}"
     assert reasons["trending"] == "more and more wanted in {place}"
