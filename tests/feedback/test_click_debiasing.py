@@ -98,7 +98,7 @@ def test_preferred_items_in_first_slots_bias_the_estimate_unless_counted_by_prop
 
 def test_slots_that_no_item_links_are_refused():
     item, slot = np.array([0, 0, 1, 1]), np.array([1, 2, 3, 4])
-    with pytest.raises(InputError, match=r"link slots \[1, 2\], wanted \[1, 2, 3, 4\]: items"):
+    with pytest.raises(InputError, match=r"link only slots \[1, 2\], wanted \[1, 2, 3, 4\]; log"):
         fit_examination(item, slot, np.full(4, 10.0), np.full(4, 1.0))
     empty = np.zeros(0, np.int64)
     with pytest.raises(InputError, match=r"clicked items link only slots \[\], wanted \[\]"):

@@ -123,7 +123,7 @@ def make_rounds(n=200, **changes):
         ({"reward": np.nan}, "reward is not a number in 100"),
         (
             {"target_propensity": 0.0},
-            "mean weight is 0.500, wanted 0.8 to 1.250: the new policy shows what",
+            "mean weight is 0.500, wanted 0.8 to 1.250: the new policy shows items",
         ),
         ({"propensity": 0.1}, "mean weight is 3.000, wanted 0.8"),
         ({"target_propensity": 0.0, "propensity": 0.5}, "log with more exploration"),
