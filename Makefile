@@ -17,7 +17,7 @@ demo: $(STAMP) ## run the core jobs on a simulated shop and print three profiles
 test: $(STAMP) ## run the fast tests
 	$(PYTEST) -m "not slow"
 
-test-slow: $(STAMP) ## run the tests that start processes, clusters or notebooks, or take a minute
+test-slow: $(STAMP) ## run the tests that start processes, clusters, notebooks or streams, and other slow ones
 	$(PYTEST) -m slow
 
 check: $(STAMP) docs ## check style, types, import rules, language and pages

@@ -124,6 +124,7 @@ def test_ingesting_a_file_again_adds_nothing(ingested):
     assert read_tables(store) == before
 
 
+@pytest.mark.slow
 def test_a_stored_event_that_arrives_again_with_another_date_is_unchanged(
     ingested, spark, tmp_path
 ):
@@ -142,6 +143,7 @@ def test_shuffled_and_duplicated_rows_give_the_same_tables(ingested, store, tmp_
     assert read_tables(store) == read_tables(ingested[0])
 
 
+@pytest.mark.slow
 def test_ingesting_the_days_backwards_gives_the_same_tables_as_all_at_once(ingested, store):
     _, settings = ingested
     for day in (2, 1):
@@ -169,6 +171,7 @@ def test_more_rejections_than_the_limit_stop_the_job_and_leave_events_unchanged(
     assert store.read(REJECTED_EVENTS).count() == 3
 
 
+@pytest.mark.slow
 def test_a_user_faster_than_a_person_loses_all_events_even_stored_ones(store, tmp_path):
     def burst(first: int, last: int) -> list[dict]:
         return [event(n, "bot", event_ts="2026-01-01 10:00:30") for n in range(first, last)]

@@ -29,6 +29,7 @@ def event(number: int) -> tuple[object, ...]:
     return tuple(values.get(name) for name in EVENTS.column_names())
 
 
+@pytest.mark.slow
 def test_a_fragmented_table_gets_fewer_files_with_the_same_rows(store, rows, tmp_path):
     expected = [event(number) for number in range(4)]
     for values in expected:
@@ -58,6 +59,7 @@ def test_a_fragmented_table_gets_fewer_files_with_the_same_rows(store, rows, tmp
     assert commits.where(f"version > {version} AND operation = 'OPTIMIZE'").isEmpty()
 
 
+@pytest.mark.slow
 def test_files_are_compacted_while_another_writer_merges_and_no_row_is_lost(spark, rows, tmp_path):
     store = Store(spark, str(tmp_path), max_attempts=10, first_wait_seconds=0.05)
     users = [f"u{number}" for number in range(6)]

@@ -24,6 +24,8 @@ from profile_lib.training.mlflow_store import CHALLENGER, CHAMPION, MlflowStore
 from profile_lib.training.tracking import Tracker
 from tests.worlds import dev_settings, example_rows, examples_store
 
+pytestmark = pytest.mark.slow
+
 NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 

@@ -70,6 +70,7 @@ def test_a_refresh_without_changes_writes_nothing(refreshed):
     assert changed == {EVENTS.name, PROFILE_REFRESH_STATE.name}
 
 
+@pytest.mark.slow
 def test_a_new_model_computes_all_profiles_and_an_interrupted_run_continues(
     refreshed, monkeypatch, tmp_path, caplog
 ):
@@ -97,6 +98,7 @@ def test_a_new_model_computes_all_profiles_and_an_interrupted_run_continues(
     assert versions == {by_bucket[0]}
 
 
+@pytest.mark.slow
 def test_with_another_number_of_buckets_every_user_still_has_one_profile(refreshed, tmp_path):
     store, _ = refreshed
     refresh(store, dev_settings(tmp_path, "refresh.user_buckets=1"))
@@ -107,6 +109,7 @@ def test_with_another_number_of_buckets_every_user_still_has_one_profile(refresh
     assert {profile["user_bucket"] for profile in profiles.values()} == {0, 1}
 
 
+@pytest.mark.slow
 def test_without_a_change_feed_all_profiles_are_computed(refreshed):
     store, settings = refreshed
     before = set(read_profiles(store))
@@ -120,6 +123,7 @@ def test_without_a_change_feed_all_profiles_are_computed(refreshed):
     assert set(read_profiles(store)) == before | {"eve"}
 
 
+@pytest.mark.slow
 def test_recreated_tables_are_refused_and_a_rebuild_reads_them(refreshed):
     """The versions of a recreated table start again, so no profile would look outdated."""
     store, settings = refreshed
@@ -135,6 +139,7 @@ def test_recreated_tables_are_refused_and_a_rebuild_reads_them(refreshed):
     assert store.version(USER_PROFILES) == version
 
 
+@pytest.mark.slow
 def test_profiles_that_were_moved_away_are_computed_again_despite_their_refresh_state(refreshed):
     store, settings = refreshed
     before = read_profiles(store)

@@ -13,6 +13,8 @@ from profile_lib.pipelines import segment_users
 from profile_lib.tables import AUDIENCES, CLUSTERINGS, CLUSTERS, USER_PROFILES, USER_SEGMENTS
 from tests.worlds import CONF, profile_row
 
+pytestmark = pytest.mark.slow
+
 LIKES = ("pets", "books", "shoes", "games")
 DAYS = [datetime(2026, 1, day) for day in range(1, 5)]
 TABLES = {t.name: t for t in (CLUSTERS, CLUSTERINGS, USER_SEGMENTS, AUDIENCES)}

@@ -34,6 +34,8 @@ from tests.small_shop import (
     shop_settings,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shop(refreshed, tmp_path) -> tuple[Store, Settings]:
