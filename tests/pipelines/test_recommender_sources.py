@@ -34,9 +34,12 @@ def test_a_source_without_a_reason_is_refused():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("recommend.sources.popular.kind=demannd", "popular.kind: found 'demannd', .* demand?"),
+        (
+            "recommend.sources.popular.kind=demannd",
+            r"popular.kind: found demannd; .* did you mean demand\?",
+        ),
         ("recommend.sources.popular.rise=true", "recommend.sources.popular.rise: no such key"),
-        ("recommend.sources.x={kind: sasrec}", "x.kind: found 'sasrec', .* needs held-out valid"),
+        ("recommend.sources.x={kind: sasrec}", "x.kind: found sasrec, which needs held-out valid"),
     ],
 )
 def test_an_invalid_source_setting_is_refused_by_its_key(override, message):

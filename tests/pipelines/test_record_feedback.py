@@ -35,6 +35,7 @@ def bought_impressions(store):
     return {row["impression_id"] for row in rows}
 
 
+@pytest.mark.slow
 def test_late_rows_change_only_their_feedback_and_give_the_tables_of_a_full_run(store, tmp_path):
     config = dev_settings(tmp_path)
     put(

@@ -44,6 +44,7 @@ def n_orders_as_of(store, user, ts):
     return [row["n_orders"] for row in profiles]
 
 
+@pytest.mark.slow
 def test_each_commit_is_recorded_once_and_expires_after_the_retention(store, put):
     first = put(ann=1, bob=1)
     now = datetime.now(UTC)

@@ -195,5 +195,5 @@ def test_invalid_rules_and_seeds_are_refused_before_anything_is_written(store, t
     with pytest.raises(InputError, match="segments.lookalikes.alike: found no user"):
         segment(store, lookalikes=empty)
     assert not any(store.exists(table) for table in TABLES.values())
-    with pytest.raises(InputError, match="audiences and lookalikes share"):
+    with pytest.raises(InputError, match="audiences and lookalikes both have alike"):
         segment(store, audiences="{alike: n_orders > 1}", lookalikes=empty)

@@ -85,6 +85,7 @@ def trials(settings: Settings) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=settings.tune.name, storage=settings.tune.storage).trials
 
 
+@pytest.mark.slow
 def test_a_search_finds_the_rate_that_learns_and_continues_where_it_stopped(
     store, make_settings, tmp_path, caplog
 ):

@@ -1,5 +1,6 @@
 """Check what a stream reports: a line per minute, a lag above the limit, and metrics."""
 
+import logging
 import socket
 from urllib.request import urlopen
 
@@ -29,6 +30,7 @@ def test_a_report_comes_after_its_interval_and_sums_up_the_batches_since_the_las
 
 
 def test_a_lag_above_the_limit_is_a_warning_that_names_the_lag(caplog):
+    caplog.set_level(logging.WARNING, "profile_lib")  # libraries change the level of the root
     progress = StreamProgress(60, 10)
     progress.report_lag(10.0)
     assert caplog.messages == []

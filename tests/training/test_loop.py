@@ -230,6 +230,7 @@ def test_a_validation_loss_that_is_not_a_number_is_refused():
         fit_with_losses(MemoryLoader(), [0.5, np.nan])
 
 
+@pytest.mark.slow
 def test_a_compiled_encoder_has_the_loss_curve_of_an_uncompiled_one(monkeypatch):
     """Trace as for the default backend, but skip its C++, which takes long to build."""
     traced = partialmethod(torch.nn.Module.compile, backend="aot_eager")
