@@ -1,5 +1,6 @@
 """Add pages to the site: the README, the jobs, the changelog, all settings and all tables."""
 
+import logging
 import re
 from html import escape
 from pathlib import Path
@@ -13,6 +14,13 @@ from profile_lib.tables.table import Table
 
 ROOT = Path(__file__).parents[1]
 SETTING = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):(?P<value>.*?)(?:\s+# (?P<comment>.*))?$")
+
+
+def on_startup(**_: Any) -> None:
+    """Silence the news of jieba, which the site's search loads."""
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
