@@ -29,8 +29,7 @@ hypothesis.settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The session of the whole suite."""
-    change = "spark.conf.spark.python.daemon.module=tests.spark_daemon"
-    session = start_spark(load_settings(str(CONF / "dev.yaml"), [change]).spark, "tests")
+    session = start_spark(load_settings(str(CONF / "dev.yaml")).spark, "tests")
     yield session
     session.stop()
 
