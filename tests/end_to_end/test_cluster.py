@@ -83,7 +83,7 @@ def test_the_core_jobs_run_by_spark_submit_on_a_standalone_cluster(spark, cluste
     ]  # fmt: skip
     environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": ADDRESS}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1500
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert done.stdout.count("Profile ") == 3
