@@ -12,6 +12,7 @@ from profile_lib.pipelines.model_training import TrainedModel
 from profile_lib.training.evaluation.report import Report
 from profile_lib.training.evaluation.report_page import render_report_page
 from profile_lib.training.tracking import Tracker
+from profile_lib.training.training_record import TrainingRecord
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def save_trained_model(
         manifest = save_model(
             folder, fitted.model, str(initial_model), metrics, versions, contents, folders
         )
-    version = tracker.record(name, recorded_settings, epochs, curve, report, folder)
+    training = TrainingRecord.build(name, recorded_settings, epochs, curve, report)
+    version = tracker.record(training, folder)
     if tracker.mlflow is not None:
         log.info(f"{name} version {version} is the challenger at {tracker.mlflow.uri}")
     return manifest

@@ -1,6 +1,6 @@
 """Record trainings in MLflow, TensorBoard or Weights & Biases, as the settings request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -36,22 +36,13 @@ class Tracker:
             mlflow = MlflowStore(uri, settings["experiment"], settings["artifacts"])
         return cls(mlflow, settings["tensorboard"], wandb_project)
 
-    def record(
-        self,
-        name: str,
-        settings: Mapping[str, Any],
-        epochs: Sequence[Mapping[str, Any]],
-        curve: Sequence[float],
-        report: Mapping[str, Any],
-        model_folder: str,
-    ) -> str | None:
+    def record(self, training: TrainingRecord, model_folder: str) -> str | None:
         """Record a training, and register its model in MLflow as the challenger.
 
         Settings become parameters; the loss of every step, the validation of every epoch and the
         test metrics become metrics; the model's folder becomes the model. Returns the registered
         version, None without an MLflow store.
         """
-        training = TrainingRecord.build(name, settings, epochs, curve, report)
         if self.tensorboard is not None:
             version = read_manifest(model_folder).model_version
             _write_tensorboard(f"{self.tensorboard}/{version}", training)

@@ -22,6 +22,7 @@ from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training import tracking
 from profile_lib.training.mlflow_store import CHALLENGER, CHAMPION, MlflowStore
 from profile_lib.training.tracking import Tracker
+from profile_lib.training.training_record import TrainingRecord
 from tests.worlds import dev_settings, example_rows, examples_store
 
 pytestmark = pytest.mark.slow
@@ -81,7 +82,8 @@ def record(tracker: Tracker, model: Path) -> None:
     report, training = (
         json.loads((model / f"{name}.json").read_text()) for name in ("report", "training")
     )
-    tracker.record("shop", {}, training["epochs"], training["curve"], report, str(model))
+    epochs, curve = training["epochs"], training["curve"]
+    tracker.record(TrainingRecord.build("shop", {}, epochs, curve, report), str(model))
 
 
 def test_the_first_model_becomes_the_champion_and_promoting_it_again_changes_nothing(
