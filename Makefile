@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check docs package lock environment
 PYTHON := .venv/bin/python
-# Two processes; all tests of a file run in one of them, which shares the fixtures.
-PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile
+# Two processes, between which tests/conftest.py divides the tests by the fixtures they share.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 STAMP := .venv/.installed
 INSTALL := conf/environment/install.sh
 

@@ -75,7 +75,7 @@ setup(
             "import-linter>=2",
             "implicit>=0.7",  # benchmarks/recommend.py compares with it
             "mypy>=1.11",
-            "pytest>=8",
+            "pytest>=8,<9.2",  # pytest-xdist 3.8 ignores groups of tests under 9.2
             "pytest-xdist>=3.6",  # make test runs two processes
             "ruff>=0.6",
             "sentence-transformers>=5",  # benchmarks/inference.py compares with it

@@ -13,6 +13,10 @@ from profile_lib.delta.store import Store
 from profile_lib.spark.session import start_spark
 
 CONF = Path(__file__).parents[1] / "conf"
+# Unlike a short job, the suite runs long enough for the JVM's second compiler to pay off.
+JVM_OPTIONS = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
+# Fixtures of the whole suite that take minutes. All tests of one of them run in one process.
+SLOW_FIXTURES = ("notebook_shop", "trained_model", "refreshed_folder")
 Rows = Callable[..., DataFrame]
 
 # assertDataFrameEqual imports pandas-on-Spark, which sets a variable that makes pyarrow drop time
@@ -26,10 +30,26 @@ hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Run the tests of a slow fixture first, in one process, and then each file in one process."""
+
+    def slow_fixture(item: pytest.Function) -> str | None:
+        return next((name for name in SLOW_FIXTURES if name in item.fixturenames), None)
+
+    for item in items:
+        item.add_marker(
+            pytest.mark.xdist_group(slow_fixture(item) or item.nodeid.partition("::")[0])
+        )
+    items.sort(key=lambda item: slow_fixture(item) is None)
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The session of the whole suite."""
-    session = start_spark(load_settings(str(CONF / "dev.yaml")).spark, "tests")
+    settings = load_settings(str(CONF / "dev.yaml")).spark
+    conf = settings.conf | {"spark.driver.extraJavaOptions": JVM_OPTIONS}
+    session = start_spark(settings.model_copy(update={"conf": conf}), "tests")
     yield session
     session.stop()
 

@@ -19,7 +19,7 @@ FEW_CLICKS = 50  # with this many clicks the ranker learns from impressions
 
 
 @pytest.fixture(scope="session")
-def shop(spark, tmp_path_factory) -> Iterator[tuple[Store, Settings]]:
+def notebook_shop(spark, tmp_path_factory) -> Iterator[tuple[Store, Settings]]:
     """A tiny shop after the first notebook, its model trained by two processes."""
     matplotlib.use("Agg")
     with pytest.MonkeyPatch.context() as patch:
@@ -30,9 +30,9 @@ def shop(spark, tmp_path_factory) -> Iterator[tuple[Store, Settings]]:
 
 
 @pytest.fixture(scope="session")
-def listing_shop(shop) -> tuple[Store, Settings, str]:
+def listing_shop(notebook_shop) -> tuple[Store, Settings, str]:
     """The same shop after the second notebook, and what that printed."""
-    store, settings = shop
+    store, settings = notebook_shop
     assert log_impressions_of_views(store, settings) > FEW_CLICKS
     with redirect_stdout(StringIO()) as printed:
         runpy.run_path(str(NOTEBOOKS / "02_from_profiles_to_lists.py"))

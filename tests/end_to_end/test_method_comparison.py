@@ -10,8 +10,8 @@ from profile_lib.pipelines import evaluate_recommendations
 pytestmark = pytest.mark.slow
 
 
-def test_neighbours_beat_popularity_and_measures_are_in_range(shop, tmp_path):
-    store, settings = shop
+def test_neighbours_beat_popularity_and_measures_are_in_range(notebook_shop, tmp_path):
+    store, settings = notebook_shop
     small = {
         "evaluate.report": str(tmp_path), "evaluate.methods.sasrec.epochs": 1,
         "evaluate.methods.als.rank": 4, "evaluate.methods.als.iterations": 2,

@@ -13,8 +13,8 @@ from tests.recommending import (
 pytestmark = pytest.mark.slow
 
 
-def test_the_first_notebook_gives_every_user_a_profile(shop):
-    assert_tables_agree(shop[0])
+def test_the_first_notebook_gives_every_user_a_profile(notebook_shop):
+    assert_tables_agree(notebook_shop[0])
 
 
 def test_the_second_notebook_lists_items_and_lists_follow_the_profiles(listing_shop):

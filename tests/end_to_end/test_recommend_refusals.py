@@ -11,15 +11,15 @@ from tests.worlds import profile_row
 pytestmark = pytest.mark.slow
 
 
-def test_a_recommender_is_not_fitted_to_an_empty_catalog(shop, store):
+def test_a_recommender_is_not_fitted_to_an_empty_catalog(notebook_shop, store):
     for table in (EVENTS, ITEMS):
         store.replace(table, store.spark.createDataFrame([], table.schema))
     with pytest.raises(InputError, match="items: no items, so there is nothing to recommend"):
-        fit_recommender.run(store, shop[1])
+        fit_recommender.run(store, notebook_shop[1])
 
 
-def test_items_are_not_listed_by_a_recommender_that_was_not_fitted(shop, store):
-    settings = with_values(shop[1], {"recommend.name": "unfitted"})
+def test_items_are_not_listed_by_a_recommender_that_was_not_fitted(notebook_shop, store):
+    settings = with_values(notebook_shop[1], {"recommend.name": "unfitted"})
     with pytest.raises(InputError, match="unfitted: no model.json; .*fit_recommender for"):
         recommend_items.run(store, settings)
 

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
     [(BEHAVIOUR, build_behaviour), (EXAMPLES, build_examples)],
     ids=["behaviour", "examples"],
 )
-def test_a_job_that_runs_again_leaves_the_same_table(shop, table, job):
-    store, settings = shop
+def test_a_job_that_runs_again_leaves_the_same_table(notebook_shop, table, job):
+    store, settings = notebook_shop
     last_day = store.read(BEHAVIOUR).agg(F.to_date(F.max("cutoff_ts"))).first()[0]
     before = store.read(table).localCheckpoint()
     for day in (None, last_day):

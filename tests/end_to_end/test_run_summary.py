@@ -9,9 +9,9 @@ from profile_lib.pipelines.run_all import log_summary
 pytestmark = pytest.mark.slow
 
 
-def test_the_summary_lists_tables_measures_three_profiles_and_the_report(shop, caplog):
+def test_the_summary_lists_tables_measures_three_profiles_and_the_report(notebook_shop, caplog):
     with caplog.at_level(logging.INFO, "profile_lib"):
-        log_summary(*shop)
+        log_summary(*notebook_shop)
     text = "\n".join(caplog.messages)
     assert "user_profiles" in text
     assert "gradient_boosting" in text
