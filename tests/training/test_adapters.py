@@ -56,7 +56,7 @@ def test_the_adalora_penalty_is_half_the_mean_distance_of_its_factors_from_ortho
         if "lora_A" in name or "lora_B" in name:
             product = (p @ p.T if "lora_A" in name else p.T @ p).detach().numpy()
             distances.append(np.linalg.norm(product - np.eye(len(product))))
-    assert float(orthogonality_penalty(model)) == pytest.approx(0.5 * np.mean(distances))
+    assert orthogonality_penalty(model).item() == pytest.approx(0.5 * np.mean(distances))
     assert orthogonality_penalty(tuned_model("lora")) == 0.0
 
 
