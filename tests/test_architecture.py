@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.slow
 def test_jobs_that_do_not_train_start_without_importing_torch_transformers_or_sklearn():
     jobs = ("build_examples", "refresh_profiles", "stream_profiles")
-    modules = ", ".join(f"profile_lib.pipelines.{job}" for job in jobs)
+    modules = ", ".join(["profile_lib.cli", *(f"profile_lib.pipelines.{job}" for job in jobs)])
     code = (
         f"import sys, {modules}; print(*{{'torch', 'transformers', 'sklearn'}} & set(sys.modules))"
     )

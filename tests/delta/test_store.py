@@ -72,8 +72,9 @@ def test_two_source_rows_of_one_key_are_refused(store, rows):
 
 
 def test_the_error_for_a_missing_table_says_to_run_the_job_that_writes_it(store):
-    with pytest.raises(InputError, match="rejected_events: no table at .*run the job"):
-        store.read(REJECTED_EVENTS)
+    for read in (store.read, store.version):
+        with pytest.raises(InputError, match="rejected_events: no table at .*run the job"):
+            read(REJECTED_EVENTS)
 
 
 def test_column_comments_are_stored_in_the_table(store, rows):

@@ -76,8 +76,12 @@ def test_a_failed_training_continues_from_its_last_checkpoint_if_there_is_one(
     settings, monkeypatch, has_checkpoint, options
 ):
     monkeypatch.setattr(train_model, "can_resume", lambda settings: has_checkpoint)
-    state_of(settings).begin("train_model")
-    job = Job()
+    failing, job = Job(InputError("the disk is full")), Job()
+    with pytest.raises(InputError, match="the disk is full"):
+        run_stages(
+            None, settings, state_of(settings), [Stage("train_model", failing, None, 1.0)], NOW
+        )
+    assert failing.calls == [{}]
     run_stages(None, settings, state_of(settings), [Stage("train_model", job, None, 1.0)], NOW)
     assert job.calls == [options]
 

@@ -13,6 +13,7 @@ from profile_lib.recommend.candidates.shared.sasrec_training import (
     train_sasrec,
     write_histories,
 )
+from profile_lib.recommend.data.arrow_columns import MISSING
 from profile_lib.recommend.evaluation.protocols import leave_one_out, relevant_ranks
 from tests.recommend.walks import walk_frame, walk_requests, walk_split
 
@@ -42,8 +43,10 @@ def source(trained):
     return Sasrec(model, len(curve), max(curve))
 
 
-def test_the_items_of_the_highest_scores_are_the_candidates(source):
-    assert source.scores(walk_requests([(3, 4), ()]), 1).nonzero()[1].tolist() == [5]
+def test_the_items_of_the_highest_scores_are_the_candidates_without_an_explanation(source):
+    requests = walk_requests([(3, 4), ()])
+    assert source.scores(requests, 1).nonzero()[1].tolist() == [5]
+    assert source.explain(requests, np.array([0]), np.array([5])).tolist() == [MISSING]
 
 
 def test_on_a_cycle_the_next_item_ranks_first_and_training_stops_early(trained, source):
