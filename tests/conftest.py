@@ -10,12 +10,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.config.settings import load_settings
 from profile_lib.delta.store import Store
+from profile_lib.spark.jvm import JAVA_OPTIONS
 from profile_lib.spark.session import start_spark
 
 CONF = Path(__file__).parents[1] / "conf"
 # Unlike a short job, the suite runs long enough for the JVM's second compiler to pay off.
-JVM_OPTIONS = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
-# Fixtures of the whole suite that take minutes. All tests of one of them run in one process.
+BOTH_COMPILERS = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
+# Fixtures of the whole suite that take half a minute or more. All tests that use one of them run in
+# one process, which builds it once.
 SLOW_FIXTURES = ("notebook_shop", "trained_model", "refreshed_folder")
 Rows = Callable[..., DataFrame]
 
@@ -48,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 def spark() -> Iterator[SparkSession]:
     """The session of the whole suite."""
     settings = load_settings(str(CONF / "dev.yaml")).spark
-    conf = settings.conf | {"spark.driver.extraJavaOptions": JVM_OPTIONS}
+    conf = settings.conf | {JAVA_OPTIONS: BOTH_COMPILERS}
     session = start_spark(settings.model_copy(update={"conf": conf}), "tests")
     yield session
     session.stop()

@@ -77,13 +77,14 @@ def test_a_failed_training_continues_from_its_last_checkpoint_if_there_is_one(
 ):
     monkeypatch.setattr(train_model, "can_resume", lambda settings: has_checkpoint)
     failing, job = Job(InputError("the disk is full")), Job()
+
+    def train(job: Job) -> None:
+        run_stages(None, settings, state_of(settings), [Stage("train_model", job, None, 1.0)], NOW)
+
     with pytest.raises(InputError, match="the disk is full"):
-        run_stages(
-            None, settings, state_of(settings), [Stage("train_model", failing, None, 1.0)], NOW
-        )
-    assert failing.calls == [{}]
-    run_stages(None, settings, state_of(settings), [Stage("train_model", job, None, 1.0)], NOW)
-    assert job.calls == [options]
+        train(failing)
+    train(job)
+    assert (failing.calls, job.calls) == ([{}], [options])
 
 
 def test_each_stage_except_the_last_reports_the_time_left(settings, caplog, monkeypatch):
