@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
@@ -17,13 +17,51 @@ def midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
-def latest_event_time(events: DataFrame) -> datetime:
-    """Return the latest time, in UTC, at which an event happened or arrived.
+def known_time() -> Column:
+    """Return the time at which an event became known: the later of event_ts and ingest_ts."""
+    return F.greatest("event_ts", "ingest_ts")
+
+
+def happened_time() -> Column:
+    """Return the latest time at which an event can have happened.
+
+    It is event_ts, or ingest_ts if that is earlier, because the event's clock was then ahead.
+    """
+    return F.least("event_ts", "ingest_ts")
+
+
+def just_after(moment: Column) -> Column:
+    """Return the first moment after `moment`: as of it, the events of `moment` are known."""
+    return moment + F.expr("INTERVAL 1 MICROSECOND")
+
+
+def local_time(moment: Column, time_zone: str) -> Column:
+    """Return a UTC moment as the clock of an event's user shows it.
+
+    The zone is the event's own, else `time_zone`, the shop's; both are IANA names.
+    """
+    return F.from_utc_timestamp(moment, F.coalesce("time_zone", F.lit(time_zone)))
+
+
+def known_until(events: DataFrame) -> datetime:
+    """Return the latest `happened_time`: until then events are known.
+
+    Neither a clock that is ahead nor an event that arrives long after all others moves it too far.
+    Raises InputError if there is no event.
+    """
+    return _latest(events, happened_time())
+
+
+def latest_arrival(events: DataFrame) -> datetime:
+    """Return the time of the last arrival.
 
     Raises InputError if there is no event.
     """
-    latest = F.unix_micros(F.max(F.greatest("event_ts", "ingest_ts")))
-    micros = events.agg(latest).collect()[0][0]
+    return _latest(events, F.col("ingest_ts"))
+
+
+def _latest(events: DataFrame, moment: Column) -> datetime:
+    micros = events.agg(F.unix_micros(F.max(moment))).collect()[0][0]
     if micros is None:
         raise InputError("events: found no event; run python jobs/ingest_events.py first")
     return datetime.fromtimestamp(micros / 1e6, UTC)

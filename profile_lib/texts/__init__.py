@@ -1,0 +1,1 @@
+"""Normalise texts in plain Python, and recognise their language."""
