@@ -1,0 +1,1 @@
+"""Report the quality of ingested data: a page for people and metrics for Prometheus."""
