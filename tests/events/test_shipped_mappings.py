@@ -1,129 +1,111 @@
-"""Check each shipped mapping file on a few rows as its source publishes them."""
+"""Run each shipped mapping on a sample of its source, and compare every row that it gives."""
 
+import csv
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
-from profile_lib.events.cleaning import clean_events
-from profile_lib.events.column_mapping import read_events
+from profile_lib.config.events import IngestSettings
+from profile_lib.config.settings import load_settings
+from profile_lib.delta.store import Store
+from profile_lib.events.formats.registry import FILE
 from profile_lib.events.mapping import read_mapping
-from profile_lib.spark.timestamps import midnight
-from profile_lib.tables.events import CONTEXT_COLUMNS
-from tests.events.source_files import write_file
+from profile_lib.events.readers import check_files, find_files, read_rows
+from profile_lib.pipelines.event_source import Source, open_source
+from profile_lib.pipelines.ingest_events import run
+from profile_lib.spark.expression_tree import LENIENT_CONF
+from profile_lib.spark.frames import union_all
+from profile_lib.spark.session import session_conf
+from profile_lib.tables import EVENTS, IDENTITY, USERS
 
-REES46 = """\
-event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
-2019-10-01 00:00:00 UTC,view,44600062,2103,,shiseido,35.79,541312140,72d7
-2019-10-01 00:00:04 UTC,purchase,3900821,2053,appliances.kettle,aqua,33.20,554748717,9333
-"""
-UBI = """\
-{"index": {"_index": "ubi_events"}}
-{"application": "web", "action_name": "click", "client_id": "c1", "session_id": "s1",\
- "timestamp": "2024-06-04T18:36:04.231Z", "user_query": "tv",\
- "event_attributes": {"object": {"object_id": "B07"}, "position": {"ordinal": 3}}}
-{"application": "web", "action_name": "on_search", "client_id": "c1", "session_id": "s1",\
- "timestamp": 1717526160000, "user_query": "tv", "event_attributes": {}}
-{"application": "web", "action_name": "impression", "client_id": "c1", "session_id": "s1",\
- "timestamp": 1717526160000, "event_attributes": {"position": {"ordinal": 0}}}
-"""
-JOURNEY = """\
-household_id,store_id,basket_id,product_id,quantity,sales_value,retail_disc,coupon_disc,\
-coupon_match_disc,week,transaction_timestamp
-900,330,31198570044,1095275,2,1.00,0,0,0,1,2017-01-01 11:53:26
-"""
-GA_EVENTS = """\
-user_id,visit_id,visit_number,event_time_utc,hit_number,event_type,product_sku,product_name,\
-product_category,product_brand,product_variant,price_usd,quantity,product_revenue_usd,\
-transaction_id,search_keyword,search_category,page_path,page_title
-7,1470,1,2016-08-01 10:00:00,1,page_view,,,,,,,,,,,,/google+redesign/apparel/men,Men
-7,1470,1,2016-08-01 10:01:00,2,detail_view,GG1,Tee,Home/Apparel/Men's/,Google,,16.99,,,,,,/x,Tee
-7,1470,1,2016-08-01 10:02:00,3,page_view,,,,,,,,,,,,/asearch.html,Search
-7,1470,1,2016-08-01 10:03:00,4,checkout,GG1,Tee,,,,16.99,1,,,,,/yourinfo.html,Checkout
-"""
-GA_SESSIONS = """\
-user_id,visit_id,channel_grouping,device_category,country,source,operating_system,browser
-7,1470,Referral,desktop,Norway,(direct),Linux,Firefox
-"""
-CHECKED_COLUMNS = ["user_id", "event_type", "item_id", "price", "quantity"]
+CONF = Path(__file__).parents[2] / "conf"
+SAMPLES = Path(__file__).parent / "samples"
+SOURCES = sorted(file.stem for file in (CONF / "sources").glob("*.yaml"))
+LATEST = datetime(2027, 1, 1, tzinfo=UTC)
+ABSENT = {  # optional keys that no call of a sample has
+    "posthog": ["properties.$geoip_time_zone", "properties.$referring_domain", "properties.rating"],
+    "segment": [
+        "context.app", "context.device", "context.location", "context.os",
+        "context.page.referring_domain", "context.sessionId", "properties.rating",
+        "properties.review_body", "properties.session_id",
+    ],
+}  # fmt: skip
+NUMBERED_IDS = ("event_id", "session_hint", "order_id")  # keyed hashes, compared by their equality
 
 
-@pytest.fixture
-def mapped(spark, tmp_path):
-    """Map and clean texts, given by input name; return the rows in order of time."""
-
-    def read(name: str, **texts: str) -> list[dict]:
-        mapping = read_mapping(str(Path("conf/sources") / f"{name}.yaml"))
-        paths = {}
-        for input_name, text in texts.items():
-            file_name = f"{input_name}.{mapping.inputs[input_name].format}.gz"
-            paths[input_name] = write_file(tmp_path, file_name, text)
-        frame = read_events(spark, mapping, paths)
-        cleaned = clean_events(
-            frame, mapping.event_types, name, earliest=midnight("2000-01-01"),
-            latest=midnight("2030-01-01"), max_text_chars=100,
-        )  # fmt: skip
-        return [row.asDict() for row in cleaned.orderBy("event_ts").collect()]
-
-    return read
+def overrides(name: str) -> list[str]:
+    """Return the settings that ingest a sample; inputs without a file of their own share one."""
+    mapping = str(CONF / "sources" / f"{name}.yaml")
+    folder = SAMPLES / name
+    paths = {
+        key: str(next(iter([*folder.glob(f"{key}.*"), *folder.glob("events.*")])))
+        for key in read_mapping(mapping).inputs
+    }
+    values = {"mapping": mapping, "inputs": paths, "pseudonym_key": "k", "base_currency": "EUR"}
+    return [f"ingest.{key}={json.dumps(value)}" for key, value in values.items()]
 
 
-def checked_values(rows: list[dict]) -> list[tuple]:
-    assert [row["reasons"] for row in rows] == [[]] * len(rows)
-    return [tuple(row[name] for name in CHECKED_COLUMNS) for row in rows]
+def judge_events(spark: SparkSession, settings: IngestSettings) -> DataFrame:
+    source = open_source(spark, settings)
+    lookups = source.read_lookups(spark)
+    return union_all([*judge_inputs(spark, source, lookups)])
 
 
-def test_views_and_purchases_of_rees46_are_mapped(mapped):
-    rows = mapped("rees46", events=REES46)
-    assert checked_values(rows) == [
-        ("541312140", "view", "44600062", 35.79, None),
-        ("554748717", "purchase", "3900821", 33.2, None),
+def judge_inputs(
+    spark: SparkSession, source: Source, lookups: dict[str, DataFrame]
+) -> Iterator[DataFrame]:
+    for plan in source.event_plans:
+        files = find_files(spark, plan, source.settings.inputs[plan.name])
+        warnings = check_files(plan, files)
+        missing = [line.partition(": no column ")[2].partition(";")[0] for line in warnings]
+        assert sorted(missing) == ABSENT.get(source.mapping.name, [])
+        yield source.judge_rows(read_rows(spark, plan, files), plan, lookups, LATEST)
+
+
+def to_texts(rows: list[dict]) -> Iterator[dict[str, str]]:
+    """Yield rows as texts; an id becomes the number of its first occurrence."""
+    numbers: dict[str, dict[str, int]] = {name: {} for name in NUMBERED_IDS}
+    for row in rows:
+        for name, seen in numbers.items():
+            if row[name] is not None:
+                row[name] = seen.setdefault(row[name], len(seen) + 1)
+        rules = [*row["reasons"], *row["issues"]]
+        yield {name: "" if value is None else str(value) for name, value in row.items()} | {
+            "user": row["raw_id"] or "",
+            "rules": " ".join(rules),
+        }
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_shipped_mapping_gives_the_expected_rows_of_its_sample(spark, name):
+    with (SAMPLES / name / "expected.csv").open(encoding="utf-8", newline="") as file:
+        expected = list(csv.DictReader(file))
+    settings = load_settings("dev", overrides(name)).ingest
+    with session_conf(spark, LENIENT_CONF):
+        judged = judge_events(spark, settings)
+        ordered = judged.orderBy("event_ts", "sequence", "item_id", F.col(FILE))
+        rows = list(to_texts([row.asDict() for row in ordered.collect()]))
+    assert [{key: row[key] for key in expected[0]} for row in rows] == expected
+
+
+def test_each_sample_is_named_with_its_origin():
+    described = (SAMPLES / "README.md").read_text(encoding="utf-8")
+    assert [name for name in SOURCES if f"| `{name}` |" not in described] == []
+
+
+@pytest.mark.slow
+def test_identify_calls_of_segment_give_facts_about_the_users_of_the_other_calls(spark, tmp_path):
+    store, settings = Store(spark, str(tmp_path)), load_settings("dev", overrides("segment"))
+    run(store, settings, now=LATEST)
+    users = store.read(USERS).join(store.read(IDENTITY), "user_id")
+    facts = users.select("raw_id", "age_band", "gender", "region").orderBy("raw_id").collect()
+    assert [tuple(row) for row in facts] == [
+        ("anon-1", None, None, None),
+        ("u-1", "25-34", "female", "Germany"),
     ]
-    assert [row["category"] for row in rows] == ["2103", "appliances.kettle"]
-
-
-def test_searches_and_clicks_of_user_behavior_insights_are_mapped(mapped):
-    rows = mapped("ubi", events=UBI)
-    assert checked_values(rows) == [
-        ("c1", "search", None, None, None),
-        ("c1", "click", "B07", None, None),
-    ]
-    assert [(row["query"], row["position"]) for row in rows] == [("tv", None), (None, 3)]
-
-
-def test_purchases_of_the_complete_journey_are_mapped(mapped):
-    rows = mapped("complete_journey", events=JOURNEY)
-    assert checked_values(rows) == [("900", "purchase", "1095275", 0.5, 2)]
-    assert (rows[0]["order_id"], rows[0]["region"]) == ("31198570044", "store 330")
-
-
-def test_events_of_the_google_merchandise_store_get_the_context_of_their_visit(mapped):
-    rows = mapped("ga", events=GA_EVENTS, sessions=GA_SESSIONS)
-    assert checked_values(rows) == [
-        ("7", "page", None, None, None),
-        ("7", "view", "GG1", 16.99, None),
-        ("7", "search", None, None, None),
-        ("7", "checkout", "GG1", 16.99, 1),
-    ]
-    contexts = {tuple(row[name] for name in CONTEXT_COLUMNS) for row in rows}
-    assert contexts == {("Referral", "desktop", "Norway", "direct", "Linux", "Firefox")}
-    assert [row["step"] for row in rows] == ["list", None, None, "details"]
-    assert (rows[0]["text"], rows[1]["category"]) == ("men apparel", "Men's")
-
-
-def test_a_cancellation_of_online_retail_has_a_negative_quantity(spark, tmp_path):
-    lines = [
-        ("536365", "85123A", "HEART", 6, "01.12.2010 08:26", 2.55, 17850.0, "France"),
-        ("C536379", "85123A", "HEART", -1, "01.12.2010 09:41", 2.55, 17850.0, "France"),
-        ("536400", "M", "Manual", 1, "01.12.2010 09:50", 1.0, None, "France"),
-    ]
-    columns = (
-        "InvoiceNo string, StockCode string, Description string, Quantity int, "
-        "InvoiceDate string, UnitPrice double, CustomerID double, Country string"
-    )
-    path = str(tmp_path / "orders")
-    spark.createDataFrame(lines, columns).write.parquet(path)
-    frame = read_events(spark, read_mapping("conf/sources/online_retail.yaml"), {"events": path})
-    assert [tuple(r) for r in frame.orderBy("event_ts").select(*CHECKED_COLUMNS).collect()] == [
-        ("17850", "purchase", "85123A", 2.55, 6),
-        ("17850", "cancellation", "85123A", 2.55, -1),
-    ]
+    assert store.read(EVENTS).count() == 7  # without the call that arrived twice
