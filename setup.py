@@ -28,7 +28,8 @@ setup(
         *CONF_PACKAGES,
     ],
     package_dir=CONF_PACKAGES,
-    package_data={package: ["*.yaml", "*.properties"] for package in CONF_PACKAGES},
+    package_data={package: ["*.yaml", "*.properties"] for package in CONF_PACKAGES}
+    | {"profile_lib.events.quality_report": ["templates/*.html"]},
     install_requires=[
         "pyspark>=3.5,<4.1",
         "delta-spark>=3.2,<4.1",
@@ -37,9 +38,13 @@ setup(
         "pandas>=2,<3",
         "pydantic>=2,<3",
         "pyyaml>=6",
+        "charset-normalizer>=3.3",  # recognises the encoding of a text when a mapping is drafted
         "jieba>=0.42",
         "snowballstemmer>=2.2",
-        "stopwordsiso>=0.6.1",
+        "opencc>=1.1.7",  # traditional Chinese to simplified, which jieba's dictionary is in
+        "phonenumbers>=9",  # phone numbers in texts, by Google's rules per country
+        "python-stdnum>=2",  # check digits of cards, bank accounts and national numbers
+        "regex>=2024.4",  # unlike re, it knows scripts, emoji and invisible characters
         "scikit-learn>=1.5",
         "torch>=2.4,<2.14",  # Horovod 0.28.1 is known to build against its headers
         "transformers>=5,<6",
@@ -52,6 +57,7 @@ setup(
         "optuna>=4",
         "tensorboard>=2.18",
         "prometheus-client>=0.20",
+        "jinja2>=3.1",  # the page of the report on data quality
         "faiss-cpu>=1.9",  # nearest vectors, exact and by a graph
         "scipy>=1.11",
     ],

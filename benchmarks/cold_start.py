@@ -139,7 +139,7 @@ def main() -> None:
     settings = load_settings(arguments.config, arguments.set)
     settings = with_values(settings, {"recommend.sources.interest": None})  # it needs profiles
     spark = start_spark(settings.spark, "benchmark")
-    store = Store(spark, settings.paths.tables)
+    store = Store(spark, settings.paths.tables, settings.paths.identity)
     shop = ShopData(store, settings, load_served_model(settings, "cold_start"))
     events = shop.events
     shop.events = events.where(

@@ -47,7 +47,7 @@ class DrawnShop:
 
     @cached_property
     def events(self) -> DataFrame:
-        """(user_id, event_ts, event_date, event_type, item_id, region)."""
+        """(user_id, event_ts, sequence, event_id, local_date, event_type, item_id, region)."""
         user = (F.col("id") / self.steps_per_user).cast("int")
         preferred = F.pmod(F.xxhash64(F.lit("taste"), user), F.lit(CATEGORIES))
         category = F.when(self.hash_uniform("faithful") < OWN_CATEGORY_SHARE, preferred).otherwise(
@@ -63,7 +63,9 @@ class DrawnShop:
         return self.spark.range(self.n_users * self.steps_per_user).select(
             F.concat(F.lit("u"), user).alias("user_id"),
             F.timestamp_seconds(second).alias("event_ts"),
-            F.to_date(F.timestamp_seconds(second)).alias("event_date"),
+            F.lit(None).cast("long").alias("sequence"),
+            F.col("id").cast("string").alias("event_id"),
+            F.to_date(F.timestamp_seconds(second)).alias("local_date"),
             kind.otherwise("purchase").alias("event_type"),
             _item_id(rank * CATEGORIES + category).alias("item_id"),
             F.concat(F.lit("r"), F.pmod(F.xxhash64(user), F.lit(REGIONS))).alias("region"),

@@ -108,6 +108,7 @@ def record_impressions(store: Store, lists: DataFrame, number: int, from_day: da
             "event_type": F.lit("click"),
             "source": F.lit("shown"),
             "ingest_ts": clicked_ts,
+            "load_date": F.to_date(clicked_ts),
         }
     )
     store.append(EVENTS, with_all_columns(clicks, EVENTS))
@@ -129,7 +130,10 @@ def fit_and_list(store: Store, settings: Settings) -> DataFrame:
 def start_shop(settings: Settings, folder: Path) -> tuple[Store, Store]:
     """Simulate the shop; return the store of all its events, and the one that events arrive in."""
     spark = start_spark(settings.spark, "benchmark")
-    complete, store = Store(spark, f"{folder}/all"), Store(spark, settings.paths.tables)
+    complete, store = (
+        Store(spark, f"{folder}/all"),
+        Store(spark, settings.paths.tables, settings.paths.identity),
+    )
     simulate_events.run(complete, settings)
     ingest_events.run(complete, settings, now=datetime.now(UTC))
     for table in (ITEMS, USERS, IDENTITY):

@@ -177,7 +177,9 @@ def ranks(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def train(settings: Settings, folder: Path) -> dict[str, Any]:
     """Run train_model; return its seconds and the test metrics."""
-    store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    store = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     seconds = round(time_call(train_model.run, store, settings), 1)
     metrics = read_manifest(model_folder(settings)).metrics
     return {"seconds": seconds, "test": {k: cite_metrics(v) for k, v in metrics.items()}}
@@ -224,7 +226,9 @@ def encode(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def refresh(settings: Settings, folder: Path) -> dict[str, Any]:
     """Time a refresh of all users by workers that have yet to load the model, and by warm ones."""
-    source = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    source = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     with scratch_store(source, folder / "refresh_benchmark", source.read(EVENTS)) as store:
         first = time_refresh(store, settings, rebuild=True)
         again = [time_refresh(store, settings, rebuild=True) for _ in range(2)]

@@ -92,7 +92,11 @@ def speed(settings: Settings) -> dict[str, Any]:
 
 def distinct_texts(spark: SparkSession, settings: Settings, n: int) -> DataFrame:
     """Draw rows of the test split with distinct texts by a hash."""
-    examples = Store(spark, settings.paths.tables).read(EXAMPLES).where("split = 'test'")
+    examples = (
+        Store(spark, settings.paths.tables, settings.paths.identity)
+        .read(EXAMPLES)
+        .where("split = 'test'")
+    )
     distinct = examples.dropDuplicates(["text"]).orderBy(F.xxhash64("text")).limit(n)
     return distinct.repartition(spark.sparkContext.defaultParallelism)
 

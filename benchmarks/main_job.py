@@ -65,7 +65,9 @@ def ga(arguments: argparse.Namespace) -> dict[str, Any]:
         log = Path(folder) / "log"
         measured = run_measured(job_command("run_all", config, overrides), log)
         print(log.read_text()[-6000:])
-        store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+        store = Store(
+            start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+        )
         rows = {t.name: store.read(t).count() for t in (EVENTS, SESSIONS, USER_PROFILES)}
         return measured | {"rows": rows, "test": read_report_summary(settings)}
 
@@ -128,7 +130,7 @@ def build_sessions_in_duckdb(source: str, target: str, gap: timedelta) -> None:
     The column `path` keeps repeated event types.
     """
     kinds = ", ".join(f"count(*) FILTER (event_type = '{k}') AS n_{k}" for k in EVENT_TYPES)
-    order = "ORDER BY event_ts, event_id"
+    order = "ORDER BY event_ts, sequence NULLS FIRST, event_id"
     starts = f"event_ts - lag(event_ts) OVER w > INTERVAL {gap.total_seconds()} SECOND"
     firsts = ", ".join(f"first({c} {order}) AS {c}" for c in ("channel", "device", "region"))
     connection = duckdb.connect()
@@ -145,7 +147,8 @@ def build_sessions_in_duckdb(source: str, target: str, gap: timedelta) -> None:
             sum(dwell_seconds) AS dwell_seconds,
             list(position {order}) FILTER (event_type = 'click') AS click_positions,
             list(event_type {order}) AS path,
-            sum(price * coalesce(quantity, 1)) FILTER (event_type = 'purchase') AS order_value,
+            sum(price * coalesce(quantity, 1) * CASE event_type
+                WHEN 'purchase' THEN 1 WHEN 'return' THEN -1 END) AS order_value,
             {firsts}
         FROM numbered GROUP BY user_id, number
         ) TO '{target}' (FORMAT parquet)"""
@@ -162,7 +165,7 @@ def build_all_behaviour(store: Store, settings: Settings) -> None:
 
 def measure_true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
     """Return how many users have 10 or more events, and the share whose top interest is true."""
-    store = Store(spark, settings.paths.tables)
+    store = Store(spark, settings.paths.tables, settings.paths.identity)
     truth = spark.read.parquet(f"{settings.simulate.truth_path}/users")
     raw_ids = store.read(IDENTITY).select("user_id", F.col("raw_id").alias("uid"))
     n_events = store.read(EVENTS).groupBy("user_id").count().where("count >= 10")
@@ -182,7 +185,9 @@ def simulate_shop(folder: str, n_events: int) -> tuple[Store, Settings]:
     """Simulate a shop of about `n_events` raw events as Parquet in `folder`."""
     users = f"simulate.n_users={n_events // EVENTS_PER_USER}"
     settings, _ = settings_in_folder(Path(folder), "benchmarks/scale.yaml", users)
-    store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    store = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     simulate_events.run(store, settings)
     return store, settings
 

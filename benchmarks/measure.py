@@ -175,8 +175,13 @@ def settings_in_folder(folder: Path, config: str, *more: str) -> tuple[Settings,
 
 
 def path_overrides(folder: Path) -> list[str]:
-    """Overrides that move tables, models and work files into `folder`."""
-    return [f"paths.{name}={folder}/{name}" for name in ("tables", "models", "work")]
+    """Overrides that move all written paths into `folder`."""
+    names = ("tables", "identity", "models", "work")
+    return [
+        *[f"paths.{name}={folder}/{name}" for name in names],
+        f"quality.report={folder}/quality.html",
+        f"quality.metrics={folder}/quality.prom",
+    ]
 
 
 def set_options(overrides: Iterable[str]) -> list[str]:

@@ -41,7 +41,7 @@ class PreparedTraining:
     ) -> None:
         self.settings, self.folder = settings, folder
         self.spark = start_spark(settings.spark, "benchmark")
-        examples = Store(self.spark, settings.paths.tables).read(EXAMPLES)
+        examples = Store(self.spark, settings.paths.tables, settings.paths.identity).read(EXAMPLES)
         order = F.xxhash64("user_id", "cutoff_ts")
         train_rows = examples.where("split = 'train'").orderBy(order).limit(n_rows)
         others = examples.where("split <> 'train'").orderBy(order).limit(n_rows)

@@ -56,11 +56,11 @@ def compare_encoders(arguments: argparse.Namespace) -> dict[str, Any]:
     """Pretrain once, then fine-tune from both encoders with each seed."""
     settings = load_settings(arguments.config, arguments.set)
     spark = start_spark(settings.spark, "benchmark")
-    examples = Store(spark, settings.paths.tables).read(EXAMPLES)
+    examples = Store(spark, settings.paths.tables, settings.paths.identity).read(EXAMPLES)
     with tempfile.TemporaryDirectory() as folder:
         overrides = [*arguments.set, *path_overrides(Path(folder))]
         settings = with_values(load_settings(arguments.config, overrides), TEXT_ONLY)
-        store = Store(spark, settings.paths.tables)
+        store = Store(spark, settings.paths.tables, settings.paths.identity)
         store.replace(EXAMPLES, sample_examples(examples))
         start = time.monotonic()
         pretrain_encoder.run(store, settings)

@@ -33,6 +33,7 @@ from profile_lib.delta.store import Store
 from profile_lib.pipelines import refresh_profiles
 from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.tables.events import EVENT_ORDER
 from tests.agreement import agree
 
 REPEATS = 3
@@ -93,7 +94,7 @@ def changed(source: Store, settings: Settings, folder: Path, share: float) -> di
 
 def repeat_last_event(events: DataFrame, turn: int) -> DataFrame:
     """Repeat the last event of each sampled user hours later, with a new id."""
-    last = F.max_by(F.struct(*EVENTS.column_names()), F.struct("event_ts", "event_id"))
+    last = F.max_by(F.struct(*EVENTS.column_names()), F.struct(*EVENT_ORDER))
     repeated = (
         events.where(is_sampled(CHANGED_SHARE, turn + 1))
         .groupBy("user_id")
@@ -164,7 +165,9 @@ def main() -> None:
     parser.add_argument("--users-share", type=float, default=1.0)
     arguments = parser.parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    source = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    source = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     folder = arguments.folder / "refresh_benchmark"
     run_parts("refresh", PARTS, arguments.parts, source, settings, folder, arguments.users_share)
 

@@ -44,6 +44,7 @@ from profile_lib.recommend.serving.search import rerank_results
 from profile_lib.spark.session import start_spark
 from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import IDENTITY
+from profile_lib.tables.events import EVENT_ORDER
 
 PERSONALISATION = (0.0, 0.25, 0.5, 0.75, 1.0)
 RESULTS, K, RESAMPLES = 20, 10, 1000
@@ -68,7 +69,7 @@ def habit_results(shop: ShopData, settings: Settings) -> DataFrame:
     ts = F.unix_seconds("event_ts")
     text = F.coalesce("query", "text")
     is_text = F.col("event_type").isin(*recommend.query_event_types) & text.isNotNull()
-    earlier = Window.partitionBy("user_id").orderBy("event_ts").rowsBetween(-ALL, -1)
+    earlier = Window.partitionBy("user_id").orderBy(*EVENT_ORDER).rowsBetween(-ALL, -1)
     last = F.last(F.when(is_text, F.struct(text.alias("text"), ts.alias("ts"))), True).over(earlier)
     interactions = (
         shop.events.where(F.col("event_ts") < before)
@@ -211,7 +212,9 @@ def main() -> None:
     parser.add_argument("--truth", action="store_true")
     arguments = parser.parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    store = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    store = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     model = load_served_model(settings, "search")
     shop = ShopData(store, settings, model)
     folder = Path(settings.paths.work) / "benchmark_search"

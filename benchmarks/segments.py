@@ -49,7 +49,9 @@ def main() -> None:
     """Cluster users week after week and save the measures."""
     arguments = make_parser(__doc__, folder_help="where the copies are written").parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    source = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    source = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     events, day = source.read(EVENTS), F.col("event_date")
     first, last = events.agg(F.min(day), F.max(day)).collect()[0]
     end = first + timedelta(weeks=FIRST_WEEKS)

@@ -124,7 +124,7 @@ class Writer(threading.Thread):
         columns = {
             "event_id": [f"streamed {self.n + number}" for number in range(n)],
             "user_id": self.rng.choice(self.users, n, p=self.weights),
-            "event_ts": now, "event_date": now.date(), "ingest_ts": now,
+            "event_ts": now, "event_date": now.date(), "ingest_ts": now, "load_date": now.date(),
             "event_type": self.rng.choice(list(KINDS), n, p=list(KINDS.values())),
             "item_id": self.rng.choice(self.items, n), "price": 9.0, "source": "benchmark",
         }  # fmt: skip
@@ -236,7 +236,9 @@ def main() -> None:
         load_settings(arguments.config, arguments.set),
         {"stream.checkpoint": str(folder / "checkpoint")},
     )
-    source = Store(start_spark(settings.spark, "benchmark"), settings.paths.tables)
+    source = Store(
+        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
+    )
     events = source.read(EVENTS)
     users = events.select("user_id").distinct().orderBy(F.xxhash64("user_id"))
     sample = events.join(users.limit(arguments.users), "user_id", "left_semi")

@@ -81,10 +81,11 @@ def tables_page() -> str:
     lines = ["# Tables", "The contract between the stages, from `profile_lib/tables`."]
     for table in TABLES:
         lines += ["", f"## {table.name}", f"{table.comment}.", "", *_facts(table), ""]
-        lines += ["| column | type | null | meaning |", "| --- | --- | --- | --- |"]
+        lines += ["| column | type | null | meaning | personal data |"]
+        lines += ["| --- | --- | --- | --- | --- |"]
         lines += [
             f"| `{c.name}` | {_cell(c.type.simpleString())} | {'no' if c.required else 'yes'} "
-            f"| {_cell(c.comment)} |"
+            f"| {_cell(c.comment)} | {c.pii or ''} |"
             for c in table.columns
         ]
     return "\n".join(lines)
@@ -96,6 +97,7 @@ def _facts(table: Table) -> list[str]:
         "Partitioned by": table.partition_by,
         "Clustered by": table.cluster_by,
         "Change feed": ("yes",) if table.change_feed else (),
+        "Folder": (f"`paths.{table.root}`",),
     }
     return [f"{name}: {', '.join(values)}.  " for name, values in facts.items() if values]
 

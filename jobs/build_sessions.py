@@ -8,5 +8,5 @@ if __name__ == "__main__":
         "build_sessions",
         run,
         __doc__,
-        date_help="only sessions that this day's arrivals can change; default: all",
+        date_help="only sessions that events loaded on this day can change; default: all",
     )

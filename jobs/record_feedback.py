@@ -8,5 +8,5 @@ if __name__ == "__main__":
         "record_feedback",
         run,
         __doc__,
-        date_help="only impressions whose outcome this day's arrivals can change; default: all",
+        date_help="only impressions whose outcome this day's new rows can change; default: all",
     )

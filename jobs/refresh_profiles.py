@@ -8,7 +8,7 @@ if __name__ == "__main__":
         "refresh_profiles",
         run,
         __doc__,
-        date_help="users with events that arrived on this day; default: users whose data changed",
+        date_help="users with events loaded on this day; default: users whose data changed",
         takes_now=True,
         flags={"rebuild": "compute all profiles and replace the table"},
     )

@@ -35,7 +35,9 @@ from profile_lib.training.evaluation.report import format_report
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "demo"))
 configure_logging("from_clicks_to_profiles", settings.logging.format)
 spark = start_spark(settings.spark, "from_clicks_to_profiles")
-store = Store(spark, settings.paths.tables, **settings.store.model_dump())
+store = Store(
+    spark, settings.paths.tables, settings.paths.identity, **settings.store.model_dump()
+)
 
 # COMMAND ----------
 

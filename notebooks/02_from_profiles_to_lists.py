@@ -29,7 +29,9 @@ from profile_lib.tables import CLUSTERS, ITEMS, RECOMMENDATIONS, USER_PROFILES, 
 settings = load_settings(os.environ.get("PROFILE_CONFIG", "demo"))
 configure_logging("from_profiles_to_lists", settings.logging.format)
 spark = start_spark(settings.spark, "from_profiles_to_lists")
-store = Store(spark, settings.paths.tables, **settings.store.model_dump())
+store = Store(
+    spark, settings.paths.tables, settings.paths.identity, **settings.store.model_dump()
+)
 
 # COMMAND ----------
 

@@ -10,11 +10,13 @@ from datetime import UTC, date, datetime
 from pyspark.errors import PySparkException
 
 from profile_lib.config.settings import load_settings
+from profile_lib.delta.pseudonym_versions import read_complete_version
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError, TryAgainError
 from profile_lib.logs import configure_logging
 from profile_lib.progress import format_duration
 from profile_lib.spark.session import start_spark, worker_input_error
+from profile_lib.spark.time_zones import check_time_zone
 
 # A job takes a store, the settings, `day` if it accepts --date, `now` if it depends on the time,
 # and each of its flags.
@@ -42,13 +44,15 @@ def main(
     date_help: str | None = None,
     takes_now: bool = False,
     flags: Mapping[str, str] | None = None,
+    runs_during_rotation: bool = False,
     argv: Sequence[str] | None = None,
 ) -> None:
     """Run one job, and exit with one of the codes in EPILOG if it fails.
 
     `date_help` says what --date selects; a job without it takes no date. With `takes_now` the job
     gets the moment of its start, as `now` in UTC. `flags` are switches of this job alone, each with
-    its help text. `argv` are the arguments; by default, those of the process. An InputError is
+    its help text. Unless it `runs_during_rotation`, a job refuses to run while the pseudonym key is
+    rotated. `argv` are the arguments; by default, those of the process. An InputError is
     printed as one sentence, without a traceback.
     """
     arguments = build_parser(name, description, date_help, flags or {}).parse_args(argv)
@@ -63,7 +67,11 @@ def main(
         settings = load_settings(arguments.config, arguments.set)
         configure_logging(name, settings.logging.format)
         spark = start_spark(settings.spark, name)
-        store = Store(spark, settings.paths.tables, **settings.store.model_dump())
+        check_time_zone(spark, settings.behaviour.time_zone, "behaviour.time_zone")
+        paths = settings.paths
+        store = Store(spark, paths.tables, paths.identity, **settings.store.model_dump())
+        if not runs_during_rotation:
+            read_complete_version(store)
         run(store, settings, **options)
     except TryAgainError as error:
         fail(str(error), TRY_AGAIN)

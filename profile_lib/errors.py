@@ -34,9 +34,17 @@ def wanted_one_of(names: Iterable[str], found: object = "") -> str:
     'wanted one of torch_bf16, torch_fp32; did you mean torch_fp32?'
     """
     choices = list(names)
-    nearest = get_close_matches(str(found), choices, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"wanted one of {', '.join(choices)}{hint}"
+    return f"wanted one of {', '.join(choices)}{did_you_mean(found, choices)}"
+
+
+def did_you_mean(found: object, names: Iterable[str], n: int = 1) -> str:
+    """Suggest up to `n` names that are most like `found`; '' if none is.
+
+    >>> did_you_mean("pruchase", ["view", "purchase"])
+    '; did you mean purchase?'
+    """
+    nearest = get_close_matches(str(found), list(names), n)
+    return f"; did you mean {' or '.join(nearest)}?" if nearest else ""
 
 
 def describe_invalid_keys(error: ValidationError, section: str = "") -> str:
@@ -47,7 +55,8 @@ def describe_invalid_keys(error: ValidationError, section: str = "") -> str:
     descriptions = []
     for detail in error.errors():
         keys = [*section.split("."), *map(str, detail["loc"])] if section else detail["loc"]
-        descriptions.append(f"{'.'.join(map(str, keys))}: {_describe_problem(detail)}")
+        where = f"{'.'.join(map(str, keys))}: " if keys else ""  # a document as a whole has no key
+        descriptions.append(f"{where}{_describe_problem(detail)}")
     return "; ".join(descriptions)
 
 

@@ -1,7 +1,9 @@
-"""Hash texts, JSON values, files and folders with SHA-256."""
+"""Hash texts, JSON values, Python code, files and folders with SHA-256."""
 
+import ast
 import hashlib
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,22 @@ def hash_json(value: Any, n_digits: int = N_HEX_DIGITS) -> str:
     True
     """
     return hash_text(json.dumps(value, sort_keys=True, default=str), n_digits)
+
+
+def hash_code(source: str, n_digits: int = N_HEX_DIGITS) -> str:
+    """Return the first hex digits of the hash of Python source, by what it does.
+
+    Comments, docstrings and the layout of lines do not count.
+
+    >>> hash_code("f = lambda x: (x + 1)  # one more") == hash_code("f = lambda x: x + 1")
+    True
+    """
+    tree = ast.parse(textwrap.dedent(source))
+    with_docstring = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(tree):
+        if isinstance(node, with_docstring) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return hash_text(ast.dump(tree), n_digits)
 
 
 def hash_file(path: Path) -> str:

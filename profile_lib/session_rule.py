@@ -1,7 +1,7 @@
 """Decide which events start a session, by one rule for Spark columns and arrays.
 
 A user's first event starts a session, and so does every event that follows the one before it by
-more than the limit. Events are ordered by time, and by event_id at the same moment.
+more than the limit. Events are ordered by EVENT_ORDER of the table `events`.
 """
 
 from datetime import timedelta

@@ -1,6 +1,7 @@
 """Share one Spark session, small frames and an empty store among all tests."""
 
 import importlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             pytest.mark.xdist_group(slow_fixture(item) or item.nodeid.partition("::")[0])
         )
     items.sort(key=lambda item: slow_fixture(item) is None)
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Capture the project's messages from INFO on, whatever libraries changed before."""
+    caplog.set_level(logging.INFO, "profile_lib")
+    return caplog
 
 
 @pytest.fixture(scope="session")

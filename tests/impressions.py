@@ -20,12 +20,12 @@ def impression_row(impression: str, user: str, minute: float, **values: Any) -> 
 
 
 def event_row(user: str, minute: float, event_type: str, item: str = "tee", **values: Any) -> tuple:
-    """Make a row of the table `events` that arrived when it happened."""
+    """Make a row of the table `events` that arrived and was loaded when it happened."""
     ts = START + timedelta(minutes=minute)
     row = {
         "event_id": f"{user}-{event_type}-{minute}", "user_id": user, "event_ts": ts,
         "event_date": ts.date(), "event_type": event_type, "item_id": item, "price": 2.5,
-        "source": "s", "ingest_ts": ts,
+        "source": "s", "ingest_ts": ts, "load_date": ts.date(),
     } | values  # fmt: skip
     return tuple(row.get(name) for name in EVENTS.column_names())
 

@@ -12,7 +12,7 @@ from profile_lib.delta.store import Store
 from profile_lib.tables import EVENTS, ITEMS, USERS, Table
 
 START = datetime(2026, 1, 10)
-EVENT_TYPES = ("view", "cart", "purchase", "search", "click", "review")
+EVENT_TYPES = ("view", "cart", "purchase", "search", "click", "review", "return", "share")
 DAY_MINUTES = 24 * 60
 Row = dict[str, Any]
 
@@ -84,9 +84,13 @@ class _Shop:
         return Batch(events, self._items(), dict(self.user(1) for _ in range(self._draw(0.1))))
 
     def event(self, number: int) -> tuple[str, Row]:
-        """Make an event on one of two days, by its number, that arrives up to a day later."""
-        minute = int(self.rng.integers(0, DAY_MINUTES)) + DAY_MINUTES * (number % 2)
+        """Make an event on one of two days, by its number, that arrives up to a day later.
+
+        Some share a minute, and some of them have a sequence.
+        """
+        minute = int(self.rng.integers(0, 144)) * 10 + DAY_MINUTES * (number % 2)
         ts, event_type = START + timedelta(minutes=minute), str(self.rng.choice(EVENT_TYPES))
+        arrival = ts + timedelta(minutes=int(self.rng.integers(0, DAY_MINUTES)))
         key = f"{self.name}e{number}"
         queries = ["blue teapots", f"{self.name}mug", f"{self.name}tee"]
         self.written[key] = {
@@ -95,7 +99,10 @@ class _Shop:
             "item_id": None if event_type == "search" else f"{self.name}i{self.rng.integers(0, 5)}",
             "query": str(self.rng.choice(queries)) if event_type == "search" else None,
             "rating": float(self.rng.integers(1, 6)) if event_type == "review" else None,
-            "ingest_ts": ts + timedelta(minutes=int(self.rng.integers(0, DAY_MINUTES))),
+            "quantity": [None, 0.5, 2.0][self.rng.integers(3)],
+            "sequence": [None, number, -number][self.rng.integers(3)],
+            "time_zone": [None, "Asia/Shanghai"][self.rng.integers(2)],
+            "ingest_ts": arrival, "load_date": arrival.date(),
         }  # fmt: skip
         return key, self.written[key]
 
@@ -105,7 +112,8 @@ class _Shop:
         noun = str(self.rng.choice([f"{self.name}mug", f"{self.name}tee", f"{self.name}pen"]))
         words = [str(self.rng.choice(["blue", "red"])), noun]
         return key, {
-            "item_id": key, "title": " ".join(words), "keywords": words, "brand": "acme",
+            "item_id": key, "title": " ".join(words), "brand": "acme",
+            "keywords": words, "keyword_forms": words,
             "category": str(self.rng.choice(["cups", "clothes"])), "price": 1.0,
             "price_level": float(self.rng.integers(0, 5)) / 4,
         }  # fmt: skip
@@ -114,7 +122,10 @@ class _Shop:
         """Make a user with a declared age band."""
         key = f"{self.name}u{number}"
         age = str(self.rng.choice(["18-24", "25-34", "35-44"]))
-        return key, {"user_id": key, "age_band": age, "attributes": {}, "first_seen_ts": START}
+        return key, {
+            "user_id": key, "age_band": age, "attributes": {}, "declared": {},
+            "first_seen_ts": START,
+        }  # fmt: skip
 
     def _items(self) -> dict[str, Row | None]:
         changed: dict[str, Row | None] = dict(self.item(4) for _ in range(self._draw(0.1)))

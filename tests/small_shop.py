@@ -36,9 +36,10 @@ def save_plain_model(folder: Path, seed: int = 0) -> None:
     save_model(str(folder), model, encoder_folder("default"), {}, {})
 
 
-def shop_settings(folder: Path) -> Settings:
+def shop_settings(folder: Path, *changes: str) -> Settings:
     """Return settings with two buckets of users, rebuilt in one chunk."""
-    return dev_settings(folder, "refresh.user_buckets=2", "refresh.buckets_per_chunk=2")
+    buckets = ("refresh.user_buckets=2", "refresh.buckets_per_chunk=2")
+    return dev_settings(folder, *buckets, *changes)
 
 
 def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
@@ -46,10 +47,10 @@ def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
     settings = shop_settings(folder)
     save_plain_model(folder / "models" / settings.training.name)
     store = Store(spark, str(folder / "tables"))
-    items = [(i, t, "things", "acme", 1.0, 0.5, t.split()) for i, t in TITLES.items()]
+    items = [(i, t, "things", "acme", 1.0, 0.5, t.split(), t.split()) for i, t in TITLES.items()]
     store.upsert(ITEMS, frame(store, ITEMS, items))
     store.upsert(USERS, frame(store, USERS, []))
-    store.append(USERS, frame(store, USERS, [("ann", None, "f", None, None, {}, START)]))
+    store.append(USERS, frame(store, USERS, [("ann", None, "f", None, {}, {}, START)]))
     return store, settings
 
 
@@ -59,13 +60,14 @@ def frame(store: Store, table: Table, rows: list[tuple]) -> DataFrame:
 
 
 def event(number: int, user: str, minute: int, kind: str, item: str | None, late: int) -> tuple:
-    """Return an event at a minute after START that arrives `late` minutes later."""
+    """Return an event at a minute after START that arrives and is loaded `late` minutes later."""
     ts = START + timedelta(minutes=minute)
+    arrival = ts + timedelta(minutes=late)
     values = {
         "event_id": f"e{number}", "user_id": user, "event_ts": ts, "event_date": ts.date(),
         "event_type": kind, "item_id": item if kind != "search" else None,
         "query": "blue teapots" if kind == "search" else None, "price": 2.5, "source": "s",
-        "ingest_ts": ts + timedelta(minutes=late),
+        "ingest_ts": arrival, "load_date": arrival.date(),
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.column_names())
 

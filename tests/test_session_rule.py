@@ -46,7 +46,7 @@ def test_arrays_and_spark_columns_find_the_same_session_starts(spark):
     users = np.array([user for user, _, _ in events])
     micros = np.array([(moment - begin) // MICROSECOND for _, moment, _ in events])
     ids = pa.array([event_id for _, _, event_id in events])
-    order = sort_by_group_and_time(users, micros, ids)
+    order = sort_by_group_and_time(users, micros, pa.nulls(len(ids), pa.int64()), ids)
     is_new_user = differs_from_previous(users[order])
     by_array = session_starts(micros[order], is_new_user, to_micros(LIMIT))
 

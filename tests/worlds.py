@@ -64,7 +64,7 @@ def tiny_shop(folder: Path, **changes: dict[str, Any]) -> str:
     raw = str(folder / "raw" / "events")
     values: dict[str, Any] = {
         "base": str(CONF / "dev.yaml"),
-        "paths": {name: str(folder / name) for name in ("tables", "models", "work")},
+        "paths": {name: str(folder / name) for name in ("tables", "identity", "models", "work")},
         "simulate": {"events_path": raw, "truth_path": str(folder / "raw" / "truth")},
         "ingest": {
             "mapping": str(CONF / "sources" / "simulated.yaml"),

@@ -59,7 +59,11 @@ class Trial(ABC):
         self.overrides += [f"stream.checkpoint={folder}/checkpoint", "stream.state_partitions=1"]
         self.settings = load_settings(str(CONF / "dev.yaml"), self.overrides)
         self.store = Store(
-            spark, self.settings.paths.tables, max_attempts=8, first_wait_seconds=0.5
+            spark,
+            self.settings.paths.tables,
+            self.settings.paths.identity,
+            max_attempts=8,
+            first_wait_seconds=0.5,
         )
         self.prepare()
         self.start()

@@ -82,7 +82,7 @@ case "${1:-.venv}" in
         ;;
     --into-current-python) # Databricks: the runtime fixes the versions; only missing packages are added
         python3 -m pip install --no-deps -r <(grep -v '^petastorm' "$here/no_deps.txt")
-        python3 -m pip install --no-deps snowballstemmer stopwordsiso jieba peft optuna colorlog \
+        python3 -m pip install --no-deps snowballstemmer opencc regex phonenumbers python-stdnum jieba peft optuna colorlog \
             openvino openvino-telemetry nncf natsort ninja pydot tabulate
         ;;
     -*)

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 from profile_lib.arrays.types import Flags, Floats, Longs, Numbers
 
+NULL_SEQUENCE = np.iinfo(np.int64).min  # Spark, too, orders null before all numbers
+
 
 def complete_groups(
     batches: Iterable[pa.RecordBatch], key: str, min_rows: int = 1
@@ -45,10 +47,13 @@ def _concatenate(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batch
 
 
-def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> Longs:
-    """Return row numbers sorted by group, time and event_id.
+def sort_by_group_and_time(
+    group: Longs, micros: Longs, sequence: pa.Array, event_id: pa.Array
+) -> Longs:
+    """Return row numbers sorted by group, time, sequence and event_id.
 
-    Comparing strings is slow, so ids are compared only among events of a group at the same time.
+    A null sequence comes before all numbers. Comparing strings is slow, so sequences and ids are
+    compared only among events of a group at the same time.
     """
     order = np.lexsort((micros, group))
     is_tied = (np.diff(group[order]) == 0) & (np.diff(micros[order]) == 0)
@@ -56,8 +61,10 @@ def sort_by_group_and_time(group: Longs, micros: Longs, event_id: pa.Array) -> L
         return order
     group_and_time = np.cumsum(np.append(True, ~is_tied))
     tied = np.flatnonzero(np.append(is_tied, False) | np.append(False, is_tied))
-    rank = sort_ranks(event_id.take(pa.array(order[tied])))
-    order[tied] = order[tied[np.lexsort((rank, group_and_time[tied]))]]
+    tied_rows = pa.array(order[tied])
+    number = sequence.take(tied_rows).fill_null(NULL_SEQUENCE).to_numpy()
+    id_rank = sort_ranks(event_id.take(tied_rows))
+    order[tied] = order[tied[np.lexsort((id_rank, number, group_and_time[tied]))]]
     return order
 
 

@@ -15,7 +15,7 @@ def apply_override(values: dict[str, Any], override: str) -> None:
     if not has_value or not key.rpartition(".")[2]:
         raise InputError(f"--set {override}: wanted section.key=value")
     value = text if key.startswith(SPARK_CONF) else yaml.safe_load(text)
-    put_value(values, key, value, f"--set {override}")
+    put_value(values, key, value, f"--set {key}")  # the value may be a secret
 
 
 def put_value(values: dict[str, Any], key: str, value: Any, where: str) -> None:

@@ -7,5 +7,6 @@ class PathSettings(Section):
     """Locate tables, models and intermediate files."""
 
     tables: str
+    identity: str
     models: str
     work: str

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from profile_lib.config.compression import CompressSettings, QuantizationSettings
 from profile_lib.config.evaluation import EvaluateSettings
-from profile_lib.config.events import IngestSettings, SessionSettings
+from profile_lib.config.events import DraftSettings, IngestSettings, SessionSettings
 from profile_lib.config.examples import ExampleSettings
 from profile_lib.config.features import BehaviourSettings
 from profile_lib.config.feedback import FeedbackSettings
@@ -24,6 +24,7 @@ from profile_lib.config.overrides import apply_override, put_value
 from profile_lib.config.paths import PathSettings
 from profile_lib.config.pretraining import PretrainSettings
 from profile_lib.config.profiles import HistorySettings, RefreshSettings
+from profile_lib.config.quality import QualitySettings
 from profile_lib.config.recommend import RecommendSettings
 from profile_lib.config.section import Section
 from profile_lib.config.segmentation import SegmentSettings
@@ -45,7 +46,9 @@ class Settings(Section):
     logging: LoggingSettings
     store: StoreSettings
     simulate: SimulateSettings
+    draft: DraftSettings
     ingest: IngestSettings
+    quality: QualitySettings
     sessions: SessionSettings
     behaviour: BehaviourSettings
     examples: ExampleSettings

@@ -95,7 +95,7 @@ def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs he
     update: bool,
     has_deletions: bool,
     guard: str | None,
-    keep_target_when: Mapping[str, str],
+    update_values: Mapping[str, str | Column],
 ):
     """Return a DeltaMergeBuilder with the clauses for matched rows and for new rows added.
 
@@ -103,16 +103,12 @@ def with_merge_clauses(  # type: ignore[no-untyped-def]  # delta has no stubs he
     IS_DELETED.
     """
     values = {c: f"source.{c}" for c in table.column_names()}
-    kept_values = {
-        c: f"CASE WHEN {condition} THEN target.{c} ELSE source.{c} END"
-        for c, condition in keep_target_when.items()
-    }
     if has_deletions:
         is_deleted = f"source.{IS_DELETED}"
         merge = merge.whenMatchedDelete(
             is_deleted if guard is None else f"{is_deleted} AND ({guard})"
         )
     if update:
-        merge = merge.whenMatchedUpdate(guard, set=values | kept_values)
+        merge = merge.whenMatchedUpdate(guard, set=values | dict(update_values))
     is_inserted = f"NOT source.{IS_DELETED}" if has_deletions else None
     return merge.whenNotMatchedInsert(condition=is_inserted, values=values)

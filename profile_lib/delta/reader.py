@@ -19,15 +19,22 @@ from profile_lib.tables import Table
 
 
 class TableReader:
-    """Read access to the declared tables, which are Delta folders under one root path."""
+    """Read access to the declared tables, which are Delta folders.
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
+    Tables that declare the root `identity` are under `identity_root`, all others under `root`.
+    Without an `identity_root` that is the sibling of `root` whose name ends in `_identity`, so that
+    two stores never share it by chance.
+    """
+
+    def __init__(self, spark: SparkSession, root: str, identity_root: str | None = None) -> None:
         self.spark = spark
-        self.root = root.rstrip("/") if ":" in root else str(Path(root).absolute())
+        self.root = _absolute(root)
+        self.identity_root = _absolute(identity_root or f"{self.root}_identity")
 
     def path(self, table: Table) -> str:
         """Return the path of the table."""
-        return f"{self.root}/{table.name}"
+        root = self.identity_root if table.root == "identity" else self.root
+        return f"{root}/{table.name}"
 
     def exists(self, table: Table) -> bool:
         """Return whether the table has been created."""
@@ -110,3 +117,7 @@ class TableReader:
             raise InputError(
                 f"{table.name}: no version {version}; the versions kept are {first} to {last}"
             ) from error
+
+
+def _absolute(root: str) -> str:
+    return root.rstrip("/") if ":" in root else str(Path(root).absolute())

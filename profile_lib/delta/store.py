@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from profile_lib.delta.change_feed import commits_since
 from profile_lib.delta.merge import IS_DELETED, merge_condition, with_merge_clauses
@@ -20,16 +20,22 @@ VACUUM_CONF = {
 
 
 class Store(TableReader):
-    """Read and write access to the declared tables under one root path.
+    """Read and write access to the declared tables under the roots of a TableReader.
 
     A write that loses to a concurrent one is retried after `first_wait_seconds`, then after about
     twice that time, and so on. After `max_attempts` attempts ConcurrentWriteError is raised.
     """
 
     def __init__(
-        self, spark: SparkSession, root: str, max_attempts: int = 1, first_wait_seconds: float = 0
+        self,
+        spark: SparkSession,
+        root: str,
+        identity_root: str | None = None,
+        *,
+        max_attempts: int = 1,
+        first_wait_seconds: float = 0,
     ) -> None:
-        super().__init__(spark, root)
+        super().__init__(spark, root, identity_root)
         self.max_attempts, self.first_wait_seconds = max_attempts, first_wait_seconds
         # The tables whose schema need not be checked again; None: every write checks it.
         self._checked_tables: set[str] | None = None
@@ -40,7 +46,8 @@ class Store(TableReader):
         It checks the schema of a table only at its first write, because each check takes time in
         every batch.
         """
-        store = Store(spark, self.root, self.max_attempts, self.first_wait_seconds)
+        store = Store(spark, self.root, self.identity_root)
+        store.max_attempts, store.first_wait_seconds = self.max_attempts, self.first_wait_seconds
         store._checked_tables = set()
         return store
 
@@ -59,6 +66,30 @@ class Store(TableReader):
             writer = writer.option("replaceWhere", where)
         self._commit(table, lambda: writer.save(self.path(table)), may_replace=where is None)
 
+    def rewrite(
+        self, table: Table, frame: DataFrame, read_version: int, rewriter: str, number: int
+    ) -> None:
+        """Replace all rows by the same rows in another form, in one commit.
+
+        Streams and the change feed skip it. Nothing happens if the `rewriter` has committed this
+        `number` before. `frame` is computed from `read_version`: raises ConcurrentWriteError if
+        another job has written since, and InputError if the frame's columns are not the declared
+        ones.
+        """
+        writer = table.conform(frame).write.format("delta").mode("overwrite")
+        writer = writer.option("dataChange", False)
+        writer = writer.option("txnAppId", rewriter).option("txnVersion", number)
+
+        def write() -> None:
+            if self.version(table) != read_version:
+                raise ConcurrentWriteError(
+                    f"{table.name}: nothing was written, because another job wrote to the table; "
+                    "stop the other jobs and run this again"
+                )
+            writer.save(self.path(table))
+
+        commit_with_retries(table, write, max_attempts=1, first_wait_seconds=0)
+
     def append(self, table: Table, frame: DataFrame) -> None:
         """Add rows; their keys must be new, which is not checked.
 
@@ -73,16 +104,19 @@ class Store(TableReader):
         frame: DataFrame,
         update: bool = True,
         guard: str | None = None,
-        keep_target_when: Mapping[str, str] | None = None,
+        update_values: Mapping[str, str | Column] | None = None,
     ) -> None:
         """Merge by key: insert new rows, and update existing ones unless `update` is False.
 
         The frame holds one row per key; it is computed once and cached during the merge. Rows whose
         column `is_deleted` is true are removed from the table. `guard` is an SQL condition on
         `source` and `target`: an existing row is changed or removed only if it holds.
-        `keep_target_when` maps columns to conditions of that kind: an existing row keeps its value
-        in the column if the condition holds. Raises InputError if the frame's columns differ from
-        the declared ones, or if several rows have one key.
+        `update_values` maps columns to expressions of that kind, in place of the source's value:
+        an existing row gets their values. They are computed from the row as it is when the merge is
+        committed, so an update that depends on the stored row belongs there: a frame that was
+        computed from the table before would overwrite what other writers have committed since.
+        Raises InputError if the frame's columns differ from the declared ones, or if several rows
+        have one key.
         """
         has_deletions = IS_DELETED in frame.columns
         conformed = table.conform(frame.drop(IS_DELETED))
@@ -105,7 +139,7 @@ class Store(TableReader):
                     update=update,
                     has_deletions=has_deletions,
                     guard=guard,
-                    keep_target_when=keep_target_when or {},
+                    update_values=update_values or {},
                 ).execute()
 
             self._commit(table, write)

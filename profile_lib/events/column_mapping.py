@@ -1,64 +1,117 @@
-"""Map the columns of a source to the columns of `events`."""
+"""Map the columns of a source to the columns of `events`, and join its lookups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
-from profile_lib.events.formats.json_lines import CORRUPT_RECORD
+from profile_lib.events.formats.registry import RAW_COLUMNS
+from profile_lib.events.identity import SEPARATOR
+from profile_lib.events.input_plan import InputPlan
 from profile_lib.events.mapping import Lookup, SourceMapping
-from profile_lib.events.readers import read_input
+from profile_lib.events.raw_ids import is_placeholder, to_text, trim_text
+from profile_lib.events.readers import INDEX
+from profile_lib.spark.column_shapes import quote_name
+
+IS_WANTED = "__events_is_wanted"  # whether the row meets `where`
+ID = "__events_id"  # id of the event in the source; null: it has none
+LOOKUP_MATCHES = "__events_lookup_{}"  # by its number: rows of the lookup that match; null: none
+KEY = "__events_key_{}"
+BEST, MATCH = "__events_best", "__events_match"
+ADDED_COLUMNS = (*RAW_COLUMNS, INDEX, IS_WANTED, ID)
 
 
-def read_events(spark: SparkSession, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
-    """Read the input `events` and map its columns; `paths` has one path per input.
-
-    Raises InputError as `map_events` does.
-    """
-    return map_events(read_input(spark, mapping, "events", paths["events"]), mapping, paths)
-
-
-def map_events(frame: DataFrame, mapping: SourceMapping, paths: Mapping[str, str]) -> DataFrame:
-    """Join the lookups to the events and compute the mapped columns.
-
-    Raises InputError if a lookup lacks a column, or if an expression names an unknown one.
-    """
-    for lookup in mapping.lookups:
-        frame = _join_lookup(frame, mapping, lookup, paths[lookup.input])
-    return select_columns(frame, mapping.columns, f"{mapping.name}.columns", paths["events"])
-
-
-def _join_lookup(frame: DataFrame, mapping: SourceMapping, lookup: Lookup, path: str) -> DataFrame:
-    """Join the columns of a lookup, taken from any one row of each key."""
-    columns = [*lookup.join_keys, *lookup.columns]
-    lookup_rows = read_input(frame.sparkSession, mapping, lookup.input, path)
-    if missing := [c for c in columns if c not in lookup_rows.columns]:
-        raise InputError(
-            f"{mapping.name}.lookups.{lookup.input}: no columns {', '.join(missing)}; "
-            f"it has: {', '.join(lookup_rows.columns)}"
-        )
-    unique = lookup_rows.select(*columns).dropDuplicates(lookup.join_keys)
-    return frame.join(unique, lookup.join_keys, "left")
-
-
-def select_columns(
-    frame: DataFrame, columns: Mapping[str, str], label: str, path: str
+def map_rows(
+    rows: DataFrame,
+    plan: InputPlan,
+    mapping: SourceMapping,
+    lookups: Mapping[str, DataFrame],
+    placeholder_ids: Sequence[str] = (),
 ) -> DataFrame:
-    """Compute columns, a map of names to SQL expressions.
+    """Join the lookups to the rows of an input, and compute the mapped columns.
 
-    Raises InputError if an expression is invalid. Each is checked by itself, so that the error
-    names the column, what its expression refers to, and the columns of the file. `label` is the
-    part of the mapping that holds the expressions.
+    Returns the columns of the plan, ADDED_COLUMNS, and per lookup the number of matches. `lookups`
+    holds the rows of each lookup by the name of its input. Raises InputError if an expression does
+    not fit the types of the columns.
     """
-    for name, expression in columns.items():
-        try:
-            frame.select(F.expr(expression))
-        except AnalysisException as error:
-            if error.getErrorClass() is None:
-                raise
-            existing = ", ".join(c for c in frame.columns if c != CORRUPT_RECORD)
-            reason = str(error).splitlines()[0].split(" SQLSTATE")[0]
-            raise InputError(f"{label}.{name}: {reason} {path} has: {existing}") from error
-    return frame.select(*[F.expr(e).alias(n) for n, e in columns.items()])
+    joined = mapping.lookups_of(plan.name)
+    for number, lookup in joined.items():
+        rows = _join_lookup(rows, lookup, lookups[lookup.input], LOOKUP_MATCHES.format(number))
+    where = plan.spec.where
+    added = {
+        IS_WANTED: F.lit(True) if where is None else F.expr(where),
+        ID: _event_id(plan, placeholder_ids),
+    }
+    counts = [LOOKUP_MATCHES.format(number) for number in joined]
+    kept = [*RAW_COLUMNS, INDEX, *counts]
+    return compute_columns(rows, plan, added, kept)
+
+
+def compute_columns(
+    rows: DataFrame, plan: InputPlan, added: Mapping[str, Column], kept: list[str]
+) -> DataFrame:
+    """Compute the columns of a plan and `added` ones; `kept` ones stay.
+
+    Raises InputError that names the expression which does not fit the types of the columns.
+    """
+    columns = {name: F.expr(sql) for name, sql in plan.columns.items()}
+    try:
+        return rows.select(*[c.alias(n) for n, c in {**columns, **added}.items()], *kept)
+    except AnalysisException:
+        for name, column in {**columns, **added}.items():
+            try:
+                rows.select(column)
+            except AnalysisException as error:
+                reason = str(error).splitlines()[0].split(" SQLSTATE")[0]
+                raise InputError(f"{plan.label}.{name}: {reason}") from error
+        raise
+
+
+def _event_id(plan: InputPlan, placeholder_ids: Sequence[str]) -> Column:
+    """Return the source's id of the event; null if it has none.
+
+    Parts that are all empty or placeholders are no id.
+    """
+    if not plan.ids:
+        return F.lit(None).cast("string")
+    parts = [F.coalesce(trim_text(F.expr(sql).cast("string")), F.lit("")) for sql in plan.ids]
+    says_nothing = [(part == "") | is_placeholder(part, placeholder_ids) for part in parts]
+    return F.when(~reduce(and_, says_nothing), F.concat_ws(SEPARATOR, *parts))
+
+
+def _join_lookup(rows: DataFrame, lookup: Lookup, found: DataFrame, count: str) -> DataFrame:
+    """Join the columns of a lookup, and the number of matches as `count`.
+
+    With `match: one`, an event gets those of the first of its matches, by their values.
+    """
+    keys = {KEY.format(n): name for n, name in enumerate(lookup.key_pairs.values())}
+    values = lookup.column_pairs
+    selected = found.select(
+        *[_as_key(found, name).alias(key) for key, name in keys.items()],
+        *[F.col(quote_name(name)).alias(new) for new, name in values.items()],
+    )
+    if lookup.match == "one":
+        best = F.min(F.struct(*map(quote_name, values))).alias(BEST)
+        grouped = selected.groupBy(*keys).agg(best, F.count("*").alias(count))
+        fields = [F.col(f"{BEST}.{quote_name(new)}").alias(new) for new in values]
+        selected = grouped.select(*keys, *fields, count)
+    else:
+        n_matches = F.count("*").over(Window.partitionBy(*keys))
+        number = F.row_number().over(Window.partitionBy(*keys).orderBy(*map(quote_name, values)))
+        selected = selected.withColumns({count: n_matches, MATCH: number})
+    replaced = rows.drop(*values)
+    for key, name in zip(keys, lookup.key_pairs, strict=True):
+        replaced = replaced.withColumn(key, _as_key(replaced, name))
+    joined = replaced.join(selected, list(keys), "left").drop(*keys)
+    if lookup.match == "one":
+        return joined
+    index = F.coalesce(F.col(INDEX) * 1_000_000 + F.col(MATCH), MATCH, INDEX)
+    return joined.withColumn(INDEX, index.cast("long")).drop(MATCH)
+
+
+def _as_key(rows: DataFrame, name: str) -> Column:
+    return trim_text(to_text(F.col(quote_name(name)), rows.schema[name].dataType))

@@ -1,145 +1,143 @@
-"""Collect the facts that a source holds about its users and items."""
+"""Collect what a source says about its users, and the catalog that it declares."""
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.events.cleaning import normalise_text
-from profile_lib.events.column_mapping import select_columns
-from profile_lib.events.identity import pseudonymise
-from profile_lib.events.mapping import SourceMapping
-from profile_lib.events.readers import read_input
+from profile_lib.events.cleaning import clean_id
+from profile_lib.events.facts import aggregate_facts, facts_or_empty, merge_facts
+from profile_lib.events.mapping import ItemColumns, Times, UserColumns
+from profile_lib.events.raw_ids import to_text, trim_text
+from profile_lib.events.values import to_number, to_time
 from profile_lib.tables import USERS
+from profile_lib.tables.users import DEMOGRAPHIC_COLUMNS
 
-DEMOGRAPHIC_COLUMNS = ("age_band", "gender", "region")
-ITEM_TEXT_COLUMNS = ("title", "category", "brand")
-NULL_STRING_SQL = "CAST(NULL AS STRING)"
+ATTRIBUTE = "attributes."  # prefix of the columns that hold attributes, whose names are free
+DECLARED_ITEM_COLUMNS = ("title", "category", "brand", "price")
 
 
-def read_declared_users(
-    spark: SparkSession, mapping: SourceMapping, path: str, key: bytes
-) -> DataFrame | None:
-    """Read the users that a source declares; None if it declares none.
+def user_expressions(users: UserColumns) -> dict[str, str]:
+    """Return the SQL expressions of the columns that `declared_users` reads."""
+    demographics = {n: sql for n in DEMOGRAPHIC_COLUMNS if (sql := getattr(users, n)) is not None}
+    attributes = {ATTRIBUTE + name: sql for name, sql in users.attributes.items()}
+    updated = {} if users.updated_ts is None else {"updated_ts": users.updated_ts}
+    return {"user_id": users.user_id} | updated | demographics | attributes
 
-    Columns: user_id (the pseudonym), age_band, gender, region, attributes (a map without nulls).
+
+def clean_ids(rows: DataFrame, name: str, placeholder_ids: Sequence[str]) -> DataFrame:
+    """Return the rows with ids as `events` has them.
+
+    Null: the row has no valid id.
     """
-    users = mapping.users
-    if users is None:
-        return None
-    columns = {"raw_id": users.user_id} | {
-        n: getattr(users, n) or NULL_STRING_SQL for n in DEMOGRAPHIC_COLUMNS
-    }
-    frame = read_input(spark, mapping, users.input, path)
-    declared = select_columns(frame, columns | users.attributes, f"{mapping.name}.users", path)
-    pairs = [c for n in users.attributes for c in (F.lit(n), F.col(n).cast("string"))]
-    attributes = F.create_map(*pairs).cast("map<string,string>")
-    return declared.select(
-        pseudonymise(F.trim(F.col("raw_id").cast("string")), key).alias("user_id"),
-        *[F.col(n).cast("string").alias(n) for n in DEMOGRAPHIC_COLUMNS],
-        F.map_filter(attributes, lambda _, value: value.isNotNull()).alias("attributes"),
-    ).dropDuplicates(["user_id"])
+    text = to_text(F.col(name), rows.schema[name].dataType)
+    trimmed = rows.withColumn(name, trim_text(text))
+    return trimmed.withColumn(name, clean_id(name, placeholder_ids).value)
+
+
+def declared_users(
+    rows: DataFrame,
+    users: UserColumns,
+    times: Times,
+    pseudonymise: Callable[[Column], Column],
+    arrival: str,
+) -> DataFrame:
+    """Return the latest facts that rows of a source declare: user_id, declared.
+
+    `rows` has the columns of `user_expressions`, with the ids of `clean_ids`, and `arrival`, the
+    time of each row's arrival. A fact holds as of the row's `updated_ts`, and at the latest as of
+    its arrival. `times` says how `updated_ts` is written; if it cannot be read, the arrival counts.
+    Facts that the source does not declare are missing in the map, and so are those that no partial
+    row holds. A row without an id is left out.
+    """
+    facts = [n for n in user_expressions(users) if n not in ("user_id", "updated_ts")]
+    declared_ts = F.col(arrival)
+    if users.updated_ts is not None:
+        # A time after the arrival is the error of a clock, and would win for ever.
+        data_type = rows.schema["updated_ts"].dataType
+        declared_ts = F.least(to_time(F.col("updated_ts"), data_type, times), declared_ts)
+    values = {name.removeprefix(ATTRIBUTE): F.col(f"`{name}`") for name in facts}
+    return (
+        rows.where("user_id IS NOT NULL")
+        .groupBy(pseudonymise(F.col("user_id")).alias("user_id"))
+        .agg(aggregate_facts(declared_ts, values, users.is_partial).alias("declared"))
+    )
 
 
 def summarise_seen_users(events: DataFrame) -> DataFrame:
-    """Summarise a batch of events per user: user_id, raw_id, first_seen_ts, last_region.
-
-    `last_region` is a struct (event_ts, region) of the last event with a region; null if there is
-    none.
-    """
-    last_region = F.max(F.when(F.col("region").isNotNull(), F.struct("event_ts", "region")))
+    """Summarise events per user: user_id, raw_id, first_seen_ts."""
     return events.groupBy("user_id").agg(
-        F.first("raw_id").alias("raw_id"),
-        F.min("event_ts").alias("first_seen_ts"),
-        last_region.alias("last_region"),
+        F.first("raw_id").alias("raw_id"), F.min("event_ts").alias("first_seen_ts")
     )
 
 
-def update_users(seen: DataFrame, declared: DataFrame | None, stored: DataFrame) -> DataFrame:
-    """Compute the rows of `users` that a batch changes.
+def build_users(seen: DataFrame, declared: DataFrame | None) -> DataFrame:
+    """Build rows of `users`, with raw_id, from seen and declared users."""
+    rows = seen if declared is None else seen.join(declared, "user_id", "full_outer")
+    facts = facts_or_empty(None if declared is None else F.col("declared"))
+    columns = _user_columns(facts, F.col("first_seen_ts"))
+    return rows.select("user_id", *[c.alias(n) for n, c in columns.items()], "raw_id")
 
-    `seen` is the result of `summarise_seen_users`, `declared` that of `read_declared_users`, and
-    `stored` the table `users`. Declared facts replace stored ones. A region that is not declared is
-    the last one seen, and `first_seen_ts` is the earliest of all batches, so that batches may
-    arrive in any order.
+
+def merged_user_columns() -> dict[str, Column]:
+    """Return the columns of a row of `users`, merged from `source` and `target`."""
+    return _user_columns(
+        merge_facts(F.col("target.declared"), F.col("source.declared")),
+        F.least("target.first_seen_ts", "source.first_seen_ts"),
+    )
+
+
+def select_changed_users(users: DataFrame, stored: DataFrame) -> DataFrame:
+    """Select the rows that a merge with the stored table would add or change.
+
+    `raw_id` is null for users who are stored as seen already.
     """
-    facts = USERS.column_names()[1:]
-    if declared is None:
-        nulls = [F.lit(None).cast("string").alias(n) for n in DEMOGRAPHIC_COLUMNS]
-        declared = seen.select("user_id", *nulls, _empty_map().alias("attributes"))
-    old = stored.select("user_id", *[F.col(c).alias(f"old_{c}") for c in facts])
-    joined = seen.join(declared, "user_id", "left").join(old, "user_id", "left")
-    values = _updated_facts()
-    users = joined.select("user_id", *[v.alias(n) for n, v in values.items()], *old.columns[1:])
-    new_facts = F.to_json(F.struct(*facts))
-    old_facts = F.to_json(F.struct(*[F.col(f"old_{c}").alias(c) for c in facts]))
-    return users.where(new_facts != old_facts).select(*USERS.column_names())
-
-
-def _updated_facts() -> dict[str, Column]:
-    """Return the new value of each fact; columns with stored values have the prefix `old_`."""
-    was_region_seen = F.col("old_region_seen_ts").isNotNull()
-    old_region = F.struct(
-        F.col("old_region_seen_ts").alias("event_ts"), F.col("old_region").alias("region")
+    joined = users.alias("source").join(stored.alias("target"), "user_id", "left")
+    merged = merged_user_columns()
+    is_known = (
+        F.col("target.declared").isNotNull()
+        & (F.map_entries(merged["declared"]) == F.map_entries("target.declared"))
+        & merged["first_seen_ts"].eqNullSafe(F.col("target.first_seen_ts"))
     )
-    last_region = F.greatest("last_region", F.when(was_region_seen, old_region))
-    declared_region = F.coalesce("region", F.when(~was_region_seen, F.col("old_region")))
-    return {
-        "age_band": F.coalesce("age_band", "old_age_band"),
-        "gender": F.coalesce("gender", "old_gender"),
-        "region": F.coalesce(declared_region, last_region["region"]),
-        "region_seen_ts": F.when(declared_region.isNull(), last_region["event_ts"]),
-        "attributes": F.coalesce("attributes", "old_attributes", _empty_map()),
-        "first_seen_ts": F.least("first_seen_ts", "old_first_seen_ts"),
-    }
+    new_raw_id = F.when(F.col("target.first_seen_ts").isNull(), F.col("raw_id")).alias("raw_id")
+    columns = [f"source.{c}" for c in USERS.column_names()[1:]]
+    return joined.where(~is_known).select("user_id", *columns, new_raw_id)
 
 
-def _empty_map() -> Column:
-    return F.create_map().cast("map<string,string>")
-
-
-def read_declared_items(spark: SparkSession, mapping: SourceMapping, path: str) -> DataFrame | None:
-    """Read the catalog that a source publishes; None if it publishes none.
-
-    Columns: item_id, title, category, brand, price.
-    """
-    items = mapping.items
-    if items is None:
-        return None
-    columns = {
-        n: getattr(items, n) or NULL_STRING_SQL for n in ("item_id", *ITEM_TEXT_COLUMNS, "price")
-    }
-    frame = read_input(spark, mapping, items.input, path)
-    declared = select_columns(frame, columns, f"{mapping.name}.items", path)
-    return declared.select(
-        F.col("item_id").cast("string").alias("item_id"),
-        *ITEM_TEXT_COLUMNS,
-        F.expr("try_cast(price AS DOUBLE)").alias("price"),
+def _user_columns(declared: Column, first_seen_ts: Column) -> dict[str, Column]:
+    """Return the columns of `users` except the key, in declared order."""
+    others = F.map_filter(
+        declared, lambda name, fact: ~name.isin(*DEMOGRAPHIC_COLUMNS) & fact["value"].isNotNull()
     )
+    columns = {name: declared[name]["value"] for name in DEMOGRAPHIC_COLUMNS} | {
+        "attributes": F.transform_values(others, lambda _, fact: fact["value"]),
+        "declared": declared,
+        "first_seen_ts": first_seen_ts,
+    }
+    return {name: columns[name] for name in USERS.column_names()[1:]}
 
 
-def count_item_descriptions(
-    events: DataFrame, declared: DataFrame | None, max_text_chars: int
+def item_expressions(items: ItemColumns) -> dict[str, str]:
+    """Return the SQL expressions of the columns that `declared_items` reads."""
+    names = ("item_id", *DECLARED_ITEM_COLUMNS)
+    return {name: sql for name in names if (sql := getattr(items, name)) is not None}
+
+
+def declared_items(
+    rows: DataFrame, items: ItemColumns, decimal_sign: str, arrival: str
 ) -> DataFrame:
-    """Count how often each description of an item occurs.
+    """Return the rows of a catalog: item_id, title, category, brand, price, declared_ts.
 
-    Columns: item_id, title, category, brand, price, n. Without a declared catalog, all columns come
-    from the events. With one, the events add only prices. Texts are normalised after counting,
-    because one title occurs in many events.
+    `rows` has the columns of `item_expressions`, with the ids of `clean_ids`, and `arrival`, the
+    time of each row's arrival. The price is null if it is no number, and missing if the source does
+    not declare one; `decimal_sign` is that of prices in texts. A row without an id is left out.
     """
-    text_expressions = [
-        c if c in events.columns and declared is None else NULL_STRING_SQL
-        for c in ITEM_TEXT_COLUMNS
+    values = [
+        to_number(F.col(name), rows.schema[name].dataType, decimal_sign).alias(name)
+        if name == "price"
+        else F.col(name)
+        for name in item_expressions(items)
+        if name != "item_id"
     ]
-    texts = [
-        F.expr(sql).cast("string").alias(name)
-        for sql, name in zip(text_expressions, ITEM_TEXT_COLUMNS, strict=True)
-    ]
-    descriptions = events.where("item_id IS NOT NULL").select("item_id", *texts, "price")
-    if declared is not None:
-        descriptions = descriptions.unionByName(declared)
-    counts = descriptions.groupBy("item_id", *ITEM_TEXT_COLUMNS, "price").agg(
-        F.count("*").alias("n")
-    )
-    normalised = [
-        normalise_text(F.col(n), max_text_chars, n != "title").alias(n) for n in ITEM_TEXT_COLUMNS
-    ]
-    return counts.select("item_id", *normalised, "price", "n")
+    columns = rows.select("item_id", *values, F.col(arrival).alias("declared_ts"))
+    return columns.where("item_id IS NOT NULL")

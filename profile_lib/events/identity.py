@@ -1,55 +1,113 @@
-"""Replace raw user ids by keyed pseudonyms.
+"""Replace ids of a source by keyed hashes.
 
-A pseudonym is the HMAC-SHA-256 (RFC 2104) of the id. It is composed of Spark's own functions, so
-that the JVM computes it.
+A hash is the HMAC-SHA-256 (RFC 2104) of the id with its kind and space, composed of Spark's own
+functions. The key reaches the workers as a row of data that is joined to the events, so that no
+plan, log or error holds it.
 """
 
 import hashlib
-from collections.abc import Mapping
+import hmac
+from collections.abc import Mapping, Sequence
+from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 
 SHA256_BLOCK_BYTES = 64
+SEPARATOR = "\x1f"  # between the parts of an id; parts are trimmed, and none contains it
+KEY_SEPARATOR = ","  # between the versions of the key, oldest first
+INNER, OUTER = 0x36, 0x5C  # pads of RFC 2104
+FINGERPRINT_MESSAGE, FINGERPRINT_DIGITS = "fingerprint", 16
 
 
-def pseudonymise(raw_id: Column, key: bytes) -> Column:
-    """Compute the HMAC-SHA-256 of an id's UTF-8 bytes, in hex.
+class Pseudonyms:
+    """The versions of the pseudonym key, oldest first.
 
-    >>> spark.range(1).select(pseudonymise(F.lit("ann"), b"key")).first()[0][:16]
-    '9d77c3180ff81edf'
+    A hash under version n is the hash of the hash under version n - 1, so that a new version needs
+    no raw id. `repr` and `str` do not show a key.
     """
-    block = (hashlib.sha256(key).digest() if len(key) > SHA256_BLOCK_BYTES else key).ljust(
-        SHA256_BLOCK_BYTES, b"\0"
-    )
-    inner, outer = (F.lit(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
-    digest = F.unhex(F.sha2(F.concat(inner, F.encode(raw_id, "UTF-8")), 256))
-    return F.sha2(F.concat(outer, digest), 256)
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = tuple(keys)
+
+    @property
+    def version(self) -> int:
+        """The number of versions."""
+        return len(self._keys)
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """A hash per version, by which its key is recognised without being shown."""
+        chain, message = [], FINGERPRINT_MESSAGE
+        for key in self._keys:
+            message = hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
+            chain.append(message[:FINGERPRINT_DIGITS])
+        return chain
+
+    def join_key(self, frame: DataFrame) -> DataFrame:
+        """Add the columns from which `hash_id` takes the key; `drop_key` removes them."""
+        return frame.crossJoin(F.broadcast(self._key_row(frame.sparkSession)))
+
+    def hash_id(self, *parts: Column) -> Column:
+        """Return the keyed hash, in hex, of parts; null if one is null.
+
+        The frame needs the columns of `join_key`.
+        """
+        message = F.concat(*_with_separators(parts))
+        return reduce(self._apply_version, range(self.version), message)
+
+    def renew(self, hashed: Column) -> Column:
+        """Return the hash under the last version of a hash under the version before it."""
+        return self._apply_version(hashed, self.version - 1)
+
+    def drop_key(self, frame: DataFrame) -> DataFrame:
+        """Drop the columns of `join_key`."""
+        return frame.drop(*_key_columns(self.version))
+
+    def _apply_version(self, message: Column, version: int) -> Column:
+        inner, outer = (F.col(name) for name in _key_columns(self.version)[2 * version :][:2])
+        digest = F.unhex(F.sha2(F.concat(inner, F.encode(message, "UTF-8")), 256))
+        return F.sha2(F.concat(outer, digest), 256)
+
+    def _key_row(self, spark: SparkSession) -> DataFrame:
+        """Return one row with the padded keys, two binary columns per version."""
+        pads = [bytes(b ^ pad for b in _block(key)) for key in self._keys for pad in (INNER, OUTER)]
+        schema = ", ".join(f"{name} binary" for name in _key_columns(self.version))
+        # An RDD, whose rows no plan shows; Spark would print the rows of a local relation.
+        rows = spark.sparkContext.parallelize([tuple(map(bytearray, pads))], 1)
+        return spark.createDataFrame(rows, schema, verifySchema=False)
 
 
-def build_event_id(mapped: DataFrame, source: str) -> Column:
-    """Return the source's event id, else a hash of source and mapped row."""
-    parts = [F.coalesce(F.col(c).cast("string"), F.lit("\0")) for c in sorted(mapped.columns)]
-    row_hash = F.sha2(F.concat_ws("\x1f", F.lit(source), *parts), 256)
-    if "event_id" not in mapped.columns:
-        return row_hash
-    return F.coalesce(F.col("event_id").cast("string"), row_hash)
+def _block(key: bytes) -> bytes:
+    short = hashlib.sha256(key).digest() if len(key) > SHA256_BLOCK_BYTES else key
+    return short.ljust(SHA256_BLOCK_BYTES, b"\0")
 
 
-def read_pseudonym_key(
+def _key_columns(n_versions: int) -> list[str]:
+    return [f"_{pad}_{n}" for n in range(n_versions) for pad in ("inner", "outer")]
+
+
+def _with_separators(parts: Sequence[Column]) -> list[Column]:
+    separated = [c for part in parts for c in (F.lit(SEPARATOR), part)]
+    return separated[1:]
+
+
+def read_pseudonyms(
     configured: str | None, variable: str, environment: Mapping[str, str]
-) -> bytes:
-    """Return the configured key, else the value of the environment variable `variable`.
+) -> Pseudonyms:
+    """Return the configured keys, else those in the environment variable `variable`.
 
-    Raises InputError if neither is set, so that no id is read without a key.
+    Several versions are separated by commas, the oldest first. Raises InputError if there is none,
+    so that no id is read without a key.
     """
-    key = configured if configured is not None else environment.get(variable)
-    if not key:
+    text = configured if configured is not None else environment.get(variable, "")
+    keys = [key.strip().encode() for key in text.split(KEY_SEPARATOR) if key.strip()]
+    if not keys:
         raise InputError(
             f"ingest.pseudonym_key_env: the environment variable {variable} is not set; "
             "wanted the secret key that turns user ids into pseudonyms; set it, and always to the "
             "same key, because another key gives each user another pseudonym"
         )
-    return key.encode()
+    return Pseudonyms(keys)

@@ -1,42 +1,54 @@
 """Find users with more events per minute or day than a person can make."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-# These reasons are stored in rejected_events, and select_rate_history finds them by their prefix.
-RATE_REASON_PREFIX = "more events in a "
-RATE_REASONS = {
-    "minute": "more events in a minute than a person makes",
-    "day": "more events in a day",
-}
+from profile_lib.events.cleaning import REJECTED
+from profile_lib.events.validation import OUTSIDE_ROW, is_kept
+from profile_lib.tables import EVENTS
+
+# Rules that are stored in rejected_events, from which history and restored events are selected.
+RATE_RULES = {"minute": "bot:events_per_minute", "day": "bot:events_per_day"}
 RATE_COLUMNS = ("user_id", "event_id", "event_ts", "event_date", "order_id")
 
 
-def select_rate_history(stored: DataFrame, rejected: DataFrame) -> DataFrame:
-    """Select RATE_COLUMNS of all earlier events that count towards a user's rate.
+def select_rejected_by_rate(rejected: DataFrame) -> DataFrame:
+    """Select the rejected events that broke only a rule about rates.
 
-    They are the stored events and those that were rejected because of the rate.
+    Returns the columns of `events` and row_id.
     """
-    is_rate_reason = F.exists("reasons", lambda reason: reason.startswith(RATE_REASON_PREFIX))
-    order_id = F.get_json_object("row", "$.order_id").alias("order_id")
-    columns = ("user_id", "event_id", "event_ts", F.to_date("event_ts").alias("event_date"))
-    rejected_by_rate = rejected.where(is_rate_reason).select(*columns, order_id)
-    return stored.select(*RATE_COLUMNS).unionByName(rejected_by_rate)
+    is_rate_rule = F.exists("reasons", lambda rule: rule.isin(*RATE_RULES.values()))
+    fields = [T.StructField(c.name, c.type) for c in EVENTS.columns if c.name not in OUTSIDE_ROW]
+    row = F.from_json("row", T.StructType(fields)).alias("event")
+    selected = rejected.where(is_rate_rule).select("row_id", *OUTSIDE_ROW, row)
+    return selected.select("row_id", *OUTSIDE_ROW, "event.*").select(
+        "row_id", *EVENTS.column_names()
+    )
 
 
-def find_impossible_rates(events: DataFrame, max_per_minute: int, max_per_day: int) -> DataFrame:
+def find_busy_days(user_days: DataFrame, max_per_minute: int, max_per_day: int) -> DataFrame:
+    """Select the days, as user_id and event_date, that have more events than the lower limit.
+
+    `user_days` may hold several counts `n` of a day. Only these days have to be counted exactly.
+    """
+    totals = user_days.groupBy("user_id", "event_date").agg(F.sum("n").alias("n"))
+    return totals.where(F.col("n") > min(max_per_minute, max_per_day)).drop("n")
+
+
+def find_impossible_rates(
+    suspects: DataFrame, max_per_minute: int, max_per_day: int, time_zone: str
+) -> DataFrame:
     """Find the minutes and days in which a user made more events than a limit.
 
-    Columns: user_id, window ("minute" or "day"), window_start, rate_reason. `events` has the
-    columns RATE_COLUMNS and may hold an event more than once. All lines of one order count as one
-    act. A cheap count per user and day first leaves out all days with no more events than the lower
-    limit, so that few rows are counted exactly.
+    Columns: user_id, window ("minute" or "day"), window_start. `suspects` has the columns
+    RATE_COLUMNS and may hold an event more than once. All lines of one order count as one act.
+    Events at a full hour exactly, in the source's zone, have no time of day, or an hour alone: they
+    count for the day only.
     """
-    keyed = events.withColumn("user_key", F.xxhash64("user_id"))  # a collision only adds a check
-    daily = keyed.groupBy("user_key", "event_date").count()
-    busy_days = daily.where(F.col("count") > min(max_per_minute, max_per_day)).drop("count")
-    suspects = keyed.join(F.broadcast(busy_days), ["user_key", "event_date"])
-    return _find_windows_above_limit(suspects, "minute", max_per_minute).unionByName(
+    local = F.from_utc_timestamp("event_ts", time_zone)
+    with_time = suspects.where(local != F.date_trunc("hour", local))
+    return _find_windows_above_limit(with_time, "minute", max_per_minute).unionByName(
         _find_windows_above_limit(suspects, "day", max_per_day)
     )
 
@@ -45,32 +57,33 @@ def _find_windows_above_limit(suspects: DataFrame, window: str, max_acts: int) -
     act = F.coalesce(F.concat(F.lit("order "), "order_id"), "event_id")
     window_start = F.date_trunc(window, "event_ts").alias("window_start")
     counts = suspects.groupBy("user_id", window_start).agg(F.count_distinct(act).alias("n"))
-    reason = F.concat(F.lit(f"{RATE_REASONS[window]}: "), F.col("n").cast("string"))
     return counts.where(F.col("n") > max_acts).select(
-        "user_id", F.lit(window).alias("window"), "window_start", reason.alias("rate_reason")
+        "user_id", F.lit(window).alias("window"), "window_start"
     )
 
 
-def add_rate_reasons(rows: DataFrame, rates: DataFrame) -> DataFrame:
-    """Add the reasons of `find_impossible_rates` to the rows that lie in its windows."""
-    for window in RATE_REASONS:
-        windows = rates.where(F.col("window") == window).drop("window")
-        reasons = F.when(F.col("rate_reason").isNull(), F.col("reasons")).otherwise(
-            F.concat("reasons", F.array("rate_reason"))
+def mark_fast_events(rows: DataFrame, rates: DataFrame) -> DataFrame:
+    """Add the column `rate_rule`: the rule that an event in a window breaks, else null."""
+    marked = rows.withColumn("rate_rule", F.lit(None).cast("string"))
+    for window, rule in RATE_RULES.items():
+        windows = rates.where(F.col("window") == window).select(
+            "user_id", "window_start", F.lit(rule).alias("found_rule")
         )
-        rows = (
-            rows.withColumn("window_start", F.date_trunc(window, "event_ts"))
+        marked = (
+            marked.withColumn("window_start", F.date_trunc(window, "event_ts"))
             .join(F.broadcast(windows), ["user_id", "window_start"], "left")
-            .withColumn("reasons", reasons)
-            .drop("window_start", "rate_reason")
+            .withColumn("rate_rule", F.coalesce("rate_rule", "found_rule"))
+            .drop("window_start", "found_rule")
         )
-    return rows
+    return marked
 
 
-def select_retracted_events(stored: DataFrame, rates: DataFrame) -> DataFrame:
-    """Select the stored events whose rate, with newer events, is above a limit.
-
-    They have to be retracted.
-    """
-    without_reasons = stored.withColumn("reasons", F.array().cast("array<string>"))
-    return add_rate_reasons(without_reasons, rates).where(F.size("reasons") > 0)
+def reject_fast_events(judged: DataFrame, rates: DataFrame) -> DataFrame:
+    """Reject the kept rows in windows above a limit."""
+    marked = mark_fast_events(judged, rates)
+    is_fast = is_kept() & F.col("rate_rule").isNotNull()
+    columns: dict[str, Column] = {
+        "reasons": F.when(is_fast, F.array("rate_rule")).otherwise(F.col("reasons")),
+        "status": F.when(is_fast, REJECTED).otherwise(F.col("status")),
+    }
+    return marked.withColumns(columns).drop("rate_rule")

@@ -1,5 +1,6 @@
 """Explain in one sentence why files cannot be read."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,11 @@ COMPRESSION_ERRORS = {  # part of Spark's error text → what it means
     "not a gzip file": "the name says gzip, the content is not",
     "incorrect header check": "the name says compressed, the content is not",
 }
-OTHER_ERRORS = {"FAILED_READ_FILE": "the content is not what the mapping's format says"}
+OTHER_ERRORS = {
+    "FAILED_READ_FILE": "the content is not what the mapping's format says, or is damaged",
+    "URISyntaxException": "a file has a colon in its name, which is not read; rename the file",
+}
+FILE = re.compile(r"Encountered error while reading file (\S+?)\.?\s")  # in an error of Spark
 
 
 @contextmanager
@@ -33,9 +38,11 @@ def explain_read_errors(label: str, path: str) -> Iterator[None]:
             raise InputError(
                 f"{label}: nothing at {path}; wanted a file, folder or glob"
             ) from error
+        file = FILE.search(text)
+        where = path if file is None else file[1]
         for part, meaning in _error_meanings().items():
             if part in text:
-                raise InputError(f"{label}: {path} cannot be read: {meaning}") from error
+                raise InputError(f"{label}: {where} cannot be read: {meaning}") from error
         raise
 
 

@@ -2,8 +2,7 @@
 
 A session is a run of a user's events without a gap longer than a limit; it may span midnight. Spark
 brings each user's events together (one shuffle, and one radix sort by a hash of the user). Array
-operations on Arrow batches then sort them, cut them into sessions and count. Events at the same
-time are sorted by event_id.
+operations on Arrow batches then sort them by EVENT_ORDER, cut them into sessions and count.
 """
 
 from collections.abc import Iterable, Iterator
@@ -51,10 +50,12 @@ def select_session_columns(events: DataFrame) -> DataFrame:
     event_type_code = F.coalesce(
         *(F.when(F.col("event_type") == name, code) for code, name in enumerate(EVENT_TYPES))
     )
-    value = F.col("price") * F.coalesce("quantity", F.lit(1))
+    value = F.col("price") * F.coalesce("quantity", F.lit(1.0))
+    is_purchase, is_return = (F.col("event_type") == name for name in ("purchase", "return"))
     return events.select(
         F.xxhash64("user_id").alias("user_key"),  # a long, so that Spark can sort by radix
         "user_id",
+        "sequence",
         "event_id",
         F.unix_micros("event_ts").alias("event_micros"),
         event_type_code.cast("byte").alias("event_type_code"),
@@ -62,7 +63,7 @@ def select_session_columns(events: DataFrame) -> DataFrame:
         F.when(F.col("item_id").isNotNull(), F.xxhash64("item_id")).alias("item"),
         F.when(F.col("event_type") == "click", F.col("position")).alias("position"),
         F.col("dwell_seconds").cast("double").alias("dwell_seconds"),
-        F.when(F.col("event_type") == "purchase", value).alias("value"),
+        F.when(is_purchase, value).when(is_return, -value).alias("value"),
         *FIRST_NON_NULL_COLUMNS,
     )
 
@@ -82,7 +83,7 @@ def cut_sessions(events: pa.RecordBatch, max_gap_micros: int) -> pa.RecordBatch:
     """Cut all events of some users, in any order, into rows of `sessions`."""
     user, _ = dictionary_codes(events["user_id"])
     micros = events["event_micros"].to_numpy()
-    order = sort_by_group_and_time(user, micros, events["event_id"])
+    order = sort_by_group_and_time(user, micros, events["sequence"], events["event_id"])
     starts = session_starts(micros[order], differs_from_previous(user[order]), max_gap_micros)
     sessions = GroupedRows(np.cumsum(starts) - 1, int(starts.sum()))
     return _build_rows(pc.take(events, pa.array(order)), sessions)

@@ -1,82 +1,93 @@
-"""Deduplicate a cleaned batch, and count and collect its rejected rows."""
-
-from datetime import date
-from typing import NamedTuple
+"""Deduplicate judged rows, find ids that mean nobody and robots, and collect rejected rows."""
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from profile_lib.events.cleaning import EXAMPLE_SIGN, KEPT, REJECTED
+from profile_lib.events.formats.registry import FILE, POSITION
+from profile_lib.events.quality import DUPLICATE
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
 
-MAX_REPORTED_REASONS = 3  # in the error that stops the job
+TOO_FREQUENT = "user_id:too_frequent"
+TIMES_AVERAGE = 5  # a frequent id has as many times the rows of an average one, at least
+USER_KEY = "user_key"  # the user, or the row itself if it has none
+BOT_AGENT = "bot:user_agent"
+# Columns of events that are not repeated in the JSON of a rejected row.
+OUTSIDE_ROW = ("event_id", "user_id", "event_ts", "source", "ingest_ts", "load_date")
 
 
-class BatchSummary(NamedTuple):
-    """The size of a batch, and the dates of its accepted rows.
+def is_kept() -> Column:
+    """Return whether a judged row is an event so far."""
+    return F.col("status") == KEPT
 
-    The dates are None if no row is accepted.
+
+def reject(judged: DataFrame, condition: Column, rule: str) -> DataFrame:
+    """Reject the kept rows that meet a condition."""
+    is_rejected = is_kept() & F.coalesce(condition, F.lit(False))
+    reasons = F.when(is_rejected, F.array(F.lit(rule))).otherwise(F.col("reasons"))
+    status = F.when(is_rejected, REJECTED).otherwise(F.col("status"))
+    return judged.withColumns({"reasons": reasons, "status": status})
+
+
+def reject_robots(judged: DataFrame, pattern: str) -> DataFrame:
+    """Reject the rows whose user agent is that of a known robot."""
+    return reject(judged, F.col("user_agent").rlike(pattern), BOT_AGENT)
+
+
+def count_user_days(events: DataFrame) -> DataFrame:
+    """Count the events per user_id and event_date, as `n`."""
+    return events.groupBy("user_id", "event_date").agg(F.count("*").alias("n"))
+
+
+def find_frequent_ids(user_days: DataFrame, max_share: float, min_rows: int) -> list[str]:
+    """Return the ids with more than `max_share` of all rows, and many times the average.
+
+    Each stands for many people. There are fewer than 1 / max_share. Batches of fewer than
+    `min_rows` rows have none, nor have those of a few users who are equally active.
     """
+    users = user_days.groupBy("user_id").agg(F.sum("n").alias("n"))
+    total = users.agg(F.sum("n").alias("total"), F.avg("n").alias("average"))
+    is_frequent = (F.col("n") > max_share * F.col("total")) & (F.col("total") >= min_rows)
+    is_frequent &= F.col("n") > TIMES_AVERAGE * F.col("average")
+    return [
+        row["user_id"] for row in users.crossJoin(F.broadcast(total)).where(is_frequent).collect()
+    ]
 
-    n_rows: int
-    n_rejected: int
-    first_date: date | None
-    last_date: date | None
+
+def partition_by_user(judged: DataFrame) -> DataFrame:
+    """Bring each user's rows together; rows without a user are spread evenly."""
+    return judged.withColumn(USER_KEY, F.coalesce("user_id", "row_id")).repartition(USER_KEY)
 
 
-def deduplicate_events(cleaned: DataFrame) -> DataFrame:
-    """Keep the first arrival of each event_id, and all rejected rows.
+def mark_duplicates(judged: DataFrame) -> DataFrame:
+    """Mark all but the first arrival of each event_id as DUPLICATE.
 
-    Ties are broken by a hash of the content. The window is partitioned by user as well, which
-    spares later operations per user a shuffle.
+    Ties are broken by the place of the row. The frame has to be partitioned by USER_KEY, which the
+    window respects: it needs no other shuffle. Rows without a user have one of their own there.
     """
-    is_accepted = F.size("reasons") == 0
-    content = F.xxhash64(*[c for c in cleaned.columns if c != "reasons"])
     # With the hash first, nearly all rows are sorted without a comparison of strings.
-    same_event = Window.partitionBy(F.xxhash64("event_id"), "user_id", "event_id", is_accepted)
-    arrival_rank = F.row_number().over(same_event.orderBy("ingest_ts", content))
+    same_event = Window.partitionBy(F.xxhash64("event_id"), USER_KEY, "event_id", is_kept())
+    number = F.row_number().over(same_event.orderBy("ingest_ts", "sequence", FILE, POSITION))
+    status = F.when(is_kept() & (F.col("arrival_rank") > 1), DUPLICATE).otherwise(F.col("status"))
     return (
-        cleaned.withColumn("arrival_rank", arrival_rank)
-        .where(~is_accepted | (F.col("arrival_rank") == 1))
-        .drop("arrival_rank")
+        judged.withColumn("arrival_rank", number).withColumn("status", status).drop("arrival_rank")
     )
 
 
-def summarise_batch(cleaned: DataFrame) -> BatchSummary:
-    """Count a batch's rows and find its dates in one pass."""
-    is_accepted = F.size("reasons") == 0
-    day = F.when(is_accepted, F.col("event_date"))
-    summary = cleaned.agg(F.count("*"), F.count_if(~is_accepted), F.min(day), F.max(day)).first()
-    assert summary is not None
-    return BatchSummary(*summary)
-
-
-def describe_excess_rejections(
-    cleaned: DataFrame, summary: BatchSummary, max_rejected_share: float
-) -> str | None:
-    """Return why the job must stop; None if few enough rows are rejected."""
-    if summary.n_rejected <= max_rejected_share * summary.n_rows:
-        return None
-    reason = F.explode(F.transform("reasons", lambda r: F.regexp_replace(r, ":.*", "")))
-    counts = cleaned.select(reason.alias("reason")).groupBy("reason").count()
-    most_frequent = counts.orderBy(F.desc("count"), "reason").limit(MAX_REPORTED_REASONS).collect()
-    reasons = ", ".join(f"{row['count']:,} × {row['reason']}" for row in most_frequent)
-    return (
-        f"events: {summary.n_rejected / summary.n_rows:.1%} of {summary.n_rows:,} rows rejected "
-        f"(limit {max_rejected_share:.1%}): {reasons}; nothing was added to events; see "
-        "rejected_events, and fix the source or its mapping, or raise ingest.max_rejected_share"
-    )
-
-
-def build_rejected_events(rows: DataFrame) -> DataFrame:
-    """Build rows of `rejected_events`, which do not hold the raw user id."""
-    row = F.to_json(F.struct(*[c for c in EVENTS.column_names() if c in rows.columns]))
-    return (
-        rows.withColumn("row", row)
-        .withColumn("row_id", _row_id())
-        .select(*REJECTED_EVENTS.column_names())
-        .dropDuplicates(["row_id"])
-    )
-
-
-def _row_id() -> Column:
-    return F.sha2(F.concat_ws("|", "row", F.array_join(F.array_sort("reasons"), "|")), 256)
+def build_rejected_events(rejected: DataFrame) -> DataFrame:
+    """Build rows of `rejected_events` from rejected rows, with the rules alone as reasons."""
+    columns = [c for c in EVENTS.column_names() if c not in OUTSIDE_ROW and c in rejected.columns]
+    is_event = F.col("event_ts").isNotNull() & F.col("event_type").isNotNull()
+    row = F.when(is_event, F.to_json(F.struct(*columns)))
+    rules = F.transform("reasons", lambda rule: F.split_part(rule, F.lit(EXAMPLE_SIGN), F.lit(1)))
+    # A row that is rejected because of other rows has no row_id yet. Its event_id is a pseudonym,
+    # so that a new version of the key renews both alike.
+    row_id = F.coalesce("row_id", "event_id")
+    values = {
+        "row_id": row_id,
+        "row": row,
+        "reasons": rules,
+        "file": F.col(FILE),
+        "row_number": F.col(POSITION),
+    }
+    return rejected.withColumns(values).select(*REJECTED_EVENTS.column_names())

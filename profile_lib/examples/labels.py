@@ -2,8 +2,11 @@
 
 from datetime import timedelta
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+
+from profile_lib.spark.timestamps import happened_time
+from profile_lib.tables.events import EVENT_ORDER
 
 
 def label_cutoffs(
@@ -11,19 +14,24 @@ def label_cutoffs(
 ) -> DataFrame:
     """Add labels to each cutoff, from events in [cutoff_ts, cutoff_ts + horizon).
 
-    - `buys`: 1 if there is a purchase of at least one piece, else 0.
+    An event that arrived before the cutoff is no label, because its clock is ahead: it happened
+    before the cutoff as well. So no label was known at its cutoff. Returns are left out: they take
+    nothing back from a label, and show no interest.
+
+    - `buys`: 1 if there is a purchase, else 0.
     - `spend`: price times quantity of all purchases, in the shop's currency.
     - `next_categories`: the distinct categories of all items, sorted.
     - `next_category`: the category of the first event whose item has one; null if none has.
     - `age_band`, `gender`, `attributes`: as the user declared them; null if unknown.
     """
     seconds = horizon.total_seconds()
-    quantity = F.coalesce("quantity", F.lit(1))
+    is_purchase = F.col("event_type") == "purchase"
+    value = F.col("price") * F.coalesce("quantity", F.lit(1.0))
     categories = items.select("item_id", "category")
-    later = events.select(
-        "user_id", "event_ts", "event_id", "event_type", "item_id", "quantity", "price"
+    later = events.where("event_type != 'return'").select(
+        "user_id", *EVENT_ORDER, "ingest_ts", "event_type", "item_id", "quantity", "price"
     )
-    is_within = (F.col("event_ts") >= F.col("cutoff_ts")) & (
+    is_within = (happened_time() >= F.col("cutoff_ts")) & (
         F.col("event_ts").cast("double") < F.col("cutoff_ts").cast("double") + seconds
     )
     labels = (
@@ -32,12 +40,12 @@ def label_cutoffs(
         .join(categories, "item_id", "left")
         .groupBy("user_id", "cutoff_ts")
         .agg(
-            F.max(is_purchase().cast("int")).alias("buys"),
-            F.sum(F.when(is_purchase(), F.col("price") * quantity)).alias("spend"),
+            F.max(is_purchase.cast("int")).alias("buys"),
+            F.sum(F.when(is_purchase, value)).alias("spend"),
             F.array_sort(F.collect_set("category")).alias("next_categories"),
             F.min_by(
                 "category",
-                F.when(F.col("category").isNotNull(), F.struct("event_ts", "event_id")),
+                F.when(F.col("category").isNotNull(), F.struct(*EVENT_ORDER)),
             ).alias("next_category"),
         )
     )
@@ -52,8 +60,3 @@ def label_cutoffs(
             }
         )
     )
-
-
-def is_purchase() -> Column:
-    """Return True for a purchase, False for a return, whose quantity is not positive."""
-    return (F.col("event_type") == "purchase") & (F.coalesce("quantity", F.lit(1)) > 0)

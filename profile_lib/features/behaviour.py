@@ -36,13 +36,15 @@ def build_behaviour(
     weights: Mapping[str, float],
     max_interests: int,
     max_recent: int,
+    time_zone: str,
 ) -> DataFrame:
     """Build the table `behaviour` from events as of cutoffs: one row per (user_id, cutoff_ts).
 
     An event more than `gap` after the one before it starts a session. `weights` holds the weight of
     one event per kind in the interests; it halves every `half_life` before the last event.
-    `max_interests` and `max_recent` limit the lengths of the lists. A row depends only on the
-    events of its pair and on the items: it is equal to the bit for any batches and partitions.
+    `max_interests` and `max_recent` limit the lengths of the lists. `time_zone` is the IANA name of
+    the shop's zone, in which the hours of events without a zone are counted. A row depends only on
+    the events of its pair and on the items: it is equal to the bit for any batches and partitions.
     """
     schema = BEHAVIOUR.schema
     arrow_schema, features = to_arrow_schema(schema), registered_features()
@@ -54,7 +56,7 @@ def build_behaviour(
                 rows, features, arrow_schema, gap, half_life, weights, max_interests, max_recent
             )
 
-    by_pair = project_events(events_as_of, items).repartition("pair_key")
+    by_pair = project_events(events_as_of, items, time_zone).repartition("pair_key")
     return by_pair.sortWithinPartitions("pair_key").mapInArrow(compute, schema)
 
 

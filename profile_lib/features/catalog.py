@@ -1,4 +1,4 @@
-"""Build the catalog from descriptions of items by events or by a source."""
+"""Derive the catalog from the statistics of items."""
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -6,52 +6,100 @@ from pyspark.sql import functions as F
 from profile_lib.features.keywords import extract_keywords
 from profile_lib.tables import ITEMS
 
-CATALOG_COLUMNS = ("title", "category", "brand")
+# Column of `items` → column of `item_statistics` that counts its values.
+CATALOG_COLUMNS = {"title": "titles", "category": "categories", "brand": "brands"}
 PRICE_LEVEL_STEPS = 20  # a price level is a multiple of 1/20
 
 
-def derive_items(descriptions: DataFrame) -> DataFrame:
-    """Derive one row per item from its descriptions: each takes the most frequent values.
+def derive_items(statistics: DataFrame) -> DataFrame:
+    """Derive (item_id, title, category, brand, price) from `item_statistics`.
 
-    `descriptions` has the columns item_id, title, category, brand, price and `n`, the number of
-    times that each occurs. If values are equally frequent, the greatest is taken. The price is the
-    median. Returns (item_id, title, category, brand, price).
+    A declared value wins. Without one, a text is the most frequent of all events, the greatest of
+    equally frequent ones, and the price is the median of all events.
     """
-    prices = descriptions.groupBy("item_id").agg(
-        F.percentile("price", 0.5, F.col("n")).alias("price")
+
+    def declared(name: str) -> Column:
+        return F.col("declared")[name]["value"]
+
+    texts = [
+        F.coalesce(declared(name), most_frequent(F.col(counts))).alias(name)
+        for name, counts in CATALOG_COLUMNS.items()
+    ]
+    price = F.coalesce(declared("price").cast("double"), median(F.col("prices")))
+    return statistics.select("item_id", *texts, price.alias("price"))
+
+
+def most_frequent(counts: Column) -> Column:
+    """Return the key with the greatest count; null for an empty map.
+
+    If counts are equal, it is the greatest of their keys.
+
+    >>> frame = spark.createDataFrame([({"mug": 2, "tea": 3, "cup": 3},)], "n map<string,long>")
+    >>> frame.select(most_frequent(F.col("n"))).first()[0]
+    'tea'
+    """
+    votes = F.transform(F.map_entries(counts), lambda e: F.struct(e["value"], e["key"].alias("k")))
+    return F.array_max(votes)["k"]
+
+
+def median(counts: Column) -> Column:
+    """Return the median of the counted keys; null for an empty map.
+
+    A key occurs as often as its count says. If the number of values is even, the median is the mean
+    of the two in the middle.
+
+    >>> frame = spark.createDataFrame([({0.01: 1, 30.0: 2, 10.0: 1},)], "n map<double,long>")
+    >>> frame.select(median(F.col("n"))).first()[0]
+    20.0
+    """
+    entries = F.array_sort(F.map_entries(counts))
+    total = F.aggregate(F.map_values(counts), F.lit(0).cast("long"), lambda sum_, n: sum_ + n)
+    start = F.expr(
+        "named_struct('n', 0L, 'low', CAST(NULL AS DOUBLE), 'high', CAST(NULL AS DOUBLE))"
     )
-    for column in CATALOG_COLUMNS:
-        votes = (
-            descriptions.where(F.col(column).isNotNull())
-            .groupBy("item_id", column)
-            .agg(F.sum("n").alias("votes"))
-            .groupBy("item_id")
-            .agg(F.max(F.struct("votes", column))[column].alias(column))
+
+    def step(state: Column, entry: Column) -> Column:
+        n = state["n"] + entry["value"]
+        return F.struct(
+            n.alias("n"),
+            F.coalesce(state["low"], F.when(2 * n >= total, entry["key"])).alias("low"),
+            F.coalesce(state["high"], F.when(2 * n > total, entry["key"])).alias("high"),
         )
-        prices = prices.join(votes, "item_id", "left")
-    return prices.select("item_id", *CATALOG_COLUMNS, "price")
+
+    return F.aggregate(entries, start, step, lambda state: (state["low"] + state["high"]) / 2)
 
 
-def merge_items(new: DataFrame, stored: DataFrame) -> DataFrame:
-    """Merge new items over the stored ones, and compute price levels and keywords again.
+def compare_items(derived: DataFrame, stored: DataFrame) -> DataFrame:
+    """Add price levels, and the stored row of each item as `before`.
 
-    `price_level` is the share of the priced items of the category that cost less. It is rounded to
-    1/20, so that one more item changes the levels of few others, and with them few profiles.
+    `before` is null for a new item. Stored items without statistics are added. `price_level` is the
+    share of the priced items of the category that cost less. It is rounded to 1/20, so that one
+    more item changes the levels of few others, and with them few profiles.
     """
-    joined = new.alias("new").join(stored.alias("stored"), "item_id", "full_outer")
-    merged = joined.select(
-        "item_id",
-        *[F.coalesce(f"new.{c}", f"stored.{c}").alias(c) for c in (*CATALOG_COLUMNS, "price")],
-    )
+    columns = [name for name in derived.columns if name != "item_id"]
+    before = stored.select("item_id", F.struct(*ITEMS.column_names()[1:]).alias("before"))
+    joined = derived.withColumn("is_derived", F.lit(True)).join(before, "item_id", "full_outer")
+    values = [
+        F.when(F.col("is_derived"), F.col(name)).otherwise(F.col("before")[name]).alias(name)
+        for name in columns
+    ]
     in_category = Window.partitionBy("category", F.col("price").isNull()).orderBy("price")
     level = F.when(
         F.col("price").isNotNull(),
         F.round(F.percent_rank().over(in_category) * PRICE_LEVEL_STEPS) / PRICE_LEVEL_STEPS,
     )
-    return merged.select(
-        "item_id", *CATALOG_COLUMNS, "price", level.alias("price_level"), _keywords("title")
-    ).select(*ITEMS.column_names())
+    return joined.select("item_id", *values, "before").withColumn("price_level", level)
 
 
-def _keywords(column: str) -> Column:
-    return extract_keywords(F.col(column)).alias("keywords")
+def add_keywords(compared: DataFrame) -> DataFrame:
+    """Add the keywords of the title, and their forms."""
+    words = extract_keywords(F.col("title"))
+    return compared.withColumns({"keywords": words["stems"], "keyword_forms": words["forms"]})
+
+
+def select_differing_items(compared: DataFrame) -> DataFrame:
+    """Select the rows of `compare_items` that are new or differ from the stored row."""
+    columns = compared.drop("item_id", "before").columns
+    before = F.struct(*[F.col("before")[name].alias(name) for name in columns])
+    is_equal = F.struct(*columns).eqNullSafe(before)
+    return compared.where(F.col("before").isNull() | ~is_equal)

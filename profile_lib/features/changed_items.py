@@ -3,19 +3,22 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.event_projection import project_items, weigh_query_words
-from profile_lib.features.keywords import extract_keywords
+from profile_lib.features.event_projection import (
+    explode_keywords,
+    project_items,
+    weigh_query_words,
+)
 
 
 def find_users_of_changed_items(events: DataFrame, before: DataFrame, now: DataFrame) -> DataFrame:
     """Find the users whose behaviour differs between the catalogs `before` and `now`.
 
-    They have an event about a changed item, or searched for a word whose weight changed. Returns
-    (user_id); a user may occur several times.
+    They have an event about a changed item, or searched for a word whose weight or form changed.
+    Returns (user_id); a user may occur several times.
     """
     items = find_changed_keys(project_items(before), project_items(now), "item_id")
     queries = events.where("query IS NOT NULL").select("query").distinct()
-    words = queries.select("query", F.explode(extract_keywords(F.col("query"))).alias("query_word"))
+    words = queries.select("query", explode_keywords(F.col("query")))
     query_words = words.select("query_word").distinct()
     changed_words = find_changed_keys(
         weigh_query_words(query_words, before), weigh_query_words(query_words, now), "query_word"

@@ -12,8 +12,8 @@ CONTEXT_BY_COUNT_COLUMN = {f"{context}s": context for context in CONTEXT_COLUMNS
 
 
 def aggregate_contexts(log: EventLog) -> dict[str, pa.Array]:
-    """Return active_hours, (pairs, 24 UTC hours), and a map of event counts per context."""
-    hours = log.pairs.count_by_code(log.micros % DAY_MICROS // (DAY_MICROS // 24), 24)
+    """Return active_hours, (pairs, 24 local hours), and a map of event counts per context."""
+    hours = log.pairs.count_by_code(log.local_micros % DAY_MICROS // (DAY_MICROS // 24), 24)
     lists = to_list_array(np.full(log.pairs.n_groups, 24), pa.array(hours.T.ravel()))
     return {"active_hours": lists} | {
         name: _count_by_value(log, context) for name, context in CONTEXT_BY_COUNT_COLUMN.items()

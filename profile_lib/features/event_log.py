@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from profile_lib.arrays.groups import (
+    NULL_SEQUENCE,
     GroupedRows,
     dictionary_codes,
     differs_from_previous,
@@ -28,7 +29,7 @@ DAY_MICROS = 86_400_000_000  # microseconds
 class EventLog:
     """All events known as of some pairs of user and cutoff.
 
-    `rows` are the events that `project_events` returns, sorted by pair, time and event_id, and
+    `rows` are the events that `project_events` returns, sorted by pair and EVENT_ORDER, and
     `pairs` groups them by pair. `query_words` are the words of search queries, and
     `query_word_pairs` holds the pair number of each. Times are in microseconds. An event more than
     `gap_micros` after the one before it starts a session; the last session of a pair is its current
@@ -83,6 +84,11 @@ class EventLog:
         return self.numbers_or_zero("micros")
 
     @cached_property
+    def local_micros(self) -> Longs:
+        """The time of each event in the zone of its user, else of the shop."""
+        return self.numbers_or_zero("local_micros")
+
+    @cached_property
     def kind(self) -> Longs:
         """The index of each event's kind in EVENT_TYPES; -1 for an unknown one."""
         return self.numbers_or_zero("kind").astype(np.int64)
@@ -96,6 +102,16 @@ class EventLog:
     def cutoff_micros(self) -> Longs:
         """The cutoff of each pair."""
         return self.numbers_or_zero("cutoff")[self.pairs.start_rows]
+
+    @cached_property
+    def local_cutoff_micros(self) -> Longs:
+        """The cutoff of each pair in the zone of its user, else of the shop.
+
+        The user's zone is that of the last event that has one.
+        """
+        last = self.pairs.last_true(self["has_time_zone"].to_numpy(zero_copy_only=False))
+        rows = np.where(last >= 0, last, self.pairs.start_rows)
+        return self.numbers_or_zero("local_cutoff")[rows]
 
     @cached_property
     def last_micros(self) -> Longs:
@@ -115,10 +131,16 @@ class EventLog:
         return self.micros[self.pairs.last_true(self.session_starts)]
 
     @cached_property
+    def moments(self) -> Longs:
+        """The number of each event's moment in order; equal if only ids order events."""
+        sequence = self["sequence"].fill_null(NULL_SEQUENCE).to_numpy()
+        return np.cumsum(differs_from_previous(self.pairs.group_ids, self.micros, sequence))
+
+    @cached_property
     def is_after_last_purchase(self) -> Flags:
-        """True for each event later than its pair's last purchase."""
-        last_purchase = self.pairs.max(self.micros, self.is_kind("purchase"), -1)
-        return self.micros > self.broadcast_to_rows(last_purchase)
+        """True for each event at a later moment than its pair's last purchase."""
+        last_purchase = self.pairs.max(self.moments, self.is_kind("purchase"), -1)
+        return self.moments > self.broadcast_to_rows(last_purchase)
 
     @cached_property
     def in_window(self) -> dict[str, Flags]:
@@ -166,6 +188,7 @@ def build_event_log(rows: pa.RecordBatch, gap_micros: int) -> EventLog:
 
 
 def _sort_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Sort rows by pair, time and event_id."""
+    """Sort rows by pair and EVENT_ORDER."""
     key, micros = rows["pair_key"].to_numpy(), rows["micros"].to_numpy()
-    return pc.take(rows, pa.array(sort_by_group_and_time(key, micros, rows["event_id"])))
+    order = sort_by_group_and_time(key, micros, rows["sequence"], rows["event_id"])
+    return pc.take(rows, pa.array(order))

@@ -27,7 +27,9 @@ def rank_interests(
     An event has the weight that `weights` gives its kind, 0 by default; it halves every
     `half_life_micros` before the last event. The weight of a category or brand is the sum over its
     events. The weight of a keyword is the sum over the events of the items and queries that contain
-    it (term frequency) times its inverse document frequency in the catalog (TF-IDF).
+    it (term frequency) times its inverse document frequency in the catalog (TF-IDF). A keyword is
+    named by its form in the catalog; one that no item has, by its form in the first query. Names
+    without a weight above 0, such as those of an item that was only returned, are left out.
     """
     items, query_words = log.interacted_items, log.query_words
     kind_weights = np.array([*(float(weights.get(kind, 0)) for kind in EVENT_TYPES), 0.0])
@@ -41,18 +43,25 @@ def rank_interests(
     )
     item_words, item = _flatten_lists(items.catalog_values("keyword_weights"))
     idf = pa.concat_arrays([item_words.field("idf"), query_words["idf"]]).to_numpy()
-    keywords = pa.concat_arrays([item_words.field("name"), query_words["query_word"]])
+    keywords, forms = (
+        pa.concat_arrays([item_words.field("name"), query_words[column]])
+        for column in ("query_word", "query_form")
+    )
     tf_idf = np.append(item_weights[item], query_word_weights) * idf
     item_pairs = items.pairs.group_ids
     keyword_pairs = np.append(item_pairs[item], log.query_word_pairs)
 
-    def strongest(pairs: Longs, names: pa.Array, name_weights: Floats) -> pa.ListArray:
-        return _select_strongest(pairs, names, name_weights, log.pairs.n_groups, max_interests)
+    def strongest(
+        pairs: Longs, names: pa.Array, name_weights: Floats, forms: pa.Array | None = None
+    ) -> pa.ListArray:
+        forms = names if forms is None else forms
+        n_pairs = log.pairs.n_groups
+        return _select_strongest(pairs, names, forms, name_weights, n_pairs, max_interests)
 
     return {
         "categories": strongest(item_pairs, items.catalog_values("category"), item_weights),
         "brands": strongest(item_pairs, items.catalog_values("brand"), item_weights),
-        "keywords": strongest(keyword_pairs, keywords, tf_idf),
+        "keywords": strongest(keyword_pairs, keywords, tf_idf, forms),
     }
 
 
@@ -63,17 +72,26 @@ def _flatten_lists(lists: pa.ListArray) -> tuple[pa.StructArray, Longs]:
 
 
 def _select_strongest(
-    pairs: Longs, names: pa.Array, weights: Floats, n_pairs: int, max_names: int
+    pairs: Longs,
+    names: pa.Array,
+    forms: pa.Array,
+    weights: Floats,
+    n_pairs: int,
+    max_names: int,
 ) -> pa.ListArray:
-    """Return the names with the greatest summed weight of each pair, ties by name."""
+    """Return the names with the greatest summed weight of each pair, ties by name.
+
+    A name is returned in the form of the pair's first row with it.
+    """
     code, distinct_names = dictionary_codes(names)
     rows = np.flatnonzero(code >= 0)
     first, group = first_occurrences(pairs[rows] * max(len(distinct_names), 1) + code[rows])
     total = GroupedRows(group, len(first)).sum(weights[rows])
-    pair, name = pairs[rows[first]], code[rows[first]]
-    order = np.lexsort((sort_ranks(distinct_names)[name], -total, pair))
+    first_row, total = rows[first[total > 0]], total[total > 0]
+    pair = pairs[first_row]
+    order = np.lexsort((sort_ranks(distinct_names)[code[first_row]], -total, pair))
     chosen = order[index_within_group(pair[order]) < max_names]
-    fields = [distinct_names.take(pa.array(name[chosen])), pa.array(total[chosen])]
+    fields = [forms.take(pa.array(first_row[chosen])), pa.array(total[chosen])]
     strongest = pa.StructArray.from_arrays(fields, ["name", "weight"])
     lengths = np.minimum(np.bincount(pair, minlength=n_pairs), max_names)
     return to_list_array(lengths, strongest)

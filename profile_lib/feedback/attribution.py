@@ -11,7 +11,8 @@ from profile_lib.errors import InputError
 from profile_lib.tables import FEEDBACK
 from profile_lib.tables.feedback import IMPRESSION_COLUMNS
 
-IMPRESSION, CLICK, CART, PURCHASE = range(4)  # the order of actions at the same moment
+# The order of actions at the same moment; then they are ordered as in EVENT_ORDER.
+IMPRESSION, CLICK, CART, PURCHASE, RETURN = range(5)
 IMPRESSION_COLUMN_NAMES = [c.name for c in IMPRESSION_COLUMNS]
 
 
@@ -28,9 +29,10 @@ def build_feedback(
     An event can be credited to impressions of the same user and item that are less than `window`
     old. A click is credited to the last impression. A cart event or a purchase is credited to the
     last clicked impression, whose click led to it, or to the last impression if none was clicked.
-    `click_types` are the event types that count as clicks. An impression is complete if its window
-    ends by `as_of`, the time until which all events are known. One shuffle, by user and item, is
-    needed.
+    A return takes its value from the revenue of the impression that the last purchase was credited
+    to, if that is less than `window` old; the impression still counts as bought. `click_types` are
+    the event types that count as clicks. An impression is complete if its window ends by `as_of`,
+    the time until which all events are known. One shuffle, by user and item, is needed.
     """
     credited = _attribute_rows(
         _impression_rows(impressions).unionByName(_event_rows(events, click_types), True), window
@@ -70,15 +72,19 @@ def _event_rows(events: DataFrame, click_types: Sequence[str]) -> DataFrame:
         F.when(kind.isin(*click_types), CLICK)
         .when(kind == "cart", CART)
         .when(kind == "purchase", PURCHASE)
+        .when(kind == "return", RETURN)
     )
-    value = F.col("price").cast("decimal(18, 6)") * F.coalesce("quantity", F.lit(1))
+    price, quantity = (F.col(name).cast("decimal(18, 6)") for name in ("price", "quantity"))
+    value = price * F.coalesce(quantity, F.lit(1))
+    revenue = F.when(action == PURCHASE, value).when(action == RETURN, -value)
     return events.select(
         "user_id",
         "item_id",
         F.col("event_ts").alias("ts"),
         action.alias("action"),
+        "sequence",
         F.col("event_id").alias("id"),
-        F.when(action == PURCHASE, value).alias("revenue"),
+        revenue.alias("revenue"),
     ).where("action IS NOT NULL AND item_id IS NOT NULL")
 
 
@@ -89,7 +95,7 @@ def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
     """
     until_now = (
         Window.partitionBy("user_id", "item_id")
-        .orderBy("ts", "action", "id")
+        .orderBy("ts", "action", "sequence", "id")
         .rowsBetween(Window.unboundedPreceding, Window.currentRow)
     )
 
@@ -99,17 +105,23 @@ def _attribute_rows(rows: DataFrame, window: timedelta) -> DataFrame:
     def if_in_window(name: str) -> Column:
         return F.when(F.col(f"{name}.shown_ts") + F.lit(window) > F.col("ts"), F.col(name))
 
-    is_click, is_impression = F.col("action") == CLICK, F.col("action") == IMPRESSION
+    action = F.col("action")
+    led_to_event = F.coalesce(
+        if_in_window("last_clicked_impression"), if_in_window("last_impression")
+    )
+    credited = (
+        F.when(action == IMPRESSION, F.col("impression_key"))
+        .when(action == RETURN, if_in_window("last_bought_impression"))
+        .otherwise(F.col("led_to_event"))
+    )
     return (
         rows.withColumn("last_impression", last("impression_key"))
-        .withColumn("clicked_impression", F.when(is_click, if_in_window("last_impression")))
+        .withColumn("clicked_impression", F.when(action == CLICK, if_in_window("last_impression")))
         .withColumn("last_clicked_impression", last("clicked_impression"))
-        .withColumn(
-            "credited_impression",
-            F.when(is_impression, F.col("impression_key")).otherwise(
-                F.coalesce(if_in_window("last_clicked_impression"), if_in_window("last_impression"))
-            ),
-        )
+        .withColumn("led_to_event", led_to_event)
+        .withColumn("bought_impression", F.when(action == PURCHASE, F.col("led_to_event")))
+        .withColumn("last_bought_impression", last("bought_impression"))
+        .withColumn("credited_impression", credited)
         .where("credited_impression IS NOT NULL")
     )
 

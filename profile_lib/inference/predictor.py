@@ -88,11 +88,13 @@ class Predictor:
         A task's score is the logit of a binary task, or of a multiclass task's most probable
         class. An event's effect on it is the score's gradient with respect to the pooled text,
         times what the event's tokens add to the pool: Grad-CAM (Selvaraju et al. 2017) on the
-        encoder's last layer. Effects need no additional pass through the encoder.
+        encoder's last layer. Effects need no additional pass through the encoder. Raises InputError
+        if `numeric` has another number of columns than the model reads.
         """
         out = self._allocate(len(n_tokens))
         if not len(n_tokens):
             return out
+        self._check_width(numeric)
         if not self.model.has_text:
             self._predict_without_text(numeric, out)
             return out
@@ -127,6 +129,15 @@ class Predictor:
             for i, text in enumerate(pack):
                 vectors[texts.rows_of_text[text]] = pooled[i]
         return vectors
+
+    def _check_width(self, numeric: np.ndarray) -> None:
+        """Raise InputError unless a row holds the model's numbers and then its category codes."""
+        n_numbers, n_codes = len(self.model.spec.numeric), len(self.model.spec.categories)
+        if numeric.shape[1] != n_numbers + n_codes:
+            raise InputError(
+                f"numeric: {numeric.shape[1]} values per row, the model reads {n_numbers} numbers "
+                f"and {n_codes} category codes; build them with the features it was trained on"
+            )
 
     def _predict_rows(
         self,

@@ -1,6 +1,5 @@
-"""Build all sessions, or those that one day's arrivals change."""
+"""Build all sessions, or those that the events of one load change."""
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
@@ -9,9 +8,11 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.session_changes import (
+    days_of_spans,
     diff_sessions,
     find_affected_sessions,
     find_affected_spans,
+    runs_of_days,
     select_events_in_spans,
     widen_spans,
 )
@@ -21,7 +22,7 @@ from profile_lib.tables import EVENTS, SESSIONS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Build all sessions, or only those that the arrivals of `day` can change."""
+    """Build all sessions, or only those that the events loaded on `day` can change."""
     gap = settings.sessions.gap
     if day is None:
         store.replace(SESSIONS, build_sessions(store.read(EVENTS), gap))
@@ -31,49 +32,31 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 
 def _update_sessions(store: Store, gap: timedelta, day: date) -> None:
     events = store.read(EVENTS)
-    arrived = events.where(F.to_date("ingest_ts") == F.lit(day))
-    with cached(find_affected_spans(arrived, gap)) as spans:
-        if (bounds := _find_time_bounds(spans)) is None:
-            return  # nothing arrived on that day
-        stored = store.read_or_empty(SESSIONS)
-        near = stored.where(f"end_ts >= {bounds.first_ts} AND start_ts <= {bounds.last_ts}")
-        _rebuild_affected(store, events, find_affected_sessions(near, spans), spans, gap)
+    loaded = events.where(F.col("load_date") == F.lit(day))
+    with cached(find_affected_spans(loaded, gap)) as spans:
+        runs = _runs_of_days(spans)
+        if not runs:
+            return  # nothing was loaded on that day
+        near = " OR ".join(
+            f"(end_ts >= DATE '{first}' AND start_ts < DATE '{last + timedelta(days=1)}')"
+            for first, last in runs
+        )
+        stored = store.read_or_empty(SESSIONS).where(near)
+        _rebuild_affected(store, events, find_affected_sessions(stored, spans), spans, gap)
 
 
 def _rebuild_affected(
     store: Store, events: DataFrame, affected: DataFrame, spans: DataFrame, gap: timedelta
 ) -> None:
     with cached(widen_spans(spans, affected)) as widened:
-        bounds = _find_time_bounds(widened)
-        assert bounds is not None  # there is a span per user with arrivals
-        days = f"BETWEEN DATE '{bounds.first_date}' AND DATE '{bounds.last_date}'"
-        near = select_events_in_spans(events.where(f"event_date {days}"), widened)
-        store.upsert(SESSIONS, diff_sessions(build_sessions(near, gap), affected))
+        near = " OR ".join(
+            f"event_date BETWEEN DATE '{first}' AND DATE '{last}'"
+            for first, last in _runs_of_days(widened)
+        )
+        inside = select_events_in_spans(events.where(near), widened)
+        store.upsert(SESSIONS, diff_sessions(build_sessions(inside, gap), affected))
 
 
-@dataclass(frozen=True)
-class _TimeBounds:
-    """The first and the last moment of all spans, as SQL and as UTC dates."""
-
-    first_ts: str
-    last_ts: str
-    first_date: date
-    last_date: date
-
-
-def _find_time_bounds(spans: DataFrame) -> _TimeBounds | None:
-    first, last = F.min("from_ts"), F.max("to_ts")
-    bounds = spans.agg(
-        F.unix_micros(first).alias("first"),
-        F.unix_micros(last).alias("last"),
-        F.to_date(first).alias("first_date"),
-        F.to_date(last).alias("last_date"),
-    ).first()
-    if bounds is None or bounds["first"] is None:
-        return None
-    return _TimeBounds(
-        f"timestamp_micros({bounds['first']})",
-        f"timestamp_micros({bounds['last']})",
-        bounds["first_date"],
-        bounds["last_date"],
-    )
+def _runs_of_days(spans: DataFrame) -> list[tuple[date, date]]:
+    """Return the runs of consecutive days that the spans touch; Delta reads only their files."""
+    return runs_of_days([row["day"] for row in days_of_spans(spans).collect()])

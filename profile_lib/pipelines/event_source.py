@@ -1,34 +1,164 @@
 """Open the source of events that ingestion reads, in files or as a stream."""
 
+import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
 from profile_lib.config.events import IngestSettings
-from profile_lib.events.identity import read_pseudonym_key
+from profile_lib.errors import InputError
+from profile_lib.events.cleaning import Limits, clean_rows
+from profile_lib.events.column_mapping import compute_columns, map_rows
+from profile_lib.events.currencies import convert_prices, read_rates
+from profile_lib.events.dimensions import (
+    clean_ids,
+    declared_items,
+    declared_users,
+    item_expressions,
+    user_expressions,
+)
+from profile_lib.events.formats.registry import ARRIVAL, PROBLEM
+from profile_lib.events.identity import Pseudonyms, read_pseudonyms
+from profile_lib.events.input_plan import InputPlan, plan_events, plan_input, plan_lookups
+from profile_lib.events.keyed_ids import key_ids
 from profile_lib.events.mapping import SourceMapping, check_paths, read_mapping
+from profile_lib.events.read_errors import explain_read_errors
+from profile_lib.events.readers import read_input
+from profile_lib.events.validation import reject_robots
+from profile_lib.spark.time_zones import check_time_zone
 from profile_lib.spark.timestamps import midnight
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source's mapping, its settings (paths and limits) and the pseudonym key."""
+    """A source's mapping, its settings (paths and limits), its keys and its checked expressions."""
 
     mapping: SourceMapping
     settings: IngestSettings
-    key: bytes
+    pseudonyms: Pseudonyms
+    event_plans: tuple[InputPlan, ...]
+    lookup_plans: tuple[InputPlan, ...]
+
+    def read_lookups(self, spark: SparkSession) -> dict[str, DataFrame]:
+        """Read the rows of each lookup."""
+        return {plan.name: self._read_rows(spark, plan) for plan in self.lookup_plans}
+
+    def read_declared_users(self, spark: SparkSession) -> DataFrame | None:
+        """Return the latest facts that the source declares about users; None if it has none."""
+        users = self.mapping.users
+        if users is None:
+            return None
+        plan = plan_input(spark, self.mapping, users.input, user_expressions(users), "users")
+        rows = self.pseudonyms.join_key(self._read_rows(spark, plan, "user_id"))
+        return declared_users(rows, users, self.mapping.times, self._hash_user, ARRIVAL)
+
+    def read_declared_items(self, spark: SparkSession) -> DataFrame | None:
+        """Return the catalog that the source declares; None if it has none."""
+        items = self.mapping.items
+        if items is None:
+            return None
+        plan = plan_input(spark, self.mapping, items.input, item_expressions(items), "items")
+        rows = self._read_rows(spark, plan, "item_id")
+        return declared_items(rows, items, self.mapping.decimal_sign, ARRIVAL)
+
+    def _read_rows(
+        self, spark: SparkSession, plan: InputPlan, id_column: str | None = None
+    ) -> DataFrame:
+        """Read the columns of a plan and ARRIVAL.
+
+        Rows that cannot be read, or have no valid id, are left out; a warning counts them.
+        """
+        path, where = self.settings.inputs[plan.name], plan.spec.where
+        with explain_read_errors(plan.label, path):
+            # The condition is null for a row that cannot be read, which would not be counted.
+            unfiltered = replace(plan, spec=plan.spec.model_copy(update={"where": None}))
+            rows = read_input(spark, unfiltered, path)
+            if where is not None:
+                rows = rows.where(F.col(PROBLEM).isNotNull() | F.expr(where))
+            rows = compute_columns(rows, plan, {}, [ARRIVAL, PROBLEM])
+            if id_column is not None:
+                rows = clean_ids(rows, id_column, self.settings.placeholder_ids)
+            has_id = F.lit(True) if id_column is None else F.col(id_column).isNotNull()
+            return _select_usable(rows, has_id, plan.label)
+
+    def _hash_user(self, raw_id: Column) -> Column:
+        return self.pseudonyms.hash_id(F.lit("user"), F.lit(self.mapping.user_space), raw_id)
+
+    def judge_rows(
+        self, rows: DataFrame, plan: InputPlan, lookups: dict[str, DataFrame], latest: datetime
+    ) -> DataFrame:
+        """Map and clean the rows of an input, and replace their ids by keyed hashes.
+
+        `latest` is the moment from which events count as in the future.
+        """
+        settings = self.settings
+        limits = Limits(
+            midnight(settings.earliest), latest, settings.max_text_chars, settings.placeholder_ids
+        )
+        mapped = map_rows(rows, plan, self.mapping, lookups, settings.placeholder_ids)
+        cleaned = clean_rows(mapped, self.mapping, limits)
+        path = settings.rates
+        rates = None if path is None else read_rates(rows.sparkSession, path)
+        priced = convert_prices(cleaned, settings.base_currency, rates, settings.max_price)
+        keyed = key_ids(priced, self.mapping, self.pseudonyms)
+        return reject_robots(keyed, settings.bot_agents).drop("user_agent")
 
 
-def open_source(settings: IngestSettings) -> Source:
-    """Read the pseudonym key and the mapping of the source.
+def _select_usable(rows: DataFrame, has_id: Column, label: str) -> DataFrame:
+    """Return the usable rows; a warning counts the others."""
+    observation, is_readable = Observation(), F.col(PROBLEM).isNull()
+    counts = {
+        "n_rows": F.count(F.lit(1)),
+        "n_unreadable": F.count_if(~is_readable),
+        "n_without_id": F.count_if(is_readable & ~has_id),
+        "example": F.min(PROBLEM),
+    }
+    observed = rows.observe(observation, *[count.alias(name) for name, count in counts.items()])
+    # Filters follow later: an optimiser that finds no rows to read would drop the observation.
+    computed = observed.localCheckpoint()
+    found = observation.get
+    sentences = []
+    if found["n_unreadable"]:
+        sentences.append(f"{found['n_unreadable']:,} cannot be read, such as {found['example']}")
+    if found["n_without_id"]:
+        sentences.append(f"{found['n_without_id']:,} have no valid id")
+    if sentences:
+        log.warning(
+            f"{label}: of {found['n_rows']:,} rows, {', and '.join(sentences)}; they are left out; "
+            "fix the input or its mapping"
+        )
+    return computed.where(is_readable & has_id).drop(PROBLEM)
 
-    Raises InputError if one of them is missing or invalid, or if `ingest.inputs` does not have a
-    path for each input of the mapping.
+
+def open_source(spark: SparkSession, settings: IngestSettings) -> Source:
+    """Read the pseudonym key and the mapping, and check the mapping.
+
+    Raises InputError if one of them is missing or invalid, if `ingest.inputs` does not have a path
+    for each input of the mapping, or if an expression is not safe.
     """
-    key = read_pseudonym_key(settings.pseudonym_key, settings.pseudonym_key_env, os.environ)
+    pseudonyms = read_key(settings)
     mapping = read_mapping(settings.mapping)
     check_paths(mapping, settings.inputs)
-    return Source(mapping, settings, key)
+    check_time_zone(spark, mapping.times.time_zone, f"{mapping.name}.times.time_zone")
+    plans = tuple(plan_events(spark, mapping, name) for name in mapping.event_columns)
+    if settings.base_currency is None and any("currency" in plan.columns for plan in plans):
+        raise InputError(
+            f"ingest.base_currency: null, but the mapping {mapping.name} maps the currency; wanted "
+            "the currency of all stored prices, such as EUR, and ingest.rates for the others"
+        )
+    return Source(mapping, settings, pseudonyms, plans, tuple(plan_lookups(spark, mapping)))
+
+
+def read_key(settings: IngestSettings) -> Pseudonyms:
+    """Read the versions of the pseudonym key. Raises InputError as `read_pseudonyms` does."""
+    key = settings.pseudonym_key
+    text = None if key is None else key.get_secret_value()
+    return read_pseudonyms(text, settings.pseudonym_key_env, os.environ)
 
 
 def find_latest_time(settings: IngestSettings, day: date | None, now: datetime) -> datetime:

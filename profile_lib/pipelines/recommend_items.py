@@ -13,6 +13,7 @@ from profile_lib.errors import InputError
 from profile_lib.fingerprint import hash_json
 from profile_lib.model.manifest import check_model
 from profile_lib.pipelines.bucket_refresh import BucketRefresher, upsert_rows_of_users
+from profile_lib.pipelines.code_version import LIST_CODE, find_code_version
 from profile_lib.pipelines.eligibility import apply_eligibility
 from profile_lib.profiles.refresh_state import hash_definition, select_users_in_buckets
 from profile_lib.recommend.retrieval_model import load_reader
@@ -60,7 +61,7 @@ class ListRefresher(BucketRefresher):
             store,
             RECOMMENDATIONS,
             RECOMMENDATION_REFRESH_STATE,
-            definition=hash_definition(self.recommender, rules),
+            definition=hash_definition(find_code_version(LIST_CODE), self.recommender, rules),
             versions=(self.version,),
             n_buckets=settings.refresh.user_buckets,
             buckets_per_chunk=settings.refresh.buckets_per_chunk,

@@ -12,6 +12,7 @@ from profile_lib.arrays.types import Floats
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.features.as_of import select_known_events
 from profile_lib.inference.text_vectors import add_text_vectors
 from profile_lib.pipelines.recommender_sources import choose_reasons, read_recommend_sources
 from profile_lib.pipelines.serving_model import ServedModel
@@ -26,7 +27,7 @@ from profile_lib.recommend.data.profile_reader import ProfileReader, QueryTexts
 from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.reasons import ReasonTexts
 from profile_lib.spark.session import cached
-from profile_lib.spark.timestamps import latest_event_time
+from profile_lib.spark.timestamps import latest_arrival, local_time
 from profile_lib.tables import EVENTS, ITEMS
 
 CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_level")
@@ -59,8 +60,8 @@ class ShopData:
 
     @property
     def now(self) -> datetime:
-        """The moment just after the last event happened or arrived."""
-        return latest_event_time(self.events) + timedelta(seconds=1)
+        """The moment just after the last arrival."""
+        return latest_arrival(self.events) + timedelta(seconds=1)
 
     def fit_retrieval(self, as_of: datetime, ranker_examples: DataFrame) -> RetrievalModel:
         """Fit all sources to the events that were known before `as_of`.
@@ -69,9 +70,9 @@ class ShopData:
         were `relevant` after each. Raises InputError if a source cannot be fitted.
         """
         config, specs = self.config, read_recommend_sources(self.config)
-        events = self.events.where(
-            (F.col("event_ts") < F.lit(as_of)) & (F.col("ingest_ts") < F.lit(as_of))
-        )
+        local = local_time(F.col("event_ts"), self.settings.behaviour.time_zone)
+        known = select_known_events(self.events, as_of)
+        events = known.withColumn("local_date", F.to_date(local))
         steps = build_histories(events, self.item_numbers, config.weights, config.max_steps)
         interest_map = self._fit_interest_map(ranker_examples)
         contexts: dict[str, list[str]] = {

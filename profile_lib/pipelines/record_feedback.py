@@ -14,19 +14,19 @@ from profile_lib.feedback.attribution import build_feedback, check_impressions, 
 from profile_lib.feedback.experiments import Readout, compare_arms
 from profile_lib.feedback.kpis import measure_arms, measure_feedback
 from profile_lib.feedback.ratio_moments import Moments
-from profile_lib.spark.timestamps import latest_event_time
+from profile_lib.spark.timestamps import known_until
 from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Record the outcome of all impressions, or of those that arrivals of `day` may change.
+    """Record the outcome of all impressions, or of those that may have changed on `day`.
 
-    The latter include all impressions whose time for conversions was not over at the last run.
-    Raises InputError if impressions contradict each other, or if an experiment's arms are not those
-    of the settings.
+    These are the impressions near those that arrived, and near the events that were loaded, on that
+    day, and all whose time for conversions was not over at the last run. Raises InputError if
+    impressions contradict each other, or if an experiment's arms are not those of the settings.
     """
     config = settings.feedback
-    as_of = latest_event_time(store.read(EVENTS))
+    as_of = known_until(store.read(EVENTS))
     if day is None:
         store.replace(FEEDBACK, _build(store, config, as_of))
         _measure(store, config)
@@ -40,16 +40,16 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 
 
 def _affected_days(store: Store, config: FeedbackSettings, day: date) -> set[date]:
-    """Return the days whose feedback the arrivals of `day` may change, or that are incomplete."""
+    """Return the days whose feedback `day` may have changed, or is incomplete."""
 
     def dates(frame: DataFrame, condition: str, column: str) -> set[date]:
         return {row[0] for row in frame.where(condition).select(column).distinct().collect()}
 
-    arrived = f"to_date(ingest_ts) = DATE '{day}'"
-    arrival_days = dates(store.read(EVENTS), arrived, "event_date")
-    arrival_days |= dates(store.read(IMPRESSIONS), arrived, "shown_date")
+    new_days = dates(store.read(EVENTS), f"load_date = DATE '{day}'", "event_date")
+    arrived = f"to_date(ingest_ts) = DATE '{day}'"  # impressions are written as they arrive
+    new_days |= dates(store.read(IMPRESSIONS), arrived, "shown_date")
     incomplete_days = dates(store.read_or_empty(FEEDBACK), "NOT is_complete", "shown_date")
-    return days_within_window(arrival_days, config.window) | incomplete_days
+    return days_within_window(new_days, config.window) | incomplete_days
 
 
 def _build(

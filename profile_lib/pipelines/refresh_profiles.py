@@ -25,6 +25,7 @@ from profile_lib.pipelines.serving_model import (
     load_served_model,
     predict_profiles,
 )
+from profile_lib.profiles.changed_facts import find_users_of_changed_facts
 from profile_lib.profiles.merge_guards import REFRESH_GUARD
 from profile_lib.profiles.refresh_state import SourceVersions
 from profile_lib.spark.session import cached
@@ -48,7 +49,7 @@ def run(
     refresh, if the user's declared attributes changed, or if the catalog changed for an item that
     the user interacted with or a word that the user searched for. A new model or profile definition
     computes all users, a few buckets at a time: an interrupted run continues with the buckets that
-    are left. With a `day`, the users with events that arrived on it are computed again; with
+    are left. With a `day`, the users with events that were loaded on it are computed again; with
     `rebuild` the table is replaced. Then the changes are recorded in the profile history, which is
     kept for `history.retention_days` before `now`.
 
@@ -60,8 +61,8 @@ def run(
             refresh.rebuild()
         elif day is not None:
             refresh.check_tables()
-            arrived = refresh.events.where(F.to_date("ingest_ts") == F.lit(day))
-            refresh.compute(arrived.select("user_id").distinct())
+            loaded = refresh.events.where(F.col("load_date") == F.lit(day))
+            refresh.compute(loaded.select("user_id").distinct())
         else:
             refresh.catch_up()
     if refresh.n_users:
@@ -149,7 +150,7 @@ class ProfileRefresher(BucketRefresher):
         events, items, users = feeds
         if events is None or items is None or users is None:
             return None
-        changed = events.select("user_id").union(users.select("user_id"))
+        changed = events.select("user_id").union(find_users_of_changed_facts(users))
         if before.items == self.source_versions.items:
             return changed
         items_before = self.store.read(ITEMS, before.items)

@@ -19,6 +19,7 @@ from profile_lib.inference.runtime_choice import check_runtime
 from profile_lib.inference.udf import InferenceCounters, add_predictions
 from profile_lib.model.manifest import Manifest, check_model, read_manifest
 from profile_lib.model.tasks import TaskSpec
+from profile_lib.pipelines.code_version import find_profile_version
 from profile_lib.profiles.build import PredictedTask, decode_predictions, select_profile_facts
 from profile_lib.profiles.refresh_state import hash_definition
 from profile_lib.tables.features import NUMERIC_FEATURES
@@ -35,13 +36,13 @@ class ServedModel(NamedTuple):
     tokenize: Callable[[str], Column]  # returns a column of TOKENS for the name of a text column
 
     def definition(self, settings: Settings) -> str:
-        """Return the definition of its profiles, a hash of model and settings."""
+        """Return the definition of its profiles, a hash of code, model and settings."""
         rules: dict[str, Any] = {
             "behaviour": settings.behaviour_rules(),
             "refresh": settings.refresh.model_dump(exclude={"batch_tokens", "buckets_per_chunk"}),
             "max_text_events": settings.examples.max_text_events,
         }
-        return hash_definition(self.manifest.model_version, rules)
+        return hash_definition(find_profile_version(), self.manifest.model_version, rules)
 
 
 def load_served_model(settings: Settings, job: str = "refresh_profiles") -> ServedModel:
@@ -120,6 +121,7 @@ def build_facts(
         add_pending_input(behaviour, settings.examples.max_text_events),
         users,
         events_version=events_version,
+        profile_version=find_profile_version(),
         user_buckets=settings.refresh.user_buckets,
     )
 

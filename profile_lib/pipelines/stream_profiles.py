@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from threading import Lock
 
 from pyspark.sql import DataFrame
@@ -10,6 +11,7 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import Settings
 from profile_lib.delta.compaction import MIB
 from profile_lib.delta.merge import add_deletions
+from profile_lib.delta.pseudonym_versions import read_complete_version
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.event_histories import collect_user_changes, select_current_events
@@ -23,8 +25,8 @@ from profile_lib.pipelines.serving_model import (
     load_served_model,
     predict_profiles,
 )
-from profile_lib.pipelines.stream_arrivals import start_arrivals
-from profile_lib.pipelines.stream_queries import RunningQuery, start_query, watch_queries
+from profile_lib.pipelines.stream_arrivals import ArrivalStream
+from profile_lib.pipelines.stream_queries import BatchId, RunningQuery, start_query, watch_queries
 from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.merge_guards import STREAM_GUARD
 from profile_lib.profiles.stream_progress import StreamProgress
@@ -36,7 +38,10 @@ from profile_lib.tables.table import user_bucket
 HAS_DELETIONS = "bool_or(exists(changes, change -> NOT change.is_present))"
 IS_PENDING = "pending_input IS NOT NULL"
 # A pending profile keeps its old predictions until the model has computed new ones.
-KEEP_WHILE_PENDING = dict.fromkeys(PREDICTED_COLUMNS, f"source.{IS_PENDING}")
+KEEP_WHILE_PENDING = {
+    name: f"CASE WHEN source.{IS_PENDING} THEN target.{name} ELSE source.{name} END"
+    for name in PREDICTED_COLUMNS
+}
 # A batch takes all new files: with some of them, it would see only part of a user's history.
 MAX_FILES_PER_BATCH = 2**31 - 1
 # Each user's events lie outside the JVM's heap, and a batch writes only what it changed of them.
@@ -53,12 +58,14 @@ def run(
 ) -> None:
     """Refresh the profiles, then update them with each new event.
 
-    If events come as files or from Kafka, the stream ingests them as well. It ends if it is
-    stopped, or with `once` when it has processed what is available. If it is killed at any moment,
-    the next run continues from there. `clock` returns seconds since 1970. Raises InputError if the
-    model cannot be loaded or was replaced, or if the source of events cannot be opened.
+    If events come as files or from Kafka, the stream ingests them as well, and waits for a Delta
+    table that does not exist yet. It ends if it is stopped, or with `once` when it has processed
+    what is available. If it is killed at any moment, the next run continues from there. `clock`
+    returns seconds since 1970. Raises InputError if the model cannot be loaded or was replaced, or
+    if the source of events cannot be opened.
     """
     config, running = settings.stream, list[RunningQuery]()
+    start_waiting: Callable[[], RunningQuery | None] | None = None
     progress = StreamProgress(config.report_seconds, config.max_lag_seconds)
     with ExitStack() as resources:
         if config.metrics_port is not None:
@@ -66,11 +73,14 @@ def run(
         if config.source != "events":
             for table in (EVENTS, ITEMS, USERS):  # a new shop may start with its stream
                 store.evolve_schema(table)
-            arrivals = start_arrivals(store, settings, once, clock)
-            resources.callback(arrivals.query.stop)
-            if once:
+            stream_of_arrivals = ArrivalStream(store, settings, clock)
+            arrivals = stream_of_arrivals.start(once)
+            if arrivals is None:
+                start_waiting = None if once else partial(stream_of_arrivals.start, once)
+            elif once:
                 watch_queries([arrivals], progress, lambda: None)
             else:
+                resources.callback(arrivals.query.stop)
                 running.append(arrivals)
         model = load_served_model(settings, "stream_profiles")
         refresh = ProfileRefresher(store, settings, model)
@@ -78,8 +88,19 @@ def run(
         events_version = refresh.source_versions.events
         stream = ProfileStream(store, settings, model, events_version, progress, clock)
         watch_queries(
-            [*running, stream.start(once)], progress, lambda: None if once else stream.drain()
+            [*running, stream.start(once)],
+            progress,
+            lambda: None if once else stream.drain(),
+            start_waiting,
         )
+
+
+def checkpoint_name(key_version: int) -> str:
+    """Return the name of the profile stream's folder in the checkpoint.
+
+    Each version of the pseudonym key has its own, because the state there is keyed by pseudonyms.
+    """
+    return "profiles" if key_version == 1 else f"profiles_{key_version}"
 
 
 class ProfileStream:
@@ -102,6 +123,7 @@ class ProfileStream:
     ) -> None:
         self.store, self.settings, self.model = store, settings, model
         self.refreshed_version, self.progress, self.clock = refreshed_version, progress, clock
+        self.key_version = read_complete_version(store) or 1
         self.counters = InferenceCounters.create(store.spark.sparkContext)
         self.n_pending = 1  # unknown, but more than 0: an earlier stream may have left some
         self.n_commits_since_compaction = 0
@@ -121,15 +143,21 @@ class ProfileStream:
         partitions = {"spark.sql.shuffle.partitions": str(config.state_partitions)}
         with session_conf(spark, STATE_STORE_CONF | partitions):
             return start_query(
-                self.store, collect_user_changes(feed), self.process_batch, "profiles", config, once
+                self.store,
+                collect_user_changes(feed),
+                self.process_batch,
+                checkpoint_name(self.key_version),
+                config,
+                once,
             )
 
-    def process_batch(self, store: Store, batch: DataFrame, batch_id: int) -> None:
+    def process_batch(self, store: Store, batch: DataFrame, batch_id: BatchId) -> None:
         """Write the profiles of a batch's users, and of some pending users.
 
-        Raises InputError if another model serves than the one that was loaded.
+        Raises InputError if another model serves than the one that was loaded, or if the pseudonym
+        key was rotated.
         """
-        self._check_model()
+        self._check_unchanged()
         with self._batch_lock, cached(batch) as batch:
             new = batch.where(F.col("events_version") > self.refreshed_version)
             until, oldest, has_deletions = new.agg(
@@ -137,7 +165,8 @@ class ProfileStream:
             ).collect()[0]
             if until is None and not self.n_pending:
                 return
-            if batch_id == 0 and until is not None:  # the first batch holds the complete table
+            # The first batch holds the complete table.
+            if batch_id.number == 0 and until is not None:
                 new, has_deletions = self._select_changed(store, new, until), True
             facts = self._build_facts(store, new)
             if self.n_pending:
@@ -151,18 +180,24 @@ class ProfileStream:
         """Compute the predictions of some pending users, unless a batch is running."""
         if self.n_pending and self._batch_lock.acquire(blocking=False):
             try:
-                self._check_model()
+                self._check_unchanged()
                 self._write(self.store, self._select_pending_facts(self.store))
                 self._compact(self.store)
             finally:
                 self._batch_lock.release()
 
-    def _check_model(self) -> None:
+    def _check_unchanged(self) -> None:
+        """Raise InputError if the model or the pseudonym key was replaced."""
         current, loaded = find_served_version(self.settings), self.model.version
         if current != loaded:
             raise InputError(
                 f"{self.model.folder}: the stream uses {loaded}, but the model was replaced by "
                 f"{current}; start the stream again"
+            )
+        if (read_complete_version(self.store) or 1) != self.key_version:
+            raise InputError(
+                "pseudonym_versions: the pseudonym key was rotated since the stream started; start "
+                "the stream again"
             )
 
     def _select_changed(self, store: Store, new: DataFrame, until: int) -> DataFrame:
@@ -203,7 +238,7 @@ class ProfileStream:
         rows = predict_profiles(facts, self.settings, self.model, self.counters, max_seconds)
         if deleted is not None:
             rows = add_deletions(USER_PROFILES, rows, deleted)
-        store.upsert(USER_PROFILES, rows, guard=STREAM_GUARD, keep_target_when=KEEP_WHILE_PENDING)
+        store.upsert(USER_PROFILES, rows, guard=STREAM_GUARD, update_values=KEEP_WHILE_PENDING)
         if self.n_pending:  # there may be more than this batch took
             self.n_pending = store.read_or_empty(USER_PROFILES).where(IS_PENDING).count()
         else:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from pyspark.errors import StreamingQueryException
@@ -27,10 +28,24 @@ class RunningQuery(NamedTuple):
     input_errors: list[InputError]
 
 
+class BatchId(NamedTuple):
+    """Identify a batch among those of all queries.
+
+    A query that continues from its checkpoint has the same id, and one with a new checkpoint
+    another. The numbers start at 0.
+    """
+
+    query: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.query}#{self.number}"
+
+
 def start_query(
     store: Store,
     frame: DataFrame,
-    process_batch: Callable[[Store, DataFrame, int], None],
+    process_batch: Callable[[Store, DataFrame, BatchId], None],
     name: str,
     settings: StreamSettings,
     once: bool,
@@ -42,13 +57,15 @@ def start_query(
     ends when it has processed what is available.
     """
     input_errors: list[InputError] = []
+    started: Future[StreamingQuery] = Future()
     batch_store: Store | None = None
 
-    def process_or_record_error(batch: DataFrame, batch_id: int) -> None:
+    def process_or_record_error(batch: DataFrame, number: int) -> None:
         nonlocal batch_store
         batch_store = batch_store or store.for_stream_batches(batch.sparkSession)
         try:
-            process_batch(batch_store, batch, batch_id)
+            # The first batch may begin before `start` returns the query.
+            process_batch(batch_store, batch, BatchId(started.result().id, number))
         except InputError as error:
             input_errors.append(error)
             raise
@@ -58,20 +75,29 @@ def start_query(
     interval = f"{settings.trigger_seconds} seconds"
     writer = writer.trigger(availableNow=True) if once else writer.trigger(processingTime=interval)
     with session_conf(store.spark, POLLING_CONF):
-        return RunningQuery(writer.start(), input_errors)
+        started.set_result(writer.start())
+    return RunningQuery(started.result(), input_errors)
 
 
 def watch_queries(
-    running: Sequence[RunningQuery], progress: StreamProgress, on_idle: Callable[[], None]
+    running: Sequence[RunningQuery],
+    progress: StreamProgress,
+    on_idle: Callable[[], None],
+    start_waiting: Callable[[], RunningQuery | None] | None = None,
 ) -> None:
     """Watch queries until one ends, then stop them all.
 
     `progress` counts the batches of the last query, and its reports are logged. `on_idle` is called
-    whenever that query has no data. Raises the InputError of a batch, or else Spark's error.
+    whenever that query has no data. `start_waiting` is called until it returns a query, which is
+    watched as well. Raises the InputError of a batch, or else Spark's error.
     """
     last_batch, last_timestamp, main = -1, None, running[-1].query
+    running = [*running]
     try:
         while not any(_has_ended(*query) for query in running):
+            if start_waiting is not None and (query := start_waiting()) is not None:
+                running.insert(0, query)
+                start_waiting = None
             if (newest := main.lastProgress) is not None:
                 if newest["timestamp"] != last_timestamp:  # reading all progress is expensive
                     last_batch = _count_batches(main, progress, last_batch)

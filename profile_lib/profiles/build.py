@@ -12,8 +12,8 @@ from profile_lib.tables import USER_PROFILES
 from profile_lib.tables.profiles import PREDICTED_COLUMNS, REASON
 from profile_lib.tables.table import user_bucket
 
-PROFILE_VERSION = 3  # increase it with each change of this file, so that all profiles are rebuilt
 FACT_COLUMNS = [name for name in USER_PROFILES.column_names() if name not in PREDICTED_COLUMNS]
+USER_FACTS = ("age_band", "gender", "region", "attributes")  # columns of users that a profile shows
 PREDICTED_MAPS = ("inferred", "propensities", "predicted_values", "predicted_labels")
 NEXT_CATEGORY = "next_category"  # the task that predicts the profile's next categories
 
@@ -33,16 +33,20 @@ class PredictedTask(NamedTuple):
 
 
 def select_profile_facts(
-    behaviour: DataFrame, users: DataFrame, *, events_version: Column, user_buckets: int
+    behaviour: DataFrame,
+    users: DataFrame,
+    *,
+    events_version: Column,
+    profile_version: int,
+    user_buckets: int,
 ) -> DataFrame:
     """Return FACT_COLUMNS of the profile of each row of behaviour.
 
-    `behaviour` has the columns of the table and `pending_input`; `users` is the table of users, and
-    `user_buckets` the number of buckets.
+    `behaviour` has the columns of the table and `pending_input`; `users` is the table of users,
+    `profile_version` the version of the code, and `user_buckets` the number of buckets.
     """
-    declared_region = F.when(F.col("region_seen_ts").isNull(), F.col("region"))
-    attributes = users.withColumn("declared_region", declared_region).drop("region")
-    joined = behaviour.join(attributes, "user_id", "left")
+    facts = users.select("user_id", *USER_FACTS).withColumnRenamed("region", "declared_region")
+    joined = behaviour.join(facts, "user_id", "left")
     columns = {
         "user_bucket": user_bucket(user_buckets),
         "declared": _declared(),
@@ -51,7 +55,7 @@ def select_profile_facts(
         "segment": derive_segment(),
         "as_of_ts": F.col("cutoff_ts"),
         "events_version": events_version.cast("long"),
-        "profile_version": F.lit(PROFILE_VERSION),
+        "profile_version": F.lit(profile_version),
     }
     return joined.withColumns(columns).select(*FACT_COLUMNS)
 
@@ -114,8 +118,10 @@ def _declared() -> Column:
         F.lit("gender"), F.col("gender"),
         F.lit("region"), F.col("declared_region"),
     )  # fmt: skip
-    others = F.coalesce(F.col("attributes"), F.create_map().cast("map<string,string>"))
-    return F.map_filter(F.map_concat(others, facts), lambda _, value: value.isNotNull())
+    known = F.map_filter(facts, lambda _, value: value.isNotNull())
+    # A name that occurs twice would fail the query; the column takes precedence.
+    others = F.map_filter("attributes", lambda name, _: ~F.map_contains_key(known, name))
+    return F.map_concat(F.coalesce(others, F.create_map().cast("map<string,string>")), known)
 
 
 def _values_by_task(

@@ -5,7 +5,7 @@ A row holds a profile as of the commit that changed it, and is valid until the u
 
 from datetime import datetime
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from profile_lib.delta.merge import deletion_rows
@@ -31,14 +31,21 @@ def build_history_from_changes(changes: DataFrame) -> DataFrame:
 def build_history_from_version(
     profiles: DataFrame, history: DataFrame, version: int, committed_ts: datetime
 ) -> DataFrame:
-    """Build rows of all profiles of a version, and of deleted profiles.
+    """Build rows of a version's profiles that the history lacks, and of deleted profiles.
 
     It starts a history, or continues one whose last version the change feed no longer reaches.
     `committed_ts` is the time of the version's commit.
     """
-    present = _newest_first(history).where(f"recency_rank = 1 AND change_type = '{UPSERT}'")
+    # As JSON, because Spark does not compare maps.
+    profile = F.to_json(F.struct(*USER_PROFILES.column_names())).alias("profile")
+    newest = _newest_first(history, profile)
+    present = newest.where(f"recency_rank = 1 AND change_type = '{UPSERT}'")
+    present = present.select("user_id", "profile")
+    changed = profiles.withColumn("profile", profile).join(
+        present, ["user_id", "profile"], "left_anti"
+    )
     missing = present.select("user_id").join(profiles.select("user_id"), "user_id", "left_anti")
-    upserted, deleted = (_add_commit(frame, version, committed_ts) for frame in (profiles, missing))
+    upserted, deleted = (_add_commit(frame, version, committed_ts) for frame in (changed, missing))
     return _history_rows(upserted, UPSERT).union(_history_rows(deleted, DELETE))
 
 
@@ -64,12 +71,12 @@ def select_profile_as_of(history: DataFrame, user_id: str, ts: datetime) -> Data
     return newest.where(f"change_type = '{UPSERT}'").select(*USER_PROFILES.column_names())
 
 
-def _newest_first(history: DataFrame) -> DataFrame:
+def _newest_first(history: DataFrame, *more: Column) -> DataFrame:
     newest = Window.partitionBy("user_id").orderBy(
         F.desc("valid_from_ts"), F.desc("change_version")
     )
     keys = ("user_id", "change_version", "valid_from_ts", "valid_from_date", "change_type")
-    return history.select(*keys, F.row_number().over(newest).alias("recency_rank"))
+    return history.select(*keys, *more, F.row_number().over(newest).alias("recency_rank"))
 
 
 def _add_commit(frame: DataFrame, version: int, committed_ts: datetime) -> DataFrame:

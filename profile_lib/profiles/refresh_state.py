@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from pyspark.sql import DataFrame
 
 from profile_lib.fingerprint import hash_json
-from profile_lib.profiles.build import PROFILE_VERSION
 from profile_lib.tables.table import user_bucket
 
 
@@ -29,13 +28,13 @@ class RefreshState(NamedTuple):
     versions: tuple[int, ...]
 
 
-def hash_definition(model_version: str, rules: Mapping[str, Any]) -> str:
-    """Hash everything that defines a profile: the code's version, the model and the settings.
+def hash_definition(code_version: int, model_version: str, rules: Mapping[str, Any]) -> str:
+    """Hash everything that defines a profile or list: the code's version, model and settings.
 
-    >>> hash_definition("m-1", {"half_life": 14}) == hash_definition("m-1", {"half_life": 7})
+    >>> hash_definition(1, "m-1", {"half_life": 14}) == hash_definition(1, "m-1", {"half_life": 7})
     False
     """
-    return hash_json([PROFILE_VERSION, model_version, rules], 16)
+    return hash_json([code_version, model_version, rules], 16)
 
 
 def select_users_in_buckets(frame: DataFrame, buckets: Sequence[int], n_buckets: int) -> DataFrame:

@@ -12,6 +12,7 @@ from profile_lib.tables.table import (
     STRING,
     STRINGS,
     TIMESTAMP,
+    PersonalData,
     Table,
     TableColumn,
     optional,
@@ -21,8 +22,13 @@ from profile_lib.tables.table import (
 
 EVENT_TYPES = (
     "search", "view", "click", "favourite", "cart", "uncart",
-    "checkout", "purchase", "review", "page",
+    "checkout", "purchase", "review", "page", "return", "share",
 )  # fmt: skip
+
+# The order of a user's events. Events of one time without a sequence come before those with one.
+EVENT_ORDER = ("event_ts", "sequence", "event_id")
+
+PSEUDONYM: PersonalData = "pseudonym"
 
 # The kinds of pages that show how near a user is to an order, as values of the column `step`.
 STEPS = ("home", "list", "account", "basket", "signin", "details", "payment", "confirm", "done")
@@ -54,30 +60,40 @@ EVENTS = Table(
     change_feed=True,
     deletion_vectors=True,
     columns=(
-        required("event_id", STRING, "id in the source, else a hash of the row"),
-        required("user_id", STRING, "pseudonym: HMAC-SHA-256 of the source's id, hex"),
+        required(
+            "event_id", STRING, "keyed hash of the id in the source, else of the row", PSEUDONYM
+        ),
+        required("user_id", STRING, "pseudonym: keyed hash of the id in the id space", PSEUDONYM),
         required("event_ts", TIMESTAMP, "time of the event, UTC"),
         required("event_date", DATE, "UTC date of event_ts"),
         required("event_type", STRING, "one of " + ", ".join(EVENT_TYPES)),
+        optional(
+            "sequence", LONG, "order among events of the same time, in the source or its file"
+        ),
         optional("item_id", STRING, "item that the event is about"),
-        optional("query", STRING, "normalised search text"),
-        optional("text", STRING, "normalised review or page title"),
+        optional("query", STRING, "normalised search text, personal data masked", "text"),
+        optional("text", STRING, "normalised review or page title, personal data masked", "text"),
+        optional("language", STRING, "language of query or text, ISO 639-1; null: not recognised"),
         optional("rating", DOUBLE, "stars, 1 to 5"),
-        optional("price", DOUBLE, "price of one piece, in the shop's currency"),
-        optional("quantity", INT, "number of pieces"),
+        optional("price", DOUBLE, "price of one piece, in the base currency"),
+        optional("quantity", DOUBLE, "number of pieces, not negative; null: one"),
         optional("dwell_seconds", DOUBLE, "time spent on the page, seconds"),
         optional("position", INT, "position in the list that showed the item, from 1"),
-        optional("session_hint", STRING, "session id in the source; stored only"),
-        optional("order_id", STRING, "order id in the source, the same for all lines of an order"),
+        optional("session_hint", STRING, "keyed hash of the session id in the source", PSEUDONYM),
+        optional("order_id", STRING, "keyed hash of the order id, equal for its lines", PSEUDONYM),
         optional("channel", STRING, "how the user came"),
         optional("device", STRING, "desktop, mobile, tablet or app"),
-        optional("region", STRING, "region of the user at the event"),
+        optional("region", STRING, "region of the user at the event", "fact"),
+        optional(
+            "time_zone", STRING, "IANA zone of the user at the event; null: the shop's", "fact"
+        ),
         optional("referrer", STRING, "site, search engine or campaign that the user came from"),
         optional("system", STRING, "operating system"),
         optional("browser", STRING, "browser, or name of the app"),
         optional("step", STRING, "kind of page, one of " + ", ".join(STEPS)),
         required("source", STRING, "name of the mapping that the event came through"),
-        required("ingest_ts", TIMESTAMP, "time of arrival, UTC"),
+        required("ingest_ts", TIMESTAMP, "time of arrival at the source or here, UTC"),
+        required("load_date", DATE, "day of the run that added the event, UTC"),
     ),
 )
 
@@ -87,14 +103,22 @@ REJECTED_EVENTS = Table(
     key=("row_id",),
     rebuild_instructions=REINGEST_INSTRUCTIONS,
     columns=(
-        required("row_id", STRING, "hash of row and reasons"),
+        required("row_id", STRING, "keyed hash of the row's place, or event_id", PSEUDONYM),
         required("source", STRING, "name of the mapping that the row came through"),
-        optional("user_id", STRING, "pseudonym; null if the row has no user"),
-        optional("event_id", STRING, "as in events; null if the row has none"),
+        optional("user_id", STRING, "pseudonym; null if the row has no user", PSEUDONYM),
+        optional("event_id", STRING, "as in events; null if the row has none", PSEUDONYM),
         optional("event_ts", TIMESTAMP, "time of the event, UTC; null if it cannot be read"),
-        required("reasons", STRINGS, "one sentence per rule that the row breaks"),
-        required("row", STRING, "readable fields of the row as JSON, without the source's user id"),
-        optional("ingest_ts", TIMESTAMP, "time of arrival, UTC; null if it cannot be read"),
+        required("reasons", STRINGS, "rules of the row that are broken, such as user_id: missing"),
+        optional(
+            "row",
+            STRING,
+            "the row's columns of events as JSON; null if it is no event",
+            "event row",
+        ),
+        optional("file", STRING, "path of the file or topic that held the row"),
+        optional("row_number", LONG, "number of the row in its file, from 0; offset in the topic"),
+        required("ingest_ts", TIMESTAMP, "time of arrival, UTC"),
+        required("load_date", DATE, "day of the run that read the row, UTC"),
     ),
 )
 
@@ -106,8 +130,13 @@ SESSIONS = Table(
     cluster_by=("user_id",),
     rebuild_instructions=rerun_instructions("build_sessions"),
     columns=(
-        required("session_id", STRING, "user_id and the time of the first event, microseconds"),
-        required("user_id", STRING, "pseudonym"),
+        required(
+            "session_id",
+            STRING,
+            "user_id and the time of the first event, microseconds",
+            "composite pseudonym",
+        ),
+        required("user_id", STRING, "pseudonym", PSEUDONYM),
         required("session_date", DATE, "UTC date of start_ts"),
         required("start_ts", TIMESTAMP, "time of the first event, UTC"),
         required("end_ts", TIMESTAMP, "time of the last event, UTC"),
@@ -115,13 +144,15 @@ SESSIONS = Table(
         *count_columns("", "in the session"),
         required("n_items", LONG, "number of distinct items"),
         required("dwell_seconds", DOUBLE, "sum of dwell_seconds over the events, seconds"),
-        required("click_positions", INTS, "positions of the clicks in order of time, from 1"),
-        required("path", STRINGS, "event types in order of time, without consecutive repeats"),
+        required("click_positions", INTS, "positions of the clicks in order, from 1"),
+        required("path", STRINGS, "event types in order, without consecutive repeats"),
         required(
-            "order_value", DOUBLE, "price times quantity of purchases, in the shop's currency"
+            "order_value",
+            DOUBLE,
+            "price times quantity of purchases less that of returns, in the shop's currency",
         ),
         optional("channel", STRING, "channel of the first event that has one"),
         optional("device", STRING, "device of the first event that has one"),
-        optional("region", STRING, "region of the first event that has one"),
+        optional("region", STRING, "region of the first event that has one", "fact"),
     ),
 )

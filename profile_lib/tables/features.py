@@ -40,17 +40,31 @@ NUMERIC_FEATURES = RegisteredColumns(Registry("behaviour", "profile_lib.features
 
 # Columns that behaviour and profiles share.
 INTEREST_COLUMNS: tuple[TableColumn, ...] = (
-    required("categories", INTERESTS, "interest by category as of the last event, strongest first"),
-    required("brands", INTERESTS, "interest by brand as of the last event, strongest first"),
-    required("keywords", INTERESTS, "interest by word as of the last event, TF-IDF"),
+    required(
+        "categories",
+        INTERESTS,
+        "interest by category as of the last event, strongest first",
+        "fact",
+    ),
+    required(
+        "brands", INTERESTS, "interest by brand as of the last event, strongest first", "fact"
+    ),
+    required(
+        "keywords",
+        INTERESTS,
+        "interest by word as of the last event, TF-IDF; named by the catalog's form of the word",
+        "text",
+    ),
 )
 HABIT_COLUMNS: tuple[TableColumn, ...] = (
-    required("active_hours", T.ArrayType(LONG), "number of events in each of the 24 UTC hours"),
+    required("active_hours", T.ArrayType(LONG), "number of events in each of the 24 local hours"),
     required("channels", COUNTS, "number of events by channel"),
     required("devices", COUNTS, "number of events by device"),
-    required("regions", COUNTS, "number of events by region"),
+    required("regions", COUNTS, "number of events by region", "fact"),
 )
-RECENT_COLUMN = required("recent", T.ArrayType(RECENT_EVENT), "the last events, newest first")
+RECENT_COLUMN = required(
+    "recent", T.ArrayType(RECENT_EVENT), "the last events, newest first", "text"
+)
 
 BEHAVIOUR = Table(
     "behaviour",
@@ -59,7 +73,7 @@ BEHAVIOUR = Table(
     rebuild_instructions=rerun_instructions("build_behaviour"),
     columns=ChainedColumns(
         (
-            required("user_id", STRING, "pseudonym"),
+            required("user_id", STRING, "pseudonym", "pseudonym"),
             required("cutoff_ts", TIMESTAMP, "only what was known before this moment counts, UTC"),
             required("last_event_ts", TIMESTAMP, "time of the last event before the cutoff, UTC"),
         ),

@@ -20,23 +20,23 @@ from profile_lib.tables.table import (
 
 # Columns that impressions and feedback share.
 IMPRESSION_COLUMNS: tuple[TableColumn, ...] = (
-    required("impression_id", STRING, "id set by the system that showed the item"),
-    required("request_id", STRING, "id of the list, the same for all its slots"),
-    required("user_id", STRING, "pseudonym"),
+    required("impression_id", STRING, "id set by the system that showed the item", "raw id"),
+    required("request_id", STRING, "id of the list, the same for all its slots", "raw id"),
+    required("user_id", STRING, "pseudonym", "pseudonym"),
     required("item_id", STRING, "item"),
     required("slot", INT, "position in the list, from 1"),
     required("shown_ts", TIMESTAMP, "time of the impression, UTC"),
     required("shown_date", DATE, "UTC date of shown_ts"),
     required("sources", STRINGS, "candidate sources that proposed the item"),
-    optional("segment", STRING, "segment of the user at the impression"),
+    optional("segment", STRING, "segment of the user at the impression", "fact"),
     optional("propensity", DOUBLE, "probability of showing this item in this slot, 0 to 1"),
     required("model_version", STRING, "model that ranked the item"),
     optional("experiment", STRING, "name of the experiment that the request was part of"),
     optional("variant", STRING, "the user's arm of the experiment"),
-    optional("query", STRING, "normalised search text; null if the list is not a search"),
+    optional("query", STRING, "normalised search text; null if the list is not a search", "text"),
     optional("channel", STRING, "as in events"),
     optional("device", STRING, "as in events"),
-    optional("region", STRING, "as in events"),
+    optional("region", STRING, "as in events", "fact"),
 )
 
 IMPRESSIONS = Table(
@@ -63,7 +63,9 @@ FEEDBACK = Table(
         required("is_carted", BOOLEAN, "whether a cart event is credited to the impression"),
         required("is_bought", BOOLEAN, "whether a purchase is credited to the impression"),
         required(
-            "revenue", DOUBLE, "price times quantity of these purchases, in the shop's currency"
+            "revenue",
+            DOUBLE,
+            "price times quantity of these purchases less their returns, in the shop's currency",
         ),
         optional("clicked_ts", TIMESTAMP, "time of the first click credited to it, UTC"),
         required("is_complete", BOOLEAN, "whether all events of the feedback window are known"),
@@ -93,7 +95,7 @@ FEEDBACK_MEASURES = Table(
         required("n_clicked", LONG, "number of impressions clicked"),
         required("n_bought", LONG, "number of impressions bought, clicked or not"),
         required(
-            "revenue", DOUBLE, "price times quantity of the purchases, in the shop's currency"
+            "revenue", DOUBLE, "value of the purchases less their returns, in the shop's currency"
         ),
         *_metric_with_interval("ctr", "clicked impressions per impression, 0 to 1"),
         *_metric_with_interval("cvr", "bought impressions per clicked impression"),
@@ -109,7 +111,7 @@ EXPERIMENT_READOUTS = Table(
     key=("as_of_date", "experiment", "variant", "measure"),
     rebuild_instructions="move {path} away and run python jobs/record_feedback.py --config FILE",
     columns=(
-        required("as_of_date", DATE, "UTC date of the latest known event"),
+        required("as_of_date", DATE, "UTC date until which events are known"),
         required("experiment", STRING, "name of the experiment"),
         required("variant", STRING, "arm that is compared with the control"),
         required("measure", STRING, "ctr, or revenue per user"),

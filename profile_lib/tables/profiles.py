@@ -63,55 +63,77 @@ USER_PROFILES = Table(
     change_feed=True,
     deletion_vectors=True,
     columns=(
-        required("user_id", STRING, "pseudonym"),
+        required("user_id", STRING, "pseudonym", "pseudonym"),
         required("user_bucket", INT, "hash bucket of user_id, part of every MERGE condition"),
         optional(
-            "pending_input", PENDING_INPUT, "model input that has no predictions yet; null if none"
+            "pending_input",
+            PENDING_INPUT,
+            "model input that has no predictions yet; null if none",
+            "text",
         ),
-        required("declared", T.MapType(STRING, STRING), "declared facts by name"),
+        required("declared", T.MapType(STRING, STRING), "declared facts by name", "fact"),
         required(
             "inferred",
             T.MapType(STRING, PREDICTED_VALUE),
             "predicted class per task with its probability, 0 to 1",
+            "fact",
         ),
-        required("interest_vector", T.ArrayType(T.FloatType()), "the model's user embedding"),
+        required(
+            "interest_vector", T.ArrayType(T.FloatType()), "the model's user embedding", "fact"
+        ),
         *INTEREST_COLUMNS,
         RECENT_COLUMN,
         required("last_event_ts", TIMESTAMP, "recency: time of the last event, UTC"),
         required("n_sessions", LONG, "frequency: number of sessions"),
-        required("n_orders", LONG, "frequency: number of orders"),
+        required("n_orders", LONG, "frequency: number of orders not returned completely"),
         required(
-            "order_value", DOUBLE, "monetary value: sum of all purchases, in the shop's currency"
+            "order_value", DOUBLE, "monetary value: purchases less returns, in the shop's currency"
         ),
         optional(
-            "price_level", DOUBLE, "mean price level of the items seen, 0 to 1 in their category"
+            "price_level",
+            DOUBLE,
+            "mean price level of the items seen, 0 to 1 in their category",
+            "fact",
         ),
         optional(
-            "purchasing_power", DOUBLE, "mean price level of the items bought, else seen, 0 to 1"
+            "purchasing_power",
+            DOUBLE,
+            "mean price level of the items bought, else seen, 0 to 1",
+            "fact",
         ),
         *HABIT_COLUMNS,
-        required("propensities", T.MapType(STRING, DOUBLE), "probability per binary task, 0 to 1"),
+        required(
+            "propensities", T.MapType(STRING, DOUBLE), "probability per binary task, 0 to 1", "fact"
+        ),
         required(
             "predicted_values",
             T.MapType(STRING, DOUBLE),
             "predicted value per regression task, in the unit of its label",
+            "fact",
         ),
         required(
             "predicted_labels",
             T.MapType(STRING, INTERESTS),
             "classes with a probability above 0.5 per multilabel task, most probable first",
+            "fact",
         ),
         required(
-            "next_categories", INTERESTS, "next categories with probabilities, most probable first"
+            "next_categories",
+            INTERESTS,
+            "next categories with probabilities, most probable first",
+            "fact",
         ),
-        optional("sentiment", DOUBLE, "mean rating, scaled to -1 (bad) to 1 (good)"),
-        required("segment", STRING, "stage of the user, from passer-by to loyal buyer"),
+        optional("sentiment", DOUBLE, "mean rating, scaled to -1 (bad) to 1 (good)", "fact"),
+        required("segment", STRING, "stage of the user, from passer-by to loyal buyer", "fact"),
         required(
-            "reasons", T.MapType(STRING, T.ArrayType(REASON)), "events that moved a score most"
+            "reasons",
+            T.MapType(STRING, T.ArrayType(REASON)),
+            "events that moved a score most",
+            "text",
         ),
         required("as_of_ts", TIMESTAMP, "only what was known before this moment counts, UTC"),
         required("events_version", LONG, "Delta version of events that the row was computed from"),
-        required("profile_version", INT, "version of the code that computed the facts"),
+        required("profile_version", INT, "hash of the code that computed the facts"),
         required("model_version", STRING, "model that predicted"),
     ),
 )
@@ -141,13 +163,13 @@ USER_PROFILES_HISTORY = Table(
         "move {path} away and run python jobs/record_history.py --config FILE to begin again"
     ),
     columns=(
-        required("user_id", STRING, "pseudonym"),
+        required("user_id", STRING, "pseudonym", "pseudonym"),
         required("change_version", LONG, "version of user_profiles that the commit made"),
         required("valid_from_ts", TIMESTAMP, "time of the commit, UTC"),
         required("valid_from_date", DATE, "UTC date of valid_from_ts"),
         required("change_type", STRING, "upsert, or delete: all columns after it are null then"),
         *(
-            optional(c.name, c.type, c.comment)
+            optional(c.name, c.type, c.comment, c.pii)
             for c in USER_PROFILES.columns
             if c.name != "user_id"
         ),

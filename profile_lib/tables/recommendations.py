@@ -25,7 +25,7 @@ RECOMMENDATIONS = Table(
     rebuild_instructions="move {path} away and run python jobs/recommend_items.py --config FILE",
     deletion_vectors=True,
     columns=(
-        required("user_id", STRING, "pseudonym"),
+        required("user_id", STRING, "pseudonym", "pseudonym"),
         required("user_bucket", INT, "hash bucket of user_id, part of every MERGE condition"),
         required("rank", INT, "position in the list, from 1"),
         required("item_id", STRING, "item"),
@@ -35,6 +35,7 @@ RECOMMENDATIONS = Table(
             "reasons",
             T.ArrayType(RECOMMENDATION_REASON),
             "per source: its name, the user's item that led to this one, and a text",
+            "fact",
         ),
         required("recommender_version", STRING, "recommender that made the list"),
         required("model_version", STRING, "model that predicted the profile"),

@@ -32,13 +32,17 @@ USER_SEGMENTS = Table(
     key=("user_id",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
-        required("user_id", STRING, "pseudonym"),
+        required("user_id", STRING, "pseudonym", "pseudonym"),
         required("recency_days", DOUBLE, "days from the last event to as_of_ts"),
         optional("recency_score", INT, "5 for the most recent fifth of the buyers, to 1"),
         optional("frequency_score", INT, "5 for the fifth with the most orders, to 1"),
         optional("monetary_score", INT, "5 for the fifth that spent the most, to 1"),
-        required("rfm_segment", STRING, "name by recency and frequency; Prospects: no order yet"),
-        optional("cluster_id", INT, "as in clusters; null without a usable interest vector"),
+        required(
+            "rfm_segment", STRING, "name by recency and frequency; Prospects: no order yet", "fact"
+        ),
+        optional(
+            "cluster_id", INT, "as in clusters; null without a usable interest vector", "fact"
+        ),
         optional("cluster_margin", DOUBLE, "1 at the cluster's centre, 0 half-way to the next"),
         required("as_of_ts", TIMESTAMP, "only what was known before this moment counts, UTC"),
         required("model_version", STRING, "model that made the interest vectors"),
@@ -112,10 +116,12 @@ AUDIENCES = Table(
     partition_by=("audience",),
     rebuild_instructions=RESEGMENT_INSTRUCTIONS,
     columns=(
-        required("audience", STRING, "name in the settings"),
-        required("user_id", STRING, "pseudonym"),
+        required("audience", STRING, "name in the settings", "fact"),
+        required("user_id", STRING, "pseudonym", "pseudonym"),
         required("rule", STRING, "rule that selects the members"),
-        optional("score", DOUBLE, "similarity to the list's users, 0 to 1; null for a rule"),
+        optional(
+            "score", DOUBLE, "similarity to the list's users, 0 to 1; null for a rule", "fact"
+        ),
         required("added_ts", TIMESTAMP, "as_of_ts of the run that added the user, UTC"),
     ),
 )

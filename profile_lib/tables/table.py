@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -13,6 +14,20 @@ STRING, DOUBLE, LONG, INT = T.StringType(), T.DoubleType(), T.LongType(), T.Inte
 TIMESTAMP, DATE, BOOLEAN = T.TimestampType(), T.DateType(), T.BooleanType()
 STRINGS, INTS = T.ArrayType(STRING), T.ArrayType(INT)
 COUNTS = T.MapType(STRING, LONG)
+# Facts by name: the time of the declaration, and the value; null: the fact was withdrawn.
+FACTS = T.MapType(STRING, T.StructType().add("declared_ts", TIMESTAMP).add("value", STRING))
+
+# The kinds of personal data that a column may hold.
+PersonalData = Literal[
+    "pseudonym",  # keyed hash of an id; jobs/rotate_pseudonyms.py renews it
+    "composite pseudonym",  # a pseudonym, COMPOSITE_SEPARATOR and more
+    "event row",  # a row of `events` as JSON, with its pseudonyms, texts and facts
+    "raw id",  # an id as its source has it
+    "text",  # what a person wrote, or words of it
+    "fact",  # declared by a person, or found out about one; counts of events are not marked
+]
+COMPOSITE_SEPARATOR = "-"  # no pseudonym contains it
+USER_BUCKET = "user_bucket"  # column that holds the `user_bucket` of the row's user
 
 REINGEST_INSTRUCTIONS = (
     "move {path} away, run python jobs/ingest_events.py --config FILE on all inputs since the "
@@ -23,22 +38,30 @@ RESEGMENT_INSTRUCTIONS = "move {path} away and run python jobs/segment_users.py 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One declared column; `comment` says what it holds, with its unit."""
+    """One declared column; `comment` says what it holds, with its unit.
+
+    `pii` is the kind of personal data in it; None: none of these kinds.
+    """
 
     name: str
     type: T.DataType
     comment: str
     required: bool
+    pii: PersonalData | None = None
 
 
-def required(name: str, type: T.DataType, comment: str) -> TableColumn:
+def required(
+    name: str, type: T.DataType, comment: str, pii: PersonalData | None = None
+) -> TableColumn:
     """Declare a column that is never null."""
-    return TableColumn(name, type, comment, required=True)
+    return TableColumn(name, type, comment, required=True, pii=pii)
 
 
-def optional(name: str, type: T.DataType, comment: str) -> TableColumn:
+def optional(
+    name: str, type: T.DataType, comment: str, pii: PersonalData | None = None
+) -> TableColumn:
     """Declare a column that is null if the value is unknown."""
-    return TableColumn(name, type, comment, required=False)
+    return TableColumn(name, type, comment, required=False, pii=pii)
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,7 @@ class Table:
     cluster_by: tuple[str, ...] = ()  # compaction writes rows with close values into the same files
     change_feed: bool = False  # the rows that each commit changed can be read later
     deletion_vectors: bool = False  # a changed row is marked in its file, which is not rewritten
+    root: Literal["tables", "identity"] = "tables"  # setting of `paths` that names its folder
 
     @property
     def properties(self) -> dict[str, str]:

@@ -74,12 +74,23 @@ def test_each_group_is_yielded_complete_and_once_wherever_batches_end(table, cut
     assert all(part.num_rows >= min_rows for part in complete[:-1])
 
 
-@given(events=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.text(max_size=2))))
-def test_events_are_sorted_by_group_time_and_the_bytes_of_their_id(events):
+numbers = st.integers(0, 3)
+sequences = st.none() | st.integers(-2, 2)
+
+
+@given(events=st.lists(st.tuples(numbers, numbers, sequences, st.text(max_size=2))))
+def test_events_are_sorted_by_group_time_sequence_and_the_bytes_of_their_id(events):
+    """Events without a sequence come before those with one."""
     group, micros = (np.array([event[i] for event in events], dtype=np.int64) for i in (0, 1))
-    event_id = pa.array([event[2] for event in events], pa.string())
-    order = sort_by_group_and_time(group, micros, event_id)
-    assert [events[i] for i in order] == sorted(events, key=lambda e: (e[0], e[1], e[2].encode()))
+    sequence = pa.array([event[2] for event in events], pa.int64())
+    event_id = pa.array([event[3] for event in events], pa.string())
+    order = sort_by_group_and_time(group, micros, sequence, event_id)
+
+    def key(event):
+        has_sequence = event[2] is not None
+        return *event[:2], has_sequence, event[2] if has_sequence else 0, event[3].encode()
+
+    assert [events[i] for i in order] == sorted(events, key=key)
 
 
 def test_null_has_the_code_minus_one():

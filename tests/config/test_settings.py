@@ -46,6 +46,13 @@ def test_a_spark_setting_is_overridden_by_its_full_name():
             "sessions.gap_minutes=-1",
             "sessions.gap_minutes: found '-1', Input should be greater than 0",
         ),
+        (
+            "behaviour.time_zone=Mars/Olympus",
+            "behaviour.time_zone: found 'Mars/Olympus'; wanted the IANA name of a time zone, such "
+            "as UTC or Europe/Paris; see conf/base/features.yaml for every key",
+        ),
+        ("quality.metrics=shop.txt", "quality.metrics: found 'shop.txt', String should match"),
+        ("quality.warn_psi=0.3", "found warn_psi 0.3 above alarm_psi 0.25, wanted it at or below"),
         ("sessions", "wanted section.key=value"),
         ("paths.tables.x=1", "tables holds a value, not keys"),
     ],

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 from pyspark.sql import DataFrame, Row
+from pyspark.sql import types as T
 from pyspark.testing import assertDataFrameEqual
 
 from profile_lib.delta.store import Store
@@ -102,10 +103,12 @@ def test_a_table_without_a_required_column_is_refused_with_instructions(store, r
 
 
 def test_missing_optional_columns_are_read_as_null_and_added_by_the_next_write(store, rows):
-    schema = "user_id string, region string, attributes map<string,string>, first_seen_ts timestamp"
-    write_older_schema(store, USERS, rows(schema, ("a", "north", {}, MOMENT)))
-    old_user = UserRow("a", None, None, "north", None, {}, MOMENT)
-    new_user = UserRow("b", "25-34", "female", None, None, {}, MOMENT)
+    schema = T.StructType(
+        [USERS.schema[n] for n in ("user_id", "region", "attributes", "declared")]
+    )
+    write_older_schema(store, USERS, rows(schema, ("a", "north", {}, {})))
+    old_user = UserRow("a", None, None, "north", {}, {}, None)
+    new_user = UserRow("b", "25-34", "female", None, {}, {}, MOMENT)
     assertDataFrameEqual(store.read(USERS), [old_user])
     assert store.version(USERS) == 0  # reading writes nothing
     store.upsert(USERS, rows(USERS.schema, new_user))
@@ -137,16 +140,13 @@ def properties(store: Store, table: Table) -> dict[str, str]:
 
 
 def test_declared_properties_are_set_at_creation_and_by_the_next_write(store, rows):
-    frame = rows(USERS.schema, ("a", None, None, None, None, {}, MOMENT))
+    frame = rows(USERS.schema, ("a", None, None, None, {}, {}, MOMENT))
     write_older_schema(store, USERS, frame)
     assert properties(store, USERS) == {}
     store.append(USERS, frame)
     store.replace(USER_PROFILES, store.spark.createDataFrame([], USER_PROFILES.schema))
-    assert properties(store, USERS) == {"delta.enableChangeDataFeed": "true"}
-    assert properties(store, USER_PROFILES) == {
-        "delta.enableChangeDataFeed": "true",
-        "delta.enableDeletionVectors": "true",
-    }
+    declared = {"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "true"}
+    assert properties(store, USERS) == properties(store, USER_PROFILES) == declared
 
 
 def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_at_a_version(store, rows):
@@ -178,3 +178,16 @@ def test_the_error_for_a_missing_version_names_the_versions_kept(store, rows):
     store.replace(NOTES, rows(NOTES.schema, ("a", 0, 1)))
     with pytest.raises(InputError, match="notes: no version 9; the versions kept are 0 to 1"):
         store.read(NOTES, 9)
+
+
+def test_the_identity_table_is_under_a_root_of_its_own(spark, tmp_path, rows):
+    store = Store(spark, f"{tmp_path}/tables", f"{tmp_path}/guarded")
+    store.append(IDENTITY, rows(SCHEMA, ("a", "1", "s")))
+    assert store.path(IDENTITY) == f"{tmp_path}/guarded/identity"
+    assert store.for_stream_batches(spark).path(IDENTITY) == store.path(IDENTITY)
+    assert not (tmp_path / "tables").exists()
+
+
+@pytest.mark.parametrize("root", ["s3://shop/tables", "/data/tables"])
+def test_without_an_identity_root_a_store_has_one_that_no_other_store_shares(spark, root):
+    assert Store(spark, root).path(IDENTITY) == f"{root}_identity/identity"

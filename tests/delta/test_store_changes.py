@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pyspark.testing import assertDataFrameEqual
 
 from profile_lib.delta.merge import bloom_filter
 from profile_lib.delta.store import Store
-from profile_lib.errors import InputError
+from profile_lib.errors import ConcurrentWriteError, InputError
 from profile_lib.tables import Table
 from tests.worlds import NOTES
 
@@ -101,14 +102,12 @@ def test_a_row_that_fails_the_guard_stays_and_new_rows_are_inserted(written, row
     assert_notes(written, ("a", 0, 4), ("d", 0, 1))
 
 
-def test_an_existing_row_keeps_a_column_if_its_condition_holds(written, rows):
-    keep_if_large = {"n": "source.n > 5"}
-    written.upsert(
-        NOTES, rows(NOTES.schema, ("a", 0, 7), ("d", 0, 9)), keep_target_when=keep_if_large
-    )
-    assert_notes(written, ("a", 0, 3), ("c", 0, 4), ("d", 0, 9))  # d is new
-    written.upsert(NOTES, rows(NOTES.schema, ("a", 0, 5)), keep_target_when=keep_if_large)
-    assert_notes(written, ("a", 0, 5), ("c", 0, 4), ("d", 0, 9))
+def test_an_existing_row_gets_the_update_value_and_a_new_one_that_of_the_source(written, rows):
+    changes = rows(NOTES.schema, ("a", 0, 7), ("d", 0, 9))
+    written.upsert(NOTES, changes, update_values={"n": "target.n + 10 * source.n"})
+    assert_notes(written, ("a", 0, 73), ("c", 0, 4), ("d", 0, 9))
+    written.upsert(NOTES, changes, update_values={"n": F.greatest("target.n", "source.n")})
+    assert_notes(written, ("a", 0, 73), ("c", 0, 4), ("d", 0, 9))
 
 
 def test_an_upsert_reads_no_file_of_another_partition(store, rows):
@@ -232,3 +231,41 @@ def test_a_write_that_lost_a_conflict_is_retried_and_no_row_is_lost(spark, rows,
     store = Store(spark, str(tmp_path), max_attempts=2, first_wait_seconds=0.01)
     replace_slowly(store, rows, tmp_path, n_other_writes=2)
     assert_notes(store, ("a", 0, 5), ("b", 0, 11))
+
+
+@pytest.mark.parametrize("max_attempts", [1, 2])
+def test_a_merge_that_lost_a_conflict_is_computed_again_from_the_row_that_won(
+    spark, rows, tmp_path, monkeypatch, max_attempts
+):
+    """The other writer adds 100 while the merge that adds 10 is running."""
+    store = Store(spark, str(tmp_path), max_attempts=max_attempts, first_wait_seconds=0.01)
+    store.replace(FLAT, rows(NOTES.schema, ("a", 0, 1)))
+    has_begun, may_end = tmp_path / "has begun", tmp_path / "may end"
+
+    @F.pandas_udf("long")
+    def slow(n: pd.Series) -> pd.Series:
+        has_begun.touch()
+        while not may_end.exists():
+            time.sleep(0.05)
+        return n
+
+    def add(store: Store, frame: DataFrame) -> None:
+        store.upsert(FLAT, frame, update_values={"n": "target.n + source.n"})
+
+    def add_100() -> None:
+        while not has_begun.exists():
+            time.sleep(0.05)
+        add(Store(spark, str(tmp_path)), rows(NOTES.schema, ("a", 0, 100)))
+        may_end.touch()
+
+    other_writer = threading.Thread(target=add_100)
+    other_writer.start()
+    # Without the cache the slow function runs inside the merge.
+    monkeypatch.setattr("profile_lib.delta.store.cached", nullcontext)
+    slow_rows = rows(NOTES.schema, ("a", 0, 10)).withColumn("n", slow("n"))
+    try:
+        with nullcontext() if max_attempts > 1 else pytest.raises(ConcurrentWriteError):
+            add(store, slow_rows)
+    finally:
+        other_writer.join()
+    assert_notes(store, ("a", 0, 111 if max_attempts > 1 else 101))

@@ -18,7 +18,9 @@ def run_job(tmp_path):
     """Run a job as a process, with all its data in an empty folder."""
 
     def run(name: str, *values: str) -> subprocess.CompletedProcess[str]:
-        paths = [f"paths.{kind}={tmp_path / kind}" for kind in ("tables", "models", "work")]
+        paths = [
+            f"paths.{kind}={tmp_path / kind}" for kind in ("tables", "identity", "models", "work")
+        ]
         changes = [part for value in (*paths, *values) for part in ("--set", value)]
         command = [sys.executable, str(ROOT / "jobs" / f"{name}.py"), "--config", "dev", *changes]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -1,7 +1,5 @@
 """A run ends with a summary."""
 
-import logging
-
 import pytest
 
 from profile_lib.pipelines.run_all import log_summary
@@ -10,8 +8,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_summary_lists_tables_measures_three_profiles_and_the_report(notebook_shop, caplog):
-    with caplog.at_level(logging.INFO, "profile_lib"):
-        log_summary(*notebook_shop)
+    log_summary(*notebook_shop)
     text = "\n".join(caplog.messages)
     assert "user_profiles" in text
     assert "gradient_boosting" in text

@@ -17,31 +17,33 @@ from profile_lib.tables.events import EVENT_TYPES
 
 GAP = timedelta(minutes=30)
 SCHEMA = (
-    "event_id string, user_id string, event_ts timestamp, event_type string, item_id string, "
-    "position int, dwell_seconds double, price double, quantity int, channel string, "
-    "device string, region string"
+    "event_id string, user_id string, event_ts timestamp, sequence long, event_type string, "
+    "item_id string, position int, dwell_seconds double, price double, quantity double, "
+    "channel string, device string, region string"
 )
+ORDER = "ORDER BY event_ts, sequence NULLS FIRST, event_id"
 DUCKDB_SESSIONS_SQL = f"""
 WITH cut AS (
     SELECT *, coalesce(event_ts - lag(event_ts) OVER w > INTERVAL 30 MINUTE, true) AS starts
-    FROM events WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id)
+    FROM events WINDOW w AS (PARTITION BY user_id {ORDER})
 ), numbered AS (
     SELECT *, sum(starts::int) OVER w AS n,
         starts OR event_type <> lag(event_type) OVER w AS is_step
-    FROM cut WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id)
+    FROM cut WINDOW w AS (PARTITION BY user_id {ORDER})
 )
 SELECT user_id, min(event_ts) AS start_ts, max(event_ts) AS end_ts,
     min(event_ts)::date::varchar AS session_date, count(*) AS n_events,
     {", ".join(f"count(*) FILTER (event_type = '{k}') AS n_{k}" for k in EVENT_TYPES)},
     count(DISTINCT item_id) AS n_items,
     coalesce(sum(dwell_seconds), 0) AS dwell_seconds,
-    coalesce(list(position ORDER BY event_ts, event_id)
+    coalesce(list(position {ORDER})
         FILTER (event_type = 'click' AND position IS NOT NULL), []) AS click_positions,
-    list(event_type ORDER BY event_ts, event_id) FILTER (is_step) AS path,
-    coalesce(sum(price * coalesce(quantity, 1)) FILTER (event_type = 'purchase'), 0) AS order_value,
+    list(event_type {ORDER}) FILTER (is_step) AS path,
+    coalesce(sum(price * coalesce(quantity, 1)
+        * CASE event_type WHEN 'purchase' THEN 1 WHEN 'return' THEN -1 END), 0) AS order_value,
     {
     ", ".join(
-        f"first({c} ORDER BY event_ts, event_id) FILTER ({c} IS NOT NULL) AS {c}"
+        f"first({c} {ORDER}) FILTER ({c} IS NOT NULL) AS {c}"
         for c in ("channel", "device", "region")
     )
 }
@@ -58,7 +60,8 @@ def make_events(rows, *events):
     values = []
     for number, (user, minutes, event_type, others) in enumerate(events):
         row = dict.fromkeys(("item_id", "position", "dwell_seconds", "price", "quantity"))
-        row |= dict.fromkeys(("channel", "device", "region")) | {"event_id": f"e{number}"} | others
+        row |= dict.fromkeys(("sequence", "channel", "device", "region"))
+        row |= {"event_id": f"e{number}"} | others
         row |= {"user_id": user, "event_ts": minutes_from_start(minutes), "event_type": event_type}
         values.append(tuple(row[name.split()[0]] for name in SCHEMA.split(", ")))
     return rows(SCHEMA, *values)
@@ -84,17 +87,21 @@ def random_log(seed: int, n_users: int, n_events: int) -> pd.DataFrame:
             "event_id": [f"e{n}" for n in rng.permutation(n_events)],
             "user_id": [f"u{n}" for n in rng.integers(0, n_users, n_events)],
             "event_ts": pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(seconds, unit="s"),
+            "sequence": with_nulls(rng.integers(0, 9, n_events)),
             "event_type": event_types,
             "item_id": with_nulls([f"i{n}" for n in rng.integers(0, 5, n_events)]),
             "position": with_nulls(rng.integers(1, 20, n_events)),
             "dwell_seconds": with_nulls(rng.integers(0, 100, n_events) / 4),
             "price": with_nulls(rng.integers(1, 400, n_events) / 4),
-            "quantity": with_nulls(rng.integers(1, 4, n_events)),
+            "quantity": with_nulls(rng.integers(1, 8, n_events) / 2),
             "channel": with_nulls(rng.choice(["direct", "email"], n_events)),
             "device": with_nulls(rng.choice(["mobile", "desktop"], n_events)),
             "region": with_nulls(rng.choice(["London", "Beijing"], n_events)),
         }
-    ).astype({"position": "Int32", "quantity": "Int32", "dwell_seconds": float, "price": float})
+    ).astype(
+        {"position": "Int32", "sequence": "Int64"}
+        | dict.fromkeys(("quantity", "dwell_seconds", "price"), float)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +154,34 @@ def test_a_session_across_midnight_has_the_date_of_its_start(rows):
     assert session["order_value"] == 3.0
 
 
-def test_events_at_the_same_moment_are_ordered_by_their_ids(rows):
+def test_events_at_the_same_moment_are_ordered_by_their_sequence(rows):
+    clicks = [("ann", 0, "click", {"event_id": f"e{9 - n}", "sequence": n}) for n in (2, 1)]
+    (session,) = build_session_dicts(
+        make_events(
+            rows,
+            *[(*click[:3], click[3] | {"position": click[3]["sequence"]}) for click in clicks],
+            ("ann", 0, "purchase", {"event_id": "a", "sequence": 10}),
+            ("ann", 0, "page", {"event_id": "z"}),
+        )
+    )
+    assert session["path"] == ["page", "click", "purchase"]  # the one without a sequence is first
+    assert session["click_positions"] == [1, 2]
+
+
+def test_a_return_takes_its_value_from_that_of_the_orders(rows):
+    (session,) = build_session_dicts(
+        make_events(
+            rows,
+            ("ann", 0, "purchase", {"price": 10.0, "quantity": 2.5}),
+            ("ann", 1, "return", {"price": 10.0, "quantity": 0.5}),
+        )
+    )
+    assert session["order_value"] == 20.0
+    assert (session["n_purchase"], session["n_return"]) == (1, 1)
+    assert session["path"] == ["purchase", "return"]
+
+
+def test_events_at_the_same_moment_without_a_sequence_are_ordered_by_their_ids(rows):
     (session,) = build_session_dicts(
         make_events(
             rows,

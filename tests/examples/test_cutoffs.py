@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from profile_lib.examples.cutoffs import choose_cutoffs
 
-SCHEMA = "user_id string, event_ts timestamp, event_id string"
+SCHEMA = "user_id string, event_ts timestamp, event_id string, ingest_ts timestamp, sequence long"
 GAP = timedelta(minutes=30)
 
 
@@ -15,15 +15,16 @@ def at(hour: int, minute: int = 0, day: int = 1) -> datetime:
 def chosen_cutoffs(events, **changes):
     arguments = {
         "gap": GAP, "cutoffs_per_session": 1, "train_cutoffs_per_session": 1, "train_until": at(0),
-        "min_events": 3, "calendar_days": None, "first_cutoff": None, "last_cutoff": None,
-        "seed": 1,
+        "min_events": 3, "calendar_days": None, "first_cutoff": None,
+        "last_cutoff": at(0, day=31), "seed": 1,
     } | changes  # fmt: skip
     frame = choose_cutoffs(events, **arguments)
     return sorted((r.user_id, r.cutoff_ts) for r in frame.collect())
 
 
-def events_of(user: str, *times: datetime) -> list[tuple[str, datetime, str]]:
-    return [(user, ts, f"{user}{ts:%d%H%M}") for ts in times]
+def events_of(user: str, *times: datetime, late: timedelta = timedelta(0)) -> list[tuple]:
+    """Make events that arrive `late` after they happened."""
+    return [(user, ts, f"{user}{ts:%d%H%M}", ts + late, None) for ts in times]
 
 
 def test_a_cutoff_is_just_after_a_drawn_event_of_each_session_that_is_long_enough(rows):
@@ -37,6 +38,14 @@ def test_a_cutoff_is_just_after_a_drawn_event_of_each_session_that_is_long_enoug
     assert [user for user, _ in cutoffs] == ["ann", "ann"]
     assert cutoffs[0][1] - microsecond in {at(9), at(9, 10), at(9, 20)}
     assert cutoffs[1][1] - microsecond in {at(12), at(12, 5), at(12, 9)}
+
+
+def test_a_cutoff_is_just_after_the_event_became_known(rows):
+    second = timedelta(seconds=1)
+    events = rows(SCHEMA, *events_of("ann", at(9), at(9, 10), at(9, 20), late=second))
+    cutoffs = chosen_cutoffs(events, cutoffs_per_session=3)
+    expected = [ts + second + timedelta(microseconds=1) for ts in (at(9), at(9, 10), at(9, 20))]
+    assert cutoffs == [("ann", ts) for ts in expected]
 
 
 def test_the_drawn_events_depend_on_the_seed_alone(rows):
@@ -56,6 +65,14 @@ def test_the_calendar_adds_a_cutoff_for_every_user_with_an_earlier_event(rows):
     events = rows(SCHEMA, *events_of("ann", at(9), at(9, day=5)), *events_of("bob", at(8, day=3)))
     cutoffs = chosen_cutoffs(events, min_events=99, calendar_days=2)
     assert cutoffs == [("ann", at(0, day=2)), ("ann", at(0, day=4)), ("bob", at(0, day=4))]
+
+
+def test_clocks_that_are_wrong_by_years_or_hours_add_no_calendar_cutoff(rows):
+    arrival = at(10, day=3)
+    slow = [("ann", datetime(2003, 3, 1), "slow", arrival, None)]
+    fast = [("ann", arrival + timedelta(hours=23), "fast", arrival, None)]
+    events = rows(SCHEMA, *slow, *events_of("ann", at(9, day=2)), *fast)
+    assert chosen_cutoffs(events, min_events=99, calendar_days=1) == [("ann", at(0, day=3))]
 
 
 def test_cutoffs_before_the_first_and_after_the_last_are_dropped(rows):

@@ -7,7 +7,7 @@ from profile_lib.examples.split import sample_negatives, split_by_time
 
 EVENT = (
     "user_id string, event_ts timestamp, event_id string, event_type string, "
-    "item_id string, quantity int, price double"
+    "item_id string, quantity double, price double, sequence long, ingest_ts timestamp"
 )
 CUTOFF = "user_id string, cutoff_ts timestamp"
 DAY = timedelta(days=1)
@@ -21,9 +21,18 @@ NOON = [("ann", at(12))]
 
 
 def labels(rows, events, cutoffs=NOON):
+    return [
+        (r.user_id, r.buys, r.next_category, r.age_band, r.gender)
+        for r in label(rows, events, cutoffs)
+    ]
+
+
+def label(rows, events, cutoffs=NOON):
+    """Label cutoffs by events, whose last columns may be left out: they arrive as they happen."""
+    complete = [(*event, *[None] * (8 - len(event)), event[1])[:9] for event in events]
     frame = label_cutoffs(
         rows(CUTOFF, *cutoffs),
-        rows(EVENT, *((*e, None)[:7] for e in events)),
+        rows(EVENT, *complete),
         rows(
             "item_id string, category string", ("mug", "drinkware"), ("tee", "apparel"), ("x", None)
         ),
@@ -33,25 +42,43 @@ def labels(rows, events, cutoffs=NOON):
         ),
         DAY,
     )
-    return [
-        (r.user_id, r.buys, r.next_category, r.age_band, r.gender)
-        for r in frame.orderBy("user_id", "cutoff_ts").collect()
-    ]
+    return frame.orderBy("user_id", "cutoff_ts").collect()
 
 
 def test_a_purchase_counts_from_the_cutoff_until_just_before_the_end_of_the_horizon(rows):
     cutoffs = [("ann", at(12)), ("bob", at(12)), ("cat", at(12))]
     events = [
-        ("ann", at(12), "1", "purchase", "mug", 1),
-        ("bob", at(11), "2", "purchase", "mug", 1),
-        ("cat", at(12, day=2), "3", "purchase", "mug", 1),
+        ("ann", at(12), "1", "purchase", "mug", 1.0),
+        ("bob", at(11), "2", "purchase", "mug", 1.0),
+        ("cat", at(12, day=2), "3", "purchase", "mug", 1.0),
     ]
     labelled = labels(rows, events, cutoffs)
     assert [buys for _, buys, *_ in labelled] == [1, 0, 0]
 
 
-def test_a_returned_purchase_does_not_count(rows):
-    assert labels(rows, [("ann", at(13), "1", "purchase", "mug", -1)])[0][1] == 0
+def test_a_return_neither_counts_nor_takes_back_a_purchase(rows):
+    returned = ("ann", at(13), "1", "return", "mug", 1.0, 8.0)
+    (row,) = label(rows, [returned])
+    assert (row.buys, row.spend, row.next_category, row.next_categories) == (0, 0.0, None, [])
+    bought = ("ann", at(14), "2", "purchase", "tee", 0.5, 8.0)
+    (row,) = label(rows, [returned, bought, ("ann", at(15), "3", "return", "tee", 0.5, 8.0)])
+    assert (row.buys, row.spend, row.next_categories) == (1, 4.0, ["apparel"])
+
+
+def test_an_event_that_arrived_before_the_cutoff_is_no_label_whatever_its_clock_shows(rows):
+    """It happened before it arrived, so before the cutoff."""
+    ahead = ("ann", at(20), "1", "purchase", "mug", 1.0, 8.0, None, at(11))
+    in_time = (*ahead[:8], at(12))
+    assert [label(rows, [event])[0].buys for event in (ahead, in_time)] == [0, 1]
+
+
+def test_the_next_of_two_events_of_one_second_is_that_with_the_lower_sequence(rows):
+    later = ("ann", at(13), "1", "view", "mug", None, None, 7)
+    sooner = ("ann", at(13), "2", "view", "tee", None, None, 5)
+    without = ("ann", at(13), "3", "view", "x", None, None, None)
+    assert [row[2] for row in labels(rows, [later, without, sooner])] == ["apparel"]
+    unnumbered = (*later[:7], None)
+    assert [row[2] for row in labels(rows, [unnumbered, sooner])] == ["drinkware"]
 
 
 def test_the_next_category_is_that_of_the_first_event_whose_item_has_a_category(rows):

@@ -1,5 +1,6 @@
 """Build behaviour of a few events and three items with known numbers."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
@@ -8,18 +9,18 @@ from profile_lib.features.as_of import join_events_as_of
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.tables import EVENTS, ITEMS
 
-WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "page": 0}
+WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "share": 2, "page": 0}
 CATALOG = (
-    ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"]),
-    ("tee", "blue tee", "apparel", "acme", 20.0, 0.2, ["blue", "tee"]),
-    ("pen", "pen", "office", None, 1.0, None, ["pen"]),
+    ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"], ["blue", "mug"]),
+    ("tee", "blue tee", "apparel", "acme", 20.0, 0.2, ["blue", "tee"], ["blue", "tee"]),
+    ("pen", "pen", "office", None, 1.0, None, ["pen"], ["pen"]),
 )
 
 
 def event(user: str, ts: datetime, kind: str, item: str | None = None, **values: object) -> dict:
-    """Return one event that arrived when it happened, with more columns from `values`."""
+    """Return one event that came when it happened, with more columns from `values`."""
     keys = {"event_id": f"{user}{ts.isoformat()}{kind}{item}", "user_id": user}
-    times = {"event_ts": ts, "event_date": ts.date(), "ingest_ts": ts}
+    times = {"event_ts": ts, "event_date": ts.date(), "ingest_ts": ts, "load_date": ts.date()}
     return keys | times | {"event_type": kind, "item_id": item, "source": "s"} | values
 
 
@@ -29,12 +30,18 @@ def event_rows(spark: SparkSession, events: list[dict]) -> DataFrame:
     return spark.createDataFrame([tuple(e.get(n) for n in names) for e in events], EVENTS.schema)
 
 
-def build(spark: SparkSession, events: list[dict], *cutoffs: tuple[str, datetime]) -> DataFrame:
+def build(
+    spark: SparkSession,
+    events: list[dict],
+    *cutoffs: tuple[str, datetime],
+    time_zone: str = "UTC",
+    catalog: Sequence[tuple] = CATALOG,
+) -> DataFrame:
     """Build behaviour at (user_id, cutoff_ts), with a half-life of a day."""
     pairs = spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp")
     return build_behaviour(
         join_events_as_of(event_rows(spark, events), pairs),
-        spark.createDataFrame(list(CATALOG), ITEMS.schema),
+        spark.createDataFrame(list(catalog), ITEMS.schema),
         gap=timedelta(minutes=30), half_life=timedelta(days=1), weights=WEIGHTS,
-        max_interests=3, max_recent=4,
+        max_interests=3, max_recent=4, time_zone=time_zone,
     )  # fmt: skip

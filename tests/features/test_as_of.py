@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pyspark.sql import functions as F
 
-from profile_lib.features.as_of import add_latest_cutoff
+from profile_lib.features.as_of import add_latest_cutoff, select_known_events
 from profile_lib.features.event_histories import collect_user_changes, select_current_events
 from profile_lib.tables import EVENTS
 
@@ -13,7 +13,7 @@ def event(user: str, key: str, hour: int, kind: str = "view", late: int = 0) -> 
     ts, ingest_ts = datetime(2026, 1, 1, hour), datetime(2026, 1, 1, hour + late)
     values = {
         "user_id": user, "event_id": key, "event_ts": ts, "event_date": ts.date(),
-        "event_type": kind, "source": "s", "ingest_ts": ingest_ts,
+        "event_type": kind, "source": "s", "ingest_ts": ingest_ts, "load_date": ingest_ts.date(),
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.column_names())
 
@@ -48,6 +48,13 @@ def test_the_latest_cutoff_is_just_after_a_users_last_event_or_arrival(spark):
         ("b", datetime(2026, 1, 1, 12, 0, 0, 1)),
         ("c", datetime(2026, 1, 1, 17, 0, 0, 1)),
     }
+
+
+def test_events_that_happened_or_arrived_at_a_moment_are_not_known_as_of_it(spark):
+    rows = [event("ann", "early", 9), event("ann", "at", 12), event("bob", "late", 9, late=3)]
+    events = spark.createDataFrame(rows, EVENTS.schema)
+    known = select_known_events(events, datetime(2026, 1, 1, 12)).collect()
+    assert [row["event_id"] for row in known] == ["early"]
 
 
 def test_the_last_change_of_an_event_updates_or_deletes_it(spark):

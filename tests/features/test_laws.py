@@ -25,13 +25,14 @@ TWIN = " again"
 CUTOFF = datetime(2026, 1, 20, 12)
 GAP = timedelta(minutes=30)
 SHOP_ITEMS = [
-    ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"]),
-    ("tee", "red tee", "apparel", None, 20.0, 0.2, ["red", "tee"]),
+    ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"], ["blue", "mug"]),
+    ("tee", "red tee", "apparel", None, 20.0, 0.2, ["red", "tee"], ["red", "tee"]),
 ]
 RULES = {
     "gap": GAP, "half_life": timedelta(days=7), "max_interests": 5, "max_recent": 5,
     "weights": dict.fromkeys(EVENT_TYPES, 1.0),
 }  # fmt: skip
+TIME_ZONE = "Europe/Paris"
 
 REGISTERED = registered_features(), to_arrow_schema(BEHAVIOUR.schema)
 
@@ -43,20 +44,22 @@ drawn_events = st.tuples(
     st.sampled_from(EVENT_TYPES),
     st.sampled_from([None, "mug", "tee"]),
     st.sampled_from([None, 0.1, 2.7, 1e9]),
-    st.sampled_from([None, 1, 3]),
+    st.sampled_from([None, 0.5, 3.0]),
     st.sampled_from([None, None, "red mugs", "a blue 茶杯"]),
+    st.sampled_from([None, 1, 2]),
 )
 logs = st.lists(drawn_events, min_size=20, max_size=150)
 
 
 def event(number: int, drawn: tuple, twin: str = "", days: int = 0, days_late: int = 0) -> tuple:
-    user, minutes, kind, item, price, quantity, query = drawn
+    user, minutes, kind, item, price, quantity, query, sequence = drawn
     ts = CUTOFF - timedelta(minutes=minutes) + timedelta(days=days)
+    arrival = ts + timedelta(days=days_late)
     values = {
         "event_id": f"{days} {number:03}", "user_id": user + twin, "event_ts": ts,
         "event_date": ts.date(), "event_type": kind, "item_id": item, "price": price,
         "quantity": quantity, "query": query, "source": "test",
-        "ingest_ts": ts + timedelta(days=days_late),
+        "sequence": sequence, "ingest_ts": arrival, "load_date": arrival.date(),
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.column_names())
 
@@ -71,7 +74,8 @@ def events_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
 
 
 def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
-    rows = build_behaviour(*events_and_items(spark, events), **RULES).collect()
+    events_as_of, items = events_and_items(spark, events)
+    rows = build_behaviour(events_as_of, items, time_zone=TIME_ZONE, **RULES).collect()
     return {row["user_id"]: row.asDict(recursive=True) for row in rows}
 
 
@@ -98,8 +102,9 @@ def random_events(strategy_seed: int, n: int) -> list[tuple]:
             EVENT_TYPES[rng.integers(len(EVENT_TYPES))],
             [None, "mug", "tee"][rng.integers(3)],
             float(rng.choice([0.1, 0.7, 3.3, 1e9])),
-            [None, 1, 3][rng.integers(3)],
+            [None, 0.1, 3.0][rng.integers(3)],
             [None, None, "red mugs", "a blue 茶杯"][rng.integers(4)],
+            [None, 1, 2][rng.integers(3)],
         )
         for _ in range(n)
     ]
@@ -109,7 +114,7 @@ def random_events(strategy_seed: int, n: int) -> list[tuple]:
 def projected_rows(spark) -> pa.RecordBatch:
     """Rows of a log as Python workers get them, sorted by pair."""
     events = [event(n, drawn) for n, drawn in enumerate(random_events(1, 400))]
-    frame = project_events(*events_and_items(spark, events)).orderBy("pair_key")
+    frame = project_events(*events_and_items(spark, events), TIME_ZONE).orderBy("pair_key")
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
 
@@ -151,10 +156,11 @@ def test_batches_row_order_and_other_users_change_no_result(
 def test_the_number_of_partitions_changes_no_result(spark):
     events = [event(n, drawn) for n, drawn in enumerate(random_events(2, 300))]
     events_as_of, items = events_and_items(spark, events)
-    one, many = (
-        {row["user_id"]: row for row in build_behaviour(part, items, **RULES).collect()}
+    frames = (
+        build_behaviour(part, items, time_zone=TIME_ZONE, **RULES)
         for part in (events_as_of.coalesce(1), events_as_of.repartition(5))
     )
+    one, many = ({row["user_id"]: row for row in frame.collect()} for frame in frames)
     assert one == many
     assert len(one) == len(USERS)
 
@@ -187,7 +193,8 @@ def test_counts_and_sums_equal_those_of_duckdb(spark, log):
         f"""WITH marked AS (
             SELECT *, TIMESTAMP '{CUTOFF}' AS cutoff,
                 coalesce(event_ts - lag(event_ts) OVER w > INTERVAL 30 MINUTES, true) AS starts
-            FROM log WINDOW w AS (PARTITION BY user_id ORDER BY event_ts, event_id))
+            FROM log WINDOW w AS (PARTITION BY user_id
+                ORDER BY event_ts, sequence NULLS FIRST, event_id))
         SELECT user_id, count(*) AS n_events, count(*) FILTER (starts) AS n_sessions,
             count(DISTINCT item_id) AS n_items, avg(price) AS mean_price,
             count(DISTINCT item_id) FILTER (event_type = 'cart') AS n_items_added,
@@ -195,8 +202,10 @@ def test_counts_and_sums_equal_those_of_duckdb(spark, log):
             max(price) FILTER (event_ts >= (
                 SELECT max(m.event_ts) FROM marked m WHERE m.starts AND m.user_id = marked.user_id
             )) AS max_price_session,
-            coalesce(sum(price * coalesce(quantity, 1)) FILTER (event_type = 'purchase'), 0)
+            coalesce(sum(price * coalesce(quantity, 1)
+                * CASE event_type WHEN 'purchase' THEN 1 WHEN 'return' THEN -1 ELSE 0 END), 0)
                 AS order_value,
+            count(DISTINCT event_ts) FILTER (event_type = 'purchase') AS n_orders,
             {", ".join(kinds)}
         FROM marked GROUP BY user_id"""
     ).df()

@@ -26,10 +26,10 @@ from profile_lib.features.numeric.registry import FeatureColumns, numeric_featur
 from profile_lib.tables.table import LONG, required
 
 
-@numeric_feature(required("n_night_events", LONG, "number of events before 6:00 UTC ever"))
+@numeric_feature(required("n_night_events", LONG, "number of events before 6:00, local, ever"))
 def count_night_events(log: EventLog) -> FeatureColumns:
     """Count events before six o'clock."""
-    yield "n_night_events", log.pairs.count(log.micros % DAY_MICROS < DAY_MICROS // 4)
+    yield "n_night_events", log.pairs.count(log.local_micros % DAY_MICROS < DAY_MICROS // 4)
 '''
 
 

@@ -27,6 +27,9 @@ def feedback(spark):
         impression_row("f1", "fay", 0), impression_row("f1", "fay", 0),
         impression_row("g1", "gus", 30),
         impression_row("h1", "hal", 0), impression_row("h2", "hal", 50),
+        impression_row("i1", "ida", 0), impression_row("i2", "ida", 40),
+        impression_row("j1", "joe", 0),
+        impression_row("k1", "kim", 0),
     ]  # fmt: skip
     events = [
         event_row("ann", 12, "click"), event_row("ann", 11, "view"),
@@ -36,10 +39,15 @@ def feedback(spark):
         event_row("cat", 59, "purchase"),
         event_row("dan", 30, "purchase"), event_row("dan", 40, "purchase", price=None),
         event_row("dan", 35, "page"),
-        event_row("eve", 0, "click"), event_row("eve", 61, "purchase", quantity=3),
+        event_row("eve", 0, "click"), event_row("eve", 61, "purchase", quantity=3.0),
         event_row("fay", 1, "cart"),
         event_row("hal", 5, "click"), event_row("hal", 55, "click"),
         event_row("hal", 58, "purchase"),
+        event_row("ida", 30, "purchase", quantity=2.5), event_row("ida", 50, "return"),
+        event_row("ida", 61, "return", quantity=9.0),
+        event_row("joe", 5, "return"),
+        event_row("kim", 9, "purchase", event_id="z", sequence=1, quantity=0.5),
+        event_row("kim", 9, "return", event_id="a", sequence=2, quantity=0.5),
     ]  # fmt: skip
     frame = build_feedback(
         spark.createDataFrame(impressions, IMPRESSIONS.schema),
@@ -89,6 +97,16 @@ def test_a_click_leads_to_a_purchase_only_within_its_impressions_window(feedback
 def test_a_purchase_is_credited_to_the_last_of_several_clicked_impressions(feedback):
     assert outcome(feedback["h1"]) == (True, False, False, 0.0)
     assert outcome(feedback["h2"]) == (True, False, True, 2.5)
+
+
+def test_a_return_takes_its_value_from_the_impression_of_its_purchase_within_the_window(feedback):
+    assert outcome(feedback["i1"]) == (False, False, True, 3.75)  # 2.5 pieces less 1, at 2.5 each
+    assert outcome(feedback["i2"]) == NO_OUTCOME
+    assert outcome(feedback["k1"]) == (False, False, True, 0.0)
+
+
+def test_a_return_without_a_credited_purchase_is_not_credited(feedback):
+    assert outcome(feedback["j1"]) == NO_OUTCOME
 
 
 def test_an_impression_recorded_twice_has_one_row(feedback):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
+from profile_lib.errors import InputError
 from profile_lib.inference.predictor import EncodingStats, Predictor
 from profile_lib.inference.row_arrays import (
     PREDICTION,
@@ -60,6 +61,14 @@ def predictor(model) -> Predictor:
 
 def build_predictor(model: ProfileModel) -> Predictor:
     return Predictor(model, TorchFp32(model, CPU), SEP, batch_tokens=40, max_events=MAX_EVENTS)
+
+
+@pytest.mark.parametrize("n_values", [N_FEATURES - 1, N_FEATURES + 1])
+def test_rows_with_other_numbers_than_the_model_reads_are_refused(predictor, n_values):
+    ids, lengths, _ = to_arrays([[CLS, 5, SEP]])
+    message = f"numeric: {n_values} values per row, the model reads 3 numbers and 0 category codes"
+    with pytest.raises(InputError, match=message):
+        predictor.predict(ids, lengths, np.zeros((1, n_values), np.float32))
 
 
 def to_text(words: list[int]) -> list[int]:

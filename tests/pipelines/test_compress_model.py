@@ -121,8 +121,8 @@ def test_an_interrupted_compression_resumes_to_the_same_loss_curves(
     with pytest.raises(InputError, match="another run: distillation was .*'temperature': 2.0"):
         compress_model.run(colours, other, resume=True)
     capsys.readouterr()
-    with caplog.at_level("INFO", logger="profile_lib"):
-        compress_model.run(colours, same, resume=True)
+    caplog.clear()
+    compress_model.run(colours, same, resume=True)
     progress = capsys.readouterr().out + caplog.text
     assert f"resumed at step {int(before.name.removeprefix('step-'))}" in progress
     for kind in ("student", "pruned"):

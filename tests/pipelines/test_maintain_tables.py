@@ -25,6 +25,7 @@ def event(number: int) -> tuple[object, ...]:
     values = {
         "event_id": f"e{number}", "user_id": f"u{number % 3}", "event_ts": ts,
         "event_date": ts.date(), "event_type": "view", "source": "test", "ingest_ts": ts,
+        "load_date": ts.date(),
     }  # fmt: skip
     return tuple(values.get(name) for name in EVENTS.column_names())
 

@@ -1,7 +1,6 @@
 """Trainings are recorded in a real MLflow store, and the better of two models serves."""
 
 import json
-import logging
 import shutil
 from pathlib import Path
 
@@ -89,7 +88,6 @@ def record(tracker: Tracker, model: Path) -> None:
 def test_the_first_model_becomes_the_champion_and_promoting_it_again_changes_nothing(
     store, tracked, caplog
 ):
-    caplog.set_level(logging.INFO, logger="profile_lib")
     settings, registry = tracked
     assert (
         registry.find_version("shop", CHAMPION) == registry.find_version("shop", CHALLENGER) == "1"
@@ -139,7 +137,6 @@ def test_the_registered_model_predicts_as_the_trained_one_and_holds_no_pickle(tr
 def test_a_better_challenger_is_promoted_a_worse_one_is_not_and_a_promotion_is_rolled_back(
     store, make_settings, tracked, first, caplog
 ):
-    caplog.set_level(logging.INFO, logger="profile_lib")
     settings, registry = tracked
     better = make_settings("training.head_lr=1e-2", "training.numeric_epochs=3")
     train_model.run(store, better)
@@ -176,7 +173,6 @@ def test_models_that_cannot_be_compared_are_refused(store, make_settings):
 
 
 def test_a_task_is_compared_by_its_own_label_on_the_rows_of_its_mask(store, make_settings, caplog):
-    caplog.set_level(logging.INFO, logger="profile_lib")
     task = {"name": "big", "label": "int(spend > 2)", "mask": "device = 'mobile'",
             "kind": "binary", "weight": 1.0}  # fmt: skip
     worse, better = (

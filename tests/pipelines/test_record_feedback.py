@@ -56,8 +56,9 @@ def test_late_rows_change_only_their_feedback_and_give_the_tables_of_a_full_run(
     complete = store.read(FEEDBACK).where("is_complete").select("impression_id").collect()
     assert {row[0] for row in complete} == {"a", "b", "c"}
 
-    late = START + timedelta(days=8)
-    put(store, EVENTS, event_row("ann", DAY + 9, "purchase", ingest_ts=late))
+    late = START + timedelta(days=8)  # the event arrived in time and is loaded late
+    put(store, EVENTS, event_row("ann", DAY + 9, "purchase", load_date=late.date()))
+    put(store, EVENTS, event_row("bob", 8 * DAY, "page"))
     put(store, IMPRESSIONS, impression_row("e", "ann", DAY + 7, ingest_ts=late))
     assert bought_impressions(store) == set()
     record_feedback.run(store, config, late.date())
@@ -69,6 +70,14 @@ def test_late_rows_change_only_their_feedback_and_give_the_tables_of_a_full_run(
     incremental = rows_of_feedback(store)
     record_feedback.run(store, config)
     assert rows_of_feedback(store) == incremental
+
+
+def test_a_clock_23_hours_ahead_completes_no_impression(store, tmp_path):
+    put(store, IMPRESSIONS, impression_row("a", "ann", 0))
+    arrival = START + timedelta(hours=2)
+    put(store, EVENTS, event_row("ann", 25 * 60, "page", ingest_ts=arrival))
+    record_feedback.run(store, dev_settings(tmp_path))
+    assert [row["is_complete"] for row in store.read(FEEDBACK).collect()] == [False]
 
 
 def test_arms_are_compared_and_missing_or_mixed_arms_are_refused(store, tmp_path):

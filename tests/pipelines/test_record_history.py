@@ -70,8 +70,8 @@ def test_each_commit_is_recorded_once_and_expires_after_the_retention(store, put
     assert n_orders_as_of(store, "bob", second) == [1]
 
 
-def test_without_a_change_feed_the_history_continues_from_the_current_profiles(store, put, spark):
-    put(ann=1, bob=1)
+def test_without_a_change_feed_the_history_adds_the_profiles_that_differ(store, put, spark):
+    put(ann=1, bob=1, cat=7)
     record_history(store, ONE_YEAR, datetime.now(UTC))
     put(ann=2)
     table = f"delta.`{store.path(USER_PROFILES)}`"
@@ -83,6 +83,7 @@ def test_without_a_change_feed_the_history_continues_from_the_current_profiles(s
         ("ann", 4, "upsert", 2),
         ("bob", 1, "upsert", 1),
         ("bob", 4, "delete", None),
+        ("cat", 1, "upsert", 7),
     ]
     shutil.rmtree(store.path(USER_PROFILES))
     put(ann=3)

@@ -1,7 +1,7 @@
 """Check that incremental refreshes end in the profiles of a full one, and write only changes."""
 
-import logging
 import shutil
+from datetime import date
 
 import hypothesis
 import pytest
@@ -91,7 +91,6 @@ def test_a_new_model_computes_all_profiles_and_an_interrupted_run_continues(
     by_bucket = {r["user_bucket"]: r["model_version"] for r in store.read(USER_PROFILES).collect()}
     assert by_bucket[1] in old_versions
     assert by_bucket[0] not in old_versions
-    caplog.set_level(logging.INFO, "profile_lib")
     refresh_profiles.run(store, settings, now=NOW)
     assert "1 of 1 buckets" in caplog.text
     versions = {row["model_version"] for row in store.read(USER_PROFILES).collect()}
@@ -166,6 +165,41 @@ def test_a_model_with_other_numeric_features_than_behaviour_is_refused():
         check_numeric_features("models/m", names[:-1])
     with pytest.raises(InputError, match="they differ: in order;"):
         check_numeric_features("models/m", names[::-1])
+
+
+def test_a_model_that_reads_fewer_numbers_than_behaviour_holds_serves_no_profile(
+    refreshed, monkeypatch, tmp_path
+):
+    store, settings = refreshed
+    version = store.version(USER_PROFILES)
+    monkeypatch.setattr("tests.small_shop.NUMERIC_FEATURES", list(NUMERIC_FEATURES)[:-1])
+    save_plain_model(tmp_path / "models" / settings.training.name, seed=1)
+    with pytest.raises(InputError, match="they differ: weekday; features were added or removed"):
+        refresh_profiles.run(store, settings, now=NOW)
+    assert store.version(USER_PROFILES) == version
+
+
+def test_a_day_computes_the_users_whose_events_were_loaded_on_it_whenever_they_arrived(refreshed):
+    store, settings = refreshed
+    load_date = EVENTS.column_names().index("load_date")
+    late, in_time = (
+        list(event(number, user, 50, "cart", "tee", 0))
+        for number, user in ((9, "ann"), (10, "bob"))
+    )
+    late[load_date] = date(2026, 3, 1)
+    write_events(store, [tuple(late), tuple(in_time)])
+    refresh_profiles.run(store, settings, date(2026, 3, 1), now=NOW)
+    profiles = read_profiles(store)
+    assert profiles["ann"]["recent"][0]["event_type"] == "cart"
+    assert profiles["bob"]["recent"][0]["event_type"] == "view"
+
+
+def test_changed_code_computes_all_profiles_again(refreshed, monkeypatch):
+    store, settings = refreshed
+    module = "profile_lib.pipelines.serving_model"
+    monkeypatch.setattr(f"{module}.find_profile_version", lambda: 77)
+    refresh(store, settings)
+    assert {profile["profile_version"] for profile in read_profiles(store).values()} == {77}
 
 
 @pytest.mark.slow

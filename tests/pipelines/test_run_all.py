@@ -1,7 +1,5 @@
 """A run continues where it failed, and reports the time left."""
 
-import logging
-
 import pytest
 
 from profile_lib.config.files import shipped_conf
@@ -42,8 +40,8 @@ def test_a_run_continues_at_the_stage_that_failed(settings, caplog):
     with pytest.raises(InputError, match="the disk is full"):
         run_stages(None, settings, state_of(settings), [stages[0], broken], NOW)
     assert state_of(settings).done == ["ingest_events"]
-    with caplog.at_level(logging.INFO, "profile_lib"):
-        run_stages(None, settings, state_of(settings), stages, NOW)
+    caplog.clear()
+    run_stages(None, settings, state_of(settings), stages, NOW)
     assert (len(first.calls), len(second.calls)) == (1, 1)
     assert "done before, skipped" in caplog.messages[0]
 
@@ -91,8 +89,7 @@ def test_each_stage_except_the_last_reports_the_time_left(settings, caplog, monk
     moments = iter([0.0, 0.0, 10.0, 10.0, 40.0])
     monkeypatch.setattr(run_all.time, "monotonic", lambda: next(moments))
     stages = [Stage("ingest_events", Job(), None, 0.2), Stage("train_model", Job(), None, 0.6)]
-    with caplog.at_level(logging.INFO, "profile_lib"):
-        run_stages(None, settings, state_of(settings), stages, NOW)
+    run_stages(None, settings, state_of(settings), stages, NOW)
     assert caplog.messages == [
         "[1/2] ingest_events     …",
         "[1/2] ingest_events        0:10                     about 0:30 left",

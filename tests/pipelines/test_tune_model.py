@@ -1,6 +1,5 @@
 """A search for settings is stored, can be resumed, and never reads the test split."""
 
-import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -89,7 +88,6 @@ def trials(settings: Settings) -> list[optuna.trial.FrozenTrial]:
 def test_a_search_finds_the_rate_that_learns_and_continues_where_it_stopped(
     store, make_settings, tmp_path, caplog
 ):
-    caplog.set_level(logging.INFO, logger="profile_lib")
     checkpoints = ("training.checkpoint_steps=1", f"training.checkpoint_path={tmp_path.as_uri()}")
     first = make_settings(SPACE, "tune.trials=2", *checkpoints)
     tune_model.run(store, first)
@@ -164,7 +162,6 @@ def test_an_unknown_setting_and_an_unknown_metric_are_refused(store, make_settin
 def test_a_trial_whose_loss_is_not_a_number_is_pruned_and_the_search_continues(
     store, make_settings, untrained, caplog
 ):
-    caplog.set_level(logging.INFO, logger="profile_lib")
     space = "tune.space={training.head_lr: {choices: [1.0e+30, 1.0e-2]}}"
     settings = make_settings(space, "tune.name=wild", "tune.trials=3")
     study = tune_model.open_study(settings)

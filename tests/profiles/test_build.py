@@ -36,7 +36,7 @@ def recent(minute: int, kind: str, title: str | None, text: str | None = None) -
 BEHAVIOUR_OF_ANN = {
     "user_id": "ann", "cutoff_ts": at(10), "last_event_ts": at(9), "n_sessions": 2, "n_orders": 0,
     "n_events": 3, "order_value": 0.0, "price_level": 0.4, "bought_price_level": None,
-    "rating": 5.0, "n_in_cart": 1, "categories": [("bags", 3.0)], "brands": [], "keywords": [],
+    "rating": 5.0, "n_in_cart": 0.5, "categories": [("bags", 3.0)], "brands": [], "keywords": [],
     "active_hours": [0] * 24, "channels": {"web": 3}, "devices": {}, "regions": {}, "referrers": {},
     "systems": {}, "browsers": {},
     "recent": [
@@ -59,10 +59,14 @@ def facts(spark):
         for c in BEHAVIOUR.columns
     ]
     behaviour = spark.createDataFrame([row], BEHAVIOUR.schema)
-    attributes = ("ann", "25-34", None, "paris", None, {"kids": "2"}, at(1))
+    attributes = ("ann", "25-34", None, "paris", {"kids": "2", "region": "a region"}, {}, at(1))
     users = spark.createDataFrame([attributes], USERS.schema)
     return select_profile_facts(
-        add_pending_input(behaviour, 20), users, events_version=F.lit(7), user_buckets=4
+        add_pending_input(behaviour, 20),
+        users,
+        events_version=F.lit(7),
+        profile_version=3,
+        user_buckets=4,
     )
 
 
@@ -107,7 +111,7 @@ def test_reasons_name_events_of_the_history_with_their_effects(profile):
     }
 
 
-def test_declared_attributes_are_apart_from_inferred_ones(profile):
+def test_declared_attributes_are_apart_from_inferred_ones_and_columns_win_over_them(profile):
     assert profile["declared"] == {"age_band": "25-34", "region": "paris", "kids": "2"}
 
 

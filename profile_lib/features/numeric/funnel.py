@@ -62,8 +62,12 @@ def measure_page_recency(log: EventLog) -> FeatureColumns:
     optional("seconds_since_funnel_step", DOUBLE, "seconds since the last funnel step"),
 )
 def measure_funnel_depth(log: EventLog) -> FeatureColumns:
-    """Measure how deep in the funnel users came, and how long ago."""
+    """Measure how deep in the funnel users came, and how long ago.
+
+    A return has no depth, on whichever page it happens.
+    """
     depth = np.maximum(DEPTH_BY_KIND[log.kind], DEPTH_BY_STEP[log.step])
+    depth[log.is_kind("return")] = 0
     is_in_funnel = depth > 0
     last = log.pairs.last_true(is_in_funnel)
     yield "funnel_depth", log.pairs.max(depth, is_in_funnel, 0)

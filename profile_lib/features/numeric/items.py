@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.arrays.groups import dictionary_codes, first_occurrences, sort_ranks
+from profile_lib.arrays.groups import dictionary_codes, first_occurrences
 from profile_lib.arrays.types import Flags, Longs
 from profile_lib.features.event_log import DAY_MICROS, EventLog
 from profile_lib.features.interacted_items import InteractedItems
@@ -26,10 +26,7 @@ VIEW_DAYS = 7
     optional("is_last_item_added", BOOLEAN, "whether the latest item was ever added to the cart"),
 )
 def count_items(log: EventLog) -> FeatureColumns:
-    """Count items by interaction.
-
-    If several items are the latest, the one with the greatest id counts.
-    """
+    """Count items by interaction; the latest item is that of the last event with one."""
     items, pairs = log.interacted_items, log.interacted_items.pairs
     last_micros = items.latest_micros(np.ones(len(log.micros), dtype=bool))
     cart_micros = items.latest_micros(log.is_kind("cart"))
@@ -42,17 +39,17 @@ def count_items(log: EventLog) -> FeatureColumns:
     yield "n_items_added", pairs.count(cart_micros >= 0)
     yield "n_items_added_session", pairs.count(cart_micros >= session_start)
     yield "max_views_per_item", pairs.max(n_views, n_views > 0, 0)
-    last, has_none = _find_last_items(items, last_micros)
+    last, has_none = _find_last_items(items)
     yield "n_views_last_item", np.where(has_none, 0, np.append(n_views, 0)[last])
     yield "is_last_item_added", pa.array(np.append(cart_micros, -1)[last] >= 0, mask=has_none)
 
 
-def _find_last_items(items: InteractedItems, last_micros: Longs) -> tuple[Longs, Flags]:
-    """Return the index of each pair's last item, and True if it has none."""
-    pairs, ids = items.pairs, sort_ranks(items.catalog_values("item_id"))
-    by_time = np.lexsort((ids, last_micros, pairs.group_ids))
-    has_none = pairs.end_rows == pairs.start_rows
-    return np.append(by_time, -1)[np.where(has_none, -1, pairs.end_rows - 1)], has_none
+def _find_last_items(items: InteractedItems) -> tuple[Longs, Flags]:
+    """Return the index of each pair's last item or -1, and whether it has none."""
+    last_row = items.log.pairs.last_true(items.log.has("item_id"))
+    item_by_row = np.full(len(items.log.micros) + 1, -1)  # the last cell is for row -1
+    item_by_row[items.event_rows] = items.items.group_ids
+    return item_by_row[last_row], last_row < 0
 
 
 def _count_categories(items: InteractedItems, where: Flags) -> Longs:

@@ -3,11 +3,13 @@
 import numpy as np
 import pyarrow as pa
 
-from profile_lib.arrays.groups import dictionary_codes, differs_from_previous
-from profile_lib.arrays.types import Flags, Longs
+from profile_lib.arrays.groups import GroupedRows, dictionary_codes, differs_from_previous
+from profile_lib.arrays.types import Flags, Floats, Longs
 from profile_lib.features.event_log import EventLog
 from profile_lib.features.numeric.registry import FeatureColumns, numeric_feature
 from profile_lib.tables.table import DOUBLE, LONG, optional, required
+
+PIECE_DECIMALS = 6  # sums of pieces are rounded, so that 0.1 + 0.2 - 0.3 is 0
 
 
 @numeric_feature(
@@ -27,7 +29,7 @@ def find_last_prices(log: EventLog) -> FeatureColumns:
 
 @numeric_feature(
     required(
-        "n_in_cart", LONG, "pieces added to the cart less those removed, since the last purchase"
+        "n_in_cart", DOUBLE, "pieces added to the cart less those removed, since the last purchase"
     ),
     optional("cart_value", DOUBLE, "price of the pieces in the cart, in the shop's currency"),
 )
@@ -37,21 +39,23 @@ def sum_cart(log: EventLog) -> FeatureColumns:
     sign = log.is_kind("cart").astype(np.int64) - log.is_kind("uncart")
     in_cart = log.is_after_last_purchase & (sign != 0)
     n_in_cart = log.pairs.sum(sign * quantity, in_cart)
-    yield "n_in_cart", np.maximum(n_in_cart, 0).astype(np.int64)
+    yield "n_in_cart", np.maximum(n_in_cart.round(PIECE_DECIMALS), 0.0)
     yield "cart_value", np.maximum(log.pairs.sum(sign * quantity * price, in_cart), 0.0)
 
 
 @numeric_feature(
-    required("n_orders", LONG, "number of orders ever"),
+    required("n_orders", LONG, "number of orders ever, without those returned completely"),
     required(
-        "order_value", DOUBLE, "price times quantity of all purchases, in the shop's currency"
+        "order_value",
+        DOUBLE,
+        "price times quantity of all purchases less that of returns, in the shop's currency",
     ),
 )
 def sum_orders(log: EventLog) -> FeatureColumns:
     """Count orders and sum up their value."""
-    price, quantity = log.numbers_or_zero("price"), log.numbers_or_zero("quantity")
-    yield "n_orders", _count_orders(log)
-    yield "order_value", log.pairs.sum(price * quantity, log.is_kind("purchase"))
+    price, pieces = log.numbers_or_zero("price"), _count_pieces_bought(log)
+    yield "n_orders", _count_orders(log, pieces)
+    yield "order_value", log.pairs.sum(price * pieces)
 
 
 @numeric_feature(
@@ -73,7 +77,7 @@ def average_prices(log: EventLog) -> FeatureColumns:
 def _latest_price(log: EventLog, where: Flags) -> pa.Array:
     """Return the highest price at each pair's last true moment, null if it has none."""
     last = log.pairs.last_true(where)
-    return _highest_price(log, where & (log.micros == log.broadcast_to_rows(log.micros[last])))
+    return _highest_price(log, where & (log.moments == log.broadcast_to_rows(log.moments[last])))
 
 
 def _highest_price(log: EventLog, where: Flags) -> pa.Array:
@@ -82,13 +86,24 @@ def _highest_price(log: EventLog, where: Flags) -> pa.Array:
     return pa.array(highest, mask=np.isneginf(highest))
 
 
-def _count_orders(log: EventLog) -> Longs:
-    """Count each pair's orders.
+def _count_pieces_bought(log: EventLog) -> Floats:
+    """Return the pieces of each purchase, and minus those of each return, else 0."""
+    sign = log.is_kind("purchase").astype(np.float64) - log.is_kind("return")
+    return sign * log.numbers_or_zero("quantity")
 
-    Consecutive purchases with one order_id, or without one and at one moment, are one order.
+
+def _count_orders(log: EventLog, pieces: Floats) -> Longs:
+    """Count each pair's orders that were not returned completely.
+
+    All purchases with one order_id are one order, and so are those without one at one moment. A
+    return takes its pieces from the order that it names; without an order_id it takes none.
     """
-    rows = np.flatnonzero(log.is_kind("purchase") & (log.numbers_or_zero("quantity") > 0))
-    order, _ = dictionary_codes(log["order_id"].take(pa.array(rows)))
+    order, _ = dictionary_codes(log["order_id"])
+    rows = np.flatnonzero((pieces > 0) | ((pieces < 0) & (order >= 0)))
+    pair, order = log.pairs.group_ids[rows], order[rows]
     moment = np.where(order < 0, log.micros[rows], 0)
-    is_new_order = differs_from_previous(log.pairs.group_ids[rows], order, moment)
-    return np.bincount(log.pairs.group_ids[rows[is_new_order]], minlength=log.pairs.n_groups)
+    by_order = np.lexsort((moment, order, pair))
+    is_first = differs_from_previous(pair[by_order], order[by_order], moment[by_order])
+    orders = GroupedRows(np.cumsum(is_first) - 1, int(is_first.sum()))
+    is_kept = orders.sum(pieces[rows[by_order]]).round(PIECE_DECIMALS) > 0
+    return np.bincount(pair[by_order][is_first][is_kept], minlength=log.pairs.n_groups)

@@ -2,9 +2,9 @@
 
 A feature is one decorated function:
 
-    @numeric_feature(required("n_night_events", LONG, "events between midnight and 6:00 UTC, ever"))
+    @numeric_feature(required("n_night_events", LONG, "events from midnight to 6:00, local, ever"))
     def count_night_events(log: EventLog) -> FeatureColumns:
-        is_night = log.micros % DAY_MICROS < DAY_MICROS // 4
+        is_night = log.local_micros % DAY_MICROS < DAY_MICROS // 4
         yield "n_night_events", log.pairs.count(is_night)
 
 The table `behaviour` and the numbers that a model reads then hold the column. Training and refresh

@@ -42,10 +42,11 @@ def measure_recency(log: EventLog) -> FeatureColumns:
 
 
 @numeric_feature(
-    required("hour", INT, "UTC hour of the cutoff, 0 to 23"),
-    required("weekday", INT, "UTC day of the week of the cutoff, 1 to 7, 1 is Sunday"),
+    required("hour", INT, "local hour of the cutoff, 0 to 23"),
+    required("weekday", INT, "local day of the week of the cutoff, 1 to 7, 1 is Sunday"),
 )
 def read_calendar(log: EventLog) -> FeatureColumns:
-    """Read hour and weekday from the cutoff."""
-    yield "hour", log.cutoff_micros % DAY_MICROS // HOUR_MICROS
-    yield "weekday", (log.cutoff_micros // DAY_MICROS + 4) % 7 + 1  # 1970-01-01 was a Thursday
+    """Read hour and weekday from the user's clock at the cutoff."""
+    local_cutoff = log.local_cutoff_micros
+    yield "hour", local_cutoff % DAY_MICROS // HOUR_MICROS
+    yield "weekday", (local_cutoff // DAY_MICROS + 4) % 7 + 1  # 1970-01-01 was a Thursday

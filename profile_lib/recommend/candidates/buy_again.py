@@ -79,14 +79,14 @@ def estimate_repeats(purchases: DataFrame, prior_share: float, prior_count: floa
     """Estimate the share of buyers who repeat a purchase, and the days until then.
 
     Returns (item, share, days) of the items that someone bought on more than one day. `purchases`
-    holds user_id, item and event_date. `share`: the share of an item's buyers who bought it on a
+    holds user_id, item and local_date. `share`: the share of an item's buyers who bought it on a
     later day too, smoothed by `prior_count` more buyers with `prior_share`. `days`: the median
     number of days between two purchases.
     """
-    by_date = Window.partitionBy("user_id", "item").orderBy("event_date")
-    days = purchases.select("user_id", "item", "event_date").distinct()
+    by_date = Window.partitionBy("user_id", "item").orderBy("local_date")
+    days = purchases.select("user_id", "item", "local_date").distinct()
     gaps = days.withColumn(
-        "gap", F.datediff("event_date", F.lag("event_date").over(by_date)).cast("double")
+        "gap", F.datediff("local_date", F.lag("local_date").over(by_date)).cast("double")
     )
     per_item = gaps.groupBy("item").agg(
         F.countDistinct("user_id").alias("buyers"),

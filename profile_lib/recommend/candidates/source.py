@@ -56,9 +56,10 @@ class SourceData:
     zeros. `approximate_search_from`: the number of items from which the search for near vectors is
     approximate. `seed`: that of all random numbers.
 
-    Some sources need more: `events` and `items` (item_id, item); `interest_map`, which maps
-    interest vectors to text vectors; `contexts`, the known values of each; `weights`, those of the
-    event types; `now`, the second since 1970 that all data is as of; and `validation`.
+    Some sources need more: `events`, each with its local_date, and `items` (item_id, item);
+    `interest_map`, which maps interest vectors to text vectors; `contexts`, the known values of
+    each; `weights`, those of the event types; `now`, the second since 1970 that all data is as of;
+    and `validation`.
     """
 
     histories: DataFrame

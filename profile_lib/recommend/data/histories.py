@@ -17,6 +17,7 @@ from scipy import sparse
 from profile_lib.arrays.groups import GroupedRows, differs_from_previous, to_list_array
 from profile_lib.arrays.types import Floats, Longs
 from profile_lib.recommend.data.arrow_columns import flat_numbers
+from profile_lib.tables.events import EVENT_ORDER
 
 STEPS = "items array<int>, weights array<float>, seconds array<long>, is_bought array<boolean>"
 STEP_COLUMNS = ("items", "weights", "seconds", "is_bought")
@@ -46,11 +47,12 @@ def build_histories(
     """Build one row per user with interactions: user_id and STEPS, oldest first.
 
     `weights` holds for each event type how strongly an event counts as interest in its item. Events
-    of other types are left out, and so are items without a number in `items` (item_id, item).
+    of other types, such as returns, are left out, and so are items without a number in `items`
+    (item_id, item).
     Consecutive events of a user on the same item are one step, with the greatest of their weights,
     at the last of their times. Only the last `max_steps` steps of a user are returned.
     """
-    event = F.struct(
+    step = F.struct(
         F.unix_seconds("event_ts").alias("second"),
         "item",
         event_weight(weights).cast("float").alias("weight"),
@@ -58,13 +60,19 @@ def build_histories(
     )
     weighted = events.where(F.col("event_type").isin(*weights))
     numbered = weighted.join(F.broadcast(items), "item_id")
-    per_user = numbered.groupBy("user_id").agg(F.array_sort(F.collect_list(event)).alias("events"))
+    event = F.struct(*EVENT_ORDER, step.alias("step"))
+    in_order = F.array_sort(F.collect_list(event))
+    per_user = numbered.groupBy("user_id").agg(F.transform(in_order, _step).alias("events"))
 
     def to_steps(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield _to_steps(batch, max_steps)
 
     return per_user.mapInArrow(to_steps, f"user_id string, {STEPS}")
+
+
+def _step(event: Column) -> Column:
+    return event["step"]
 
 
 def _to_steps(batch: pa.RecordBatch, max_steps: int) -> pa.RecordBatch:

@@ -12,6 +12,8 @@ from profile_lib.arrays.types import Floats, Longs
 from profile_lib.recommend.candidates.candidate_set import Candidates
 from profile_lib.recommend.data.histories import PURCHASE
 from profile_lib.recommend.data.relevant_items import BOUGHT, INTERACTED, RelevantItems
+from profile_lib.spark.timestamps import happened_time
+from profile_lib.tables.events import EVENT_ORDER
 
 
 def find_later_interactions(
@@ -24,21 +26,21 @@ def find_later_interactions(
     """Find the items of interactions within the `horizon` after each cutoff.
 
     `cutoffs` holds user_id and cutoff_ts, `items` item_id and item; only events of these
-    `event_types` are interactions. The result, (user_id, cutoff_ts, relevant, relevance), has a row
-    per cutoff with interactions: the item numbers in the order of their first interactions, and
-    the relevance of each, INTERACTED or BOUGHT.
+    `event_types` that had not arrived at the cutoff are interactions. The result, (user_id,
+    cutoff_ts, relevant, relevance), has a row per cutoff with interactions: the item numbers in the
+    order of their first interactions, and the relevance of each, INTERACTED or BOUGHT.
     """
     is_interaction = F.col("event_type").isin(*event_types)
     interactions = events.where(is_interaction).join(F.broadcast(items), "item_id")
     until = F.col("cutoff_ts") + F.make_interval(secs=F.lit(horizon.total_seconds()))
     after = interactions.join(cutoffs.select("user_id", "cutoff_ts"), "user_id").where(
-        (F.col("event_ts") >= F.col("cutoff_ts")) & (F.col("event_ts") < until)
+        (happened_time() >= F.col("cutoff_ts")) & (F.col("event_ts") < until)
     )
     relevance = F.when(F.col("event_type") == PURCHASE, BOUGHT).otherwise(INTERACTED)
     per_item = after.groupBy("user_id", "cutoff_ts", "item").agg(
-        F.min("event_ts").alias("first_ts"), F.max(relevance).alias("relevance")
+        F.min(F.struct(*EVENT_ORDER)).alias("first_event"), F.max(relevance).alias("relevance")
     )
-    in_order = F.array_sort(F.collect_list(F.struct("first_ts", "item", "relevance")))
+    in_order = F.array_sort(F.collect_list(F.struct("first_event", "item", "relevance")))
     return (
         per_item.groupBy("user_id", "cutoff_ts")
         .agg(in_order.alias("later"))

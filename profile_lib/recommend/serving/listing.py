@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 
 from profile_lib.arrays.groups import to_list_array
 from profile_lib.arrays.types import Longs
+from profile_lib.errors import InputError
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.recommend.data.arrow_columns import MISSING, record_batch
@@ -54,7 +55,16 @@ class ListBuilder:
         rules: ListRules,
         eligibility: Eligibility,
     ) -> "ListBuilder":
-        """Build a list builder whose ranker is `model`, its tasks weighted by `task_weights`."""
+        """Build a list builder whose ranker is `model`, its tasks weighted by `task_weights`.
+
+        Raises InputError unless the ranker reads the numbers that the retrieval model computes.
+        """
+        if list(model.spec.numeric) != retrieval.feature_names:
+            differing = set(model.spec.numeric) ^ set(retrieval.feature_names)
+            raise InputError(
+                "recommender: its ranker reads other numbers than are computed now: "
+                f"{', '.join(sorted(differing)) or 'in another order'}; run fit_recommender again"
+            )
         score = RankerScorer(model, retrieval, task_weights)
         recommender = Recommender(retrieval.sources, retrieval.catalog, score, rules, eligibility)
         return cls(retrieval, recommender)

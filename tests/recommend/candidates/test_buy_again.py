@@ -13,7 +13,7 @@ A, B, C, D = range(4)
 
 def test_the_share_of_repeat_buyers_is_smoothed_and_days_are_the_median(rows):
     purchases = rows(
-        "user_id string, item int, event_date date",
+        "user_id string, item int, local_date date",
         ("u", A, date(2026, 1, 1)),
         ("u", A, date(2026, 1, 1)),  # twice on a day is no repeat
         ("u", A, date(2026, 1, 11)),

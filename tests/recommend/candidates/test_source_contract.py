@@ -77,7 +77,8 @@ def event_rows():
             item = ITEM_IDS[(user + (1 if event_type == "purchase" else step)) % (N_ITEMS - 1)]
             second = datetime.fromtimestamp((user + 5 * step) * DAY, UTC)
             region = ("North", "South")[user % 2]
-            rows.append((f"u{user}", item, event_type, region, second, second.date()))
+            event_id = f"e{user}{step}"
+            rows.append((f"u{user}", item, event_type, region, second, None, event_id, second))
     return rows
 
 
@@ -87,7 +88,7 @@ def sources(spark, tmp_path_factory):
     events = spark.createDataFrame(
         event_rows(),
         "user_id string, item_id string, event_type string, region string, event_ts timestamp, "
-        "event_date date",
+        "sequence long, event_id string, local_date date",
     )
     items = number_items(spark.createDataFrame([(item,) for item in ITEM_IDS], "item_id string"))
     histories = build_histories(events, items, WEIGHTS, max_steps=10).cache()

@@ -16,12 +16,21 @@ from profile_lib.recommend.data.histories import (
 from tests.recommend.walks import walk_frame
 
 WEIGHTS = {"view": 1.0, "cart": 4.0, "purchase": 6.0}
-EVENTS = "user_id string, item_id string, event_type string, event_ts timestamp"
+EVENTS = (
+    "user_id string, item_id string, event_type string, event_ts timestamp, sequence long, "
+    "event_id string"
+)
 ITEM_IDS = "item_id string"
 
 
 def minute(number: int) -> datetime:
     return datetime(2026, 1, 1, 0, number)
+
+
+def events(rows, *values: tuple):
+    """Make events, without a sequence and with ids in their order unless given."""
+    complete = [(*value, None, f"e{n:02}")[:6] for n, value in enumerate(values)]
+    return rows(EVENTS, *complete)
 
 
 def test_items_are_numbered_in_the_order_of_their_ids(rows):
@@ -30,12 +39,13 @@ def test_items_are_numbered_in_the_order_of_their_ids(rows):
 
 
 def test_consecutive_events_on_an_item_are_one_step_with_the_greatest_weight_and_last_time(rows):
-    events = rows(
-        EVENTS,
+    log = events(
+        rows,
         ("ann", "b", "view", minute(3)),
         ("ann", "a", "cart", minute(1)),
         ("ann", "a", "view", minute(2)),
         ("ann", "a", "purchase", minute(4)),
+        ("ann", "b", "return", minute(5)),
         ("bob", "b", "view", minute(5)),
         ("bob", None, "search", minute(6)),
         ("bob", "unknown", "view", minute(7)),
@@ -47,14 +57,28 @@ def test_consecutive_events_on_an_item_are_one_step_with_the_greatest_weight_and
         ("ann", [0, 1, 0], [4.0, 1.0, 6.0], second[2:5], [False, False, True]),
         ("bob", [1], [1.0], [second[5]], [False]),
     )
-    assertDataFrameEqual(build_histories(events, items, WEIGHTS, 10), expected)
+    assertDataFrameEqual(build_histories(log, items, WEIGHTS, 10), expected)
 
 
 def test_the_last_steps_are_kept(rows):
-    events = [("ann", item, "view", minute(number)) for number, item in enumerate("abcab")]
+    views = [("ann", item, "view", minute(number)) for number, item in enumerate("abcab")]
     items = number_items(rows(ITEM_IDS, ("a",), ("b",), ("c",)))
-    histories = build_histories(rows(EVENTS, *events), items, WEIGHTS, 3)
+    histories = build_histories(events(rows, *views), items, WEIGHTS, 3)
     assertDataFrameEqual(histories.select("items"), rows("items array<int>", ([2, 0, 1],)))
+
+
+def test_steps_of_one_second_are_in_the_order_of_sequence_and_then_of_event_id(rows):
+    log = events(
+        rows,
+        ("ann", "a", "view", minute(1), 2, "x"),
+        ("ann", "b", "purchase", minute(1), 1, "y"),
+        ("ann", "c", "view", minute(1), None, "z"),
+        ("ann", "b", "view", minute(1), None, "w"),
+    )
+    items = number_items(rows(ITEM_IDS, ("a",), ("b",), ("c",)))
+    (row,) = build_histories(log, items, WEIGHTS, 9).collect()
+    assert row["items"] == [1, 2, 1, 0]
+    assert row["is_bought"] == [False, False, True, False]
 
 
 def test_a_user_counts_once_per_item(spark):

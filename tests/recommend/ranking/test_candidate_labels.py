@@ -10,6 +10,11 @@ from profile_lib.recommend.data.relevant_items import BOUGHT, INTERACTED, Releva
 from profile_lib.recommend.ranking.labels import find_later_interactions, label_candidates
 from tests.recommend.request_rows import FixedSource, make_requests
 
+EVENTS = (
+    "user_id string, event_ts timestamp, sequence long, event_id string, event_type string, "
+    "item_id string, ingest_ts timestamp"
+)
+
 
 def minute(number):
     return datetime(2026, 1, 1, 0, number)
@@ -22,14 +27,16 @@ def test_items_within_the_horizon_are_relevant_in_the_order_of_first_interaction
         ("ann", minute(30)),
         ("bob", minute(10)),
     )
+    late = minute(40)
     events = rows(
-        "user_id string, event_ts timestamp, event_type string, item_id string",
-        ("ann", minute(9), "view", "hat"),  # before the cutoff
-        ("ann", minute(10), "view", "shoe"),
-        ("ann", minute(12), "view", "hat"),
-        ("ann", minute(13), "purchase", "shoe"),
-        ("ann", minute(14), "page", "hat"),  # no interaction
-        ("ann", minute(30), "view", "sock"),  # not in the catalog
+        EVENTS,
+        ("ann", minute(9), None, "1", "view", "hat", late),  # before the cutoff
+        ("ann", minute(10), None, "2", "view", "shoe", late),
+        ("ann", minute(12), None, "3", "view", "hat", late),
+        ("ann", minute(13), None, "4", "purchase", "shoe", late),
+        ("ann", minute(14), None, "5", "return", "hat", late),  # no interaction
+        ("ann", minute(15), None, "6", "purchase", "hat", minute(8)),  # a clock ahead
+        ("ann", minute(30), None, "7", "view", "sock", late),  # not in the catalog
     )
     items = rows("item_id string, item int", ("hat", 0), ("shoe", 1))
     later = find_later_interactions(
@@ -40,6 +47,16 @@ def test_items_within_the_horizon_are_relevant_in_the_order_of_first_interaction
         ("ann", minute(10), [1, 0], [BOUGHT, INTERACTED]),
     )
     assertDataFrameEqual(later, expected)
+
+
+def test_relevant_items_of_one_second_are_in_the_order_of_their_sequence(rows):
+    cutoffs = rows("user_id string, cutoff_ts timestamp", ("ann", minute(10)))
+    items = rows("item_id string, item int", ("hat", 0), ("shoe", 1), ("sock", 2))
+    views = [(2, "1", "hat"), (1, "2", "shoe"), (None, "3", "sock")]
+    ts = minute(12)
+    events = rows(EVENTS, *[("ann", ts, n, key, "view", item, ts) for n, key, item in views])
+    later = find_later_interactions(cutoffs, events, items, ["view"], timedelta(minutes=20))
+    assert [row["relevant"] for row in later.collect()] == [[2, 1, 0]]
 
 
 def test_relevant_candidates_are_all_kept_and_sampled_others_are_weighted_to_stand_for_all():

@@ -1,5 +1,6 @@
 """Test the rows of lists: their items, sources and reasons."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from profile_lib.errors import InputError
 from profile_lib.fingerprint import hash_folder
 from profile_lib.recommend.retrieval_model import RetrievalModel
+from profile_lib.recommend.serving.listing import ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility
 from profile_lib.recommend.serving.server import RecommendationServer, empty_profile
 from tests.recommend.request_rows import moment, profile_batch, recent_event
@@ -16,6 +18,7 @@ from tests.recommend.small_recommender import (
     TASK_WEIGHTS,
     save_small_recommender,
     small_listing,
+    small_ranker,
     small_retrieval,
 )
 
@@ -30,6 +33,17 @@ BOB = {"user_id": "bob", "regions": [("North", 1)], "recent": [recent_event(9, "
 
 def columns_of(batch, *names):
     return [tuple(row[name] for name in names) for row in batch.to_pylist()]
+
+
+def test_a_ranker_that_reads_other_numbers_than_are_computed_is_refused():
+    retrieval = small_retrieval()
+    ranker = small_ranker(retrieval)
+    eligible = Eligibility.all_eligible(5)
+    ListBuilder.from_model(retrieval, ranker, TASK_WEIGHTS, RULES, eligible)
+    fewer = replace(retrieval, sources={"popular": retrieval.sources["popular"]})
+    message = "recommender: its ranker reads other numbers .*: normalised score of together, recip"
+    with pytest.raises(InputError, match=message):
+        ListBuilder.from_model(fewer, ranker, TASK_WEIGHTS, RULES, eligible)
 
 
 def test_a_row_names_the_sources_that_propose_its_item():

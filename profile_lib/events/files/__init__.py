@@ -1,0 +1,1 @@
+"""Find, check and open the files of a source, whatever their name says."""

@@ -1,0 +1,83 @@
+"""Check that a model is trained on what it knows when it serves, up to complete labels."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pyspark.sql import functions as F
+
+from profile_lib.features.as_of import join_events_as_of
+from profile_lib.pipelines import build_behaviour
+from profile_lib.pipelines.serving_model import build_current_behaviour
+from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
+from tests.features.behaviour_world import CATALOG, event, event_rows
+from tests.worlds import dev_settings
+
+SECOND = timedelta(seconds=1)
+START = datetime(2026, 1, 10, 9)
+
+
+def late_event(minute: float, kind: str, item: str, late: timedelta = SECOND, **values) -> dict:
+    """Return an event of Ann at a minute after START that arrives `late` after it."""
+    ts = START + timedelta(minutes=minute)
+    return event("ann", ts, kind, item, price=2.5, **values) | {"ingest_ts": ts + late}
+
+
+SESSION = [
+    late_event(0, "view", "mug"),
+    late_event(1, "view", "tee"),
+    late_event(2, "cart", "tee"),
+    late_event(3, "purchase", "tee"),
+]
+
+
+@pytest.fixture
+def shop(spark, store, tmp_path):
+    """A function that stores events and returns the store with the settings."""
+
+    def make(events, *changes):
+        store.replace(ITEMS, spark.createDataFrame(list(CATALOG), ITEMS.schema))
+        store.replace(EVENTS, event_rows(spark, events))
+        return store, dev_settings(
+            tmp_path, "examples.cutoffs_per_session=9", "examples.train_cutoffs_per_session=9",
+            "examples.calendar_days=null", "examples.first_cutoff=null", *changes,
+        )  # fmt: skip
+
+    return make
+
+
+def test_with_a_second_of_delay_training_and_serving_know_the_same_events(shop):
+    store, settings = shop(SESSION, "examples.last_cutoff='2026-02-01'")
+    build_behaviour.run(store, settings)
+    trained = store.read(BEHAVIOUR).orderBy("cutoff_ts").collect()
+    assert [row["n_events"] for row in trained] == [1, 2, 3, 4]
+    assert {row["seconds_since_event"] for row in trained} == {1.000001}
+    for n, row in enumerate(trained, start=1):
+        arrived = store.read(EVENTS).orderBy("event_ts").limit(n)
+        (served,) = build_current_behaviour(arrived, store.read(ITEMS), settings).collect()
+        assert served == row
+
+
+def test_an_event_is_never_known_at_a_cutoff_and_a_label_of_it(shop):
+    """A label lies at the cutoff or after it, and an event is known only after its own time."""
+    hurried = [late_event(n / 60, "view", "mug", late=timedelta(seconds=90)) for n in range(4)]
+    store, settings = shop(hurried, "examples.last_cutoff='2026-02-01'")
+    build_behaviour.run(store, settings)
+    cutoffs = store.read(BEHAVIOUR).select("user_id", "cutoff_ts")
+    assert cutoffs.count() == 4
+    known = join_events_as_of(store.read(EVENTS), cutoffs)
+    assert known.count() == 1 + 2 + 3 + 4
+    assert known.where("event_ts >= cutoff_ts").isEmpty()
+
+
+def test_a_clock_23_hours_ahead_lets_no_cutoff_have_a_truncated_horizon(shop):
+    days = [late_event(24 * 60 * day + n, "view", "mug") for day in range(3) for n in range(4)]
+    last = START + timedelta(days=2, minutes=3)
+    ahead = late_event(0, "view", "mug") | {
+        "event_id": "ahead", "event_ts": last + timedelta(hours=23), "ingest_ts": last,
+    }  # fmt: skip
+    store, settings = shop([*days, ahead], "examples.last_cutoff=null")
+    assert settings.examples.horizon_hours == 24
+    build_behaviour.run(store, settings)
+    (latest,) = store.read(BEHAVIOUR).agg(F.max("cutoff_ts")).first()
+    assert latest == START + timedelta(days=1, minutes=2, seconds=1, microseconds=1)
+    assert latest.replace(tzinfo=UTC) <= last.replace(tzinfo=UTC) - timedelta(hours=24)
