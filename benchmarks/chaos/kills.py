@@ -18,7 +18,7 @@ from benchmarks.measure import summarise_repeats
 PHASE_SECONDS = {
     "reading": 0.5, "computing": 1.5, "writing": 0.2, "committing": 0.002, "checkpointing": 0.3,
 }  # fmt: skip
-SIGN_SECONDS = 300
+SIGN_SECONDS = 120
 SHARE_DURING_REFRESH = 0.3  # share of a stream's kills that come while a refresh runs
 FAULTS = ("lost", "duplicated", "wrong", "not_deleted", "unreadable", "stuck")
 
