@@ -10,12 +10,14 @@ from pyspark.sql import SparkSession
 
 EVERY_SECONDS = 0.2
 # Activities of the driver, each by parts of a stack's frames; the first that fits. Tasks run on
-# threads of their own while the driver waits.
+# threads of their own while the driver waits. Adaptive execution waits for a stage at a queue.
 ACTIVITIES = {
-    "Delta's commits": ("OptimisticTransaction", "DeltaLog", "delta.Snapshot", "delta.Checkpoints"),
-    "tasks": ("DAGScheduler.runJob", "awaitResult", "CompletableFuture", "BroadcastExchangeExec"),
+    "Delta's commits": (
+        "OptimisticTransactionImpl.commit", "PostCommit", "delta.Snapshot", "delta.Checkpoints",
+    ),
+    "tasks": ("DAGScheduler.runJob", "awaitResult", "CompletableFuture", "LinkedBlockingQueue"),
     "Spark's planning": ("catalyst", "QueryExecution", "SparkPlan", "sql.classic", "sql.Dataset"),
-}
+}  # fmt: skip
 OTHER = "other"
 DRIVER_FRAMES = ("py4j.ClientServerConnection", "py4j.GatewayConnection")  # threads of Python calls
 
