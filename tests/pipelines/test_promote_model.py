@@ -31,11 +31,14 @@ NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
 
 @pytest.fixture(scope="module")
 def store(spark, tmp_path_factory) -> Store:
-    """Examples whose users with a full cart buy."""
+    """Examples whose users with a full cart buy; ten other numbers say nothing."""
     rng = np.random.default_rng(3)
-    numeric = rng.poisson(1.0, (1200, len(NUMERIC_FEATURE_NAMES))).astype(float)
-    buys = numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] + rng.random(1200) > 2.5
-    spend = np.where(buys, numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")], 0.0)
+    n_in_cart = rng.poisson(1.0, 1200).astype(float)
+    numeric = np.zeros((1200, len(NUMERIC_FEATURE_NAMES)))
+    numeric[:, :10] = rng.poisson(1.0, (1200, 10))
+    numeric[:, NUMERIC_FEATURE_NAMES.index("n_in_cart")] = n_in_cart
+    buys = n_in_cart + rng.random(1200) > 2.5
+    spend = np.where(buys, n_in_cart, 0.0)
     rows = example_rows(1200, numeric=list(numeric), buys=buys.astype(int), spend=spend)
     return examples_store(spark, tmp_path_factory.mktemp("tables"), rows)
 
