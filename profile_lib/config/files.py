@@ -9,9 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from profile_lib.errors import InputError
+from profile_lib.yaml_files import read_yaml
 
 BASE = "base"  # key that names the file to change, and name of the folder with all defaults
 MAPPINGS = "sources"  # folder of the mappings within conf/
@@ -36,7 +35,7 @@ def shipped_conf() -> Path:
 def read_settings_file(name: str) -> tuple[Path, dict[str, Any]]:
     """Find a settings file; return its path, and its values over those of its base.
 
-    Raises InputError if a file is missing, is not YAML, or is its own base.
+    Raises InputError if a file is missing, is not YAML, has a key twice, or is its own base.
     """
     path = _find(name, Path())
     if path is None:
@@ -112,10 +111,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: wanted sections of keys, found {type(values).__name__}")
     return values

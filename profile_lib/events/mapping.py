@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,6 +22,7 @@ from profile_lib.events.formats.registry import FORMATS
 from profile_lib.tables import EVENTS
 from profile_lib.tables.events import EVENT_TYPES
 from profile_lib.tables.users import DEMOGRAPHIC_COLUMNS
+from profile_lib.yaml_files import read_yaml
 
 # Columns of events that ingestion computes itself; a mapping gives all others, and the texts of
 # items that the catalog is derived from.
@@ -319,9 +319,9 @@ def read_mapping(path: str) -> SourceMapping:
     top-level keys that differ. Raises InputError if a file is missing or not YAML, if it has a key
     twice, or if a key is invalid; the error then names every invalid key.
     """
-    values = _load_yaml(path)
+    values = _load(path)
     if isinstance(values, dict) and "base" in values:
-        base = _load_yaml(str(Path(path).parent / str(values.pop("base"))))
+        base = _load(str(Path(path).parent / str(values.pop("base"))))
         values = base | values if isinstance(base, dict) else base
     try:
         return SourceMapping.model_validate(values)
@@ -329,43 +329,10 @@ def read_mapping(path: str) -> SourceMapping:
         raise InputError(f"{path}: {describe_invalid_keys(error)}") from error
 
 
-def _load_yaml(path: str) -> Any:
+def _load(path: str) -> Any:
     if not Path(path).is_file():
         raise InputError(f"ingest.mapping: no file {path}; see conf/sources/ for those at hand")
-    try:
-        loader = yaml.SafeLoader(Path(path).read_text("utf-8"))
-        document = loader.get_single_node()
-        _check_repeated_keys(path, document)
-        return None if document is None else loader.construct_document(document)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
-
-
-def _check_repeated_keys(path: str, document: yaml.Node | None) -> None:
-    """Raise InputError if a part of a YAML document has a key twice.
-
-    YAML itself takes the last value of the key.
-    """
-    parts: list[tuple[str, yaml.Node | None]] = [("", document)]
-    checked = set[int]()
-    while parts:
-        name, part = parts.pop()
-        if id(part) in checked:  # an alias may refer to a part that contains it
-            continue
-        checked.add(id(part))
-        lines: dict[object, int] = {}
-        if isinstance(part, yaml.SequenceNode):
-            parts += [(f"{name}{number}.", value) for number, value in enumerate(part.value)]
-        elif isinstance(part, yaml.MappingNode):
-            for key, value in part.value:
-                line, written = key.start_mark.line + 1, (key.tag, str(key.value))
-                if written in lines:
-                    raise InputError(
-                        f"{path}: {name}{key.value}: found in line {lines[written]} and again in "
-                        f"line {line}, wanted each key once; remove or rename one of them"
-                    )
-                lines[written] = line
-                parts.append((f"{name}{key.value}.", value))
+    return read_yaml(Path(path))
 
 
 def check_paths(mapping: SourceMapping, paths: Mapping[str, str]) -> None:

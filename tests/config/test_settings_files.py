@@ -83,7 +83,11 @@ def test_files_that_are_each_others_base_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a: [", "not YAML"), ("- a", "wanted sections of keys, found list")],
+    [
+        ("a: [", "not YAML"),
+        ("- a", "wanted sections of keys, found list"),
+        ("paths: {tables: a, tables: b}", "paths.tables: found in line 1 and again in line 1"),
+    ],
 )
 def test_a_file_without_settings_is_refused(tmp_path, content, message):
     (tmp_path / "x.yaml").write_text(content)
