@@ -20,6 +20,7 @@ BOTH_COMPILERS = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
 # Fixtures of the whole suite that take half a minute or more. All tests that use one of them run in
 # one process, which builds it once.
 SLOW_FIXTURES = ("notebook_shop", "trained_model", "refreshed_folder")
+LONG_FILES = ("test_chaos.py", "test_privacy.py")  # take minutes in one process
 Rows = Callable[..., DataFrame]
 
 # assertDataFrameEqual imports pandas-on-Spark, which sets a variable that makes pyarrow drop time
@@ -35,7 +36,10 @@ hypothesis.settings.load_profile("suite")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Run the tests of a slow fixture first, in one process, and then each file in one process."""
+    """Run the tests of a slow fixture in one process, and those of each other file in one.
+
+    Those that take longest come first, so that no process waits for them at the end.
+    """
 
     def slow_fixture(item: pytest.Function) -> str | None:
         return next((name for name in SLOW_FIXTURES if name in item.fixturenames), None)
@@ -44,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
         item.add_marker(
             pytest.mark.xdist_group(slow_fixture(item) or item.nodeid.partition("::")[0])
         )
-    items.sort(key=lambda item: slow_fixture(item) is None)
+    items.sort(key=lambda item: slow_fixture(item) is None and item.path.name not in LONG_FILES)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def maintain(
     for group in group_layouts(fragmented, commit_bytes):
         store.compact(table, file_bytes, partition_condition(table, group))
     n_removed = store.vacuum(table, retention_hours)
-    after = partition_layouts(table, store.files(table))
+    after = partition_layouts(table, store.files(table)) if fragmented else before
     return summarise_maintenance(table, combine_layouts(before), combine_layouts(after), n_removed)
 
 
