@@ -1,4 +1,4 @@
-"""Combine frames."""
+"""Combine frames, and spread their rows over tasks."""
 
 from collections.abc import Sequence
 from functools import partial, reduce
@@ -9,3 +9,14 @@ from pyspark.sql import DataFrame
 def union_all(frames: Sequence[DataFrame]) -> DataFrame:
     """Return the rows of all frames; a column that one lacks is null."""
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), frames)
+
+
+def spread_rows(frame: DataFrame, max_tasks: int) -> DataFrame:
+    """Spread rows evenly over as many tasks, or over one task per row if that is less.
+
+    It is for rows that each stand for much work, such as the path of a file. Hashes of so few rows
+    would leave tasks without any and give others several. The frame is computed once, here.
+    """
+    # Rows of one partition are dealt in turn. Without the checkpoint, Spark would skip this step.
+    together = frame.repartition(1).localCheckpoint()
+    return together.repartition(max(min(together.count(), max_tasks), 1))

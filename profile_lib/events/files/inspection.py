@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 from profile_lib.errors import InputError
 from profile_lib.events.files.streams import BLOCK_BYTES, open_bytes
 from profile_lib.events.formats.registry import FORMATS, SourceFormat
+from profile_lib.spark.frames import spread_rows
 
 if TYPE_CHECKING:
     from profile_lib.events.mapping import InputSpec
@@ -71,7 +72,8 @@ def inspect_files(files: DataFrame, spec: "InputSpec") -> DataFrame:
             names = [*batch.schema.names, *FOUND]
             yield pa.RecordBatch.from_arrays([*batch.columns, *columns], names)
 
-    return files.mapInArrow(inspect_batches, INSPECTED)
+    n_cores = files.sparkSession.sparkContext.defaultParallelism
+    return spread_rows(files, n_cores).mapInArrow(inspect_batches, INSPECTED)
 
 
 def inspect_file(

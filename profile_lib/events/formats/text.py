@@ -21,6 +21,7 @@ from profile_lib.events.formats.registry import (
     SourceFormat,
 )
 from profile_lib.spark.column_shapes import Shape
+from profile_lib.spark.frames import spread_rows
 
 if TYPE_CHECKING:
     from profile_lib.events.mapping import InputSpec
@@ -88,8 +89,8 @@ class TextFormat(SourceFormat):
                     yield from read_file(self, file["path"], file["modified_ts"], spec, names)
 
         listed = files.select("path", "modified_ts")
-        n_tasks = min(listed.count(), MAX_TASKS)
-        return listed.repartition(max(n_tasks, 1), "path").mapInArrow(read_files, schema)
+        by_task = spread_rows(listed, MAX_TASKS)
+        return by_task.mapInArrow(read_files, schema)
 
 
 def read_file(  # type: ignore[no-untyped-def]  # a time of Arrow
