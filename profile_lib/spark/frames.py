@@ -12,7 +12,7 @@ def union_all(frames: Sequence[DataFrame]) -> DataFrame:
 
 
 def spread_rows(frame: DataFrame, max_tasks: int) -> DataFrame:
-    """Spread rows evenly over as many tasks, or over one task per row if that is less.
+    """Spread rows evenly over `max_tasks` tasks, or one task per row.
 
     It is for rows that each stand for much work, such as the path of a file. Hashes of so few rows
     would leave tasks without any and give others several. The frame is computed once, here.
