@@ -16,11 +16,11 @@ from profile_lib.tables import PSEUDONYM_VERSIONS
 ROTATE = "python jobs/rotate_pseudonyms.py --config FILE"
 
 
-def read_last_version(store: TableReader) -> Row | None:
-    """Return the last row of pseudonym_versions; None if nothing was ingested yet."""
+def read_versions(store: TableReader) -> list[Row]:
+    """Return the rows of pseudonym_versions in order; none if nothing was ingested yet."""
     if not store.exists(PSEUDONYM_VERSIONS):
-        return None
-    return store.read(PSEUDONYM_VERSIONS).orderBy("version", ascending=False).first()
+        return []
+    return store.read(PSEUDONYM_VERSIONS).orderBy("version").collect()
 
 
 def read_complete_version(store: TableReader) -> int | None:
@@ -28,14 +28,20 @@ def read_complete_version(store: TableReader) -> int | None:
 
     Raises InputError while the key is rotated, because some tables have another version then.
     """
-    last = read_last_version(store)
-    if last is not None and not last["is_complete"]:
+    return _find_complete_version(read_versions(store))
+
+
+def _find_complete_version(versions: Sequence[Row]) -> int | None:
+    if not versions:
+        return None
+    last = versions[-1]
+    if not last["is_complete"]:
         raise InputError(
             f"{PSEUDONYM_VERSIONS.name}: found version {last['version']} in some tables only, "
             f"because a rotation of the pseudonym key has not ended; run {ROTATE} until it is "
             "done, then this again"
         )
-    return None if last is None else int(last["version"])
+    return int(last["version"])
 
 
 def check_key(store: Store, fingerprints: Sequence[str]) -> None:
@@ -44,7 +50,8 @@ def check_key(store: Store, fingerprints: Sequence[str]) -> None:
     The tables of a new shop get it. Raises InputError if they have another one, or while the key is
     rotated.
     """
-    version = read_complete_version(store)
+    versions = read_versions(store)
+    version = _find_complete_version(versions)
     if version is None:
         write_version(store, fingerprints, is_complete=True)
         return
@@ -58,13 +65,12 @@ def check_key(store: Store, fingerprints: Sequence[str]) -> None:
             f"ingest.pseudonym_key_env: found {len(fingerprints)} versions of the pseudonym key, "
             f"wanted {version} as in the tables; {action}"
         )
-    check_same_keys(store, fingerprints)
+    check_same_keys(versions, fingerprints)
 
 
-def check_same_keys(store: TableReader, fingerprints: Sequence[str]) -> None:
-    """Raise InputError unless the versions of the tables are of the job's keys."""
-    stored = store.read(PSEUDONYM_VERSIONS).collect()  # one row per version
-    for row in sorted(stored, key=lambda row: row["version"]):
+def check_same_keys(versions: Sequence[Row], fingerprints: Sequence[str]) -> None:
+    """Raise InputError unless the stored versions are of the job's keys."""
+    for row in versions:
         if row["fingerprint"] != fingerprints[row["version"] - 1]:
             raise InputError(
                 f"ingest.pseudonym_key_env: version {row['version']} of the pseudonym key is not "

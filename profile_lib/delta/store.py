@@ -46,8 +46,13 @@ class Store(TableReader):
         It checks the schema of a table only at its first write, because each check takes time in
         every batch.
         """
-        store = Store(spark, self.root, self.identity_root)
-        store.max_attempts, store.first_wait_seconds = self.max_attempts, self.first_wait_seconds
+        store = Store(
+            spark,
+            self.root,
+            self.identity_root,
+            max_attempts=self.max_attempts,
+            first_wait_seconds=self.first_wait_seconds,
+        )
         store._checked_tables = set()
         return store
 

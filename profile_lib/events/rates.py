@@ -2,10 +2,9 @@
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from profile_lib.events.cleaning import REJECTED
-from profile_lib.events.validation import OUTSIDE_ROW, is_kept
+from profile_lib.events.validation import OUTSIDE_ROW, is_kept, parse_event_row
 from profile_lib.tables import EVENTS
 
 # Rules that are stored in rejected_events, from which history and restored events are selected.
@@ -19,8 +18,7 @@ def select_rejected_by_rate(rejected: DataFrame) -> DataFrame:
     Returns the columns of `events` and row_id.
     """
     is_rate_rule = F.exists("reasons", lambda rule: rule.isin(*RATE_RULES.values()))
-    fields = [T.StructField(c.name, c.type) for c in EVENTS.columns if c.name not in OUTSIDE_ROW]
-    row = F.from_json("row", T.StructType(fields)).alias("event")
+    row = parse_event_row(F.col("row")).alias("event")
     selected = rejected.where(is_rate_rule).select("row_id", *OUTSIDE_ROW, row)
     return selected.select("row_id", *OUTSIDE_ROW, "event.*").select(
         "row_id", *EVENTS.column_names()

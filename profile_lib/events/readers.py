@@ -22,7 +22,6 @@ MAX_LAYOUTS = 1_000  # different headers that are checked
 N_REPORTED = 3
 MAX_NAMES, MAX_NAME_CHARS = 50, 60  # of a header, in an error
 OTHER_DELIMITERS = ";\t|,"
-NO_FILES_SCHEMA = "path string, modified_ts timestamp, names array<string>, layout string"
 
 
 def read_input(spark: SparkSession, plan: InputPlan, path: str) -> DataFrame:

@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from profile_lib.events.identity import Pseudonyms
-from profile_lib.events.validation import OUTSIDE_ROW
-from profile_lib.tables import EVENTS, Table
+from profile_lib.events.validation import INSIDE_ROW, parse_event_row
+from profile_lib.tables import Table
 from profile_lib.tables.table import COMPOSITE_SEPARATOR, USER_BUCKET, user_bucket
 
 
@@ -47,11 +46,10 @@ def _renew_composite(value: Column, pseudonyms: Pseudonyms) -> Column:
 
 def _renew_event_row(row: Column, pseudonyms: Pseudonyms) -> Column:
     """Renew the pseudonyms in a row of `events` that is stored as JSON."""
-    columns = [c for c in EVENTS.columns if c.name not in OUTSIDE_ROW]
-    fields = F.from_json(row, T.StructType([T.StructField(c.name, c.type) for c in columns]))
+    fields = parse_event_row(row)
     values = [
         (pseudonyms.renew(fields[c.name]) if c.pii == "pseudonym" else fields[c.name]).alias(c.name)
-        for c in columns
+        for c in INSIDE_ROW
     ]
     return F.when(row.isNotNull(), F.to_json(F.struct(*values)))
 

@@ -11,9 +11,8 @@ from profile_lib.events.formats.registry import (
     POSITION,
     PROBLEM,
     ROW,
-    row_text,
+    add_place,
 )
-from profile_lib.spark.column_shapes import quote_name
 
 
 def message_rows(messages: DataFrame) -> DataFrame:
@@ -32,12 +31,5 @@ def table_rows(rows: DataFrame, path: str, batch_id: str, now: datetime) -> Data
 
     Their place is the path, the batch's id and a number.
     """
-    columns = {name: F.col(quote_name(name)) for name in rows.columns}
-    return rows.select(
-        *columns.values(),
-        F.lit(f"{path}#{batch_id}").alias(FILE),
-        F.monotonically_increasing_id().alias(POSITION),
-        F.lit(now).alias(ARRIVAL),
-        row_text(columns).alias(ROW),
-        F.lit(None).cast("string").alias(PROBLEM),
-    )
+    file = F.lit(f"{path}#{batch_id}")
+    return add_place(rows, file, F.monotonically_increasing_id(), F.lit(now))

@@ -1,13 +1,10 @@
-"""Normalise columns of texts, and recognise their languages."""
+"""Normalise columns of texts."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from profile_lib.spark.distinct_values import map_distinct_strings
-from profile_lib.texts.languages import language_of
 from profile_lib.texts.normalisation import UNUSUAL, normalise
-
-__all__ = ["language_of", "normalise", "normalise_text", "text_language"]
 
 
 def normalise_text(text: Column, max_chars: int, is_lower_case: bool) -> Column:
@@ -25,13 +22,3 @@ def normalise_text(text: Column, max_chars: int, is_lower_case: bool) -> Column:
     clean = F.coalesce(unusual, cut)
     clean = F.lower(clean) if is_lower_case else clean
     return F.when(clean != "", clean)
-
-
-def text_language(text: Column) -> Column:
-    """Return the language of each text as `language_of` does; null if it is uncertain.
-
-    >>> frame = spark.createDataFrame([("Schuhe für Kinder",), ("mug",), (None,)], "t string")
-    >>> [row[0] for row in frame.select(text_language(F.col("t"))).collect()]
-    ['de', None, None]
-    """
-    return map_distinct_strings(text, language_of)

@@ -2,6 +2,7 @@
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from profile_lib.events.cleaning import EXAMPLE_SIGN, KEPT, REJECTED
 from profile_lib.events.formats.registry import FILE, POSITION
@@ -12,8 +13,9 @@ TOO_FREQUENT = "user_id:too_frequent"
 TIMES_AVERAGE = 5  # a frequent id has as many times the rows of an average one, at least
 USER_KEY = "user_key"  # the user, or the row itself if it has none
 BOT_AGENT = "bot:user_agent"
-# Columns of events that are not repeated in the JSON of a rejected row.
+# Columns of events that are not repeated in the JSON of a rejected row, and those that are.
 OUTSIDE_ROW = ("event_id", "user_id", "event_ts", "source", "ingest_ts", "load_date")
+INSIDE_ROW = tuple(column for column in EVENTS.columns if column.name not in OUTSIDE_ROW)
 
 
 def is_kept() -> Column:
@@ -76,7 +78,7 @@ def mark_duplicates(judged: DataFrame) -> DataFrame:
 
 def build_rejected_events(rejected: DataFrame) -> DataFrame:
     """Build rows of `rejected_events` from rejected rows, with the rules alone as reasons."""
-    columns = [c for c in EVENTS.column_names() if c not in OUTSIDE_ROW and c in rejected.columns]
+    columns = [column.name for column in INSIDE_ROW if column.name in rejected.columns]
     is_event = F.col("event_ts").isNotNull() & F.col("event_type").isNotNull()
     row = F.when(is_event, F.to_json(F.struct(*columns)))
     rules = F.transform("reasons", lambda rule: F.split_part(rule, F.lit(EXAMPLE_SIGN), F.lit(1)))
@@ -91,3 +93,8 @@ def build_rejected_events(rejected: DataFrame) -> DataFrame:
         "row_number": F.col(POSITION),
     }
     return rejected.withColumns(values).select(*REJECTED_EVENTS.column_names())
+
+
+def parse_event_row(row: Column) -> Column:
+    """Return the JSON of a rejected row as a struct of the columns INSIDE_ROW."""
+    return F.from_json(row, T.StructType([T.StructField(c.name, c.type) for c in INSIDE_ROW]))

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import Settings
 from profile_lib.delta.pseudonym_versions import (
     check_same_keys,
-    read_last_version,
+    read_versions,
     write_version,
 )
 from profile_lib.delta.store import Store
@@ -59,10 +59,11 @@ def run(store: Store, settings: Settings, vacuum: bool = False, *, now: datetime
     InputError if the tables have another version, or if the key of an earlier one differs.
     """
     pseudonyms = read_key(settings.ingest)
-    last = read_last_version(store)
-    if last is None:
+    versions = read_versions(store)
+    if not versions:
         raise InputError(f"{store.root}: nothing was ingested yet, so there is nothing to rotate")
-    _check_versions(store, pseudonyms, last["version"], last["is_complete"])
+    _check_versions(pseudonyms, versions)
+    last = versions[-1]
     is_new = last["version"] < pseudonyms.version
     if is_new:
         _begin(store, settings, pseudonyms, now)
@@ -76,7 +77,8 @@ def run(store: Store, settings: Settings, vacuum: bool = False, *, now: datetime
     _remove_earlier_versions(store, settings, vacuum)
 
 
-def _check_versions(store: Store, pseudonyms: Pseudonyms, version: int, is_complete: bool) -> None:
+def _check_versions(pseudonyms: Pseudonyms, versions: Sequence[Row]) -> None:
+    version, is_complete = versions[-1]["version"], versions[-1]["is_complete"]
     wanted = {version, version + 1} if is_complete else {version}
     if pseudonyms.version not in wanted:
         raise InputError(
@@ -84,7 +86,7 @@ def _check_versions(store: Store, pseudonyms: Pseudonyms, version: int, is_compl
             f"wanted {max(wanted)}, because {'all' if is_complete else 'some'} tables have version "
             f"{version}; give all versions, oldest first, separated by commas"
         )
-    check_same_keys(store, pseudonyms.fingerprints)
+    check_same_keys(versions, pseudonyms.fingerprints)
 
 
 def _begin(store: Store, settings: Settings, pseudonyms: Pseudonyms, now: datetime) -> None:

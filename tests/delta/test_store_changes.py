@@ -3,15 +3,15 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
@@ -188,9 +188,9 @@ def test_two_writers_that_create_a_table_at_once_keep_all_rows_and_repeat_none(s
 FLAT = replace(NOTES, partition_by=())  # all rows in one file, so that writers conflict
 
 
-def replace_slowly(store: Store, rows, folder: Path, n_other_writes: int) -> None:
-    """Replace `a` by a slow write, during which another writer writes `b` several times."""
-    store.replace(FLAT, rows(NOTES.schema, ("a", 0, 1), ("b", 0, 1)))
+@contextmanager
+def another_writer(folder: Path, write: Callable[[], None]) -> Iterator[Callable[[str], Column]]:
+    """Yield a function of a column; `write` runs in a thread while that column is computed."""
     has_begun, may_end = folder / "has begun", folder / "may end"
 
     @F.pandas_udf("long")
@@ -200,20 +200,31 @@ def replace_slowly(store: Store, rows, folder: Path, n_other_writes: int) -> Non
             time.sleep(0.05)
         return n
 
-    def write_b() -> None:
+    def wait_and_write() -> None:
         while not has_begun.exists():
             time.sleep(0.05)
-        for n in range(n_other_writes):
-            Store(store.spark, store.root).upsert(FLAT, rows(NOTES.schema, ("b", 0, 10 + n)))
+        write()
         may_end.touch()
 
-    other_writer = threading.Thread(target=write_b)
-    other_writer.start()
+    thread = threading.Thread(target=wait_and_write)
+    thread.start()
     try:
+        yield slow
+    finally:
+        thread.join()
+
+
+def replace_slowly(store: Store, rows, folder: Path, n_other_writes: int) -> None:
+    """Replace `a` by a slow write, during which another writer writes `b` several times."""
+    store.replace(FLAT, rows(NOTES.schema, ("a", 0, 1), ("b", 0, 1)))
+
+    def write_b() -> None:
+        for n in range(n_other_writes):
+            Store(store.spark, store.root).upsert(FLAT, rows(NOTES.schema, ("b", 0, 10 + n)))
+
+    with another_writer(folder, write_b) as slow:
         slow_rows = rows(NOTES.schema, ("a", 0, 5)).withColumn("n", slow("n"))
         store.replace(FLAT, slow_rows, where="user_id = 'a'")
-    finally:
-        other_writer.join()
 
 
 def test_the_error_of_a_write_that_lost_a_conflict_says_what_to_do(store, rows, tmp_path):
@@ -240,32 +251,17 @@ def test_a_merge_that_lost_a_conflict_is_computed_again_from_the_row_that_won(
     """The other writer adds 100 while the merge that adds 10 is running."""
     store = Store(spark, str(tmp_path), max_attempts=max_attempts, first_wait_seconds=0.01)
     store.replace(FLAT, rows(NOTES.schema, ("a", 0, 1)))
-    has_begun, may_end = tmp_path / "has begun", tmp_path / "may end"
-
-    @F.pandas_udf("long")
-    def slow(n: pd.Series) -> pd.Series:
-        has_begun.touch()
-        while not may_end.exists():
-            time.sleep(0.05)
-        return n
 
     def add(store: Store, frame: DataFrame) -> None:
         store.upsert(FLAT, frame, update_values={"n": "target.n + source.n"})
 
     def add_100() -> None:
-        while not has_begun.exists():
-            time.sleep(0.05)
         add(Store(spark, str(tmp_path)), rows(NOTES.schema, ("a", 0, 100)))
-        may_end.touch()
 
-    other_writer = threading.Thread(target=add_100)
-    other_writer.start()
     # Without the cache the slow function runs inside the merge.
     monkeypatch.setattr("profile_lib.delta.store.cached", nullcontext)
-    slow_rows = rows(NOTES.schema, ("a", 0, 10)).withColumn("n", slow("n"))
-    try:
+    with another_writer(tmp_path, add_100) as slow:
+        slow_rows = rows(NOTES.schema, ("a", 0, 10)).withColumn("n", slow("n"))
         with nullcontext() if max_attempts > 1 else pytest.raises(ConcurrentWriteError):
             add(store, slow_rows)
-    finally:
-        other_writer.join()
     assert_notes(store, ("a", 0, 111 if max_attempts > 1 else 101))

@@ -2,7 +2,9 @@
 
 from pyspark.sql import functions as F
 
-from profile_lib.events.texts import normalise_text, text_language
+from profile_lib.events.texts import normalise_text
+from profile_lib.spark.distinct_values import map_distinct_strings
+from profile_lib.texts.languages import language_of
 from profile_lib.texts.normalisation import normalise
 
 TEXTS = [
@@ -41,5 +43,7 @@ def test_each_row_has_the_language_of_its_text(rows):
     frame = rows(
         "i int, t string", (0, "运动鞋"), (1, "mug"), (2, None), (3, "for me"), (4, "运动鞋")
     )
-    languages = frame.select("i", text_language(F.col("t"))).orderBy("i").collect()
+    languages = (
+        frame.select("i", map_distinct_strings(F.col("t"), language_of)).orderBy("i").collect()
+    )
     assert [row[1] for row in languages] == ["zh", None, None, "en", "zh"]

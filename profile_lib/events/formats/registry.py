@@ -110,12 +110,17 @@ def file_metadata(frame: DataFrame) -> Column:
 def add_raw_columns(frame: DataFrame, position: Column) -> DataFrame:
     """Add RAW_COLUMNS to a frame that Spark read from files."""
     metadata = file_metadata(frame)
+    return add_place(frame, metadata["file_path"], position, metadata["file_modification_time"])
+
+
+def add_place(frame: DataFrame, file: Column, position: Column, arrival: Column) -> DataFrame:
+    """Add RAW_COLUMNS to a frame of typed columns, with this place and arrival."""
     columns = {name: F.col(quote_name(name)) for name in frame.columns}
     return frame.select(
         *columns.values(),
-        metadata["file_path"].alias(FILE),
+        file.alias(FILE),
         position.alias(POSITION),
-        metadata["file_modification_time"].alias(ARRIVAL),
+        arrival.alias(ARRIVAL),
         row_text(columns).alias(ROW),
         F.lit(None).cast("string").alias(PROBLEM),
     )
