@@ -55,7 +55,8 @@ def upsert_without_deletion_vectors(store: Store, updates: DataFrame) -> None:
     store.upsert(WITHOUT_DELETION_VECTORS, updates)
 
 
-# The merge of each method, and whether its table has deletion vectors and a change feed.
+# The merge of each method, and whether its table has deletion vectors, and a change feed and writes
+# in as many tasks as its rows need.
 METHODS: dict[str, tuple[Merge, bool, bool]] = {
     STOCK: (stock_merge, False, False),
     "stock_merge_with_deletion_vectors": (stock_merge, True, False),
@@ -113,11 +114,12 @@ def _empty_value(kind: T.DataType) -> Column:
 
 def measure_merge(base: Store, updates: DataFrame, folder: Path, name: str) -> dict[str, float]:
     """Run one method on a fresh clone; return its seconds and the bytes it wrote."""
-    merge, has_deletion_vectors, has_change_feed = METHODS[name]
+    merge, has_deletion_vectors, is_declared = METHODS[name]
     store = Store(base.spark, str(folder))
     switches = {
         "enableDeletionVectors": has_deletion_vectors,
-        "enableChangeDataFeed": has_change_feed,
+        "enableChangeDataFeed": is_declared,
+        "autoOptimize.optimizeWrite": is_declared,
     }
     properties = ", ".join(f"'delta.{key}' = '{str(on).lower()}'" for key, on in switches.items())
     base.spark.sql(

@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.spark.column_shapes import quote_text
 from profile_lib.tables import Table
 
 # A partition is fragmented if it has more than this many times the files that its bytes need.
@@ -84,8 +85,10 @@ def partition_condition(table: Table, group: Sequence[FileLayout]) -> str | None
     """Return the SQL condition that selects these partitions; None if the table has none."""
     if not table.partition_by:
         return None
-    values = ", ".join(f"'{layout.partition}'" for layout in group)
-    return f"{table.partition_by[0]} IN ({values})"
+    name, values = table.partition_by[0], [layout.partition for layout in group]
+    literals = [quote_text(str(value)) for value in values if value is not None]
+    conditions = [f"{name} IN ({', '.join(literals)})"] if literals else []
+    return " OR ".join(conditions + [f"{name} IS NULL"] * (None in values))
 
 
 @dataclass(frozen=True)

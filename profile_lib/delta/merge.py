@@ -75,8 +75,7 @@ def deletion_rows(table: Table, rows: DataFrame) -> DataFrame:
     `rows` holds the key and partition columns of the rows to remove; declared columns that it lacks
     become null.
     """
-    nulls = {c.name: F.lit(None).cast(c.type) for c in table.columns if c.name not in rows.columns}
-    return rows.withColumns(nulls).select(*table.column_names(), F.lit(True).alias(IS_DELETED))
+    return table.fill(rows).withColumn(IS_DELETED, F.lit(True))
 
 
 def add_deletions(table: Table, rows: DataFrame, deleted: DataFrame) -> DataFrame:

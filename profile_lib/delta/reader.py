@@ -13,6 +13,7 @@ from profile_lib.delta.change_feed import (
     empty_change_feed,
     read_changes,
 )
+from profile_lib.delta.file_list import list_live_files
 from profile_lib.delta.schema_evolution import select_declared_columns
 from profile_lib.errors import InputError
 from profile_lib.tables import Table
@@ -92,11 +93,19 @@ class TableReader:
         return None if feed is None else select_declared_columns(feed, table, path, *CHANGE_COLUMNS)
 
     def files(self, table: Table) -> DataFrame:
-        """Return one row per file of the latest version: partition columns, `path` and `bytes`."""
-        path, size = F.col("_metadata.file_path"), F.col("_metadata.file_size")
-        frame = self._delta(table).toDF()
-        files = frame.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
-        return files.distinct()
+        """Return one row per file of the latest version: partition columns and `bytes`."""
+        types = {c.name: c.type for c in table.columns}
+        listed = list_live_files(self.spark, self.path(table), self.version(table))
+        if listed is None:  # every row names its file
+            path, size = F.col("_metadata.file_path"), F.col("_metadata.file_size")
+            rows = self._delta(table).toDF()
+            files = rows.select(*table.partition_by, path.alias("path"), size.alias("bytes"))
+            return files.distinct().drop("path")
+        values = [
+            F.col("partitionValues")[name].cast(types[name]).alias(name)
+            for name in table.partition_by
+        ]
+        return listed.select(*values, F.col("size").alias("bytes"))
 
     def _delta(self, table: Table):  # type: ignore[no-untyped-def]  # delta has no stubs here
         from delta.tables import DeltaTable

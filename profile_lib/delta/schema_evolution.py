@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from profile_lib.errors import InputError
+from profile_lib.spark.column_shapes import quote_text
 from profile_lib.tables import Table
 from profile_lib.tables.table import TableColumn, schema_differences
 
@@ -95,5 +96,4 @@ def select_declared_columns(frame: DataFrame, table: Table, path: str, *more: st
 
 
 def _column_ddl(column: TableColumn) -> str:
-    comment = column.comment.replace("\\", "\\\\").replace("'", "\\'")
-    return f"`{column.name}` {column.type.simpleString()} COMMENT '{comment}'"
+    return f"`{column.name}` {column.type.simpleString()} COMMENT {quote_text(column.comment)}"

@@ -56,6 +56,16 @@ class Shape:
         return f"struct<{', '.join(fields)}>"
 
 
+def quote_text(value: str) -> str:
+    """Return a text as a literal of SQL.
+
+    >>> print(quote_text("it's"))
+    'it\\'s'
+    """
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def quote_name(name: str) -> str:
     """Quote a column's name for Spark SQL.
 

@@ -17,9 +17,14 @@ def midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
-def known_time() -> Column:
-    """Return the time at which an event became known: the later of event_ts and ingest_ts."""
-    return F.greatest("event_ts", "ingest_ts")
+def known_time(event: Column | None = None) -> Column:
+    """Return the time at which an event became known: the later of event_ts and ingest_ts.
+
+    These are columns of the frame, or fields of the struct `event`.
+    """
+    if event is None:
+        return F.greatest("event_ts", "ingest_ts")
+    return F.greatest(event["event_ts"], event["ingest_ts"])
 
 
 def happened_time() -> Column:
@@ -33,6 +38,15 @@ def happened_time() -> Column:
 def just_after(moment: Column) -> Column:
     """Return the first moment after `moment`: as of it, the events of `moment` are known."""
     return moment + F.expr("INTERVAL 1 MICROSECOND")
+
+
+def is_in_interval(moment: Column, from_ts: Column, until_ts: Column) -> Column:
+    """Return whether a moment is in an interval, whose end is excluded.
+
+    A bound that is null does not count.
+    """
+    is_since = from_ts.isNull() | (moment >= from_ts)
+    return is_since & (until_ts.isNull() | (moment < until_ts))
 
 
 def local_time(moment: Column, time_zone: str) -> Column:

@@ -85,10 +85,15 @@ class Table:
 
     @property
     def properties(self) -> dict[str, str]:
-        """The declared Delta properties."""
+        """The declared Delta properties.
+
+        Rows of a partitioned table are shuffled before they are written, so that several tasks
+        write a large partition, and one file holds the rows of a small one.
+        """
         is_enabled = {
             "delta.enableChangeDataFeed": self.change_feed,
             "delta.enableDeletionVectors": self.deletion_vectors,
+            "delta.autoOptimize.optimizeWrite": bool(self.partition_by),
         }
         return {name: "true" for name, enabled in is_enabled.items() if enabled}
 
@@ -105,6 +110,13 @@ class Table:
     def column_names(self) -> list[str]:
         """Return the column names in declared order."""
         return [c.name for c in self.columns]
+
+    def fill(self, frame: DataFrame) -> DataFrame:
+        """Return the declared columns, in order; those that the frame lacks are null."""
+        nulls = {
+            c.name: F.lit(None).cast(c.type) for c in self.columns if c.name not in frame.columns
+        }
+        return frame.withColumns(nulls).select(*self.column_names())
 
     def conform(self, frame: DataFrame) -> DataFrame:
         """Return the frame with exactly the declared columns, in order.

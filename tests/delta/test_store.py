@@ -146,7 +146,8 @@ def test_declared_properties_are_set_at_creation_and_by_the_next_write(store, ro
     store.append(USERS, frame)
     store.replace(USER_PROFILES, store.spark.createDataFrame([], USER_PROFILES.schema))
     declared = {"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "true"}
-    assert properties(store, USERS) == properties(store, USER_PROFILES) == declared
+    partitioned = declared | {"delta.autoOptimize.optimizeWrite": "true"}
+    assert (properties(store, USERS), properties(store, USER_PROFILES)) == (declared, partitioned)
 
 
 def test_a_table_with_deletion_vectors_is_merged_replaced_and_read_at_a_version(store, rows):
