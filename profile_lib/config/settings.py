@@ -12,16 +12,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from profile_lib.config.compression import CompressSettings, QuantizationSettings
+from profile_lib.config.erasure import EraseSettings
 from profile_lib.config.evaluation import EvaluateSettings
 from profile_lib.config.events import DraftSettings, IngestSettings, SessionSettings
 from profile_lib.config.examples import ExampleSettings
 from profile_lib.config.features import BehaviourSettings
 from profile_lib.config.feedback import FeedbackSettings
 from profile_lib.config.files import files_with_sections, read_settings_file, resolve_mapping
+from profile_lib.config.histories import HistoriesSettings
 from profile_lib.config.logging import LoggingSettings
 from profile_lib.config.model import ModelSettings
 from profile_lib.config.overrides import apply_override, put_value
 from profile_lib.config.paths import PathSettings
+from profile_lib.config.people import PeopleSettings
 from profile_lib.config.pretraining import PretrainSettings
 from profile_lib.config.profiles import HistorySettings, RefreshSettings
 from profile_lib.config.quality import QualitySettings
@@ -48,8 +51,10 @@ class Settings(Section):
     simulate: SimulateSettings
     draft: DraftSettings
     ingest: IngestSettings
+    people: PeopleSettings
     quality: QualitySettings
     sessions: SessionSettings
+    histories: HistoriesSettings
     behaviour: BehaviourSettings
     examples: ExampleSettings
     model: ModelSettings
@@ -67,6 +72,7 @@ class Settings(Section):
     recommend: RecommendSettings
     evaluate: EvaluateSettings
     maintain: MaintainSettings
+    erase: EraseSettings
     stream: StreamSettings
 
     def behaviour_rules(self) -> dict[str, Any]:

@@ -20,6 +20,10 @@ class SimulateSettings(Section):
     drift_share: float = Field(ge=0, le=1)
     dirt_share: float = Field(ge=0, le=1)
     bots_share: float = Field(ge=0, le=1)
+    devices_per_person: float = Field(ge=0)
+    shared_share: float = Field(ge=0, le=1)
+    logout_share: float = Field(ge=0, le=1)
+    anonymous_share: float = Field(ge=0, le=1)
     format: Literal["json", "parquet"]
     events_path: str
     truth_path: str

@@ -58,6 +58,23 @@ class Pseudonyms:
         message = F.concat(*_with_separators(parts))
         return reduce(self._apply_version, range(self.version), message)
 
+    def hash_pseudonym(self, kind: str, pseudonym: Column) -> Column:
+        """Return a keyed hash, of another kind, of a pseudonym under the last version."""
+        return self._hash_kind(kind, pseudonym, self.version - 1)
+
+    def hash_pseudonyms(self, kind: str, *parts: Column) -> Column:
+        """Return an array of all hashes that `hash_pseudonym` may have made of an id.
+
+        It had the pseudonym of these parts under some version, and its result was renewed with each
+        later version.
+        """
+        message, hashes = F.concat(*_with_separators(parts)), []
+        for version in range(self.version):
+            message = self._apply_version(message, version)
+            hashed = self._hash_kind(kind, message, version)
+            hashes.append(reduce(self._apply_version, range(version + 1, self.version), hashed))
+        return F.array(*hashes)
+
     def renew(self, hashed: Column) -> Column:
         """Return the hash under the last version of a hash under the version before it."""
         return self._apply_version(hashed, self.version - 1)
@@ -70,6 +87,9 @@ class Pseudonyms:
         inner, outer = (F.col(name) for name in _key_columns(self.version)[2 * version :][:2])
         digest = F.unhex(F.sha2(F.concat(inner, F.encode(message, "UTF-8")), 256))
         return F.sha2(F.concat(outer, digest), 256)
+
+    def _hash_kind(self, kind: str, hashed: Column, version: int) -> Column:
+        return self._apply_version(F.concat(F.lit(kind + SEPARATOR), hashed), version)
 
     def _key_row(self, spark: SparkSession) -> DataFrame:
         """Return one row with the padded keys, two binary columns per version."""

@@ -215,6 +215,21 @@ class UserColumns(_MappingPart):
         return attributes
 
 
+IdKind = Literal["user", "device", "anonymous"]
+
+
+class LinkColumns(_MappingPart):
+    """The links between ids that the source declares: SQL expressions over `input`."""
+
+    input: str
+    user_id: str
+    user_kind: IdKind = "user"
+    other_id: str
+    other_kind: IdKind = "anonymous"
+    linked_ts: str | None = None  # time of the link; null: its arrival, and none if it is undone
+    undone_ts: str | None = None  # time until which evidence of the two ids does not count
+
+
 class SourceMapping(_MappingPart):
     """The contents of a mapping file: how one source maps to events, items and users."""
 
@@ -234,6 +249,7 @@ class SourceMapping(_MappingPart):
     decimal_sign: Literal[".", ","] = "."  # of numbers that are texts; the other one groups digits
     items: ItemColumns | None = None  # null: derived from the events
     users: UserColumns | None = None
+    links: LinkColumns | None = None
 
     @field_validator("event_types")
     @classmethod
@@ -275,7 +291,7 @@ class SourceMapping(_MappingPart):
                 if name not in self.event_columns:
                     wanted = wanted_one_of(self.event_columns, name)
                     raise ValueError(f"lookups[{n}].event_inputs: found {name!r}; {wanted}")
-        for key in ("items", "users"):
+        for key in ("items", "users", "links"):
             if (part := getattr(self, key)) is not None:
                 uses[f"{key}.input"] = part.input
         for key, name in uses.items():
@@ -295,6 +311,13 @@ class SourceMapping(_MappingPart):
             for number, lookup in enumerate(self.lookups)
             if lookup.event_inputs is None or name in lookup.event_inputs
         }
+
+    @property
+    def has_carriers(self) -> bool:
+        """Return whether events have ids of devices or browsers beside the login."""
+        return any(
+            {"device_id", "anonymous_id"} & set(columns) for columns in self.event_columns.values()
+        )
 
     @property
     def user_space(self) -> str:

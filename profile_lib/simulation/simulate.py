@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from profile_lib.simulation.devices import DEVICE_COLUMNS, DeviceHabits, add_devices
 from profile_lib.simulation.dirt import add_dirt
 from profile_lib.simulation.rows import BRANDS, ROW_SCHEMA, Shop, make_row_batches
 from profile_lib.simulation.words import AGE_BANDS, CATEGORIES, GENDERS, REGIONS
@@ -32,11 +33,16 @@ PEOPLE_SCHEMA = (
 
 
 def simulate_events(
-    spark: SparkSession, shop: Shop, first_day: date, dirt_share: float
+    spark: SparkSession,
+    shop: Shop,
+    first_day: date,
+    dirt_share: float,
+    habits: DeviceHabits | None = None,
 ) -> DataFrame:
     """Make raw events: RAW_COLUMNS as strings, and the column `dirt`.
 
-    `dirt` names the defect of a row, or CLEAN; about `dirt_share` of the rows have one.
+    `dirt` names the defect of a row, or CLEAN; about `dirt_share` of the rows have one. With
+    `habits`, the events have DEVICE_COLUMNS too, and `person`, the uid of whoever made them.
     """
 
     def make_rows(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
@@ -59,9 +65,13 @@ def simulate_events(
             "stars": F.col("stars").cast("string"),
         }
     )
+    columns = list(RAW_COLUMNS)
+    if habits is not None:
+        named = add_devices(named, habits, shop.seed)
+        columns += [*DEVICE_COLUMNS, "person"]
     dirty = add_dirt(named.withColumn("time", _to_iso("event_time")), dirt_share, shop.seed)
     raw = dirty.withColumn("received", _to_iso("received"))
-    return raw.select(*(F.col(c).cast("string") for c in RAW_COLUMNS), "dirt")
+    return raw.select(*(F.col(c).cast("string") for c in columns), "dirt")
 
 
 def simulate_users(spark: SparkSession, shop: Shop) -> DataFrame:

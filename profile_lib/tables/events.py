@@ -63,7 +63,13 @@ EVENTS = Table(
         required(
             "event_id", STRING, "keyed hash of the id in the source, else of the row", PSEUDONYM
         ),
-        required("user_id", STRING, "pseudonym: keyed hash of the id in the id space", PSEUDONYM),
+        required(
+            "user_id",
+            STRING,
+            "pseudonym: keyed hash of the login in the id space; without one, device_id, else "
+            "anonymous_id",
+            PSEUDONYM,
+        ),
         required("event_ts", TIMESTAMP, "time of the event, UTC"),
         required("event_date", DATE, "UTC date of event_ts"),
         required("event_type", STRING, "one of " + ", ".join(EVENT_TYPES)),
@@ -81,6 +87,8 @@ EVENTS = Table(
         optional("position", INT, "position in the list that showed the item, from 1"),
         optional("session_hint", STRING, "keyed hash of the session id in the source", PSEUDONYM),
         optional("order_id", STRING, "keyed hash of the order id, equal for its lines", PSEUDONYM),
+        optional("device_id", STRING, "keyed hash of the device's id", PSEUDONYM),
+        optional("anonymous_id", STRING, "keyed hash of the browser's id", PSEUDONYM),
         optional("channel", STRING, "how the user came"),
         optional("device", STRING, "desktop, mobile, tablet or app"),
         optional("region", STRING, "region of the user at the event", "fact"),
@@ -119,6 +127,17 @@ REJECTED_EVENTS = Table(
         optional("row_number", LONG, "number of the row in its file, from 0; offset in the topic"),
         required("ingest_ts", TIMESTAMP, "time of arrival, UTC"),
         required("load_date", DATE, "day of the run that read the row, UTC"),
+    ),
+)
+
+SESSIONS_STATE = Table(
+    "sessions_state",
+    "Version of people by which the sessions were built",
+    key=("name",),
+    rebuild_instructions="move {path} away and run python jobs/build_sessions.py --config FILE",
+    columns=(
+        required("name", STRING, "name of the table: sessions"),
+        required("people_version", LONG, "Delta version of people; -1: there was no such table"),
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Find the ids of one person from links between ids."""
