@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from profile_lib.config.section import Section
+from profile_lib.config.section import Count, Section
 
 
 class ExampleSettings(Section):
@@ -11,6 +11,7 @@ class ExampleSettings(Section):
     seed: int
     cutoffs_per_session: int = Field(ge=0)
     train_cutoffs_per_session: int = Field(ge=0)
+    max_cutoffs_per_user: Count
     min_session_events: int = Field(gt=0)
     calendar_days: int | None
     horizon_hours: float = Field(gt=0)

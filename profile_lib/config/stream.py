@@ -13,7 +13,6 @@ class StreamSettings(Section):
     source: Literal["events", "files", "kafka"]
     kafka: dict[str, str]
     checkpoint: str
-    state_partitions: int = Field(gt=0)
     trigger_seconds: float = Field(ge=0)
     encoder_seconds: float = Field(ge=0)
     max_pending_per_batch: int = Field(gt=0)

@@ -17,6 +17,7 @@ def choose_cutoffs(
     cutoffs_per_session: int,
     train_cutoffs_per_session: int,
     train_until: datetime,
+    max_cutoffs_per_user: int,
     min_events: int,
     calendar_days: int | None,
     first_cutoff: datetime | None,
@@ -32,7 +33,7 @@ def choose_cutoffs(
     is evaluated at one. The calendar adds a cutoff at midnight (UTC) every `calendar_days` days,
     from the day after the first event became known until the last one happened, for every user of
     whom an event is known; None adds none. Cutoffs before `first_cutoff` or after `last_cutoff` are
-    dropped.
+    dropped. Hash sampling keeps `max_cutoffs_per_user` of the others.
     """
     known, happened = known_time().alias("known_ts"), happened_time().alias("happened_ts")
     events = events.select("user_id", *EVENT_ORDER, known, happened)
@@ -43,7 +44,10 @@ def choose_cutoffs(
         cutoffs = cutoffs.unionByName(_from_calendar(events, calendar_days))
     if first_cutoff is not None:
         cutoffs = cutoffs.where(F.col("cutoff_ts") >= F.lit(first_cutoff))
-    return cutoffs.where(F.col("cutoff_ts") <= F.lit(last_cutoff)).distinct()
+    distinct = cutoffs.where(F.col("cutoff_ts") <= F.lit(last_cutoff)).distinct()
+    by_hash = Window.partitionBy("user_id").orderBy(F.xxhash64(F.lit(seed), "cutoff_ts"))
+    ranked = distinct.withColumn("rank", F.row_number().over(by_hash))
+    return ranked.where(F.col("rank") <= max_cutoffs_per_user).drop("rank")
 
 
 def _inside_sessions(

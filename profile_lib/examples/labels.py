@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from profile_lib.session_rule import to_micros
 from profile_lib.spark.timestamps import happened_time
 from profile_lib.tables.events import EVENT_ORDER
 
@@ -27,15 +28,26 @@ def label_cutoffs(
     seconds = horizon.total_seconds()
     is_purchase = F.col("event_type") == "purchase"
     value = F.col("price") * F.coalesce("quantity", F.lit(1.0))
+    # Only events of the two slots of time that a horizon touches are joined, not all of a user.
+    slot = _slot(F.col("cutoff_ts"), horizon)
+    slots = F.array(slot, slot + to_micros(horizon))
     categories = items.select("item_id", "category")
     later = events.where("event_type != 'return'").select(
-        "user_id", *EVENT_ORDER, "ingest_ts", "event_type", "item_id", "quantity", "price"
+        "user_id",
+        _slot(F.col("event_ts"), horizon).alias("slot"),
+        *EVENT_ORDER,
+        "ingest_ts",
+        "event_type",
+        "item_id",
+        "quantity",
+        "price",
     )
     is_within = (happened_time() >= F.col("cutoff_ts")) & (
         F.col("event_ts").cast("double") < F.col("cutoff_ts").cast("double") + seconds
     )
     labels = (
-        cutoffs.join(later, "user_id")
+        cutoffs.withColumn("slot", F.explode(slots))
+        .join(later, ["user_id", "slot"])
         .where(is_within)
         .join(categories, "item_id", "left")
         .groupBy("user_id", "cutoff_ts")
@@ -60,3 +72,12 @@ def label_cutoffs(
             }
         )
     )
+
+
+def _slot(moment: Column, horizon: timedelta) -> Column:
+    """Return the start of a moment's slot of time, in microseconds since 1970.
+
+    Slots are as long as the horizon.
+    """
+    micros = F.unix_micros(moment)
+    return micros - F.pmod(micros, F.lit(to_micros(horizon)))

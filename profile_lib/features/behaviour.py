@@ -15,7 +15,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from profile_lib.arrays.groups import complete_groups
 from profile_lib.features.context_aggregates import aggregate_contexts
 from profile_lib.features.event_log import build_event_log
-from profile_lib.features.event_projection import project_events
+from profile_lib.features.event_projection import project_histories
 from profile_lib.features.interests import rank_interests
 from profile_lib.features.numeric.registry import compute_numeric_features, registered_features
 from profile_lib.features.recent_events import select_recent_events
@@ -28,7 +28,7 @@ BATCH_ROWS = 2**15  # enough for array operations to pay off, few enough for any
 
 
 def build_behaviour(
-    events_as_of: DataFrame,
+    histories: DataFrame,
     items: DataFrame,
     *,
     gap: timedelta,
@@ -38,13 +38,13 @@ def build_behaviour(
     max_recent: int,
     time_zone: str,
 ) -> DataFrame:
-    """Build the table `behaviour` from events as of cutoffs: one row per (user_id, cutoff_ts).
+    """Build the table `behaviour` from histories as of cutoffs: a row per (user_id, cutoff_ts).
 
     An event more than `gap` after the one before it starts a session. `weights` holds the weight of
     one event per kind in the interests; it halves every `half_life` before the last event.
     `max_interests` and `max_recent` limit the lengths of the lists. `time_zone` is the IANA name of
     the shop's zone, in which the hours of events without a zone are counted. A row depends only on
-    the events of its pair and on the items: it is equal to the bit for any batches and partitions.
+    the history of its pair and on the items: it is equal to the bit for any batches and partitions.
     """
     schema = BEHAVIOUR.schema
     arrow_schema, features = to_arrow_schema(schema), registered_features()
@@ -56,7 +56,7 @@ def build_behaviour(
                 rows, features, arrow_schema, gap, half_life, weights, max_interests, max_recent
             )
 
-    by_pair = project_events(events_as_of, items, time_zone).repartition("pair_key")
+    by_pair = project_histories(histories, items, time_zone).repartition("pair_key")
     return by_pair.sortWithinPartitions("pair_key").mapInArrow(compute, schema)
 
 
@@ -72,7 +72,7 @@ def compute_behaviour(
 ) -> pa.RecordBatch:
     """Compute the behaviour of complete pairs of user and cutoff.
 
-    `rows` come from `project_events`, in any order. The columns have the order and types of
+    `rows` come from `project_histories`, in any order. The columns have the order and types of
     `schema`. Raises ValueError if two pairs share a pair_key, which is all but impossible with 64
     bits.
     """

@@ -17,6 +17,7 @@ from profile_lib.arrays.groups import (
 )
 from profile_lib.arrays.types import Flags, Floats, Longs, Numbers
 from profile_lib.features.interacted_items import InteractedItems, find_interacted_items
+from profile_lib.features.older_counts import OlderCounts, read_older_counts
 from profile_lib.session_rule import session_starts
 from profile_lib.tables.events import EVENT_TYPES
 from profile_lib.tables.features import WINDOWS
@@ -27,13 +28,14 @@ DAY_MICROS = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True)
 class EventLog:
-    """All events known as of some pairs of user and cutoff.
+    """The history of each of some pairs of user and cutoff, in arrays.
 
-    `rows` are the events that `project_events` returns, sorted by pair and EVENT_ORDER, and
+    `rows` are the events that `project_histories` returns, sorted by pair and EVENT_ORDER, and
     `pairs` groups them by pair. `query_words` are the words of search queries, and
-    `query_word_pairs` holds the pair number of each. Times are in microseconds. An event more than
-    `gap_micros` after the one before it starts a session; the last session of a pair is its current
-    one. Arrays have one entry per event, unless they say that they have one per pair.
+    `query_word_pairs` holds the pair number of each. `older` counts the events before them. Times
+    are in microseconds. An event more than `gap_micros` after the one before it starts a session;
+    the last session of a pair is its current one. Arrays have one entry per event, unless they say
+    that they have one per pair.
     """
 
     rows: pa.RecordBatch
@@ -41,6 +43,7 @@ class EventLog:
     gap_micros: int
     query_words: pa.RecordBatch
     query_word_pairs: Longs
+    older: OlderCounts
 
     def pair_columns(self) -> dict[str, pa.Array]:
         """Return user_id, cutoff_ts and last_event_ts of each pair."""
@@ -114,6 +117,11 @@ class EventLog:
         return self.numbers_or_zero("local_cutoff")[rows]
 
     @cached_property
+    def first_micros(self) -> Longs:
+        """The time of each pair's first event, however old."""
+        return np.minimum(self.micros[self.pairs.start_rows], self.older.first_micros)
+
+    @cached_property
     def last_micros(self) -> Longs:
         """The time of each pair's last event."""
         return self.micros[self.pairs.end_rows - 1]
@@ -167,28 +175,38 @@ def micros_to_seconds(micros: Longs) -> Floats:
 
 
 def build_event_log(rows: pa.RecordBatch, gap_micros: int) -> EventLog:
-    """Build the log of complete pairs from rows of `project_events` in any order.
+    """Build the log of complete pairs from rows of `project_histories` in any order.
 
-    Raises ValueError if two pairs share a pair_key, which is all but impossible with 64 bits.
+    Raises ValueError if two pairs share both keys, which is all but impossible with 128 bits.
     """
-    is_word = is_not_null(rows["query_word"])
-    events, query_words = (
-        _sort_rows(pc.filter(rows, pa.array(is_selected))) for is_selected in (~is_word, is_word)
-    )
-    key = events["pair_key"].to_numpy()
-    is_new_pair = differs_from_previous(key)
-    pairs = GroupedRows(np.cumsum(is_new_pair) - 1, int(is_new_pair.sum()))
-    query_word_pairs = np.searchsorted(key[pairs.start_rows], query_words["pair_key"].to_numpy())
-    log = EventLog(events, pairs, gap_micros, query_words, query_word_pairs)
+    pair = _number_pairs(rows)
+    is_word, is_older = is_not_null(rows["query_word"]), is_not_null(rows["first_micros"])
+    events, event_pairs = _sort_rows(rows, pair, ~(is_word | is_older))
+    query_words, query_word_pairs = _sort_rows(rows, pair, is_word)
+    pairs = GroupedRows(event_pairs, int(pair.max(initial=-1)) + 1)
+    older_rows = pc.filter(rows, pa.array(is_older))
+    older = read_older_counts(older_rows, pair[is_older], pairs.n_groups)
+    log = EventLog(events, pairs, gap_micros, query_words, query_word_pairs, older)
     users, _ = dictionary_codes(log["user_id"])
     for values in (users, log.numbers_or_zero("cutoff")):
         if (values != log.broadcast_to_rows(values[pairs.start_rows])).any():
-            raise ValueError("project_events: two pairs of user and cutoff share a pair_key")
+            raise ValueError("project_histories: two pairs of user and cutoff share their keys")
     return log
 
 
-def _sort_rows(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Sort rows by pair and EVENT_ORDER."""
-    key, micros = rows["pair_key"].to_numpy(), rows["micros"].to_numpy()
-    order = sort_by_group_and_time(key, micros, rows["sequence"], rows["event_id"])
-    return pc.take(rows, pa.array(order))
+def _number_pairs(rows: pa.RecordBatch) -> Longs:
+    """Return the number of each row's pair, from 0 in the order of their keys."""
+    first, second = rows["pair_key"].to_numpy(), rows["second_pair_key"].to_numpy()
+    order = np.lexsort((second, first))
+    number = np.empty_like(order)
+    number[order] = np.cumsum(differs_from_previous(first[order], second[order])) - 1
+    return number
+
+
+def _sort_rows(rows: pa.RecordBatch, pair: Longs, where: Flags) -> tuple[pa.RecordBatch, Longs]:
+    """Select rows, sort them by pair and EVENT_ORDER, and return their pairs as well."""
+    selected, pair = pc.filter(rows, pa.array(where)), pair[where]
+    order = sort_by_group_and_time(
+        pair, selected["micros"].to_numpy(), selected["sequence"], selected["event_id"]
+    )
+    return pc.take(selected, pa.array(order)), pair[order]

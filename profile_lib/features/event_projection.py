@@ -1,12 +1,15 @@
-"""Project events to the columns that behaviour needs.
+"""Project histories to the rows that behaviour needs.
 
-There is one row per event, with the catalog's columns of its item, and one row per keyword of a
-search query. The keywords have rows of their own so that only they are joined by word.
+There is one row per event, with the catalog's columns of its item, one row per keyword of a search
+query, and one row per pair of user and cutoff with older events. The keywords have rows of their
+own so that only they are joined by word.
 """
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from profile_lib.features.as_of import PAIR
+from profile_lib.features.histories import unfold_events
 from profile_lib.features.keywords import extract_keywords
 from profile_lib.spark.timestamps import local_time
 from profile_lib.tables.events import CONTEXT_COLUMNS, EVENT_TYPES, STEPS
@@ -15,12 +18,16 @@ ColumnOrName = Column | str
 IDF_STEP = 0.25
 
 
-def project_events(events_as_of: DataFrame, items: DataFrame, time_zone: str) -> DataFrame:
-    """Return the rows of events and of query words that `build_event_log` reads.
+def project_histories(histories: DataFrame, items: DataFrame, time_zone: str) -> DataFrame:
+    """Return the rows that `build_event_log` reads from histories as of cutoffs.
 
     `time_zone` is the shop's, for events without one. Spark broadcasts the items if they are few,
     else it shuffles.
     """
+    events_as_of = unfold_events(histories, PAIR)
+    older = histories.where("older_known_ts IS NOT NULL").select(
+        *_pair_keys(), F.unix_micros("first_ts").alias("first_micros"), "older"
+    )
     query_words = events_as_of.where("query IS NOT NULL").select(
         *_pair_columns(), explode_keywords(F.col("query"))
     )
@@ -30,9 +37,10 @@ def project_events(events_as_of: DataFrame, items: DataFrame, time_zone: str) ->
             "query_form": F.coalesce("catalog_form", "query_form"),
         }
     )
-    return _project_event_rows(events_as_of, items, time_zone).unionByName(
-        named.drop("catalog_form"), allowMissingColumns=True
-    )
+    rows = _project_event_rows(events_as_of, items, time_zone)
+    for others in (named.drop("catalog_form"), older):
+        rows = rows.unionByName(others, allowMissingColumns=True)
+    return rows
 
 
 def explode_keywords(query: Column) -> Column:
@@ -129,10 +137,18 @@ def _project_event_rows(events_as_of: DataFrame, items: DataFrame, time_zone: st
     )
 
 
-def _pair_columns() -> list[Column]:
-    """Return the columns of every row: pair key, sort keys and kind."""
+def _pair_keys() -> list[Column]:
+    """Return two hashes of the pair: longs, which Spark sorts fastest, and together unique."""
     return [
-        F.xxhash64("user_id", "cutoff_ts").alias("pair_key"),  # a long, which Spark sorts fastest
+        F.xxhash64(*PAIR).alias("pair_key"),
+        F.xxhash64(F.lit("second"), *PAIR).alias("second_pair_key"),
+    ]
+
+
+def _pair_columns() -> list[Column]:
+    """Return the columns of rows of events and words: pair keys, sort keys and kind."""
+    return [
+        *_pair_keys(),
         F.unix_micros("event_ts").alias("micros"),
         F.col("sequence"),
         F.col("event_id"),

@@ -61,10 +61,11 @@ class BucketRefresher(ABC):
         """
 
     @abstractmethod
-    def compute(self, users: DataFrame) -> None:
+    def compute(self, users: DataFrame, buckets: Sequence[int] | None = None) -> None:
         """Compute and write the rows of distinct users, and add them to `n_users`.
 
-        Rows that these users no longer have are deleted.
+        Rows that these users no longer have are deleted. With `buckets`, all users are in these, so
+        that no other part of the sources has to be read.
         """
 
     def catch_up(self) -> None:
@@ -81,14 +82,14 @@ class BucketRefresher(ABC):
             if changed is None:
                 to_rebuild += buckets
                 continue
-            self.compute(select_users_in_buckets(changed, buckets, self.n_buckets))
+            self.compute(select_users_in_buckets(changed, buckets, self.n_buckets), buckets)
             self.write_states(buckets)
         progress = Progress(log, "buckets", len(to_rebuild))
         for first in range(0, len(to_rebuild), self.buckets_per_chunk):
             chunk = to_rebuild[first : first + self.buckets_per_chunk]
             stored = self.store.read_or_empty(self.table)
             users = self.select_source_users().union(stored.select("user_id"))
-            self.compute(select_users_in_buckets(users, chunk, self.n_buckets))
+            self.compute(select_users_in_buckets(users, chunk, self.n_buckets), chunk)
             self.write_states(chunk)
             progress.advance(len(chunk))
 

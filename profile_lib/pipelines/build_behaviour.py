@@ -2,15 +2,24 @@
 
 from datetime import date, timedelta
 
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.examples.cutoffs import choose_cutoffs
-from profile_lib.features.as_of import join_events_as_of
+from profile_lib.features.as_of import build_histories_as_of, select_histories_as_of
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.histories import select_past_events, unfold_events
+from profile_lib.people.membership import find_people_of_ids
+from profile_lib.pipelines.person_data import (
+    read_person_events,
+    read_person_histories,
+)
+from profile_lib.pipelines.user_histories import history_limits, update_histories
+from profile_lib.spark.session import cached
 from profile_lib.spark.timestamps import known_until, midnight
-from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
+from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS, PEOPLE
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
@@ -21,17 +30,23 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     event.
     """
     config = settings.examples
-    events = store.read(EVENTS)
+    update_histories(store, settings)
+    events = read_person_events(store)
     if config.last_cutoff is None:
         last_cutoff = known_until(events) - timedelta(hours=config.horizon_hours)
     else:
         last_cutoff = midnight(config.last_cutoff)
+    if day is not None and config.calendar_days is None:
+        past = _select_events_of_active_users(store, settings, day)
+    else:
+        past = select_past_events(events, "user_id")
     cutoffs = choose_cutoffs(
-        events,
+        past,
         gap=settings.sessions.gap,
         cutoffs_per_session=config.cutoffs_per_session,
         train_cutoffs_per_session=config.train_cutoffs_per_session,
         train_until=midnight(config.validation_from),
+        max_cutoffs_per_user=config.max_cutoffs_per_user,
         min_events=config.min_session_events,
         calendar_days=config.calendar_days,
         first_cutoff=None if config.first_cutoff is None else midnight(config.first_cutoff),
@@ -40,7 +55,38 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     )
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
-    events_as_of = join_events_as_of(events, cutoffs)
-    behaviour = build_behaviour(events_as_of, store.read(ITEMS), **settings.behaviour_rules())
-    where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
-    store.replace(BEHAVIOUR, behaviour, where=where)
+    with cached(cutoffs) as cutoffs:
+        histories = _find_histories(store, settings, cutoffs)
+        behaviour = build_behaviour(histories, store.read(ITEMS), **settings.behaviour_rules())
+        where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
+        store.replace(BEHAVIOUR, behaviour, where=where)
+
+
+def _select_events_of_active_users(store: Store, settings: Settings, day: date) -> DataFrame:
+    """Select all events of people whose events or ids became known on `day`.
+
+    Nearly all come from histories; `events` is read for people with more events than those hold.
+    """
+    events, people = store.read(EVENTS), store.read_or_empty(PEOPLE)
+    first, end = F.lit(day - timedelta(days=1)), F.lit(day + timedelta(days=1))
+
+    def is_near(name: str) -> Column:
+        return (F.col(name) >= first) & (F.col(name) < end)
+
+    ids = events.where(is_near("event_date") | is_near("ingest_ts")).select("user_id")
+    linked = people.where(is_near("known_ts")).select("user_id")
+    active = find_people_of_ids(ids.union(linked), people)
+    histories = read_person_histories(store, settings, active)
+    is_whole = F.col("older_known_ts").isNull()
+    long = histories.where(~is_whole).select("user_id")
+    of_long = select_past_events(read_person_events(store, persons=long), "user_id")
+    return unfold_events(histories.where(is_whole)).unionByName(of_long)
+
+
+def _find_histories(store: Store, settings: Settings, cutoffs: DataFrame) -> DataFrame:
+    """Find the histories as of cutoffs; few have to be built from events."""
+    users = cutoffs.select("user_id").distinct()
+    found = select_histories_as_of(read_person_histories(store, settings, users), cutoffs)
+    events = read_person_events(store)
+    built = build_histories_as_of(events, found.missing, history_limits(settings))
+    return found.histories.select(*built.columns).unionByName(built)

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
@@ -11,8 +12,9 @@ from profile_lib.examples.split import sample_negatives, split_by_time
 from profile_lib.features.model_inputs import select_model_inputs
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.encoder_source import encoder_folder
+from profile_lib.pipelines.person_data import read_person_events
 from profile_lib.spark.timestamps import midnight
-from profile_lib.tables import BEHAVIOUR, EVENTS, EXAMPLES, ITEMS, USERS
+from profile_lib.tables import BEHAVIOUR, EXAMPLES, ITEMS, USERS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
@@ -32,7 +34,11 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
         horizon,
     )
     labelled = label_cutoffs(
-        cutoffs, store.read(EVENTS), store.read(ITEMS), store.read(USERS), horizon
+        cutoffs,
+        _select_later_events(read_person_events(store), cutoffs, horizon),
+        store.read(ITEMS),
+        store.read(USERS),
+        horizon,
     )
     sampled = sample_negatives(labelled, config.negative_downsampling_rate, config.seed)
     inputs = add_tokens(
@@ -43,3 +49,10 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     examples = sampled.join(inputs, ["user_id", "cutoff_ts"])
     where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
     store.replace(EXAMPLES, examples, where=where)
+
+
+def _select_later_events(events: DataFrame, cutoffs: DataFrame, horizon: timedelta) -> DataFrame:
+    """Select the events on the dates that the horizons of cutoffs touch."""
+    end = F.col("cutoff_ts") + F.lit(horizon)
+    first, last = cutoffs.agg(F.to_date(F.min("cutoff_ts")), F.to_date(F.max(end))).collect()[0]
+    return events.where(F.col("event_date").between(F.lit(first), F.lit(last)))

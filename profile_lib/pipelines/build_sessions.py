@@ -17,21 +17,55 @@ from profile_lib.events.session_changes import (
     widen_spans,
 )
 from profile_lib.events.sessions import build_sessions
+from profile_lib.pipelines.person_data import (
+    NO_PEOPLE,
+    find_changed_members,
+    people_version,
+    read_person_events,
+)
 from profile_lib.spark.session import cached
-from profile_lib.tables import EVENTS, SESSIONS
+from profile_lib.tables import SESSIONS, SESSIONS_STATE
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
-    """Build all sessions, or only those that the events loaded on `day` can change."""
-    gap = settings.sessions.gap
+    """Build all sessions of people, or those that `day` changes.
+
+    With a `day`, the sessions that events loaded on it can change are built, and all of people who
+    gained or lost ids since the last run.
+    """
+    gap, version = settings.sessions.gap, people_version(store)
+    known = _read_known_version(store)
     if day is None:
-        store.replace(SESSIONS, build_sessions(store.read(EVENTS), gap))
+        store.replace(SESSIONS, build_sessions(read_person_events(store), gap))
     else:
+        if version not in (known, NO_PEOPLE):
+            _rebuild_people(store, gap, known, version)
         _update_sessions(store, gap, day)
+    if version != known:
+        row = (SESSIONS.name, version)
+        store.upsert(SESSIONS_STATE, store.spark.createDataFrame([row], SESSIONS_STATE.schema))
+
+
+def _read_known_version(store: Store) -> int:
+    """Return the version of `people` that the sessions know."""
+    row = store.read_or_empty(SESSIONS_STATE).first()
+    return NO_PEOPLE if row is None else int(row["people_version"])
+
+
+def _rebuild_people(store: Store, gap: timedelta, since: int, until: int) -> None:
+    """Build the sessions of people who gained or lost ids again."""
+    members = find_changed_members(store, since, until)
+    if members is None:  # the change feed no longer reaches back
+        store.replace(SESSIONS, build_sessions(read_person_events(store), gap))
+        return
+    with cached(members.distinct()) as members:
+        events = read_person_events(store, persons=members)
+        affected = store.read_or_empty(SESSIONS).join(members, "user_id", "left_semi")
+        store.upsert(SESSIONS, diff_sessions(build_sessions(events, gap), affected))
 
 
 def _update_sessions(store: Store, gap: timedelta, day: date) -> None:
-    events = store.read(EVENTS)
+    events = read_person_events(store)
     loaded = events.where(F.col("load_date") == F.lit(day))
     with cached(find_affected_spans(loaded, gap)) as spans:
         runs = _runs_of_days(spans)

@@ -1,6 +1,7 @@
 """Write item lists of users whose profile changed, or of all users."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from profile_lib.recommend.serving.listing import RETRIEVAL_FOLDER, list_items
 from profile_lib.recommend.serving.recommender import ListRules
 from profile_lib.spark.session import cached
 from profile_lib.tables import RECOMMENDATION_REFRESH_STATE, RECOMMENDATIONS, USER_PROFILES
+from profile_lib.tables.table import USER_BUCKET
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class ListRefresher(BucketRefresher):
         """Write the lists of changed users, and the lists with items that became ineligible."""
         if buckets := self.find_buckets_to_update():
             users = self._users_with_ineligible_items()
-            self.compute(select_users_in_buckets(users, buckets, self.n_buckets))
+            self.compute(select_users_in_buckets(users, buckets, self.n_buckets), buckets)
         super().catch_up()
 
     def select_source_users(self) -> DataFrame:
@@ -83,12 +85,15 @@ class ListRefresher(BucketRefresher):
         (version,) = since
         return self.store.changes(USER_PROFILES, version, self.version)
 
-    def compute(self, users: DataFrame) -> None:
+    def compute(self, users: DataFrame, buckets: Sequence[int] | None = None) -> None:
         """Write the lists of distinct users, and delete surplus rows of shorter lists."""
         with cached(users) as users:
             if not (n := users.count()):
                 return
-            with cached(self._lists(self.profiles.join(users, "user_id", "left_semi"))) as lists:
+            profiles = self.profiles
+            if buckets is not None:
+                profiles = profiles.where(F.col(USER_BUCKET).isin(*buckets))
+            with cached(self._lists(profiles.join(users, "user_id", "left_semi"))) as lists:
                 upsert_rows_of_users(
                     self.store,
                     RECOMMENDATIONS,

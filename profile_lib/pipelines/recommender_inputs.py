@@ -14,6 +14,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.as_of import select_known_events
 from profile_lib.inference.text_vectors import add_text_vectors
+from profile_lib.pipelines.person_data import read_person_events
 from profile_lib.pipelines.recommender_sources import choose_reasons, read_recommend_sources
 from profile_lib.pipelines.serving_model import ServedModel
 from profile_lib.recommend.candidates.demand import compute_demand
@@ -44,7 +45,7 @@ class ShopData:
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
         self.settings, self.config, self.model = settings, settings.recommend, model
         self.versions = {table.name: store.version(table) for table in (EVENTS, ITEMS)}
-        self.events = store.read(EVENTS, self.versions[EVENTS.name])
+        self.events = read_person_events(store, self.versions[EVENTS.name])
         self.items = store.read(ITEMS, self.versions[ITEMS.name])
         self.item_numbers = number_items(self.items)
         self.item_ids = self.item_numbers.toArrow()["item_id"].combine_chunks()

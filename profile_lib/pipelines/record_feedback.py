@@ -14,6 +14,7 @@ from profile_lib.feedback.attribution import build_feedback, check_impressions, 
 from profile_lib.feedback.experiments import Readout, compare_arms
 from profile_lib.feedback.kpis import measure_arms, measure_feedback
 from profile_lib.feedback.ratio_moments import Moments
+from profile_lib.pipelines.person_data import name_people_at
 from profile_lib.spark.timestamps import known_until
 from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
 
@@ -21,7 +22,8 @@ from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_M
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """Record the outcome of all impressions, or of those that may have changed on `day`.
 
-    These are the impressions near those that arrived, and near the events that were loaded, on that
+    An impression is credited with what the same person did, under whichever id. With a `day`, the
+    impressions are those near those that arrived, and near the events that were loaded, on that
     day, and all whose time for conversions was not over at the last run. Raises InputError if
     impressions contradict each other, or if an experiment's arms are not those of the settings.
     """
@@ -61,8 +63,8 @@ def _build(
         events = events.where(_date_condition("event_date", days))
     check_impressions(impressions)
     return build_feedback(
-        impressions,
-        events,
+        name_people_at(store, impressions, "shown_ts"),
+        name_people_at(store, events, "event_ts"),
         window=config.window,
         click_types=config.click_types,
         as_of=as_of,

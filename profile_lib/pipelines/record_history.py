@@ -14,7 +14,7 @@ from profile_lib.profiles.history import (
     build_history_from_version,
     select_expired_rows,
 )
-from profile_lib.tables import USER_PROFILES, USER_PROFILES_HISTORY
+from profile_lib.tables import ERASURES, USER_PROFILES, USER_PROFILES_HISTORY
 
 
 def run(store: Store, settings: Settings, *, now: datetime) -> None:
@@ -51,6 +51,10 @@ def record_history(store: Store, retention: timedelta, now: datetime) -> None:
 def _build_rows(store: Store, history: DataFrame, recorded: int, version: int) -> DataFrame:
     changes = store.changes(USER_PROFILES, recorded, version)
     if changes is not None:
+        # The change feed still holds the profiles that an erasure deleted, and their deletion.
+        if store.exists(ERASURES):
+            erased = store.read(ERASURES).select("user_id")
+            changes = changes.join(erased, "user_id", "left_anti")
         return build_history_from_changes(changes)
     committed_ts = store.commit_time(USER_PROFILES, version)
     profiles = store.read(USER_PROFILES, version)

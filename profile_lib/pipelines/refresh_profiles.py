@@ -1,7 +1,7 @@
 """Refresh the profiles of changed users, or of all users."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from pyspark.sql import DataFrame
@@ -11,11 +11,18 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.changed_items import find_users_of_changed_items
+from profile_lib.features.histories import unfold_events
 from profile_lib.inference.udf import InferenceCounters
+from profile_lib.people.membership import find_people_of_ids
 from profile_lib.pipelines.bucket_refresh import (
     BucketRefresher,
     replace_state_rows,
     upsert_rows_of_users,
+)
+from profile_lib.pipelines.person_data import (
+    find_changed_members,
+    people_version,
+    read_person_histories,
 )
 from profile_lib.pipelines.record_history import record_history
 from profile_lib.pipelines.serving_model import (
@@ -25,11 +32,20 @@ from profile_lib.pipelines.serving_model import (
     load_served_model,
     predict_profiles,
 )
+from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.profiles.changed_facts import find_users_of_changed_facts
 from profile_lib.profiles.merge_guards import REFRESH_GUARD
 from profile_lib.profiles.refresh_state import SourceVersions
 from profile_lib.spark.session import cached
-from profile_lib.tables import EVENTS, ITEMS, PROFILE_REFRESH_STATE, USER_PROFILES, USERS
+from profile_lib.tables import (
+    EVENTS,
+    ITEMS,
+    PEOPLE,
+    PROFILE_REFRESH_STATE,
+    USER_HISTORIES,
+    USER_PROFILES,
+    USERS,
+)
 from profile_lib.tables.table import user_bucket
 
 log = logging.getLogger(__name__)
@@ -61,8 +77,8 @@ def run(
             refresh.rebuild()
         elif day is not None:
             refresh.check_tables()
-            loaded = refresh.events.where(F.col("load_date") == F.lit(day))
-            refresh.compute(loaded.select("user_id").distinct())
+            loaded = store.read(EVENTS).where(F.col("load_date") == F.lit(day))
+            refresh.compute(find_people_of_ids(loaded, refresh.people))
         else:
             refresh.catch_up()
     if refresh.n_users:
@@ -71,13 +87,22 @@ def run(
 
 
 class ProfileRefresher(BucketRefresher):
-    """A refresh of `user_profiles` from the current versions of events, items and users."""
+    """A refresh of `user_profiles` from current histories, items and users.
+
+    The histories are brought up to date with `events` first.
+    """
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
         sources = (EVENTS, ITEMS, USERS)
         self.settings, self.model = settings, model
-        self.source_versions = SourceVersions(*(store.version(table) for table in sources))
-        self.events = store.read(EVENTS, self.source_versions.events)
+        # Histories may know later events than this version; profiles then claim less than is true.
+        self.source_versions = SourceVersions(
+            update_histories(store, settings),
+            store.version(ITEMS),
+            store.version(USERS),
+            people_version(store),
+        )
+        self.people = store.read_or_empty(PEOPLE)
         self.items = store.read(ITEMS, self.source_versions.items)
         self.users = store.read(USERS, self.source_versions.users)
         self.table_ids = " ".join(store.table_id(table) for table in sources)
@@ -111,12 +136,12 @@ class ProfileRefresher(BucketRefresher):
                 "computed from them; run python jobs/refresh_profiles.py --config FILE --rebuild"
             )
 
-    def compute(self, users: DataFrame) -> None:
+    def compute(self, users: DataFrame, buckets: Sequence[int] | None = None) -> None:
         """Compute the profiles of distinct users, and delete those of users without events."""
         with cached(users) as users:
             if not (n := users.count()):
                 return
-            with cached(self._compute_behaviour(users)) as behaviour:
+            with cached(self._build_behaviour(users, buckets)) as behaviour:
                 bucket = user_bucket(self.n_buckets).alias("user_bucket")
                 upsert_rows_of_users(
                     self.store,
@@ -131,39 +156,45 @@ class ProfileRefresher(BucketRefresher):
 
     def rebuild(self) -> None:
         """Compute all profiles and replace the table."""
-        with cached(self._compute_behaviour(self.select_source_users().distinct())) as behaviour:
+        with cached(self._build_behaviour()) as behaviour:
             self.store.replace(USER_PROFILES, self._predict(behaviour))
             self.n_users += behaviour.count()
         self.write_states(range(self.n_buckets))
 
     def select_source_users(self) -> DataFrame:
-        """Return (user_id) of all events; users repeat."""
-        return self.events.select("user_id")
+        """Return (user_id) of all people with a history."""
+        return find_people_of_ids(self.store.read(USER_HISTORIES), self.people)
 
     def find_changed_users(self, since: tuple[int, ...]) -> DataFrame | None:
-        """Return (user_id) of users with changed events, attributes or items; users may repeat.
+        """Return (user_id) of people with changed events, attributes, items or ids.
 
-        Returns None if a change feed no longer reaches back to the versions `since`.
+        People may repeat. Returns None if a change feed no longer reaches back to `since`.
         """
         before = SourceVersions(*since)
-        feeds = list(self._read_change_feeds(before))
-        events, items, users = feeds
+        members = find_changed_members(self.store, before.people, self.source_versions.people)
+        if members is None:
+            return None
+        events, items, users = self._read_change_feeds(before)
         if events is None or items is None or users is None:
             return None
         changed = events.select("user_id").union(find_users_of_changed_facts(users))
-        if before.items == self.source_versions.items:
-            return changed
-        items_before = self.store.read(ITEMS, before.items)
-        return changed.union(find_users_of_changed_items(self.events, items_before, self.items))
+        if before.items != self.source_versions.items:
+            items_before = self.store.read(ITEMS, before.items)
+            events = unfold_events(self.store.read(USER_HISTORIES))
+            changed = changed.union(find_users_of_changed_items(events, items_before, self.items))
+        return find_people_of_ids(changed, self.people).union(members)
 
     def _read_change_feeds(self, before: SourceVersions) -> Iterator[DataFrame | None]:
-        sources = (EVENTS, ITEMS, USERS)
-        for table, after, until in zip(sources, before, self.source_versions, strict=True):
-            yield self.store.changes(table, after, until)
+        now = self.source_versions
+        yield self.store.changes(EVENTS, before.events, now.events)
+        yield self.store.changes(ITEMS, before.items, now.items)
+        yield self.store.changes(USERS, before.users, now.users)
 
-    def _compute_behaviour(self, users: DataFrame) -> DataFrame:
-        events = self.events.join(users, "user_id", "left_semi")
-        return build_current_behaviour(events, self.items, self.settings)
+    def _build_behaviour(
+        self, users: DataFrame | None = None, buckets: Sequence[int] | None = None
+    ) -> DataFrame:
+        histories = read_person_histories(self.store, self.settings, users, buckets)
+        return build_current_behaviour(histories, self.items, self.settings)
 
     def _predict(self, behaviour: DataFrame) -> DataFrame:
         events_version = F.lit(self.source_versions.events)

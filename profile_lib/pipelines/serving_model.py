@@ -39,6 +39,7 @@ class ServedModel(NamedTuple):
         """Return the definition of its profiles, a hash of code, model and settings."""
         rules: dict[str, Any] = {
             "behaviour": settings.behaviour_rules(),
+            "histories": settings.histories.model_dump(),
             "refresh": settings.refresh.model_dump(exclude={"batch_tokens", "buckets_per_chunk"}),
             "max_text_events": settings.examples.max_text_events,
         }
@@ -105,9 +106,11 @@ def _mlflow_store(settings: Settings) -> MlflowStore:
     return store
 
 
-def build_current_behaviour(events: DataFrame, items: DataFrame, settings: Settings) -> DataFrame:
+def build_current_behaviour(
+    histories: DataFrame, items: DataFrame, settings: Settings
+) -> DataFrame:
     """Build the behaviour of each user as of just after the last event or arrival."""
-    return build_behaviour(add_latest_cutoff(events), items, **settings.behaviour_rules())
+    return build_behaviour(add_latest_cutoff(histories), items, **settings.behaviour_rules())
 
 
 def build_facts(

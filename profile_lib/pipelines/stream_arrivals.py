@@ -47,7 +47,8 @@ class ArrivalStream:
     def __init__(self, store: Store, settings: Settings, clock: Callable[[], float]) -> None:
         lenient = {"max_rejected_share": 1.0, "max_shares": {}}
         self.store, self.config, self.clock = store, settings.stream, clock
-        self.source = open_source(store.spark, settings.ingest.model_copy(update=lenient))
+        ingest = settings.ingest.model_copy(update=lenient)
+        self.source = open_source(store.spark, ingest, settings.people)
         check_key(store, self.source.pseudonyms.fingerprints)
         plans = self.source.event_plans
         self.is_table = any(FORMATS.get(plan.spec.format).is_table for plan in plans)

@@ -9,13 +9,19 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
+from profile_lib.delta.change_feed import CHANGE_COLUMNS
 from profile_lib.delta.compaction import MIB
 from profile_lib.delta.merge import add_deletions
 from profile_lib.delta.pseudonym_versions import read_complete_version
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
-from profile_lib.features.event_histories import collect_user_changes, select_current_events
 from profile_lib.inference.udf import InferenceCounters
+from profile_lib.people.membership import find_people_of_ids
+from profile_lib.pipelines.person_data import (
+    find_changed_members,
+    people_version,
+    read_person_histories,
+)
 from profile_lib.pipelines.refresh_profiles import ProfileRefresher
 from profile_lib.pipelines.serving_model import (
     ServedModel,
@@ -27,29 +33,21 @@ from profile_lib.pipelines.serving_model import (
 )
 from profile_lib.pipelines.stream_arrivals import ArrivalStream
 from profile_lib.pipelines.stream_queries import BatchId, RunningQuery, start_query, watch_queries
+from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.merge_guards import STREAM_GUARD
+from profile_lib.profiles.refresh_state import SourceVersions
 from profile_lib.profiles.stream_progress import StreamProgress
-from profile_lib.spark.session import cached, session_conf
-from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.spark.session import cached
+from profile_lib.tables import EVENTS, ITEMS, PEOPLE, USER_PROFILES, USERS
 from profile_lib.tables.profiles import PREDICTED_COLUMNS
 from profile_lib.tables.table import user_bucket
 
-HAS_DELETIONS = "bool_or(exists(changes, change -> NOT change.is_present))"
 IS_PENDING = "pending_input IS NOT NULL"
 # A pending profile keeps its old predictions until the model has computed new ones.
 KEEP_WHILE_PENDING = {
     name: f"CASE WHEN source.{IS_PENDING} THEN target.{name} ELSE source.{name} END"
     for name in PREDICTED_COLUMNS
-}
-# A batch takes all new files: with some of them, it would see only part of a user's history.
-MAX_FILES_PER_BATCH = 2**31 - 1
-# Each user's events lie outside the JVM's heap, and a batch writes only what it changed of them.
-STATE_STORE_CONF = {
-    "spark.sql.streaming.stateStore.providerClass": (
-        "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
-    ),
-    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
 }
 
 
@@ -82,11 +80,12 @@ def run(
             else:
                 resources.callback(arrivals.query.stop)
                 running.append(arrivals)
+        if store.exists(EVENTS):
+            store.evolve_schema(EVENTS)  # before the refresh: the stream begins at its version
         model = load_served_model(settings, "stream_profiles")
         refresh = ProfileRefresher(store, settings, model)
         refresh.catch_up()
-        events_version = refresh.source_versions.events
-        stream = ProfileStream(store, settings, model, events_version, progress, clock)
+        stream = ProfileStream(store, settings, model, refresh.source_versions, progress, clock)
         watch_queries(
             [*running, stream.start(once)],
             progress,
@@ -98,18 +97,18 @@ def run(
 def checkpoint_name(key_version: int) -> str:
     """Return the name of the profile stream's folder in the checkpoint.
 
-    Each version of the pseudonym key has its own, because the state there is keyed by pseudonyms.
+    Each version of the pseudonym key has its own: no stream reads changes by earlier pseudonyms.
     """
-    return "profiles" if key_version == 1 else f"profiles_{key_version}"
+    return "changed_users" if key_version == 1 else f"changed_users_{key_version}"
 
 
 class ProfileStream:
     """A stream that updates the profiles of changed users, one batch at a time.
 
-    A profile is computed from the user's complete history, which Spark holds as the stream's
-    state, and not from the stored profile: a batch that runs twice writes the same rows twice.
-    `refreshed_version` is the version of events from which a refresh computed all profiles. `clock`
-    returns seconds since 1970.
+    A batch says whose events changed. A profile is computed from the user's history, and not from
+    the stored profile: a batch that runs twice writes the same rows twice, and the stream itself
+    holds no events. `refreshed` are the versions of the tables from which a refresh computed all
+    profiles. `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -117,12 +116,13 @@ class ProfileStream:
         store: Store,
         settings: Settings,
         model: ServedModel,
-        refreshed_version: int,
+        refreshed: SourceVersions,
         progress: StreamProgress,
         clock: Callable[[], float],
     ) -> None:
         self.store, self.settings, self.model = store, settings, model
-        self.refreshed_version, self.progress, self.clock = refreshed_version, progress, clock
+        self.refreshed, self.progress, self.clock = refreshed, progress, clock
+        self.people_version = refreshed.people  # version that all profiles know
         self.key_version = read_complete_version(store) or 1
         self.counters = InferenceCounters.create(store.spark.sparkContext)
         self.n_pending = 1  # unknown, but more than 0: an earlier stream may have left some
@@ -130,51 +130,60 @@ class ProfileStream:
         self._batch_lock = Lock()
 
     def start(self, once: bool) -> RunningQuery:
-        """Start the query, which calls `process_batch` for each batch of changed users.
+        """Start the query, which calls `process_batch` for each batch of changes.
 
         With `once` it ends when it has processed what is available.
         """
-        config, spark = self.settings.stream, self.store.spark
-        self.store.evolve_schema(EVENTS)
-        reader = spark.readStream.format("delta").option("readChangeFeed", "true")
-        feed = reader.option("maxFilesPerTrigger", MAX_FILES_PER_BATCH).load(
-            self.store.path(EVENTS)
+        reader = self.store.spark.readStream.format("delta").option("readChangeFeed", "true")
+        # Without a checkpoint, the stream begins where the refresh ended.
+        reader = reader.option("startingVersion", self.refreshed.events)
+        return start_query(
+            self.store,
+            reader.load(self.store.path(EVENTS)),
+            self.process_batch,
+            checkpoint_name(self.key_version),
+            self.settings.stream,
+            once,
         )
-        partitions = {"spark.sql.shuffle.partitions": str(config.state_partitions)}
-        with session_conf(spark, STATE_STORE_CONF | partitions):
-            return start_query(
-                self.store,
-                collect_user_changes(feed),
-                self.process_batch,
-                checkpoint_name(self.key_version),
-                config,
-                once,
-            )
 
     def process_batch(self, store: Store, batch: DataFrame, batch_id: BatchId) -> None:
-        """Write the profiles of a batch's users, and of some pending users.
+        """Write the profiles of the people of a batch, and of some pending users.
 
         Raises InputError if another model serves than the one that was loaded, or if the pseudonym
         key was rotated.
         """
         self._check_unchanged()
-        with self._batch_lock, cached(batch) as batch:
-            new = batch.where(F.col("events_version") > self.refreshed_version)
-            until, oldest, has_deletions = new.agg(
-                F.max("events_version"), F.unix_micros(F.min("changed_ts")), F.expr(HAS_DELETIONS)
+        new = batch.where(F.col("_commit_version") > self.refreshed.events)
+        with self._batch_lock, cached(new.select("user_id", *CHANGE_COLUMNS)) as changes:
+            oldest, has_removed = changes.agg(
+                F.unix_micros(F.min("_commit_timestamp")),
+                F.bool_or(~F.col("_change_type").isin("insert", "update_postimage")),
             ).collect()[0]
-            if until is None and not self.n_pending:
+            if oldest is None and not self.n_pending:
                 return
-            # The first batch holds the complete table.
-            if batch_id.number == 0 and until is not None:
-                new, has_deletions = self._select_changed(store, new, until), True
-            facts = self._build_facts(store, new)
-            if self.n_pending:
-                facts = facts.unionByName(self._select_pending_facts(store, new))
-            self._write(store, facts, self._select_deleted_users(new) if has_deletions else None)
-            if oldest is not None:
+            if oldest is None:
+                self._write(store, self._select_pending_facts(store))
+            else:
+                self._write_changed_people(store, changes, has_removed)
                 self.progress.report_lag(self.clock() - oldest / 1e6)
             self._compact(store)  # only after the profiles can be read
+
+    def _write_changed_people(self, store: Store, changes: DataFrame, has_removed: bool) -> None:
+        version, people_now = update_histories(store, self.settings), people_version(store)
+        users = find_people_of_ids(changes, store.read_or_empty(PEOPLE))
+        members = find_changed_members(store, self.people_version, people_now)
+        if members is not None:  # else the next refresh finds them
+            users = users.union(members).distinct()
+        with cached(users) as users:
+            histories = read_person_histories(store, self.settings, users)
+            facts = self._build_facts(store, histories, version)
+            if self.n_pending:
+                facts = facts.unionByName(self._select_pending_facts(store, users))
+            deleted = None
+            if has_removed or self.people_version != people_now:
+                deleted = self._select_deleted_users(users, histories, version)
+            self._write(store, facts, deleted)
+        self.people_version = people_now
 
     def drain(self) -> None:
         """Compute the predictions of some pending users, unless a batch is running."""
@@ -200,22 +209,9 @@ class ProfileStream:
                 "the stream again"
             )
 
-    def _select_changed(self, store: Store, new: DataFrame, until: int) -> DataFrame:
-        """Select the users of the first batch who changed or were deleted since the refresh."""
-        changes = store.changes(EVENTS, self.refreshed_version, until)
-        if changes is None:
-            return new
-        users = changes.select("user_id").distinct()
-        version = F.coalesce("events_version", F.lit(until)).alias("events_version")
-        return users.join(new, "user_id", "left").select("user_id", "changes", version)
-
-    def _build_facts(self, store: Store, new: DataFrame) -> DataFrame:
-        events = select_current_events(new)
-        behaviour = build_current_behaviour(events, store.read(ITEMS), self.settings)
-        # With an inner join Spark may stop reading one side early and end its Python workers; the
-        # next ones would load the model again.
-        behaviour = behaviour.join(new.select("user_id", "events_version"), "user_id", "left")
-        return build_facts(behaviour, store.read(USERS), self.settings, F.col("events_version"))
+    def _build_facts(self, store: Store, histories: DataFrame, version: int) -> DataFrame:
+        behaviour = build_current_behaviour(histories, store.read(ITEMS), self.settings)
+        return build_facts(behaviour, store.read(USERS), self.settings, F.lit(version).cast("long"))
 
     def _select_pending_facts(
         self, store: Store, excluded_users: DataFrame | None = None
@@ -226,11 +222,16 @@ class ProfileStream:
             pending = pending.join(excluded_users.select("user_id"), "user_id", "left_anti")
         return pending.orderBy("as_of_ts").limit(self.settings.stream.max_pending_per_batch)
 
-    def _select_deleted_users(self, new: DataFrame) -> DataFrame:
+    def _select_deleted_users(
+        self, users: DataFrame, histories: DataFrame, version: int
+    ) -> DataFrame:
         """Select the keys of the profiles of users who no longer have any event."""
-        present = select_current_events(new).select("user_id").distinct()
-        deleted = new.select("user_id", "events_version").join(present, "user_id", "left_anti")
-        return deleted.withColumn("user_bucket", user_bucket(self.settings.refresh.user_buckets))
+        return users.join(histories, "user_id", "left_anti").withColumns(
+            {
+                "user_bucket": user_bucket(self.settings.refresh.user_buckets),
+                "events_version": F.lit(version).cast("long"),
+            }
+        )
 
     def _write(self, store: Store, facts: DataFrame, deleted: DataFrame | None = None) -> None:
         n_skipped = self.counters.skipped_rows.value

@@ -15,6 +15,7 @@ class SourceVersions(NamedTuple):
     events: int
     items: int
     users: int
+    people: int
 
 
 class RefreshState(NamedTuple):

@@ -149,7 +149,8 @@ PROFILE_REFRESH_STATE = Table(
         required("events_version", LONG, "Delta version of events that they were computed from"),
         required("items_version", LONG, "Delta version of items that they were computed from"),
         required("users_version", LONG, "Delta version of users that they were computed from"),
-        optional("table_ids", STRING, "Delta ids of these three tables"),
+        optional("people_version", LONG, "the same of people; -1: there was no such table"),
+        optional("table_ids", STRING, "Delta ids of events, items and users"),
     ),
 )
 

@@ -16,7 +16,7 @@ def chosen_cutoffs(events, **changes):
     arguments = {
         "gap": GAP, "cutoffs_per_session": 1, "train_cutoffs_per_session": 1, "train_until": at(0),
         "min_events": 3, "calendar_days": None, "first_cutoff": None,
-        "last_cutoff": at(0, day=31), "seed": 1,
+        "last_cutoff": at(0, day=31), "max_cutoffs_per_user": 100, "seed": 1,
     } | changes  # fmt: skip
     frame = choose_cutoffs(events, **arguments)
     return sorted((r.user_id, r.cutoff_ts) for r in frame.collect())
@@ -54,6 +54,15 @@ def test_the_drawn_events_depend_on_the_seed_alone(rows):
     reversed_events = rows(SCHEMA, *reversed(events_of("ann", *times)))
     assert chosen_cutoffs(events) == chosen_cutoffs(reversed_events.repartition(3))
     assert len({tuple(chosen_cutoffs(events, seed=seed)) for seed in range(4)}) > 1
+
+
+def test_a_user_has_no_more_cutoffs_than_allowed_and_they_depend_on_the_seed_alone(rows):
+    times = [at(9, day=day) + timedelta(minutes=n) for day in range(1, 21) for n in range(3)]
+    events = rows(SCHEMA, *events_of("ann", *times), *events_of("bob", at(9), at(9, 1), at(9, 2)))
+    cutoffs = chosen_cutoffs(events, max_cutoffs_per_user=4)
+    assert [user for user, _ in cutoffs] == ["ann"] * 4 + ["bob"]
+    assert set(cutoffs) < set(chosen_cutoffs(events))
+    assert cutoffs == chosen_cutoffs(events.repartition(3), max_cutoffs_per_user=4)
 
 
 def test_a_session_with_fewer_events_than_requested_gives_a_cutoff_for_each(rows):

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
-from profile_lib.features.as_of import join_events_as_of
+from profile_lib.features.as_of import build_histories_as_of
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.histories import HistoryLimits
 from profile_lib.tables import EVENTS, ITEMS
 
 WEIGHTS = {"view": 1, "cart": 4, "purchase": 6, "search": 1, "share": 2, "page": 0}
+LIMITS = HistoryLimits(max_events=512, days=730, max_purchase_lines=512)
 CATALOG = (
     ("mug", "blue mug", "drinkware", "acme", 10.0, 0.8, ["blue", "mug"], ["blue", "mug"]),
     ("tee", "blue tee", "apparel", "acme", 20.0, 0.2, ["blue", "tee"], ["blue", "tee"]),
@@ -36,11 +38,12 @@ def build(
     *cutoffs: tuple[str, datetime],
     time_zone: str = "UTC",
     catalog: Sequence[tuple] = CATALOG,
+    limits: HistoryLimits = LIMITS,
 ) -> DataFrame:
     """Build behaviour at (user_id, cutoff_ts), with a half-life of a day."""
     pairs = spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp")
     return build_behaviour(
-        join_events_as_of(event_rows(spark, events), pairs),
+        build_histories_as_of(event_rows(spark, events), pairs, limits),
         spark.createDataFrame(list(catalog), ITEMS.schema),
         gap=timedelta(minutes=30), half_life=timedelta(days=1), weights=WEIGHTS,
         max_interests=3, max_recent=4, time_zone=time_zone,

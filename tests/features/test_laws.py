@@ -13,13 +13,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from profile_lib.arrays.groups import complete_groups
-from profile_lib.features.as_of import join_events_as_of
+from profile_lib.features.as_of import build_histories_as_of
 from profile_lib.features.behaviour import build_behaviour, compute_behaviour
-from profile_lib.features.event_projection import project_events
+from profile_lib.features.event_projection import project_histories
 from profile_lib.features.numeric.registry import registered_features
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
 from profile_lib.tables.events import EVENT_TYPES
 from profile_lib.tables.features import WINDOWS
+from tests.features.behaviour_world import LIMITS
 
 TWIN = " again"
 CUTOFF = datetime(2026, 1, 20, 12)
@@ -64,18 +65,19 @@ def event(number: int, drawn: tuple, twin: str = "", days: int = 0, days_late: i
     return tuple(values.get(name) for name in EVENTS.column_names())
 
 
-def events_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
+def histories_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
     cutoffs = [(user + twin, CUTOFF) for user in USERS for twin in ("", TWIN)]
-    events_as_of = join_events_as_of(
+    histories = build_histories_as_of(
         spark.createDataFrame(events, EVENTS.schema),
         spark.createDataFrame(cutoffs, "user_id string, cutoff_ts timestamp"),
+        LIMITS,
     )
-    return events_as_of, spark.createDataFrame(SHOP_ITEMS, ITEMS.schema)
+    return histories, spark.createDataFrame(SHOP_ITEMS, ITEMS.schema)
 
 
 def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
-    events_as_of, items = events_and_items(spark, events)
-    rows = build_behaviour(events_as_of, items, time_zone=TIME_ZONE, **RULES).collect()
+    histories, items = histories_and_items(spark, events)
+    rows = build_behaviour(histories, items, time_zone=TIME_ZONE, **RULES).collect()
     return {row["user_id"]: row.asDict(recursive=True) for row in rows}
 
 
@@ -114,7 +116,7 @@ def random_events(strategy_seed: int, n: int) -> list[tuple]:
 def projected_rows(spark) -> pa.RecordBatch:
     """Rows of a log as Python workers get them, sorted by pair."""
     events = [event(n, drawn) for n, drawn in enumerate(random_events(1, 400))]
-    frame = project_events(*events_and_items(spark, events), TIME_ZONE).orderBy("pair_key")
+    frame = project_histories(*histories_and_items(spark, events), TIME_ZONE).orderBy("pair_key")
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
 
@@ -155,25 +157,27 @@ def test_batches_row_order_and_other_users_change_no_result(
 
 def test_the_number_of_partitions_changes_no_result(spark):
     events = [event(n, drawn) for n, drawn in enumerate(random_events(2, 300))]
-    events_as_of, items = events_and_items(spark, events)
+    histories, items = histories_and_items(spark, events)
     frames = (
         build_behaviour(part, items, time_zone=TIME_ZONE, **RULES)
-        for part in (events_as_of.coalesce(1), events_as_of.repartition(5))
+        for part in (histories.coalesce(1), histories.repartition(5))
     )
     one, many = ({row["user_id"]: row for row in frame.collect()} for frame in frames)
     assert one == many
     assert len(one) == len(USERS)
 
 
-def test_two_pairs_with_the_same_hash_are_refused(projected_rows):
-    keys = pa.array([7] * projected_rows.num_rows, pa.int64())
-    key_index = projected_rows.schema.get_field_index("pair_key")
-    columns = [
-        keys if i == key_index else column for i, column in enumerate(projected_rows.columns)
-    ]
-    mixed = pa.RecordBatch.from_arrays(columns, schema=projected_rows.schema)
-    with pytest.raises(ValueError, match="share a pair_key"):
-        compute_behaviour(mixed, *REGISTERED, **RULES)
+def test_pairs_with_one_equal_key_stay_apart_and_with_two_are_refused(projected_rows):
+    one_key = with_equal_keys(projected_rows, "pair_key")
+    assert compute_by_user([one_key]) == compute_by_user([projected_rows])
+    with pytest.raises(ValueError, match="share their keys"):
+        compute_by_user([with_equal_keys(one_key, "second_pair_key")])
+
+
+def with_equal_keys(rows: pa.RecordBatch, name: str) -> pa.RecordBatch:
+    keys = pa.array([7] * rows.num_rows, pa.int64())
+    columns = [keys if field.name == name else rows[field.name] for field in rows.schema]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
 
 
 @settings(max_examples=3, deadline=None)

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pyspark.sql import functions as F
 
-from profile_lib.features.as_of import join_events_as_of
+from profile_lib.features.as_of import build_histories_as_of
+from profile_lib.features.histories import build_histories, select_past_events, unfold_events
 from profile_lib.pipelines import build_behaviour
 from profile_lib.pipelines.serving_model import build_current_behaviour
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
-from tests.features.behaviour_world import CATALOG, event, event_rows
+from tests.features.behaviour_world import CATALOG, LIMITS, event, event_rows
 from tests.worlds import dev_settings
 
 SECOND = timedelta(seconds=1)
@@ -53,8 +54,29 @@ def test_with_a_second_of_delay_training_and_serving_know_the_same_events(shop):
     assert {row["seconds_since_event"] for row in trained} == {1.000001}
     for n, row in enumerate(trained, start=1):
         arrived = store.read(EVENTS).orderBy("event_ts").limit(n)
-        (served,) = build_current_behaviour(arrived, store.read(ITEMS), settings).collect()
+        histories = build_histories(select_past_events(arrived, "user_id"), LIMITS)
+        (served,) = build_current_behaviour(histories, store.read(ITEMS), settings).collect()
         assert served == row
+
+
+def test_day_by_day_equals_all_days_at_once_also_for_users_with_many_events_and_late_ones(shop):
+    """Cy has more events than a history of three; one of them and one of Bob's arrive days late."""
+    days = [24 * 60 * day + minute for day in range(2) for minute in (0, 1, 2, 3)]
+    events = [
+        event(user, START + timedelta(minutes=minute), "view", item, price=2.5)
+        for user, minutes in (("bob", days[:3]), ("cy", days))
+        for item, minute in zip(["mug", "tee", "pen"] * 3, minutes, strict=False)
+    ]
+    for late in (events[1], events[4]):
+        late["ingest_ts"] = START + timedelta(days=1, hours=1)
+    store, settings = shop(events, "examples.last_cutoff='2026-02-01'", "histories.max_events=3")
+    build_behaviour.run(store, settings)
+    at_once = store.read(BEHAVIOUR).orderBy("user_id", "cutoff_ts").collect()
+    assert len(at_once) == len(events)
+    store.replace(BEHAVIOUR, store.read(BEHAVIOUR).limit(0))
+    for day in range(2):
+        build_behaviour.run(store, settings, day=(START + timedelta(days=day)).date())
+    assert store.read(BEHAVIOUR).orderBy("user_id", "cutoff_ts").collect() == at_once
 
 
 def test_an_event_is_never_known_at_a_cutoff_and_a_label_of_it(shop):
@@ -64,7 +86,8 @@ def test_an_event_is_never_known_at_a_cutoff_and_a_label_of_it(shop):
     build_behaviour.run(store, settings)
     cutoffs = store.read(BEHAVIOUR).select("user_id", "cutoff_ts")
     assert cutoffs.count() == 4
-    known = join_events_as_of(store.read(EVENTS), cutoffs)
+    histories = build_histories_as_of(store.read(EVENTS), cutoffs, LIMITS)
+    known = unfold_events(histories, ("user_id", "cutoff_ts"))
     assert known.count() == 1 + 2 + 3 + 4
     assert known.where("event_ts >= cutoff_ts").isEmpty()
 

@@ -15,6 +15,7 @@ from profile_lib.tables import (
     DATA_QUALITY,
     EVENTS,
     IDENTITY,
+    IDENTITY_LINKS,
     INGESTED_FILES,
     ITEMS,
     REJECTED_EVENTS,
@@ -113,6 +114,10 @@ def test_the_files_of_a_batch_are_in_the_ledger_with_the_id_of_its_counts(ingest
         row["batch_id"] for row in store.read(DATA_QUALITY).collect()
     }
     assert {row["load_date"] for row in files} == {NOW.date()}
+
+
+def test_a_source_without_ids_of_devices_writes_no_links(ingested):
+    assert not ingested[0].exists(IDENTITY_LINKS)
 
 
 def test_the_raw_id_is_stored_only_in_the_identity_table(ingested):

@@ -6,7 +6,14 @@ import pytest
 
 from profile_lib.errors import InputError
 from profile_lib.pipelines import record_feedback
-from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
+from profile_lib.tables import (
+    EVENTS,
+    EXPERIMENT_READOUTS,
+    FEEDBACK,
+    FEEDBACK_MEASURES,
+    IMPRESSIONS,
+    PEOPLE,
+)
 from tests.impressions import START, event_row, feedback_row, impression_row
 from tests.worlds import dev_settings
 
@@ -70,6 +77,18 @@ def test_late_rows_change_only_their_feedback_and_give_the_tables_of_a_full_run(
     incremental = rows_of_feedback(store)
     record_feedback.run(store, config)
     assert rows_of_feedback(store) == incremental
+
+
+def test_a_purchase_is_credited_to_an_impression_that_the_person_saw_before_the_login(
+    store, tmp_path
+):
+    put(store, IMPRESSIONS, impression_row("a", "cookie", 0), impression_row("b", "bob", 0))
+    put(store, EVENTS, event_row("ann", 5, "purchase"))
+    put(store, PEOPLE, ("cookie", 0, None, None, "ann", START))
+    record_feedback.run(store, dev_settings(tmp_path))
+    rows = {row["impression_id"]: row["user_id"] for row in store.read(FEEDBACK).collect()}
+    assert rows == {"a": "ann", "b": "bob"}
+    assert bought_impressions(store) == {"a"}
 
 
 def test_a_clock_23_hours_ahead_completes_no_impression(store, tmp_path):

@@ -37,7 +37,6 @@ def stream_settings(folder: Path, mapping: dict | None = None, **ingest: object)
     changes = {
         "stream.source": "files",
         "stream.checkpoint": str(folder / "checkpoint"),
-        "stream.state_partitions": 1,
     }
     return with_values(shop_settings(folder, mapping, **ingest), changes)
 

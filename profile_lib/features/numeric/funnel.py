@@ -8,10 +8,10 @@ from profile_lib.features.numeric.registry import FeatureColumns, numeric_featur
 from profile_lib.tables.events import EVENT_TYPES, FUNNEL_STEPS, STEPS
 from profile_lib.tables.table import DOUBLE, INT, LONG, optional, required
 
-SPANS = {"_session": "in the current session", "": "ever"}
+SPANS = {"_session": "in the current session", "": "among the last events"}
 DEPTH_SPANS = {
     "_session": "in the current session: furthest",
-    "": "ever: furthest",
+    "": "among the last events: furthest",
     "_since_purchase": "since the last purchase: furthest",
     "_last": "latest",
 }

@@ -14,16 +14,16 @@ VIEW_DAYS = 7
 
 
 @numeric_feature(
-    required("n_items", LONG, "number of different items ever"),
+    required("n_items", LONG, "number of different items of the last events"),
     required("n_items_session", LONG, "number of different items in the current session"),
     required("n_categories_session", LONG, "number of different categories in the current session"),
     required("max_views_per_item", LONG, "most views and clicks of one item, in 7 days"),
-    required("n_items_added", LONG, "number of different items added to the cart ever"),
+    required("n_items_added", LONG, "number of different items added to the cart, last events"),
     required(
         "n_items_added_session", LONG, "number of different items added in the current session"
     ),
     required("n_views_last_item", LONG, "views and clicks of the latest item, in 7 days"),
-    optional("is_last_item_added", BOOLEAN, "whether the latest item was ever added to the cart"),
+    optional("is_last_item_added", BOOLEAN, "whether the latest item was added to the cart"),
 )
 def count_items(log: EventLog) -> FeatureColumns:
     """Count items by interaction; the latest item is that of the last event with one."""

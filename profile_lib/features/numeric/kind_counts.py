@@ -1,4 +1,4 @@
-"""Count events of each kind: ever, in the current session and in recent days."""
+"""Count events of each kind: in the history, the current session and recent days."""
 
 from profile_lib.features.event_log import EventLog
 from profile_lib.features.numeric.registry import FeatureColumns, numeric_feature
@@ -8,12 +8,12 @@ from profile_lib.tables.features import WINDOWS
 
 @numeric_feature(
     *(c for window in WINDOWS for c in count_columns(f"_{window}", f"in the last {window}")),
-    *count_columns("", "ever"),
+    *count_columns("", "in the history"),
 )
 def count_kinds(log: EventLog) -> FeatureColumns:
     """Count events by kind."""
     for window in WINDOWS:
         counts = log.pairs.count_by_code(log.kind, len(EVENT_TYPES), log.in_window[window])
         yield from ((f"n_{k}_{window}", n) for k, n in zip(EVENT_TYPES, counts, strict=True))
-    counts = log.pairs.count_by_code(log.kind, len(EVENT_TYPES))
+    counts = log.pairs.count_by_code(log.kind, len(EVENT_TYPES)) + log.older.count_by_kind()
     yield from ((f"n_{kind}", n) for kind, n in zip(EVENT_TYPES, counts, strict=True))

@@ -44,7 +44,9 @@ def sum_cart(log: EventLog) -> FeatureColumns:
 
 
 @numeric_feature(
-    required("n_orders", LONG, "number of orders ever, without those returned completely"),
+    required(
+        "n_orders", LONG, "number of orders in the history, without those returned completely"
+    ),
     required(
         "order_value",
         DOUBLE,
@@ -55,7 +57,8 @@ def sum_orders(log: EventLog) -> FeatureColumns:
     """Count orders and sum up their value."""
     price, pieces = log.numbers_or_zero("price"), _count_pieces_bought(log)
     yield "n_orders", _count_orders(log, pieces)
-    yield "order_value", log.pairs.sum(price * pieces)
+    older = log.older.pairs.sum(log.older.sign * log.older.value)
+    yield "order_value", log.pairs.sum(price * pieces) + older
 
 
 @numeric_feature(
@@ -96,14 +99,19 @@ def _count_orders(log: EventLog, pieces: Floats) -> Longs:
     """Count each pair's orders that were not returned completely.
 
     All purchases with one order_id are one order, and so are those without one at one moment. A
-    return takes its pieces from the order that it names; without an order_id it takes none.
+    return takes its pieces from the order that it names; without an order_id it takes none. Older
+    purchases that are counted by day, without their orders, are in none.
     """
-    order, _ = dictionary_codes(log["order_id"])
-    rows = np.flatnonzero((pieces > 0) | ((pieces < 0) & (order >= 0)))
-    pair, order = log.pairs.group_ids[rows], order[rows]
-    moment = np.where(order < 0, log.micros[rows], 0)
+    older = log.older
+    order, _ = dictionary_codes(pa.concat_arrays([log["order_id"], older.order_id]))
+    pair = np.append(log.pairs.group_ids, older.pairs.group_ids)
+    pieces = np.append(pieces, older.sign * older.pieces)
+    moment = np.append(log.micros, older.moment)
+    rows = np.flatnonzero(((pieces > 0) & (moment >= 0)) | ((pieces < 0) & (order >= 0)))
+    pair, order, pieces = pair[rows], order[rows], pieces[rows]
+    moment = np.where(order < 0, moment[rows], 0)
     by_order = np.lexsort((moment, order, pair))
     is_first = differs_from_previous(pair[by_order], order[by_order], moment[by_order])
     orders = GroupedRows(np.cumsum(is_first) - 1, int(is_first.sum()))
-    is_kept = orders.sum(pieces[rows[by_order]]).round(PIECE_DECIMALS) > 0
+    is_kept = orders.sum(pieces[by_order]).round(PIECE_DECIMALS) > 0
     return np.bincount(pair[by_order][is_first][is_kept], minlength=log.pairs.n_groups)

@@ -30,7 +30,6 @@ def measure_session(log: EventLog) -> FeatureColumns:
 )
 def measure_recency(log: EventLog) -> FeatureColumns:
     """Measure the time since the first and the last events."""
-    first = log.micros[log.pairs.start_rows]
     before_last = log.micros[np.maximum(log.pairs.end_rows - 2, 0)]
     is_single = log.pairs.end_rows - log.pairs.start_rows == 1
     gap = np.where(is_single, 0, log.last_micros - before_last)
@@ -38,7 +37,7 @@ def measure_recency(log: EventLog) -> FeatureColumns:
     yield "seconds_since_event", micros_to_seconds(log.cutoff_micros - log.last_micros)
     for kind in ("cart", "checkout", "purchase"):
         yield f"seconds_since_{kind}", log.seconds_since_last(log.is_kind(kind))
-    yield "days_since_first_event", micros_to_seconds(log.cutoff_micros - first) / 86400
+    yield "days_since_first_event", micros_to_seconds(log.cutoff_micros - log.first_micros) / 86400
 
 
 @numeric_feature(
