@@ -19,7 +19,8 @@ from profile_lib.tables.events import CONTEXT_COLUMNS, STEPS
 
 UNSTORED_COLUMNS = ("user_agent", "currency")  # of mapped columns; later steps need them
 UNIT_SEPARATOR = "\x1f"  # of ASCII; no rule contains it
-ID_COLUMNS = ("item_id", "session_hint", "order_id")
+CARRIER_COLUMNS = ("device_id", "anonymous_id")  # ids that an event may have in place of a login
+ID_COLUMNS = ("item_id", "session_hint", "order_id", *CARRIER_COLUMNS)
 MAX_ID_CHARS = 2_000
 MAX_SHAPE_CHARS = 40
 MAX_EXAMPLE_CHARS = MAX_SHAPE_CHARS + 1  # with one more, a word is not shown; see quality.py
@@ -37,7 +38,10 @@ VALUE_RANGES = {  # column → the smallest and the largest valid value
 NUMBER_COLUMNS = (*VALUE_RANGES, "sequence")
 TIME_COLUMNS = ("event_ts", "ingest_ts")
 UNPARSED = "_unparsed_"
-RENAMED = {"session_hint": "raw_session", "order_id": "raw_order"}
+RENAMED = {
+    "session_hint": "raw_session", "order_id": "raw_order", "device_id": "raw_device",
+    "anonymous_id": "raw_anonymous",
+}  # fmt: skip
 
 UNREADABLE = "\ufffd"  # stands for bytes that are invalid in the declared encoding
 COLUMN_TYPES = {c.name: c.type for c in EVENTS.columns}
@@ -63,16 +67,20 @@ class _Value(NamedTuple):
 def clean_rows(mapped: DataFrame, mapping: SourceMapping, limits: Limits) -> DataFrame:
     """Compute the columns of `events` that need no key, and judge each row.
 
-    Returns those columns, ITEM_TEXTS, UNSTORED_COLUMNS as the source has them, and `raw_id`,
-    `raw_session` and `raw_order`. `status` is KEPT, REJECTED or LEFT_OUT; `reasons` holds the rules
-    for which a row is rejected, and `issues` those for which a field became null, each as
-    `column:rule`. A column that is not mapped is null.
+    Returns those columns, ITEM_TEXTS, UNSTORED_COLUMNS as the source has them, and `raw_id` (the
+    login), `raw_session`, `raw_order`, `raw_device` and `raw_anonymous`. A row without a valid
+    login is rejected unless it has one of the last two. `status` is KEPT, REJECTED or LEFT_OUT;
+    `reasons` holds the rules for which a row is rejected, and `issues` those for which a field
+    became null, each as `column:rule`. A column that is not mapped is null.
     """
     typed = _type_columns(mapped, mapping)
     is_readable = F.col(PROBLEM).isNull()
     user = clean_id("user_id", limits.placeholder_ids)
     fields = _clean_fields(mapped.sparkSession, typed.columns, limits)
-    reasons = [user.rule, _time_rule(limits), _event_type_rule(mapping)]
+    has_carrier = F.coalesce(*(fields[name].value for name in CARRIER_COLUMNS)).isNotNull()
+    user_issue = F.when(has_carrier & (user.rule != "user_id:missing"), user.rule)
+    issues = [user_issue, *(f.rule for f in fields.values())]
+    reasons = [F.when(~has_carrier, user.rule), _time_rule(limits), _event_type_rule(mapping)]
     left_out = [word for word, event_type in mapping.event_types.items() if event_type is None]
     is_left_out = ~F.coalesce(IS_WANTED, F.lit(False)) | F.col("event_type").isin(*left_out)
     judged = typed.select(
@@ -86,7 +94,7 @@ def clean_rows(mapped: DataFrame, mapping: SourceMapping, limits: Limits) -> Dat
         *[c for c in typed.columns if c.startswith("_") and not c.startswith(UNPARSED)],
         (is_readable & F.coalesce(is_left_out, F.lit(False))).alias("is_left_out"),
         _join_rules([F.col(PROBLEM), *(F.when(is_readable, rule) for rule in reasons)], "reasons"),
-        _join_rules([*(f.rule for f in fields.values()), *_lookup_rules(typed, mapping)], "issues"),
+        _join_rules([*issues, *_lookup_rules(typed, mapping)], "issues"),
     )
     is_rejected = F.size("reasons") > 0
     status = F.when(F.col("is_left_out"), LEFT_OUT).when(is_rejected, REJECTED).otherwise(KEPT)

@@ -65,18 +65,24 @@ def declared_users(
 
 
 def summarise_seen_users(events: DataFrame) -> DataFrame:
-    """Summarise events per user: user_id, raw_id, first_seen_ts."""
+    """Summarise events per user: user_id, raw_id, id_space, first_seen_ts.
+
+    `id_space` is null if the events do not have it.
+    """
+    space = F.col("id_space") if "id_space" in events.columns else F.lit(None).cast("string")
     return events.groupBy("user_id").agg(
-        F.first("raw_id").alias("raw_id"), F.min("event_ts").alias("first_seen_ts")
+        F.first("raw_id").alias("raw_id"),
+        F.first(space, ignorenulls=True).alias("id_space"),
+        F.min("event_ts").alias("first_seen_ts"),
     )
 
 
 def build_users(seen: DataFrame, declared: DataFrame | None) -> DataFrame:
-    """Build rows of `users`, with raw_id, from seen and declared users."""
+    """Build rows of `users`, with raw_id and id_space, from seen and declared users."""
     rows = seen if declared is None else seen.join(declared, "user_id", "full_outer")
     facts = facts_or_empty(None if declared is None else F.col("declared"))
     columns = _user_columns(facts, F.col("first_seen_ts"))
-    return rows.select("user_id", *[c.alias(n) for n, c in columns.items()], "raw_id")
+    return rows.select("user_id", *[c.alias(n) for n, c in columns.items()], "raw_id", "id_space")
 
 
 def merged_user_columns() -> dict[str, Column]:
@@ -101,7 +107,7 @@ def select_changed_users(users: DataFrame, stored: DataFrame) -> DataFrame:
     )
     new_raw_id = F.when(F.col("target.first_seen_ts").isNull(), F.col("raw_id")).alias("raw_id")
     columns = [f"source.{c}" for c in USERS.column_names()[1:]]
-    return joined.where(~is_known).select("user_id", *columns, new_raw_id)
+    return joined.where(~is_known).select("user_id", *columns, new_raw_id, "id_space")
 
 
 def _user_columns(declared: Column, first_seen_ts: Column) -> dict[str, Column]:

@@ -11,8 +11,10 @@ from profile_lib.events.cleaning import EXAMPLE_SIGN, KEPT, LEFT_OUT, REJECTED
 
 DUPLICATE = "duplicate"  # status of a row whose event occurs earlier in the batch
 KNOWN = "known"  # status of a row whose event is stored already
+SUPPRESSED = "suppressed"  # status of a row of a person who was erased
 REFUSED = "refused"  # status of a row that would be kept, were its batch not refused
-STATUSES = (KEPT, REJECTED, LEFT_OUT, DUPLICATE, KNOWN, REFUSED)
+STATUSES = (KEPT, REJECTED, LEFT_OUT, DUPLICATE, KNOWN, SUPPRESSED, REFUSED)
+RARE_STATUSES = (SUPPRESSED, REFUSED)  # are counted in a batch that has them
 READ = "read"
 BOT = "bot:"  # begins the rules about robots
 # Rules that do not count towards the share of rejected rows.
@@ -52,9 +54,9 @@ class BatchQuality(NamedTuple):
     def counts(self) -> list[Count]:
         """Return one count per status and per rule.
 
-        Only a refused batch has one of REFUSED.
+        Only a batch with rows of RARE_STATUSES has counts of these.
         """
-        listed = (s for s in STATUSES if s != REFUSED or s in self.statuses)
+        listed = (s for s in STATUSES if s not in RARE_STATUSES or s in self.statuses)
         statuses = [Count(s, "", self.statuses.get(s, 0)) for s in listed]
         return [Count(READ, "", self.n_read), *statuses, *self.rules]
 

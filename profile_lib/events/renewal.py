@@ -31,8 +31,6 @@ def renew_rows(rows: DataFrame, table: Table, pseudonyms: Pseudonyms, n_buckets:
     if USER_BUCKET in table.column_names():
         bucket = F.when(F.col(USER_BUCKET).isNotNull(), user_bucket(n_buckets))
         frame = frame.withColumn(USER_BUCKET, bucket)
-    if USER_BUCKET in table.partition_by:
-        frame = frame.repartition(USER_BUCKET)  # else each task would write a file per bucket
     return frame.select(*table.column_names())
 
 

@@ -38,9 +38,10 @@ def write_users(store: Store, events: DataFrame, declared: DataFrame | None, sou
     users = build_users(summarise_seen_users(events), declared)
     with cached(select_changed_users(users, store.read_or_empty(USERS))) as changed:
         new = changed.where("raw_id IS NOT NULL")
-        identity = new.select("user_id", "raw_id", F.lit(source).alias("source"))
+        space = F.coalesce("id_space", F.lit(source)).alias("source")
+        identity = new.select("user_id", "raw_id", space)
         store.upsert(IDENTITY, identity, update=False)
-        store.upsert(USERS, changed.drop("raw_id"), update_values=merged_user_columns())
+        store.upsert(USERS, changed.drop("raw_id", "id_space"), update_values=merged_user_columns())
 
 
 def write_items(

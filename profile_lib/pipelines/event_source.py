@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from profile_lib.config.events import IngestSettings
+from profile_lib.config.people import PeopleSettings
 from profile_lib.errors import InputError
 from profile_lib.events.cleaning import Limits, clean_rows
 from profile_lib.events.column_mapping import compute_columns, map_rows
@@ -22,14 +23,21 @@ from profile_lib.events.dimensions import (
 )
 from profile_lib.events.formats.registry import ARRIVAL, PROBLEM
 from profile_lib.events.identity import Pseudonyms, read_pseudonyms
+from profile_lib.events.identity_links import (
+    clean_link_ids,
+    declared_links,
+    link_expressions,
+)
 from profile_lib.events.input_plan import InputPlan, plan_events, plan_input, plan_lookups
-from profile_lib.events.keyed_ids import key_ids
+from profile_lib.events.keyed_ids import hash_person_id, key_ids
 from profile_lib.events.mapping import SourceMapping, check_paths, read_mapping
 from profile_lib.events.read_errors import explain_read_errors
 from profile_lib.events.readers import read_input
+from profile_lib.events.suppression import select_suppressed_ids
 from profile_lib.events.validation import reject_robots
 from profile_lib.spark.time_zones import check_time_zone
 from profile_lib.spark.timestamps import midnight
+from profile_lib.tables.people import USER
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +51,40 @@ class Source:
     pseudonyms: Pseudonyms
     event_plans: tuple[InputPlan, ...]
     lookup_plans: tuple[InputPlan, ...]
+    people: PeopleSettings | None = None  # None: links between ids are not collected
+
+    @property
+    def links_ids(self) -> bool:
+        """Return whether the source says, or a rule finds, which ids are one person."""
+        if self.people is None:
+            return False
+        mapping = self.mapping
+        return mapping.has_carriers or mapping.links is not None or bool(self.people.rules)
 
     def read_lookups(self, spark: SparkSession) -> dict[str, DataFrame]:
         """Read the rows of each lookup."""
         return {plan.name: self._read_rows(spark, plan) for plan in self.lookup_plans}
 
-    def read_declared_users(self, spark: SparkSession) -> DataFrame | None:
-        """Return the latest facts that the source declares about users; None if it has none."""
+    def select_suppressed_ids(self, raw_ids: DataFrame, tokens: DataFrame) -> DataFrame:
+        """Select the distinct raw ids, in the first column, that the suppress list holds."""
+        return select_suppressed_ids(raw_ids, self.mapping.user_space, self.pseudonyms, tokens)
+
+    def read_declared_users(
+        self, spark: SparkSession, tokens: DataFrame | None = None
+    ) -> DataFrame | None:
+        """Return the latest facts that the source declares about users; None if it has none.
+
+        People whose `tokens` are on the suppress list are left out.
+        """
         users = self.mapping.users
         if users is None:
             return None
         plan = plan_input(spark, self.mapping, users.input, user_expressions(users), "users")
-        rows = self.pseudonyms.join_key(self._read_rows(spark, plan, "user_id"))
+        rows = self._read_rows(spark, plan, "user_id")
+        if tokens is not None:
+            suppressed = self.select_suppressed_ids(rows.select("user_id"), tokens)
+            rows = rows.join(suppressed, "user_id", "left_anti")
+        rows = self.pseudonyms.join_key(rows)
         return declared_users(rows, users, self.mapping.times, self._hash_user, ARRIVAL)
 
     def read_declared_items(self, spark: SparkSession) -> DataFrame | None:
@@ -65,6 +95,17 @@ class Source:
         plan = plan_input(spark, self.mapping, items.input, item_expressions(items), "items")
         rows = self._read_rows(spark, plan, "item_id")
         return declared_items(rows, items, self.mapping.decimal_sign, ARRIVAL)
+
+    def read_links(self, spark: SparkSession) -> DataFrame | None:
+        """Return the links between ids that the source declares; None if it has none."""
+        links = self.mapping.links
+        if links is None:
+            return None
+        plan = plan_input(spark, self.mapping, links.input, link_expressions(links), "links")
+        rows = clean_link_ids(self._read_rows(spark, plan), self.settings.placeholder_ids)
+        keyed = self.pseudonyms.join_key(rows)
+        name, times = self.mapping.name, self.mapping.times
+        return declared_links(keyed, links, times, self._hash_id, name, ARRIVAL)
 
     def _read_rows(
         self, spark: SparkSession, plan: InputPlan, id_column: str | None = None
@@ -87,7 +128,10 @@ class Source:
             return _select_usable(rows, has_id, plan.label)
 
     def _hash_user(self, raw_id: Column) -> Column:
-        return self.pseudonyms.hash_id(F.lit("user"), F.lit(self.mapping.user_space), raw_id)
+        return self._hash_id(USER, raw_id)
+
+    def _hash_id(self, kind: str, raw_id: Column) -> Column:
+        return hash_person_id(self.pseudonyms, self.mapping, kind, raw_id)
 
     def judge_rows(
         self, rows: DataFrame, plan: InputPlan, lookups: dict[str, DataFrame], latest: datetime
@@ -135,9 +179,12 @@ def _select_usable(rows: DataFrame, has_id: Column, label: str) -> DataFrame:
     return computed.where(is_readable & has_id).drop(PROBLEM)
 
 
-def open_source(spark: SparkSession, settings: IngestSettings) -> Source:
+def open_source(
+    spark: SparkSession, settings: IngestSettings, people: PeopleSettings | None = None
+) -> Source:
     """Read the pseudonym key and the mapping, and check the mapping.
 
+    With `people`, the source also collects which ids are one person.
     Raises InputError if one of them is missing or invalid, if `ingest.inputs` does not have a path
     for each input of the mapping, or if an expression is not safe.
     """
@@ -151,7 +198,7 @@ def open_source(spark: SparkSession, settings: IngestSettings) -> Source:
             f"ingest.base_currency: null, but the mapping {mapping.name} maps the currency; wanted "
             "the currency of all stored prices, such as EUR, and ingest.rates for the others"
         )
-    return Source(mapping, settings, pseudonyms, plans, tuple(plan_lookups(spark, mapping)))
+    return Source(mapping, settings, pseudonyms, plans, tuple(plan_lookups(spark, mapping)), people)
 
 
 def read_key(settings: IngestSettings) -> Pseudonyms:

@@ -24,6 +24,7 @@ from profile_lib.events.quality import (
     count_rules,
     is_uncounted,
 )
+from profile_lib.events.suppression import ID_SPACE, mark_suppressed
 from profile_lib.events.validation import (
     TOO_FREQUENT,
     build_rejected_events,
@@ -38,8 +39,9 @@ from profile_lib.pipelines.bot_rates import RateVerdict, judge_rates
 from profile_lib.pipelines.daily_values import write_daily_values
 from profile_lib.pipelines.dimensions import write_items, write_users
 from profile_lib.pipelines.event_source import Source
+from profile_lib.pipelines.link_people import update_people, write_links
 from profile_lib.spark.frames import union_all
-from profile_lib.tables import DATA_QUALITY, EVENTS, REJECTED_EVENTS
+from profile_lib.tables import DATA_QUALITY, EVENTS, REJECTED_EVENTS, SUPPRESSED_IDS
 
 N_REPORTED_RULES = 3
 DAYS_AROUND = 1  # an event that arrives again may have a date as many days earlier or later
@@ -62,11 +64,28 @@ def write_batch(
     )
     # A checkpoint, unlike a cached frame, spares each later query the plan of all that came before.
     first = partition_by_user(with_day).transform(mark_duplicates).localCheckpoint()
+    tokens = _read_suppress_list(store)
+    if tokens is not None:
+        first = _mark_suppressed(source, first, tokens)
     user_days = count_user_days(first.where(is_kept())).localCheckpoint()
     dates = _find_dates(user_days)
     verdict = _judge_users(store, source, _mark_known(store, first, dates), user_days, dates)
     quality = BatchQuality(observation.get["n_rows"], *count_rules(verdict.judged))
-    _Batch(store, source, batch_id, load_date).write(verdict, quality)
+    _Batch(store, source, batch_id, load_date, tokens).write(verdict, quality)
+
+
+def _read_suppress_list(store: Store) -> DataFrame | None:
+    """Return the tokens of erased people; None if nobody was erased."""
+    if not store.exists(SUPPRESSED_IDS):
+        return None
+    return store.read(SUPPRESSED_IDS).select("token")
+
+
+def _mark_suppressed(source: Source, judged: DataFrame, tokens: DataFrame) -> DataFrame:
+    """Mark the rows of erased people, which are not stored."""
+    names = [name for name in ("raw_id", ID_SPACE) if name in judged.columns]
+    found = source.select_suppressed_ids(judged.select(*names), tokens).localCheckpoint()
+    return judged if found.isEmpty() else mark_suppressed(judged, found)
 
 
 def _find_dates(user_days: DataFrame) -> list[date]:
@@ -106,6 +125,7 @@ class _Batch:
     source: Source
     id: str
     load_date: date
+    tokens: DataFrame | None  # of the suppress list
 
     def write(self, verdict: RateVerdict, quality: BatchQuality) -> None:
         """Write the tables; those that do not depend on each other at the same time."""
@@ -128,8 +148,13 @@ class _Batch:
         events = self._select_events(verdict)
         if has_events:
             writes += [partial(self._write_users, events), partial(self._write_items, events)]
+        if self.source.links_ids:
+            writes.append(partial(write_links, self.store, self.source, events))
         run_together(writes)
         log.info(f"{self.source.mapping.name}: {quality.describe()}")
+        if self.source.links_ids and self.source.people is not None:
+            # Before the events, so that a repeated run finds the links of the same new events.
+            self._write_left_out(update_people(self.store, self.source.people), quality.n_read)
         for count in quality.rules:
             if count.rule == "no_match" and count.n_rows == quality.n_read:
                 log.warning(
@@ -177,8 +202,20 @@ class _Batch:
             frame = add_deletions(DATA_QUALITY, frame, outdated)
         self.store.upsert(DATA_QUALITY, frame, update=was_refused)
 
+    def _write_left_out(self, counts: dict[str, int], n_read: int) -> None:
+        """Count the ids of people that limits leave out, by rule."""
+        name, n_rows = self.source.mapping.name, max(n_read, 1)
+        rows = [
+            (name, self.load_date, self.id, rule, "user_id", n, n / n_rows, None)
+            for rule, n in counts.items()
+        ]
+        if rows:
+            log.warning(f"{name}: ids of people left out: {counts}; see people in the settings")
+            frame = self.store.spark.createDataFrame(rows, DATA_QUALITY.schema)
+            self.store.upsert(DATA_QUALITY, frame, update=False)
+
     def _write_users(self, events: DataFrame) -> None:
-        declared = self.source.read_declared_users(self.store.spark)
+        declared = self.source.read_declared_users(self.store.spark, self.tokens)
         write_users(self.store, events, declared, self.source.mapping.user_space)
 
     def _write_items(self, events: DataFrame) -> None:

@@ -17,10 +17,13 @@ from profile_lib.pipelines.file_ledger import (
     record_files,
 )
 from profile_lib.pipelines.ingest_batch import write_batch
+from profile_lib.pipelines.link_people import update_people, write_links
 from profile_lib.pipelines.report_quality import write_quality_report
+from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.expression_tree import LENIENT_CONF
 from profile_lib.spark.frames import union_all
 from profile_lib.spark.session import session_conf
+from profile_lib.tables import USER_HISTORIES
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +33,13 @@ def run(store: Store, settings: Settings, day: date | None = None, *, now: datet
 
     The arrival of a file is the time of its last change. Events that are stored already are not
     added again. An event after the date of `now`, or after `day`, is rejected as one from the
-    future. Then the report on data quality is written. Raises InputError, and writes nothing to
+    future. Then the histories of users, if a job has built them, and the report on data quality are
+    brought up to date. Raises InputError, and writes nothing to
     `events`, if more rows are rejected than `ingest.max_rejected_share` and `ingest.max_shares`
     allow, or if the key, the mapping or an input is missing or cannot be read.
     """
     with session_conf(store.spark, LENIENT_CONF):
-        source = open_source(store.spark, settings.ingest)
+        source = open_source(store.spark, settings.ingest, settings.people)
         paths = source.settings.inputs
         name = source.mapping.name
         new_files = [
@@ -47,6 +51,8 @@ def run(store: Store, settings: Settings, day: date | None = None, *, now: datet
             write_quality_report(store, settings, now.date())
             raise
         write_quality_report(store, settings, now.date())
+    if store.exists(USER_HISTORIES):
+        update_histories(store, settings)
 
 
 def ingest_new_files(
@@ -64,6 +70,9 @@ def ingest_new_files(
         log.info(f"{name}: nothing arrived{f' on {day}' if day else ''}")
         if any(new.n_copies for new in new_files):
             record_files(store, name, new_files, batch_id, load_date)
+        if source.people is not None and source.mapping.links is not None:
+            write_links(store, source, None)
+            update_people(store, source.people)
         return
     lookups = source.read_lookups(store.spark)
     with explain_read_errors(name, ", ".join(source.settings.inputs.values())):

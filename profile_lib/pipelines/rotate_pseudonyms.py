@@ -24,12 +24,15 @@ from profile_lib.pipelines.event_source import read_key
 from profile_lib.pipelines.record_history import record_history
 from profile_lib.pipelines.stream_profiles import checkpoint_name
 from profile_lib.progress import Progress
-from profile_lib.spark.hadoop_files import remove_folder
+from profile_lib.spark.hadoop_files import remove_path
 from profile_lib.tables import (
     EVENTS,
+    PEOPLE,
     PROFILE_REFRESH_STATE,
     RECOMMENDATION_REFRESH_STATE,
     TABLES,
+    USER_HISTORIES,
+    USER_HISTORIES_STATE,
     USER_PROFILES,
     USERS,
     Table,
@@ -40,7 +43,10 @@ REWRITER = "rotate_pseudonyms"  # names the commits of this job in the logs of t
 # State of refreshes → its columns of versions, each with the table that it is a version of. The
 # table `items` holds no pseudonyms, so its version may be an older one.
 STATE_SOURCES: tuple[tuple[Table, dict[str, Table]], ...] = (
-    (PROFILE_REFRESH_STATE, {"events_version": EVENTS, "users_version": USERS}),
+    (
+        PROFILE_REFRESH_STATE,
+        {"events_version": EVENTS, "users_version": USERS, "people_version": PEOPLE},
+    ),
     (RECOMMENDATION_REFRESH_STATE, {"profiles_version": USER_PROFILES}),
 )
 # Folders in paths.work that hold rows of users with pseudonyms or hashes of them.
@@ -93,7 +99,8 @@ def _begin(store: Store, settings: Settings, pseudonyms: Pseudonyms, now: dateti
     """Process the changes whose rows in change feeds have the earlier pseudonyms, then begin.
 
     The history of profiles is completed. States of refreshes that are not up to date are cleared,
-    so that the next refresh computes all users.
+    so that the next refresh computes all users. Histories hold parts of the earlier pseudonyms of
+    events, so they are cleared as well: the next job that reads them builds them again.
     """
     if store.exists(USER_PROFILES):
         record_history(store, timedelta(days=settings.history.retention_days), now)
@@ -102,6 +109,9 @@ def _begin(store: Store, settings: Settings, pseudonyms: Pseudonyms, now: dateti
         if rows and not _is_up_to_date(store, rows, sources, settings.refresh.user_buckets):
             log.warning(f"{state.name}: not up to date, so the next refresh computes all users")
             replace_state_rows(store, state, [])
+    for table in (USER_HISTORIES_STATE, USER_HISTORIES):
+        if store.exists(table):
+            store.replace(table, store.read(table).limit(0))
     write_version(store, pseudonyms.fingerprints, is_complete=False)
 
 
@@ -116,7 +126,11 @@ def _is_up_to_date(
     states = {tuple(row[name] for name in row.asDict() if name != USER_BUCKET) for row in rows}
     if len(rows) != n_buckets or len(states) > 1:
         return False
-    feeds = [store.changes(table, rows[0][name]) for name, table in sources.items()]
+    feeds = [
+        store.changes(table, rows[0][name])
+        for name, table in sources.items()
+        if store.exists(table)
+    ]
     return all(feed is not None and feed.isEmpty() for feed in feeds)
 
 
@@ -136,21 +150,25 @@ def _advance_refresh_states(store: Store) -> None:
     for state, sources in STATE_SOURCES:
         rows = store.read_or_empty(state)
         if not rows.isEmpty():
-            versions = {name: F.lit(store.version(t)).cast("long") for name, t in sources.items()}
+            versions = {
+                name: F.lit(store.version(table)).cast("long")
+                for name, table in sources.items()
+                if store.exists(table)
+            }
             store.replace(state, rows.withColumns(versions))
 
 
 def _remove_copies(store: Store, settings: Settings, old_version: int) -> None:
     """Remove copies with the earlier pseudonyms that are made again when needed.
 
-    These are the rows of trainings, and the profile stream's state of each user's events.
+    These are the rows of trainings, and the profile stream's progress.
     """
     work = Path(settings.paths.work)
     for folder in sorted(folder for pattern in WORK_FOLDERS for folder in work.glob(pattern)):
         shutil.rmtree(folder)
         log.info(f"{folder}: removed; the training starts from the beginning")
     checkpoint = f"{settings.stream.checkpoint}/{checkpoint_name(old_version)}"
-    if remove_folder(store.spark, checkpoint):
+    if remove_path(store.spark, checkpoint):
         log.info(f"{checkpoint}: removed; the stream begins another one")
 
 

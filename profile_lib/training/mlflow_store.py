@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,14 @@ class MlflowStore:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+    def list_versions(self) -> list[tuple[str, str, datetime]]:
+        """Return the name, the version and the time of registration of each model version."""
+        found = self.client().search_model_versions()
+        return [
+            (v.name, str(v.version), datetime.fromtimestamp(v.creation_timestamp / 1000, UTC))
+            for v in found
+        ]
 
     def set_alias(self, name: str, alias: str, version: str | None) -> None:
         """Set the version that an alias names; None removes the alias."""

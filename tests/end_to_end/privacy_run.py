@@ -3,12 +3,14 @@
     python -m tests.end_to_end.privacy_run FOLDER
 
 The key is in the environment. FOLDER gets the raw files, tables, models, checkpoints, logs and
-event logs, and in `output` what a person may print: plans, settings and error messages.
+event logs, and in `output` what a person may print: plans, settings and error messages. In a copy
+of the tables and other folders, FOLDER/erased, people are erased and all files ingested again.
 """
 
 import gzip
 import json
 import runpy
+import shutil
 import sys
 import traceback
 from datetime import datetime
@@ -21,6 +23,7 @@ from profile_lib.delta.store import Store
 from profile_lib.events.readers import read_input
 from profile_lib.pipelines.event_source import open_source
 from profile_lib.spark.session import start_spark
+from profile_lib.tables import DATA_QUALITY, ERASURE_RECEIPTS, EVENTS, IDENTITY, INGESTED_FILES
 from tests.end_to_end.seeded_ids import make_token, seed_files
 from tests.recommending import log_impressions_of_views
 from tests.worlds import tiny_shop
@@ -31,6 +34,8 @@ JOBS = (
     "refresh_profiles", "segment_users", "fit_recommender", "recommend_items",
 )  # fmt: skip
 LATE_FILE = "part-late.json.gz"  # arrives before the stream
+N_ERASED = 100
+COPIED = ("tables", "identity", "models", "work", "exported", "checkpoint")
 
 
 def write_settings(folder: Path) -> str:
@@ -38,16 +43,13 @@ def write_settings(folder: Path) -> str:
     conf = {
         "spark.eventLog.enabled": "true", "spark.eventLog.dir": f"file://{folder}/eventlog",
         "spark.eventLog.compress": "false", "spark.local.dir": f"{folder}/local",
-        # Files of the state of streams in forms that the search can read.
-        "spark.sql.streaming.stateStore.rocksdb.compression": "none",
-        "spark.sql.streaming.stateStore.compression.codec": "zstd",
     }  # fmt: skip
     seeded = {name: f"{folder}/seeded/{name}" for name in ("events", "users")}
     audiences = {"everyone": "n_orders >= 0"}
     return tiny_shop(
         folder,
         spark={"conf": conf},
-        simulate={"n_users": 100},
+        simulate={"n_users": 150},
         ingest={"inputs": seeded, "pseudonym_key": None},
         training={"n_processes": 1, "baseline_rows": 200, "bootstrap_resamples": 5},
         segments={"audiences": audiences, "export_folder": f"{folder}/exported"},
@@ -109,6 +111,45 @@ def print_everything(store: Store, settings: Settings, output: Path) -> None:
         (output / "error.txt").write_text(traceback.format_exc())
 
 
+def erase_people(spark, folder: Path, config: str) -> dict:
+    """Erase people in a copy, then ingest all files again and refresh.
+
+    Returns exit codes, the raw ids and pseudonyms of the people, and counts of rows.
+    """
+    copy = folder / "erased"
+    for name in COPIED:
+        shutil.copytree(folder / name, copy / name)
+    store = Store(spark, str(copy / "tables"), str(copy / "identity"))
+    people = store.read(IDENTITY).orderBy("user_id").limit(N_ERASED).collect()
+    requests = copy / "requests.csv"
+    requests.write_text("raw_id,space\n" + "".join(f"{p.raw_id},{p.source}\n" for p in people))
+    changes = {
+        **{f"paths.{name}": name for name in COPIED[:4]},
+        "segments.export_folder": "exported", "stream.checkpoint": "checkpoint",
+    }  # fmt: skip
+    arguments = ["--config", config]
+    for key, name in changes.items():
+        arguments += ["--set", f"{key}={copy}/{name}"]
+    erase = ("--set", f"erase.requests={requests}", "--set", "erase.grace_hours=0")
+    codes = {"erase_users": run_job("erase_users", *arguments, *erase)}
+    requests.unlink()
+    n_events = store.read(EVENTS).count()
+    shutil.rmtree(store.path(INGESTED_FILES))
+    for name in ("ingest_events", "refresh_profiles"):
+        codes[name] = run_job(name, *arguments)
+    receipts = store.read(ERASURE_RECEIPTS)
+    return {
+        "codes": codes,
+        "raw_ids": [person["raw_id"] for person in people],
+        "pseudonyms": [person["user_id"] for person in people],
+        "n_events_added": store.read(EVENTS).count() - n_events,
+        "n_suppressed": store.read(DATA_QUALITY).where("rule = 'suppressed'").count(),
+        "n_places": receipts.count(),
+        "n_unverified": receipts.where("verified_ts IS NULL AND action IS NULL").count(),
+        "models": [row["action"] for row in receipts.where("kind = 'model'").collect()],
+    }
+
+
 def main(folder: Path) -> None:
     """Run the jobs; write their exit codes and all seeded ids to FOLDER/result.json."""
     config = write_settings(folder)
@@ -131,8 +172,10 @@ def main(folder: Path) -> None:
     codes["maintain_tables"] = run_job("maintain_tables", "--config", config)
     failing = run_failing_jobs(folder, config)
     print_everything(store, settings, folder / "output")
+    erased = erase_people(spark, folder, config)
     spark.stop()
     result = {
+        "erased": erased,
         "codes": codes,
         "failing": failing,
         "tokens": {kind: sorted(values) for kind, values in tokens.items()},

@@ -74,10 +74,10 @@ def test_problems_stand_first_with_their_level(page):
 def test_each_source_shows_its_rows_by_status_and_their_sum(page):
     head, shop, app = page.tables["Sources on their latest day"]
     assert head == ["source", "day", "batches", "rows read", "kept", "rejected", "left out",
-                    "duplicate", "known", "refused", "sum"]  # fmt: skip
+                    "duplicate", "known", "suppressed", "refused", "sum"]  # fmt: skip
     assert shop == ["shop", "2026-02-02", "1", "1,000", "880 88.00%", "60 6.00%", "30 3.00%",
-                    "20 2.00%", "10 1.00%", "0", "complete"]  # fmt: skip
-    assert app == ["app", "2026-02-02", "1", "9,000", "9,000 100.00%", "0", "0", "0", "0", "0",
+                    "20 2.00%", "10 1.00%", "0", "0", "complete"]  # fmt: skip
+    assert app == ["app", "2026-02-02", "1", "9,000", "9,000 100.00%", "0", "0", "0", "0", "0", "0",
                    "complete"]  # fmt: skip
 
 

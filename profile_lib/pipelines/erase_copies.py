@@ -1,0 +1,100 @@
+"""Erase people from copies outside the tables: work folders and files."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+
+from profile_lib.config.settings import Settings
+from profile_lib.delta.store import Store
+from profile_lib.errors import InputError, LockedError
+from profile_lib.pipelines.erasure_receipts import Place, write_places
+from profile_lib.pipelines.rotate_pseudonyms import WORK_FOLDERS
+from profile_lib.segmentation.export import write_pseudonyms
+from profile_lib.segmentation.lookalikes import read_seeds
+from profile_lib.spark.hadoop_files import list_files, remove_path
+from profile_lib.training.training_lock import lock_training_name
+
+TRAININGS = ("train_", "tune_")  # prefixes of folders that a training locks by its name
+
+log = logging.getLogger(__name__)
+
+
+def erase_copies(store: Store, settings: Settings, people: DataFrame, now: datetime) -> bool:
+    """Remove copies of rows, and people from the files of audiences; add receipts for them.
+
+    `people` has the columns request and user_id. Folders with files older than `now` are removed;
+    they are made again when they are needed. Returns whether all are removed: a running training
+    keeps its folder.
+    """
+    folders = {
+        str(folder): _remove_work_folder(store, settings, folder, now)
+        for folder in _find_folders(settings)
+    }
+    places: list[Place] = [(f, "folder", n, None) for f, n in folders.items() if n]
+    if settings.segments.export_folder is not None:
+        places += _erase_from_exports(store, settings.segments.export_folder, people)
+    write_places(store, people, [*places, *_find_lists(store, settings, people)])
+    return None not in folders.values()
+
+
+def _find_folders(settings: Settings) -> Iterator[Path]:
+    work = Path(settings.paths.work)
+    yield from sorted(folder for pattern in WORK_FOLDERS for folder in work.glob(pattern))
+
+
+def _remove_work_folder(
+    store: Store, settings: Settings, folder: Path, before: datetime
+) -> int | None:
+    """Remove a folder of a training; return its size, None if the training is running."""
+    name, paths = folder.name.partition("_")[2], settings.paths
+    is_training = folder.name.startswith(TRAININGS)
+    lock = lock_training_name(name, paths.models, paths.work) if is_training else nullcontext()
+    try:
+        with lock:
+            return _remove_old_folder(store, str(folder), before)
+    except LockedError:
+        log.warning(f"{folder}: a training is running and may hold erased people; it is left")
+        return None
+
+
+def _remove_old_folder(store: Store, folder: str, before: datetime) -> int:
+    """Remove a folder with a file older than `before`; return the bytes removed."""
+    files = list_files(store.spark, folder)
+    if not any(file.modified_ts < before for file in files):
+        return 0
+    remove_path(store.spark, folder)
+    log.info(f"{folder}: removed; it is made again when it is needed")
+    return sum(file.n_bytes for file in files)
+
+
+def _erase_from_exports(store: Store, folder: str, people: DataFrame) -> Iterator[Place]:
+    """Write the files of audiences again without the people."""
+    for file in list_files(store.spark, folder):
+        path = f"{folder}/{file.name}"
+        if not file.name.endswith(".csv"):
+            continue
+        users = store.spark.read.option("header", True).csv(path)
+        if "user_id" not in users.columns:
+            continue
+        users = users.select("user_id").localCheckpoint()
+        if not users.join(people, "user_id", "left_semi").isEmpty():
+            write_pseudonyms(users.join(people, "user_id", "left_anti"), path)
+            log.info(f"{path}: people erased")
+            yield path, "export", file.n_bytes, None
+
+
+def _find_lists(store: Store, settings: Settings, people: DataFrame) -> Iterator[Place]:
+    """Yield the files of seeds with erased people, which their owners have to change."""
+    for name, lookalike in settings.segments.lookalikes.items():
+        try:
+            seeds = read_seeds(store.spark, lookalike.seeds, f"segments.lookalikes.{name}")
+        except InputError:
+            continue  # there is no such file, so it holds nobody
+        if not seeds.join(people, "user_id", "left_semi").isEmpty():
+            action = "remove the user_id that are no longer in users from the file"
+            log.warning(f"segments.lookalikes.{name}: {lookalike.seeds}: {action}")
+            yield lookalike.seeds, "list", None, action
