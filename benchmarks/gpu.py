@@ -25,6 +25,7 @@ from benchmarks.inference import distinct_texts, model_folder
 from benchmarks.measure import (
     cite_metrics,
     make_parser,
+    open_store,
     save_result,
     summarise_repeats,
     time_call,
@@ -32,7 +33,6 @@ from benchmarks.measure import (
 from benchmarks.prepared_training import FULL_TUNING, PreparedTraining
 from benchmarks.refresh import scratch_store, time_refresh
 from profile_lib.config.settings import Settings, load_settings, with_values
-from profile_lib.delta.store import Store
 from profile_lib.inference.predictor import Predictions, Predictor
 from profile_lib.inference.row_arrays import to_row_arrays
 from profile_lib.model.encoder import ProfileModel
@@ -177,9 +177,7 @@ def ranks(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def train(settings: Settings, folder: Path) -> dict[str, Any]:
     """Run train_model; return its seconds and the test metrics."""
-    store = Store(
-        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-    )
+    store = open_store(settings)
     seconds = round(time_call(train_model.run, store, settings), 1)
     metrics = read_manifest(model_folder(settings)).metrics
     return {"seconds": seconds, "test": {k: cite_metrics(v) for k, v in metrics.items()}}
@@ -226,9 +224,7 @@ def encode(settings: Settings, folder: Path) -> dict[str, Any]:
 
 def refresh(settings: Settings, folder: Path) -> dict[str, Any]:
     """Time a refresh of all users by workers that have yet to load the model, and by warm ones."""
-    source = Store(
-        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-    )
+    source = open_store(settings)
     with scratch_store(source, folder / "refresh_benchmark", source.read(EVENTS)) as store:
         first = time_refresh(store, settings, rebuild=True)
         again = [time_refresh(store, settings, rebuild=True) for _ in range(2)]

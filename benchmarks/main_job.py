@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.measure import (
     job_command,
+    open_store,
     read_report_summary,
     run_measured,
     run_parts,
@@ -33,11 +34,19 @@ from benchmarks.measure import (
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.sessions import build_sessions as cut_sessions
-from profile_lib.features.as_of import add_latest_cutoff
-from profile_lib.features.behaviour import build_behaviour
 from profile_lib.pipelines import build_sessions, ingest_events, simulate_events
+from profile_lib.pipelines.serving_model import build_current_behaviour
+from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.session import start_spark
-from profile_lib.tables import BEHAVIOUR, EVENTS, IDENTITY, ITEMS, SESSIONS, USER_PROFILES
+from profile_lib.tables import (
+    BEHAVIOUR,
+    EVENTS,
+    IDENTITY,
+    ITEMS,
+    SESSIONS,
+    USER_HISTORIES,
+    USER_PROFILES,
+)
 from profile_lib.tables.events import EVENT_TYPES
 
 EVENTS_PER_USER = 42  # the simulator makes roughly as many raw rows per user
@@ -65,9 +74,7 @@ def ga(arguments: argparse.Namespace) -> dict[str, Any]:
         log = Path(folder) / "log"
         measured = run_measured(job_command("run_all", config, overrides), log)
         print(log.read_text()[-6000:])
-        store = Store(
-            start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-        )
+        store = open_store(settings)
         rows = {t.name: store.read(t).count() for t in (EVENTS, SESSIONS, USER_PROFILES)}
         return measured | {"rows": rows, "test": read_report_summary(settings)}
 
@@ -158,9 +165,9 @@ def build_sessions_in_duckdb(source: str, target: str, gap: timedelta) -> None:
 
 def build_all_behaviour(store: Store, settings: Settings) -> None:
     """Build the behaviour of every user as of the last event, as a refresh computes it."""
-    events = add_latest_cutoff(store.read(EVENTS))
-    frame = build_behaviour(events, store.read(ITEMS), **settings.behaviour_rules())
-    store.replace(BEHAVIOUR, frame)
+    update_histories(store, settings)
+    histories = store.read(USER_HISTORIES)
+    store.replace(BEHAVIOUR, build_current_behaviour(histories, store.read(ITEMS), settings))
 
 
 def measure_true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
@@ -185,9 +192,7 @@ def simulate_shop(folder: str, n_events: int) -> tuple[Store, Settings]:
     """Simulate a shop of about `n_events` raw events as Parquet in `folder`."""
     users = f"simulate.n_users={n_events // EVENTS_PER_USER}"
     settings, _ = settings_in_folder(Path(folder), "benchmarks/scale.yaml", users)
-    store = Store(
-        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-    )
+    store = open_store(settings)
     simulate_events.run(store, settings)
     return store, settings
 

@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 
 from profile_lib.config.settings import Settings, load_settings
+from profile_lib.delta.store import Store
+from profile_lib.spark.session import start_spark
 
 RESULTS = Path(__file__).parent / "results"
 LINE_LENGTH = 100  # characters of a line of a results file
@@ -172,6 +174,12 @@ def settings_in_folder(folder: Path, config: str, *more: str) -> tuple[Settings,
         overrides += [f"ingest.inputs={{events: {raw}/events, users: {raw}/users}}"]
     overrides += more
     return load_settings(config, overrides), overrides
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the tables of the settings in a session of Spark."""
+    spark = start_spark(settings.spark, "benchmark")
+    return Store(spark, settings.paths.tables, settings.paths.identity)
 
 
 def path_overrides(folder: Path) -> list[str]:

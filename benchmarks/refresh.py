@@ -24,6 +24,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.measure import (
     make_parser,
+    open_store,
     run_parts,
     summarise_repeats,
     time_call,
@@ -31,7 +32,6 @@ from benchmarks.measure import (
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.pipelines import refresh_profiles
-from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
 from profile_lib.tables.events import EVENT_ORDER
 from tests.agreement import agree
@@ -165,9 +165,7 @@ def main() -> None:
     parser.add_argument("--users-share", type=float, default=1.0)
     arguments = parser.parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    source = Store(
-        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-    )
+    source = open_store(settings)
     folder = arguments.folder / "refresh_benchmark"
     run_parts("refresh", PARTS, arguments.parts, source, settings, folder, arguments.users_share)
 

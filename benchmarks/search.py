@@ -24,11 +24,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from benchmarks.measure import make_parser, save_result
+from benchmarks.measure import make_parser, open_store, save_result
 from benchmarks.true_appeal import add_appeal, simulated_shop
 from profile_lib.arrays.groups import index_within_group, slice_batches
 from profile_lib.config.settings import Settings, load_settings, with_values
-from profile_lib.delta.store import Store
 from profile_lib.metrics.bootstrap import paired_bootstrap_interval
 from profile_lib.metrics.ranking import ranking_metrics_per_user
 from profile_lib.model.checkpoint import load_model
@@ -41,7 +40,6 @@ from profile_lib.recommend.retrieval_model import RetrievalModel
 from profile_lib.recommend.serving.listing import ListBuilder
 from profile_lib.recommend.serving.recommender import Eligibility, ListRules
 from profile_lib.recommend.serving.search import rerank_results
-from profile_lib.spark.session import start_spark
 from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import IDENTITY
 from profile_lib.tables.events import EVENT_ORDER
@@ -212,9 +210,7 @@ def main() -> None:
     parser.add_argument("--truth", action="store_true")
     arguments = parser.parse_args()
     settings = load_settings(arguments.config, arguments.set)
-    store = Store(
-        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-    )
+    store = open_store(settings)
     model = load_served_model(settings, "search")
     shop = ShopData(store, settings, model)
     folder = Path(settings.paths.work) / "benchmark_search"

@@ -27,13 +27,12 @@ import pandas as pd
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from benchmarks.measure import PeakMemory, make_parser, save_result, summarise_repeats
+from benchmarks.measure import PeakMemory, make_parser, open_store, save_result, summarise_repeats
 from benchmarks.refresh import scratch_store
 from profile_lib.config.settings import Settings, load_settings, with_values
 from profile_lib.delta.store import Store
 from profile_lib.pipelines import stream_profiles
 from profile_lib.pipelines.stream_queries import batch_seconds, finished_batches
-from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES
 
 KINDS = {"view": 0.8, "cart": 0.15, "purchase": 0.05}
@@ -236,9 +235,7 @@ def main() -> None:
         load_settings(arguments.config, arguments.set),
         {"stream.checkpoint": str(folder / "checkpoint")},
     )
-    source = Store(
-        start_spark(settings.spark, "benchmark"), settings.paths.tables, settings.paths.identity
-    )
+    source = open_store(settings)
     events = source.read(EVENTS)
     users = events.select("user_id").distinct().orderBy(F.xxhash64("user_id"))
     sample = events.join(users.limit(arguments.users), "user_id", "left_semi")

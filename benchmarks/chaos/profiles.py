@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chaos.process import PARTS, Sign
-from benchmarks.chaos.trial import BEFORE_COMMIT, PHASES, Kill, Trial
+from benchmarks.chaos.trial import BEFORE_COMMIT, COMMITTED, PHASES, Kill, Trial
 from profile_lib.delta.store import Store
 from profile_lib.pipelines.refresh_profiles import ProfileRefresher
 from profile_lib.pipelines.serving_model import load_served_model
-from profile_lib.tables import EVENTS, ITEMS, USER_PROFILES, USERS
+from profile_lib.pipelines.stream_profiles import checkpoint_name
+from profile_lib.tables import EVENTS, ITEMS, USER_HISTORIES, USER_PROFILES, USERS
 from tests.agreement import agree
 from tests.shops import Batch, generate_batches, write_batch
 from tests.small_shop import read_profiles, save_plain_model
@@ -43,13 +44,14 @@ class ProfilesTrial(Trial):
     @property
     def checkpoint(self) -> Path:
         """The checkpoint of the query that makes profiles."""
-        return super().checkpoint / "profiles"
+        return super().checkpoint / checkpoint_name(1)
 
     def signs(self, work: str) -> dict[str, Sign]:
         """The signs of a kind of work; a refresh reads, computes and checkpoints elsewhere."""
         signs = self.signs_in(USER_PROFILES.name)
         if work == "stream":
-            return signs | {"computing": Sign(self.checkpoint / "state", ".")}
+            histories_log = self.folder / "tables" / USER_HISTORIES.name / "_delta_log"
+            return signs | {"computing": Sign(histories_log, COMMITTED)}
         refresh_log = self.folder / "tables" / "profile_refresh_state" / "_delta_log"
         return signs | {
             "reading": Sign(self.folder / "signs", "reading"),

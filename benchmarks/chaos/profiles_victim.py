@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -29,10 +30,10 @@ def write_sign(folder: Path, phase: str) -> None:
 class SigningRefresher(ProfileRefresher):
     """A refresher that shows on disk when it begins to compute."""
 
-    def compute(self, users: DataFrame) -> None:
+    def compute(self, users: DataFrame, buckets: Sequence[int] | None = None) -> None:
         """Write the sign, then compute."""
         write_sign(Path(self.settings.stream.checkpoint).parent, "computing")
-        super().compute(users)
+        super().compute(users, buckets)
 
 
 def refresh_on_request(store: Store, settings: Settings) -> None:

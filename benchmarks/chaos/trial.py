@@ -56,7 +56,7 @@ class Trial(ABC):
         self.folder = folder
         self.overrides = path_overrides(folder)
         self.overrides += ["refresh.user_buckets=2", "refresh.buckets_per_chunk=2"]
-        self.overrides += [f"stream.checkpoint={folder}/checkpoint", "stream.state_partitions=1"]
+        self.overrides += [f"stream.checkpoint={folder}/checkpoint"]
         self.settings = load_settings(str(CONF / "dev.yaml"), self.overrides)
         self.store = Store(
             spark,
