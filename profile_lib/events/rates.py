@@ -69,7 +69,7 @@ def mark_fast_events(rows: DataFrame, rates: DataFrame) -> DataFrame:
         )
         marked = (
             marked.withColumn("window_start", F.date_trunc(window, "event_ts"))
-            .join(F.broadcast(windows), ["user_id", "window_start"], "left")
+            .join(windows, ["user_id", "window_start"], "left")
             .withColumn("rate_rule", F.coalesce("rate_rule", "found_rule"))
             .drop("window_start", "found_rule")
         )

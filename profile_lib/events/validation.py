@@ -6,12 +6,12 @@ from pyspark.sql import types as T
 
 from profile_lib.events.cleaning import EXAMPLE_SIGN, KEPT, REJECTED
 from profile_lib.events.formats.registry import FILE, POSITION
-from profile_lib.events.quality import DUPLICATE
+from profile_lib.events.quality import DUPLICATE, KNOWN
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
 
 TOO_FREQUENT = "user_id:too_frequent"
 TIMES_AVERAGE = 5  # a frequent id has as many times the rows of an average one, at least
-USER_KEY = "user_key"  # the user, or the row itself if it has none
+EVENT_HASH = "event_hash"  # by which rows are spread over tasks
 BOT_AGENT = "bot:user_agent"
 # Columns of events that are not repeated in the JSON of a rejected row, and those that are.
 OUTSIDE_ROW = ("event_id", "user_id", "event_ts", "source", "ingest_ts", "load_date")
@@ -56,24 +56,43 @@ def find_frequent_ids(user_days: DataFrame, max_share: float, min_rows: int) -> 
     ]
 
 
-def partition_by_user(judged: DataFrame) -> DataFrame:
-    """Bring each user's rows together; rows without a user are spread evenly."""
-    return judged.withColumn(USER_KEY, F.coalesce("user_id", "row_id")).repartition(USER_KEY)
+def partition_by_event(judged: DataFrame) -> DataFrame:
+    """Bring the kept rows of each event together, and spread all other rows evenly.
+
+    No user, robot or id that means nobody fills a task of its own, however many rows it has.
+    """
+    event = F.xxhash64("event_id")
+    place = F.xxhash64(FILE, POSITION, "event_id")
+    hashed = judged.withColumn(EVENT_HASH, F.when(is_kept(), event).otherwise(place))
+    return hashed.repartition(EVENT_HASH)
 
 
 def mark_duplicates(judged: DataFrame) -> DataFrame:
     """Mark all but the first arrival of each event_id as DUPLICATE.
 
-    Ties are broken by the place of the row. The frame has to be partitioned by USER_KEY, which the
-    window respects: it needs no other shuffle. Rows without a user have one of their own there.
+    Ties are broken by the place of the row. `judged` is a result of `partition_by_event`, whose
+    partitions the window respects: it needs no other shuffle.
     """
     # With the hash first, nearly all rows are sorted without a comparison of strings.
-    same_event = Window.partitionBy(F.xxhash64("event_id"), USER_KEY, "event_id", is_kept())
+    same_event = Window.partitionBy(EVENT_HASH, "event_id", is_kept())
     number = F.row_number().over(same_event.orderBy("ingest_ts", "sequence", FILE, POSITION))
     status = F.when(is_kept() & (F.col("arrival_rank") > 1), DUPLICATE).otherwise(F.col("status"))
     return (
         judged.withColumn("arrival_rank", number).withColumn("status", status).drop("arrival_rank")
     )
+
+
+def mark_known(judged: DataFrame, stored: DataFrame) -> DataFrame:
+    """Mark the kept rows whose event_id is among those of `stored`, each of them once, as KNOWN.
+
+    `judged` is a result of `partition_by_event`, and is not shuffled again.
+    """
+    marks = stored.select(
+        F.xxhash64("event_id").alias(EVENT_HASH), "event_id", F.lit(True).alias("is_known")
+    )
+    status = F.when(is_kept() & F.col("is_known"), KNOWN).otherwise(F.col("status"))
+    joined = judged.join(marks, [EVENT_HASH, "event_id"], "left")
+    return joined.withColumn("status", status).drop("is_known")
 
 
 def build_rejected_events(rejected: DataFrame) -> DataFrame:

@@ -19,8 +19,10 @@ from profile_lib.events.rates import (
     select_rejected_by_rate,
 )
 from profile_lib.events.validation import count_user_days, is_kept
-from profile_lib.spark.frames import union_all
+from profile_lib.spark.frames import broadcast_if_small, union_all
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
+
+MAX_BROADCAST_ROWS = 100_000  # days of users, or windows, that are sent to each task
 
 
 class RateVerdict(NamedTuple):
@@ -59,8 +61,10 @@ def judge_rates(
         return RateVerdict(judged)
     parts = (judged.where(is_kept()), stored, rejected)
     events = union_all([part.select(*RATE_COLUMNS) for part in parts])
-    suspects = events.join(F.broadcast(busy), ["user_id", "event_date"])
-    rates = find_impossible_rates(suspects, *limits, time_zone).localCheckpoint()
+    busy = broadcast_if_small(busy, MAX_BROADCAST_ROWS)
+    suspects = events.join(busy, ["user_id", "event_date"])
+    found = find_impossible_rates(suspects, *limits, time_zone).localCheckpoint()
+    rates = broadcast_if_small(found, MAX_BROADCAST_ROWS)
     if restored is not None:
         slow = mark_fast_events(restored, rates).where("rate_rule IS NULL").drop("rate_rule")
         restored = _none_if_empty(slow)

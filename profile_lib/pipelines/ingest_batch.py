@@ -18,7 +18,6 @@ from profile_lib.events.cleaning import KEPT, REJECTED
 from profile_lib.events.formats.registry import FILE
 from profile_lib.events.quality import (
     BOT,
-    KNOWN,
     REFUSED,
     BatchQuality,
     count_rules,
@@ -32,7 +31,8 @@ from profile_lib.events.validation import (
     find_frequent_ids,
     is_kept,
     mark_duplicates,
-    partition_by_user,
+    mark_known,
+    partition_by_event,
     reject,
 )
 from profile_lib.pipelines.bot_rates import RateVerdict, judge_rates
@@ -63,7 +63,7 @@ def write_batch(
         "load_date", F.lit(load_date)
     )
     # A checkpoint, unlike a cached frame, spares each later query the plan of all that came before.
-    first = partition_by_user(with_day).transform(mark_duplicates).localCheckpoint()
+    first = partition_by_event(with_day).transform(mark_duplicates).localCheckpoint()
     tokens = _read_suppress_list(store)
     if tokens is not None:
         first = _mark_suppressed(source, first, tokens)
@@ -112,9 +112,7 @@ def _mark_known(store: Store, judged: DataFrame, dates: Sequence[date]) -> DataF
     near = [F.date_add(F.lit(d), n) for d in dates for n in range(-DAYS_AROUND, DAYS_AROUND + 1)]
     stored = store.read(EVENTS).where(F.col("event_date").isin(*near)).select("event_id")
     known = stored.join(judged.select("event_id"), "event_id", "left_semi").localCheckpoint()
-    marks = known.withColumn("is_known", F.lit(True))
-    status = F.when(is_kept() & F.col("is_known"), KNOWN).otherwise(F.col("status"))
-    return judged.join(marks, "event_id", "left").withColumn("status", status).drop("is_known")
+    return judged if known.isEmpty() else mark_known(judged, known)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,21 @@ from collections.abc import Sequence
 from functools import partial, reduce
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 
 def union_all(frames: Sequence[DataFrame]) -> DataFrame:
     """Return the rows of all frames; a column that one lacks is null."""
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), frames)
+
+
+def broadcast_if_small(frame: DataFrame, max_rows: int) -> DataFrame:
+    """Return a frame that joins send to each task, if it has at most `max_rows` rows.
+
+    Its rows are counted here, so the frame should be a checkpoint or cached.
+    """
+    is_small = frame.limit(max_rows + 1).count() <= max_rows
+    return F.broadcast(frame) if is_small else frame
 
 
 def spread_rows(frame: DataFrame, max_tasks: int) -> DataFrame:

@@ -3,15 +3,20 @@
 import json
 from datetime import date, datetime
 
+import pytest
+from pyspark.sql import functions as F
+
 from profile_lib.events.formats.registry import FILE, POSITION
 from profile_lib.events.validation import (
     build_rejected_events,
     find_frequent_ids,
     mark_duplicates,
-    partition_by_user,
+    mark_known,
+    partition_by_event,
     reject,
     reject_robots,
 )
+from profile_lib.spark.session import session_conf
 from profile_lib.tables import EVENTS, REJECTED_EVENTS
 
 STATUS = "status string, reasons array<string>"
@@ -75,11 +80,42 @@ def test_the_first_arrival_of_an_event_is_kept_and_ties_are_broken_by_place(rows
         (7, "e4", None, "r2", "rejected", one, 1, "f", 8),
         (8, "e3", "bob", None, "left_out", one, 0, "f", 5),
     )
-    marked = mark_duplicates(partition_by_user(judged)).orderBy("n").collect()
+    marked = mark_duplicates(partition_by_event(judged)).orderBy("n").collect()
     assert [row["status"] for row in marked] == [
         "duplicate", "kept", "duplicate", "duplicate", "kept", "kept", "rejected", "rejected",
         "left_out",
     ]  # fmt: skip
+
+
+def test_kept_rows_whose_event_is_stored_are_known(rows):
+    judged = rows(
+        f"n int, event_id string, status string, {FILE} string, {POSITION} long",
+        (0, "e1", "kept", "f", 0),
+        (1, "e1", "duplicate", "f", 1),
+        (2, "e2", "kept", "f", 2),
+        (3, "e3", "rejected", "f", 3),
+    )
+    stored = rows("event_id string", ("e1",), ("e3",), ("e9",))
+    marked = mark_known(partition_by_event(judged), stored).orderBy("n").collect()
+    assert [row["status"] for row in marked] == ["known", "duplicate", "kept", "rejected"]
+
+
+def test_rows_of_one_user_and_rows_of_nobody_are_spread_over_all_tasks(spark):
+    kind, number = F.col("id") % 3, F.col("id").cast("string")
+    judged = spark.range(3_000).select(
+        F.when(kind == 0, "one user").when(kind == 1, "nobody").alias("user_id"),
+        F.when(kind == 2, "no event")
+        .otherwise(F.concat(F.lit("event "), number))
+        .alias("event_id"),
+        F.when(kind == 0, "kept").otherwise("rejected").alias("status"),
+        F.lit("f").alias(FILE),
+        F.col("id").alias(POSITION),
+    )
+    with session_conf(spark, {"spark.sql.adaptive.coalescePartitions.enabled": "false"}):
+        tasks = partition_by_event(judged).groupBy(F.spark_partition_id(), F.col(POSITION) % 3)
+        sizes = [row["count"] for row in tasks.count().collect()]
+    n_tasks = int(spark.conf.get("spark.sql.shuffle.partitions"))
+    assert sizes == [pytest.approx(1_000 / n_tasks, rel=0.2)] * 3 * n_tasks
 
 
 def test_a_rejected_row_is_kept_as_the_event_it_would_be_without_values_of_its_reasons(rows):
