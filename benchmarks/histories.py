@@ -30,6 +30,7 @@ from benchmarks.measure import (
 )
 from profile_lib.config.settings import Settings, load_settings
 from profile_lib.delta.store import Store
+from profile_lib.features.catalog_words import project_catalog
 from profile_lib.pipelines.serving_model import build_current_behaviour
 from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.session import start_spark
@@ -131,7 +132,8 @@ def update(store: Store, settings: Settings, n_days: int, turn: int) -> None:
     update_histories(store, settings)
     changed = new.select("user_id").distinct()
     histories = store.read(USER_HISTORIES).join(changed, "user_id", "left_semi")
-    store.replace(BEHAVIOUR, build_current_behaviour(histories, store.read(ITEMS), settings))
+    catalog = project_catalog(store.read(ITEMS))
+    store.replace(BEHAVIOUR, build_current_behaviour(histories, catalog, settings))
 
 
 def draw_events(store: Store, first: int, n: int, days: range) -> DataFrame:

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from profile_lib.arrays.groups import complete_groups
+from profile_lib.features.catalog_words import ProjectedCatalog
 from profile_lib.features.context_aggregates import aggregate_contexts
 from profile_lib.features.event_log import build_event_log
 from profile_lib.features.event_projection import project_histories
@@ -29,7 +30,7 @@ BATCH_ROWS = 2**15  # enough for array operations to pay off, few enough for any
 
 def build_behaviour(
     histories: DataFrame,
-    items: DataFrame,
+    catalog: ProjectedCatalog,
     *,
     gap: timedelta,
     half_life: timedelta,
@@ -44,7 +45,8 @@ def build_behaviour(
     one event per kind in the interests; it halves every `half_life` before the last event.
     `max_interests` and `max_recent` limit the lengths of the lists. `time_zone` is the IANA name of
     the shop's zone, in which the hours of events without a zone are counted. A row depends only on
-    the history of its pair and on the items: it is equal to the bit for any batches and partitions.
+    the history of its pair and on the catalog: it is equal to the bit for any batches and
+    partitions.
     """
     schema = BEHAVIOUR.schema
     arrow_schema, features = to_arrow_schema(schema), registered_features()
@@ -56,7 +58,7 @@ def build_behaviour(
                 rows, features, arrow_schema, gap, half_life, weights, max_interests, max_recent
             )
 
-    by_pair = project_histories(histories, items, time_zone).repartition("pair_key")
+    by_pair = project_histories(histories, catalog, time_zone).repartition("pair_key")
     return by_pair.sortWithinPartitions("pair_key").mapInArrow(compute, schema)
 
 

@@ -3,9 +3,9 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from profile_lib.features.event_projection import (
+from profile_lib.features.catalog_words import (
     explode_keywords,
-    project_items,
+    project_catalog,
     weigh_query_words,
 )
 
@@ -16,12 +16,13 @@ def find_users_of_changed_items(events: DataFrame, before: DataFrame, now: DataF
     They have an event about a changed item, or searched for a word whose weight or form changed.
     Returns (user_id); a user may occur several times.
     """
-    items = find_changed_keys(project_items(before), project_items(now), "item_id")
+    old, new = project_catalog(before), project_catalog(now)
+    items = find_changed_keys(old.items, new.items, "item_id")
     queries = events.where("query IS NOT NULL").select("query").distinct()
     words = queries.select("query", explode_keywords(F.col("query")))
     query_words = words.select("query_word").distinct()
     changed_words = find_changed_keys(
-        weigh_query_words(query_words, before), weigh_query_words(query_words, now), "query_word"
+        weigh_query_words(query_words, old), weigh_query_words(query_words, new), "query_word"
     )
     changed_queries = words.join(changed_words, "query_word", "left_semi").select("query")
     by_item = events.join(items, "item_id", "left_semi").select("user_id")

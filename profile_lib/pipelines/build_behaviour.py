@@ -8,15 +8,16 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.examples.cutoffs import choose_cutoffs
-from profile_lib.features.as_of import build_histories_as_of, select_histories_as_of
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.catalog_words import project_catalog
 from profile_lib.features.histories import select_past_events, unfold_events
 from profile_lib.people.membership import find_people_of_ids
 from profile_lib.pipelines.person_data import (
+    find_histories_as_of,
     read_person_events,
     read_person_histories,
 )
-from profile_lib.pipelines.user_histories import history_limits, update_histories
+from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.session import cached
 from profile_lib.spark.timestamps import known_until, midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS, PEOPLE
@@ -56,8 +57,9 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
     with cached(cutoffs) as cutoffs:
-        histories = _find_histories(store, settings, cutoffs)
-        behaviour = build_behaviour(histories, store.read(ITEMS), **settings.behaviour_rules())
+        histories = find_histories_as_of(store, settings, cutoffs)
+        catalog = project_catalog(store.read(ITEMS))
+        behaviour = build_behaviour(histories, catalog, **settings.behaviour_rules())
         where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
         store.replace(BEHAVIOUR, behaviour, where=where)
 
@@ -81,12 +83,3 @@ def _select_events_of_active_users(store: Store, settings: Settings, day: date) 
     long = histories.where(~is_whole).select("user_id")
     of_long = select_past_events(read_person_events(store, persons=long), "user_id")
     return unfold_events(histories.where(is_whole)).unionByName(of_long)
-
-
-def _find_histories(store: Store, settings: Settings, cutoffs: DataFrame) -> DataFrame:
-    """Find the histories as of cutoffs; few have to be built from events."""
-    users = cutoffs.select("user_id").distinct()
-    found = select_histories_as_of(read_person_histories(store, settings, users), cutoffs)
-    events = read_person_events(store)
-    built = build_histories_as_of(events, found.missing, history_limits(settings))
-    return found.histories.select(*built.columns).unionByName(built)

@@ -14,12 +14,14 @@ from profile_lib.registry import describe_definition
 PROFILE_CODE = (
     "profile_lib.arrays",
     "profile_lib.features",
+    "profile_lib.people.persons",
     "profile_lib.profiles.build",
     "profile_lib.session_rule",
     "profile_lib.spark.ranked_classes",
     "profile_lib.spark.timestamps",
     "profile_lib.tables.events",
     "profile_lib.tables.features",
+    "profile_lib.tables.histories",
 )
 # The same for the list of a profile.
 LIST_CODE = ("profile_lib.arrays", "profile_lib.recommend", "profile_lib.pipelines.eligibility")

@@ -19,7 +19,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.files import write_text_atomically
 from profile_lib.metrics import ranking_spark
-from profile_lib.pipelines.person_data import read_person_events
+from profile_lib.pipelines.person_data import read_last_person_events
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.recommender_methods import FittedMethods, Split
 from profile_lib.pipelines.serving_model import load_served_model
@@ -160,7 +160,7 @@ def _read_histories_and_vectors(
     else:
         numbers = number_items(store.read(ITEMS))
         item_ids = numbers.toArrow()["item_id"].combine_chunks()
-        events = read_person_events(store)
+        events = read_last_person_events(store, settings)
         steps = build_histories(events, numbers, settings.recommend.weights, config.max_steps)
     if not any(Need.TEXTS in spec.source.needs for spec in specs.values()):
         return steps, np.zeros((len(item_ids), 1), np.float32)

@@ -8,21 +8,21 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
-from profile_lib.features.as_of import build_histories_as_of
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.catalog_words import project_catalog
 from profile_lib.feedback.click_debiasing import (
     BOUGHT,
     count_clicks_per_slot,
     fit_examination,
     label_impressions,
 )
+from profile_lib.pipelines.person_data import find_histories_as_of
 from profile_lib.pipelines.ranker_examples import CUTOFF_KEY, build_profiles_at, write_and_reload
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.serving_model import ServedModel
-from profile_lib.pipelines.user_histories import history_limits
 from profile_lib.recommend.ranking.examples import IMPRESSION_LISTS
 from profile_lib.spark.timestamps import midnight
-from profile_lib.tables import EVENTS, FEEDBACK
+from profile_lib.tables import FEEDBACK
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,10 @@ def write_impression_examples(
     labelled = label_impressions(feedback, fit_examination(*columns), config.max_click_weight)
     requests = group_by_request(labelled, shop.item_numbers)
     cutoffs = requests.select(*CUTOFF_KEY)
-    events = store.read(EVENTS, shop.versions[EVENTS.name])
-    histories = build_histories_as_of(events, cutoffs, history_limits(settings))
-    behaviour = build_behaviour(histories, shop.items, **settings.behaviour_rules())
+    histories = find_histories_as_of(store, settings, cutoffs)
+    behaviour = build_behaviour(
+        histories, project_catalog(shop.items), **settings.behaviour_rules()
+    )
     profiles = build_profiles_at(store, settings, model, shop, behaviour)
     return write_and_reload(profiles.join(requests, CUTOFF_KEY), folder / EXAMPLES_FOLDER)
 

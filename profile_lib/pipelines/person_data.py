@@ -10,12 +10,13 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
-from profile_lib.features.histories import HISTORY_COLUMNS
+from profile_lib.features.as_of import PAIR, build_histories_as_of, select_histories_as_of
+from profile_lib.features.histories import HISTORY_COLUMNS, unfold_events
 from profile_lib.features.person_histories import merge_person_histories
 from profile_lib.people.membership import find_ids_of_people
 from profile_lib.people.persons import add_person
 from profile_lib.pipelines.link_people import find_people_changes
-from profile_lib.pipelines.user_histories import history_limits
+from profile_lib.pipelines.user_histories import history_limits, update_histories
 from profile_lib.tables import EVENTS, PEOPLE, USER_HISTORIES
 from profile_lib.tables.table import USER_BUCKET
 
@@ -105,3 +106,29 @@ def read_person_histories(
     )
     # A shared device is among the ids of each of its people, and brings histories of the others.
     return merged.join(persons, "user_id", "left_semi")
+
+
+def read_last_person_events(store: Store, settings: Settings) -> DataFrame:
+    """Read the events that histories keep whole: user_id, the person, and those of PAST_EVENT.
+
+    The histories are brought up to date before.
+    """
+    update_histories(store, settings)
+    return unfold_events(read_person_histories(store, settings))
+
+
+def find_histories_as_of(store: Store, settings: Settings, cutoffs: DataFrame) -> DataFrame:
+    """Find the histories of people as of each (user_id, cutoff_ts).
+
+    `events` is read only for people who had more events than a history keeps whole, some of them
+    after the cutoff.
+    """
+    persons = cutoffs.select("user_id").distinct()
+    found = select_histories_as_of(read_person_histories(store, settings, persons), cutoffs)
+    histories = found.histories.select(*PAIR, *HISTORY_COLUMNS)
+    missing = found.missing.localCheckpoint()
+    if missing.isEmpty():
+        return histories
+    events = read_person_events(store, persons=missing.select("user_id").distinct())
+    built = build_histories_as_of(events, missing, history_limits(settings))
+    return histories.unionByName(built)

@@ -14,7 +14,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.features.as_of import select_known_events
 from profile_lib.inference.text_vectors import add_text_vectors
-from profile_lib.pipelines.person_data import read_person_events
+from profile_lib.pipelines.person_data import read_last_person_events
 from profile_lib.pipelines.recommender_sources import choose_reasons, read_recommend_sources
 from profile_lib.pipelines.serving_model import ServedModel
 from profile_lib.recommend.candidates.demand import compute_demand
@@ -35,7 +35,7 @@ CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_leve
 
 
 class ShopData:
-    """The items of a shop with their text vectors, and its events.
+    """The items of a shop with their text vectors, and the last events of its people.
 
     Vectors are by the encoder of `model`, projected to `recommend.text_size` numbers: `vectors`,
     (n_items, d), NaN for items without a text. Raises InputError if there is no item, none has a
@@ -44,8 +44,8 @@ class ShopData:
 
     def __init__(self, store: Store, settings: Settings, model: ServedModel) -> None:
         self.settings, self.config, self.model = settings, settings.recommend, model
+        self.events = read_last_person_events(store, settings)
         self.versions = {table.name: store.version(table) for table in (EVENTS, ITEMS)}
-        self.events = read_person_events(store, self.versions[EVENTS.name])
         self.items = store.read(ITEMS, self.versions[ITEMS.name])
         self.item_numbers = number_items(self.items)
         self.item_ids = self.item_numbers.toArrow()["item_id"].combine_chunks()

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,6 +11,7 @@ from pyspark.sql import functions as F
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.features.catalog_words import ProjectedCatalog, project_catalog
 from profile_lib.features.changed_items import find_users_of_changed_items
 from profile_lib.features.histories import unfold_events
 from profile_lib.inference.udf import InferenceCounters
@@ -194,7 +196,12 @@ class ProfileRefresher(BucketRefresher):
         self, users: DataFrame | None = None, buckets: Sequence[int] | None = None
     ) -> DataFrame:
         histories = read_person_histories(self.store, self.settings, users, buckets)
-        return build_current_behaviour(histories, self.items, self.settings)
+        return build_current_behaviour(histories, self.catalog, self.settings)
+
+    @cached_property
+    def catalog(self) -> ProjectedCatalog:
+        """The projected items, which all chunks of users share."""
+        return project_catalog(self.items).checkpoint()
 
     def _predict(self, behaviour: DataFrame) -> DataFrame:
         events_version = F.lit(self.source_versions.events)

@@ -13,6 +13,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.errors import InputError
 from profile_lib.features.as_of import add_latest_cutoff
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.catalog_words import ProjectedCatalog
 from profile_lib.features.model_inputs import add_pending_input
 from profile_lib.features.tokens import build_tokenize_udf
 from profile_lib.inference.runtime_choice import check_runtime
@@ -107,10 +108,10 @@ def _mlflow_store(settings: Settings) -> MlflowStore:
 
 
 def build_current_behaviour(
-    histories: DataFrame, items: DataFrame, settings: Settings
+    histories: DataFrame, catalog: ProjectedCatalog, settings: Settings
 ) -> DataFrame:
     """Build the behaviour of each user as of just after the last event or arrival."""
-    return build_behaviour(add_latest_cutoff(histories), items, **settings.behaviour_rules())
+    return build_behaviour(add_latest_cutoff(histories), catalog, **settings.behaviour_rules())
 
 
 def build_facts(

@@ -15,6 +15,7 @@ from profile_lib.delta.merge import add_deletions
 from profile_lib.delta.pseudonym_versions import read_complete_version
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.features.catalog_words import ProjectedCatalog, project_catalog
 from profile_lib.inference.udf import InferenceCounters
 from profile_lib.people.membership import find_people_of_ids
 from profile_lib.pipelines.person_data import (
@@ -127,6 +128,7 @@ class ProfileStream:
         self.counters = InferenceCounters.create(store.spark.sparkContext)
         self.n_pending = 1  # unknown, but more than 0: an earlier stream may have left some
         self.n_commits_since_compaction = 0
+        self._catalog: tuple[int, ProjectedCatalog] | None = None  # with the version of items
         self._batch_lock = Lock()
 
     def start(self, once: bool) -> RunningQuery:
@@ -210,8 +212,18 @@ class ProfileStream:
             )
 
     def _build_facts(self, store: Store, histories: DataFrame, version: int) -> DataFrame:
-        behaviour = build_current_behaviour(histories, store.read(ITEMS), self.settings)
+        behaviour = build_current_behaviour(histories, self._read_catalog(store), self.settings)
         return build_facts(behaviour, store.read(USERS), self.settings, F.lit(version).cast("long"))
+
+    def _read_catalog(self, store: Store) -> ProjectedCatalog:
+        """Return the projected items, which are computed again only if the table changed."""
+        version = store.version(ITEMS)
+        if self._catalog is not None and self._catalog[0] != version:
+            self._catalog[1].unpersist()
+            self._catalog = None
+        if self._catalog is None:
+            self._catalog = version, project_catalog(store.read(ITEMS, version)).persist()
+        return self._catalog[1]
 
     def _select_pending_facts(
         self, store: Store, excluded_users: DataFrame | None = None

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from profile_lib.features.as_of import build_histories_as_of
 from profile_lib.features.behaviour import build_behaviour
+from profile_lib.features.catalog_words import project_catalog
 from profile_lib.features.histories import HistoryLimits
 from profile_lib.tables import EVENTS, ITEMS
 
@@ -44,7 +45,7 @@ def build(
     pairs = spark.createDataFrame(list(cutoffs), "user_id string, cutoff_ts timestamp")
     return build_behaviour(
         build_histories_as_of(event_rows(spark, events), pairs, limits),
-        spark.createDataFrame(list(catalog), ITEMS.schema),
+        project_catalog(spark.createDataFrame(list(catalog), ITEMS.schema)),
         gap=timedelta(minutes=30), half_life=timedelta(days=1), weights=WEIGHTS,
         max_interests=3, max_recent=4, time_zone=time_zone,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from profile_lib.arrays.groups import complete_groups
 from profile_lib.features.as_of import build_histories_as_of
 from profile_lib.features.behaviour import build_behaviour, compute_behaviour
+from profile_lib.features.catalog_words import ProjectedCatalog, project_catalog
 from profile_lib.features.event_projection import project_histories
 from profile_lib.features.numeric.registry import registered_features
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS
@@ -65,19 +66,19 @@ def event(number: int, drawn: tuple, twin: str = "", days: int = 0, days_late: i
     return tuple(values.get(name) for name in EVENTS.column_names())
 
 
-def histories_and_items(spark, events: list[tuple]) -> tuple[DataFrame, DataFrame]:
+def histories_and_catalog(spark, events: list[tuple]) -> tuple[DataFrame, ProjectedCatalog]:
     cutoffs = [(user + twin, CUTOFF) for user in USERS for twin in ("", TWIN)]
     histories = build_histories_as_of(
         spark.createDataFrame(events, EVENTS.schema),
         spark.createDataFrame(cutoffs, "user_id string, cutoff_ts timestamp"),
         LIMITS,
     )
-    return histories, spark.createDataFrame(SHOP_ITEMS, ITEMS.schema)
+    return histories, project_catalog(spark.createDataFrame(SHOP_ITEMS, ITEMS.schema))
 
 
 def behaviour(spark, events: list[tuple]) -> dict[str, dict]:
-    histories, items = histories_and_items(spark, events)
-    rows = build_behaviour(histories, items, time_zone=TIME_ZONE, **RULES).collect()
+    histories, catalog = histories_and_catalog(spark, events)
+    rows = build_behaviour(histories, catalog, time_zone=TIME_ZONE, **RULES).collect()
     return {row["user_id"]: row.asDict(recursive=True) for row in rows}
 
 
@@ -116,7 +117,7 @@ def random_events(strategy_seed: int, n: int) -> list[tuple]:
 def projected_rows(spark) -> pa.RecordBatch:
     """Rows of a log as Python workers get them, sorted by pair."""
     events = [event(n, drawn) for n, drawn in enumerate(random_events(1, 400))]
-    frame = project_histories(*histories_and_items(spark, events), TIME_ZONE).orderBy("pair_key")
+    frame = project_histories(*histories_and_catalog(spark, events), TIME_ZONE).orderBy("pair_key")
     rows = [row.asDict(recursive=True) for row in frame.collect()]
     return pa.RecordBatch.from_pylist(rows, to_arrow_schema(frame.schema))
 
@@ -157,9 +158,9 @@ def test_batches_row_order_and_other_users_change_no_result(
 
 def test_the_number_of_partitions_changes_no_result(spark):
     events = [event(n, drawn) for n, drawn in enumerate(random_events(2, 300))]
-    histories, items = histories_and_items(spark, events)
+    histories, catalog = histories_and_catalog(spark, events)
     frames = (
-        build_behaviour(part, items, time_zone=TIME_ZONE, **RULES)
+        build_behaviour(part, catalog, time_zone=TIME_ZONE, **RULES)
         for part in (histories.coalesce(1), histories.repartition(5))
     )
     one, many = ({row["user_id"]: row for row in frame.collect()} for frame in frames)

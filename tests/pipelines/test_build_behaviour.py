@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from profile_lib.features.as_of import build_histories_as_of
+from profile_lib.features.catalog_words import project_catalog
 from profile_lib.features.histories import build_histories, select_past_events, unfold_events
 from profile_lib.pipelines import build_behaviour
 from profile_lib.pipelines.serving_model import build_current_behaviour
@@ -55,7 +56,8 @@ def test_with_a_second_of_delay_training_and_serving_know_the_same_events(shop):
     for n, row in enumerate(trained, start=1):
         arrived = store.read(EVENTS).orderBy("event_ts").limit(n)
         histories = build_histories(select_past_events(arrived, "user_id"), LIMITS)
-        (served,) = build_current_behaviour(histories, store.read(ITEMS), settings).collect()
+        catalog = project_catalog(store.read(ITEMS))
+        (served,) = build_current_behaviour(histories, catalog, settings).collect()
         assert served == row
 
 
