@@ -31,6 +31,7 @@ from benchmarks.measure import (
     summarise_repeats,
     time_call,
 )
+from benchmarks.stage_totals import sum_stages
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.events.sessions import build_sessions as cut_sessions
@@ -65,6 +66,7 @@ def measure_size(millions: int, repeats: int) -> dict[str, Any]:
                 }
                 for engine in ("spark", "duckdb")
             },
+            "spark_totals": runs[0]["totals"],
         }
         return figures | compare_sessions(folder, open_store(settings), settings)
 
@@ -84,7 +86,10 @@ def measure_once(folder: Path, settings: Settings, turn: int) -> dict[str, Any]:
         "histories": partial(update_histories, store, settings),
         "behaviour": partial(build_all_behaviour, store, settings),
     }
-    spark = {stage: time_call(run) for stage, run in stages.items()}
+    spark, totals = {}, {}
+    for stage, run in stages.items():
+        with sum_stages(store.spark) as totals[stage]:
+            spark[stage] = time_call(run)
     target = folder / f"duckdb_{turn}"
     target.mkdir()
     with connect() as connection:
@@ -100,8 +105,9 @@ def measure_once(folder: Path, settings: Settings, turn: int) -> dict[str, Any]:
         }
         n_raw = count(connection, f"{query['raw']}/*.parquet")
         check_counts(connection, store, target)
-    print(json.dumps({"turn": turn, "spark": spark, "duckdb": theirs}), flush=True)
-    return {"raw_events": n_raw, "spark": spark, "duckdb": theirs}
+    figures = {"raw_events": n_raw, "spark": spark, "duckdb": theirs, "totals": totals}
+    print(json.dumps(figures), flush=True)
+    return figures
 
 
 def check_counts(connection: duckdb.DuckDBPyConnection, store: Store, folder: Path) -> None:
@@ -131,17 +137,18 @@ def connect() -> duckdb.DuckDBPyConnection:
 def compare_sessions(folder: Path, store: Store, settings: Settings) -> dict[str, Any]:
     """Build sessions alone from one Parquet: Spark into Delta, DuckDB into Parquet."""
     source, gap = f"{folder}/events.parquet", settings.sessions.gap
+    targets = [f"{folder}/sessions_{turn}.parquet" for turn in range(SESSION_REPEATS + 1)]
     Store(store.spark, f"{store.root}_0").read(EVENTS).write.parquet(source)
     events = store.spark.read.parquet(source)
     pairs = [
         (
             time_call(replace_sessions, store, events, gap),
-            time_call(cut_in_duckdb, f"{source}/*.parquet", f"{folder}/sessions_{turn}", gap),
+            time_call(cut_in_duckdb, f"{source}/*.parquet", target, gap),
         )
-        for turn in range(SESSION_REPEATS + 1)
+        for target in targets
     ][1:]  # the first turn warms both up
     with connect() as connection:
-        assert count(connection, f"{folder}/sessions_1") == store.read(SESSIONS).count()
+        assert count(connection, targets[0]) == store.read(SESSIONS).count()
     spark_seconds, duckdb_seconds = zip(*pairs, strict=True)
     return {
         "spark_sessions_seconds": summarise_repeats(spark_seconds),
