@@ -65,6 +65,20 @@ def delete_rows(store: Store, table: Table, owners: Sequence[Column], users: Dat
         _commit(store, table, partial(write, owner))
 
 
+def clear_ids(store: Store, table: Table, column: str, users: DataFrame) -> None:
+    """Set a column to null where it holds one of the ids in the column `user_id` of `users`."""
+    from delta.tables import DeltaTable
+
+    erased = users.select(F.col("user_id").alias("erased_id")).distinct()
+
+    def write() -> None:
+        target = DeltaTable.forPath(store.spark, store.path(table))
+        merge = target.merge(erased, F.col(column) == F.col("erased_id"))
+        merge.whenMatchedUpdate(set={column: F.lit(None).cast("string")}).execute()
+
+    _commit(store, table, write)
+
+
 def purge_deleted_rows(store: Store, table: Table) -> None:
     """Rewrite the files that hold deleted rows under deletion vectors."""
     if table.deletion_vectors:

@@ -13,7 +13,8 @@ from profile_lib.tables.people import ANONYMOUS, DEVICE, USER
 
 # Kind of a person's id → its column in cleaned rows; the first that a row has is its user.
 RAW_PERSON_IDS = {USER: "raw_id", DEVICE: "raw_device", ANONYMOUS: "raw_anonymous"}
-SOURCE_COLUMNS = ("raw_session", "raw_order", "raw_device", "raw_anonymous", ID, ROW, INDEX)
+CARRIERS = {DEVICE: "device_id", ANONYMOUS: "anonymous_id"}  # kind of id → its column of events
+SOURCE_COLUMNS = ("raw_session", "raw_order", ID, ROW, INDEX)
 
 
 def key_ids(cleaned: DataFrame, mapping: SourceMapping, pseudonyms: Pseudonyms) -> DataFrame:
@@ -21,10 +22,11 @@ def key_ids(cleaned: DataFrame, mapping: SourceMapping, pseudonyms: Pseudonyms) 
 
     The ids of people are identified within the mapping's id space, by their kind, all else within
     its source. `user_id` is the login's, else device_id, else anonymous_id; if the mapping has one
-    of these, `raw_id` becomes the id that was hashed, and `id_space` names its space. An event is
-    identified by its user and its id in the source; without an id by its row, and by its place too
-    if the mapping says that equal rows are different events. A rejected row gets a `row_id` too,
-    the hash of its place.
+    of these, `raw_id` becomes the id that was hashed, `id_space` names its space, and the raw ids
+    of devices and browsers stay, for the suppress list. An event is identified
+    by its user and its id in the source; without an id by its row, and by its place too if the
+    mapping says that equal rows are different events. A rejected row gets a `row_id` too, the hash
+    of its place.
     """
     hash_id, source = pseudonyms.hash_id, F.col("source")
     place: list[Column] = [
@@ -59,6 +61,8 @@ def key_ids(cleaned: DataFrame, mapping: SourceMapping, pseudonyms: Pseudonyms) 
     )
     if mapping.has_carriers:
         keyed = keyed.withColumn("raw_id", F.coalesce(*RAW_PERSON_IDS.values()))
+    else:
+        keyed = keyed.drop(*(RAW_PERSON_IDS[kind] for kind in CARRIERS))
     return pseudonyms.drop_key(keyed).drop(*SOURCE_COLUMNS)
 
 

@@ -4,11 +4,13 @@ A token is a keyed hash of a pseudonym, so that a new version of the key renews 
 pseudonyms. A raw id has one token per version of the key: that of its pseudonym at the time.
 """
 
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.events.identity import Pseudonyms
-from profile_lib.events.keyed_ids import id_space
+from profile_lib.events.keyed_ids import CARRIERS, RAW_PERSON_IDS, id_space
 from profile_lib.events.quality import SUPPRESSED
 from profile_lib.tables.people import ANONYMOUS, DEVICE, USER
 
@@ -41,8 +43,26 @@ def select_suppressed_ids(
     return candidates.join(tokens, "token", "left_semi").select(*names).distinct()
 
 
-def mark_suppressed(judged: DataFrame, suppressed: DataFrame) -> DataFrame:
-    """Give the rows of the `suppressed` ids the status SUPPRESSED, and no rules."""
+def list_raw_ids(judged: DataFrame, space: str) -> DataFrame:
+    """Return the raw ids of judged rows, with the space of each if there are several.
+
+    These are the ids of users, and those of devices and browsers, which events name beside them.
+    """
+    if ID_SPACE not in judged.columns:
+        return judged.select("raw_id")
+    carriers = [
+        judged.select(F.col(RAW_PERSON_IDS[kind]), F.lit(id_space(space, kind)))
+        for kind in CARRIERS
+    ]
+    return reduce(DataFrame.union, carriers, judged.select("raw_id", ID_SPACE))
+
+
+def mark_suppressed(judged: DataFrame, suppressed: DataFrame, space: str) -> DataFrame:
+    """Give the rows of the `suppressed` ids the status SUPPRESSED, and no rules.
+
+    In the rows of others, the ids of devices and browsers that are among them become null. `space`
+    is that of logins.
+    """
     marks = suppressed.withColumn("is_suppressed", F.lit(True))
     no_rules = F.array().cast("array<string>")
     values = {"status": F.lit(SUPPRESSED), "reasons": no_rules, "issues": no_rules}
@@ -50,4 +70,13 @@ def mark_suppressed(judged: DataFrame, suppressed: DataFrame) -> DataFrame:
         name: F.when(F.col("is_suppressed"), value).otherwise(F.col(name))
         for name, value in values.items()
     }
-    return judged.join(marks, suppressed.columns, "left").withColumns(marked).drop("is_suppressed")
+    rows = judged.join(marks, suppressed.columns, "left").withColumns(marked).drop("is_suppressed")
+    if ID_SPACE not in judged.columns:
+        return rows
+    for kind, name in CARRIERS.items():
+        raw = RAW_PERSON_IDS[kind]
+        of_kind = marks.where(F.col(ID_SPACE) == id_space(space, kind))
+        of_kind = of_kind.select(F.col("raw_id").alias(raw), "is_suppressed")
+        kept = F.when(F.col("is_suppressed").isNull(), F.col(name))
+        rows = rows.join(of_kind, raw, "left").withColumn(name, kept).drop("is_suppressed")
+    return rows

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.delta.erasing import (
+    clear_ids,
     delete_rows,
     find_rows,
     first_commit_time,
@@ -22,7 +23,7 @@ from profile_lib.progress import Progress
 from profile_lib.spark.frames import union_all
 from profile_lib.spark.session import session_conf
 from profile_lib.tables import ERASURES, SUPPRESSED_IDS, TABLES, Table
-from profile_lib.tables.owners import row_owners
+from profile_lib.tables.owners import mentioned_ids, row_owners
 
 MAX_PASSES = 5
 N_THREADS = 4  # most of the time of a small table goes to planning and commits
@@ -65,11 +66,17 @@ def erase_rows(store: Store, people: DataFrame) -> int:
 
 
 def _erase_once(store: Store, people: DataFrame) -> int:
-    """Delete the rows that the tables hold now; return their number."""
+    """Delete the rows that the tables hold now; return their number.
+
+    A row of others that names an erased id, such as that of a browser, loses the id.
+    """
     tables = {table.name: (table, owners) for table, owners in owned_tables(store)}
     if not tables:
         return 0
-    frames = (find_rows(store, *owned, people) for owned in tables.values())
+    frames = (
+        find_rows(store, table, [*owners, *map(F.col, mentioned_ids(table))], people)
+        for table, owners in tables.values()
+    )
     found = union_all(list(frames)).localCheckpoint()
     counts = {row["table"]: row["n"] for row in _count_rows(found).collect()}
     if not counts:
@@ -84,6 +91,8 @@ def _erase_once(store: Store, people: DataFrame) -> int:
     for name, (table, owners) in tables.items():
         if name in counts:
             delete_rows(store, table, owners, people)
+            for column in mentioned_ids(table):
+                clear_ids(store, table, column, people)
             log.info(f"{name}: {counts[name]:,} rows erased")
     return sum(counts.values())
 

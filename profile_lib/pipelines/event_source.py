@@ -29,11 +29,11 @@ from profile_lib.events.identity_links import (
     link_expressions,
 )
 from profile_lib.events.input_plan import InputPlan, plan_events, plan_input, plan_lookups
-from profile_lib.events.keyed_ids import hash_person_id, key_ids
+from profile_lib.events.keyed_ids import hash_person_id, id_space, key_ids
 from profile_lib.events.mapping import SourceMapping, check_paths, read_mapping
 from profile_lib.events.read_errors import explain_read_errors
 from profile_lib.events.readers import read_input
-from profile_lib.events.suppression import select_suppressed_ids
+from profile_lib.events.suppression import ID_SPACE, select_suppressed_ids
 from profile_lib.events.validation import reject_robots
 from profile_lib.spark.time_zones import check_time_zone
 from profile_lib.spark.timestamps import midnight
@@ -96,13 +96,21 @@ class Source:
         rows = self._read_rows(spark, plan, "item_id")
         return declared_items(rows, items, self.mapping.decimal_sign, ARRIVAL)
 
-    def read_links(self, spark: SparkSession) -> DataFrame | None:
-        """Return the links between ids that the source declares; None if it has none."""
+    def read_links(self, spark: SparkSession, tokens: DataFrame | None = None) -> DataFrame | None:
+        """Return the links between ids that the source declares; None if it has none.
+
+        Links of an id whose token is among `tokens`, the suppress list, are left out.
+        """
         links = self.mapping.links
         if links is None:
             return None
         plan = plan_input(spark, self.mapping, links.input, link_expressions(links), "links")
         rows = clean_link_ids(self._read_rows(spark, plan), self.settings.placeholder_ids)
+        if tokens is not None:
+            for column, kind in (("user_id", links.user_kind), ("other_id", links.other_kind)):
+                space = F.lit(id_space(self.mapping.user_space, kind)).alias(ID_SPACE)
+                suppressed = self.select_suppressed_ids(rows.select(column, space), tokens)
+                rows = rows.join(suppressed.select(column), column, "left_anti")
         keyed = self.pseudonyms.join_key(rows)
         name, times = self.mapping.name, self.mapping.times
         return declared_links(keyed, links, times, self._hash_id, name, ARRIVAL)

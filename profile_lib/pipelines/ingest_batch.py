@@ -23,7 +23,7 @@ from profile_lib.events.quality import (
     count_rules,
     is_uncounted,
 )
-from profile_lib.events.suppression import ID_SPACE, mark_suppressed
+from profile_lib.events.suppression import list_raw_ids, mark_suppressed
 from profile_lib.events.validation import (
     TOO_FREQUENT,
     build_rejected_events,
@@ -40,8 +40,9 @@ from profile_lib.pipelines.daily_values import write_daily_values
 from profile_lib.pipelines.dimensions import write_items, write_users
 from profile_lib.pipelines.event_source import Source
 from profile_lib.pipelines.link_people import update_people, write_links
+from profile_lib.pipelines.suppress_list import read_suppress_list
 from profile_lib.spark.frames import union_all
-from profile_lib.tables import DATA_QUALITY, EVENTS, REJECTED_EVENTS, SUPPRESSED_IDS
+from profile_lib.tables import DATA_QUALITY, EVENTS, REJECTED_EVENTS
 
 N_REPORTED_RULES = 3
 DAYS_AROUND = 1  # an event that arrives again may have a date as many days earlier or later
@@ -64,7 +65,7 @@ def write_batch(
     )
     # A checkpoint, unlike a cached frame, spares each later query the plan of all that came before.
     first = partition_by_event(with_day).transform(mark_duplicates).localCheckpoint()
-    tokens = _read_suppress_list(store)
+    tokens = read_suppress_list(store)
     if tokens is not None:
         first = _mark_suppressed(source, first, tokens)
     user_days = count_user_days(first.where(is_kept())).localCheckpoint()
@@ -74,18 +75,12 @@ def write_batch(
     _Batch(store, source, batch_id, load_date, tokens).write(verdict, quality)
 
 
-def _read_suppress_list(store: Store) -> DataFrame | None:
-    """Return the tokens of erased people; None if nobody was erased."""
-    if not store.exists(SUPPRESSED_IDS):
-        return None
-    return store.read(SUPPRESSED_IDS).select("token")
-
-
 def _mark_suppressed(source: Source, judged: DataFrame, tokens: DataFrame) -> DataFrame:
-    """Mark the rows of erased people, which are not stored."""
-    names = [name for name in ("raw_id", ID_SPACE) if name in judged.columns]
-    found = source.select_suppressed_ids(judged.select(*names), tokens).localCheckpoint()
-    return judged if found.isEmpty() else mark_suppressed(judged, found)
+    """Mark the rows of erased people, which are not stored, and leave out their other ids."""
+    space = source.mapping.user_space
+    raw_ids = list_raw_ids(judged, space)
+    found = source.select_suppressed_ids(raw_ids, tokens).localCheckpoint()
+    return judged if found.isEmpty() else mark_suppressed(judged, found, space)
 
 
 def _find_dates(user_days: DataFrame) -> list[date]:
@@ -147,7 +142,7 @@ class _Batch:
         if has_events:
             writes += [partial(self._write_users, events), partial(self._write_items, events)]
         if self.source.links_ids:
-            writes.append(partial(write_links, self.store, self.source, events))
+            writes.append(partial(write_links, self.store, self.source, events, self.tokens))
         run_together(writes)
         log.info(f"{self.source.mapping.name}: {quality.describe()}")
         if self.source.links_ids and self.source.people is not None:

@@ -19,6 +19,7 @@ from profile_lib.pipelines.file_ledger import (
 from profile_lib.pipelines.ingest_batch import write_batch
 from profile_lib.pipelines.link_people import update_people, write_links
 from profile_lib.pipelines.report_quality import write_quality_report
+from profile_lib.pipelines.suppress_list import read_suppress_list
 from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.expression_tree import LENIENT_CONF
 from profile_lib.spark.frames import union_all
@@ -71,7 +72,7 @@ def ingest_new_files(
         if any(new.n_copies for new in new_files):
             record_files(store, name, new_files, batch_id, load_date)
         if source.people is not None and source.mapping.links is not None:
-            write_links(store, source, None)
+            write_links(store, source, None, read_suppress_list(store))
             update_people(store, source.people)
         return
     lookups = source.read_lookups(store.spark)

@@ -32,11 +32,13 @@ PEOPLE_CODE = ("profile_lib.people",)
 log = logging.getLogger(__name__)
 
 
-def write_links(store: Store, source: Source, events: DataFrame | None) -> None:
+def write_links(
+    store: Store, source: Source, events: DataFrame | None, tokens: DataFrame | None
+) -> None:
     """Add the evidence of a batch of events, and the source's own links, to `identity_links`.
 
     Evidence is merged by the earliest and the latest time, so batches may come in any order and be
-    repeated.
+    repeated. No link names an id of an erased person; `tokens` is the suppress list.
     """
     assert source.people is not None
     rules = [make_rule(n, r.fact, r.is_probable) for n, r in source.people.rules.items()]
@@ -46,10 +48,10 @@ def write_links(store: Store, source: Source, events: DataFrame | None) -> None:
     if events is not None:
         links += [link_orders(events, rule) for rule in rules if rule.fact is None]
     _merge_links(store, links)
-    if (declared := source.read_links(store.spark)) is not None:
+    if (declared := source.read_links(store.spark, tokens)) is not None:
         _merge_links(store, [_select_new(store, declared)])
     facts = [rule for rule in rules if rule.fact is not None]
-    users = source.read_declared_users(store.spark) if facts else None
+    users = source.read_declared_users(store.spark, tokens) if facts else None
     if users is not None:
         for rule in facts:
             _write_facts(store, source, users, rule)

@@ -8,6 +8,15 @@ from profile_lib.tables.table import COMPOSITE_SEPARATOR, Table
 PERSON_COLUMNS = ("user_id", "other_id", "person_id")
 
 
+def mentioned_ids(table: Table) -> list[str]:
+    """Return the columns with ids that a row names beside its owners, and can do without."""
+    return [
+        column.name
+        for column in table.columns
+        if column.pii == "pseudonym" and not column.required and column.name not in PERSON_COLUMNS
+    ]
+
+
 def row_owners(table: Table) -> list[Column]:
     """Return the pseudonyms of a row's people; none if rows are about nobody.
 

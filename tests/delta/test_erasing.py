@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from profile_lib.delta.erasing import (
+    clear_ids,
     delete_rows,
     find_rows,
     purge_deleted_rows,
@@ -13,9 +14,23 @@ from profile_lib.delta.erasing import (
     version_at,
 )
 from profile_lib.errors import InputError
+from profile_lib.tables import Table
+from profile_lib.tables.table import STRING, optional, required
 from tests.worlds import NOTES
 
 pytestmark = pytest.mark.slow
+
+
+def test_a_row_of_another_user_loses_an_erased_id_and_stays(store, rows):
+    table = Table(
+        "visits", "", ("id",), (required("id", STRING, ""), optional("c", STRING, "")), ""
+    )
+    schema = "id string, c string"
+    store.append(table, rows(schema, ("1", "x"), ("2", "y"), ("3", None)))
+    clear_ids(store, table, "c", rows("user_id string", ("x",), ("x",), ("z",)))
+    assert {tuple(row) for row in store.read(table).collect()} == {
+        ("1", None), ("2", "y"), ("3", None),
+    }  # fmt: skip
 
 
 def test_an_erased_user_is_in_no_file_and_in_no_earlier_version(store, rows):

@@ -5,7 +5,12 @@ from pyspark.sql import functions as F
 
 from profile_lib.events.identity import Pseudonyms
 from profile_lib.events.renewal import renew_rows
-from profile_lib.events.suppression import build_tokens, mark_suppressed, select_suppressed_ids
+from profile_lib.events.suppression import (
+    build_tokens,
+    list_raw_ids,
+    mark_suppressed,
+    select_suppressed_ids,
+)
 from profile_lib.tables import SUPPRESSED_IDS
 
 FIRST, BOTH = Pseudonyms([b"one"]), Pseudonyms([b"one", b"two"])
@@ -46,8 +51,28 @@ def test_an_id_is_suppressed_only_as_the_kind_of_id_that_it_was(rows):
 def test_suppressed_rows_have_no_other_status_and_no_rules(rows):
     schema = "raw_id string, status string, reasons array<string>, issues array<string>"
     judged = rows(schema, ("ann", "rejected", ["a:b"], ["c:d"]), (None, "rejected", ["a:b"], []))
-    marked = mark_suppressed(judged, rows("raw_id string", ("ann",)))
+    marked = mark_suppressed(judged, rows("raw_id string", ("ann",)), "shop")
     assert sorted(map(tuple, marked.select("status", "reasons", "issues").collect())) == [
         ("rejected", ["a:b"], []),
         ("suppressed", [], []),
+    ]
+
+
+def test_rows_of_others_lose_the_devices_and_browsers_of_erased_people(rows):
+    judged = rows(
+        "raw_id string, id_space string, raw_device string, raw_anonymous string, device_id string,"
+        " anonymous_id string, status string, reasons array<string>, issues array<string>",
+        ("bob", "shop", "x", "x", "device x", "cookie x", "kept", [], []),
+        ("x", "shop:anonymous", None, "x", None, "cookie x", "kept", [], []),
+    )
+    assert {tuple(row) for row in list_raw_ids(judged, "shop").collect()} == {
+        ("bob", "shop"), ("x", "shop:anonymous"), ("x", "shop:device"), (None, "shop:device"),
+    }  # fmt: skip
+    erased = rows("raw_id string, id_space string", ("x", "shop:anonymous"))
+    marked = mark_suppressed(judged, erased, "shop").select(
+        "raw_id", "device_id", "anonymous_id", "status"
+    )
+    assert sorted(map(tuple, marked.collect())) == [
+        ("bob", "device x", None, "kept"),
+        ("x", None, None, "suppressed"),
     ]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +13,14 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings, with_values
 from profile_lib.delta.store import Store
-from profile_lib.pipelines import erase_tables, erase_users, refresh_profiles
+from profile_lib.pipelines import erase_tables, erase_users, refresh_profiles, stream_profiles
 from profile_lib.pipelines.record_history import record_history
 from profile_lib.tables import (
     ERASURE_RECEIPTS,
     ERASURES,
     EVENTS,
     SUPPRESSED_IDS,
+    USER_HISTORIES,
     USER_PROFILES,
     USER_PROFILES_HISTORY,
     Table,
@@ -165,3 +167,27 @@ def test_the_receipts_list_copies_and_what_people_have_to_do(shop):
     assert Counter(row["kind"] for row in receipts)["model"] == 2  # one per request
     assert (shop.folder / "work" / "other").read_text() == "kept"
     assert (shop.folder / "exported" / "buyers.csv").read_text() == f"user_id\n{BOB}\n"
+
+
+def test_a_stream_that_has_not_read_the_events_of_an_erased_person_leaves_no_trace(spark, tmp_path):
+    store, settings = new_shop(spark, tmp_path)
+    settings = with_values(
+        settings,
+        {
+            "stream.checkpoint": f"{tmp_path}/checkpoint",
+            "erase.requests": f"{tmp_path}/requests.csv",
+        },
+    )
+    write_events(store, [event(n, user, n, "view", "mug", 0) for n, user in enumerate([ANN, BOB])])
+    stream_profiles.run(store, settings, once=True, clock=time.time)
+    assert read_users(store) == {ANN, BOB}
+    write_events(store, [event(n, user, n, "cart", "mug", 0) for n, user in [(5, ANN), (6, BOB)]])
+    (tmp_path / "requests.csv").write_text(f"user_id\n{ANN}\n")
+    erase_users.run(store, settings, now=BEGUN)
+    stream_profiles.run(store, settings, once=True, clock=time.time)
+    assert read_users(store) == read_users(store, USER_HISTORIES) == {BOB}
+    (tmp_path / "requests.csv").unlink()
+    at_once = {"erase.requests": None, "erase.grace_hours": 0}
+    erase_users.run(store, with_values(settings, at_once), now=LATER)
+    stream_profiles.run(store, settings, once=True, clock=time.time)
+    assert files_with(tmp_path, ANN) == set()

@@ -3,6 +3,7 @@
 import json
 import random
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
@@ -11,10 +12,20 @@ from profile_lib.config.people import PeopleSettings
 from profile_lib.delta.merge import deletion_rows
 from profile_lib.delta.store import Store
 from profile_lib.events.identity_links import IS_NEW_EVIDENCE, merged_evidence
+from profile_lib.events.suppression import build_tokens
 from profile_lib.people.persons import add_person
+from profile_lib.pipelines.event_source import read_key
 from profile_lib.pipelines.ingest_events import run
 from profile_lib.pipelines.link_people import find_people_changes, rebuild_people, update_people
-from profile_lib.tables import DATA_QUALITY, EVENTS, IDENTITY, IDENTITY_LINKS, PEOPLE, USERS
+from profile_lib.tables import (
+    DATA_QUALITY,
+    EVENTS,
+    IDENTITY,
+    IDENTITY_LINKS,
+    PEOPLE,
+    SUPPRESSED_IDS,
+    USERS,
+)
 from profile_lib.tables.people import LOGIN, SOURCE
 from tests.people.link_rows import link
 from tests.pipelines.raw_shop import event, shop_settings, to_lines, write_events
@@ -133,6 +144,33 @@ def test_ids_of_devices_have_a_space_of_their_own_and_users_like_all_others(shop
     assert spaces["ann"] == "shop"
     seen = store.read(USERS).join(store.read(IDENTITY), "user_id").where("raw_id = 'c-1'").first()
     assert f"{seen['first_seen_ts']:%d %H:%M}" == "01 10:01"
+
+
+@pytest.mark.slow
+def test_no_link_and_no_event_of_others_names_an_id_of_an_erased_person(shop):
+    store, settings, _, _ = shop
+    ids = {row["raw_id"]: row["user_id"] for row in store.read(IDENTITY).collect()}
+    erased = {name: ids[name] for name in ("ann", "c-1", "tablet")}
+    users = store.spark.createDataFrame([(user,) for user in erased.values()], "user_id string")
+    store.replace(SUPPRESSED_IDS, build_tokens(users, read_key(settings.ingest)))
+    for table in (EVENTS, IDENTITY_LINKS):
+        store.replace(table, store.read(table).limit(0))
+    folder = Path(settings.ingest.inputs["events"]).parents[1]
+    write_links_file(folder, {"account": "zoe", "old_account": "ann", "at": "2026-01-01T00:00:00Z"})
+    lines = [
+        event(20, "bob", anonymous_id="c-1", device_id="phone"),
+        event(21, None, anonymous_id="c-1", device_id="phone"),
+        event(22, None, device_id="tablet", anonymous_id="c-9"),
+    ]
+    write_events(folder, "4.json", lines)
+    run(store, settings, now=NOW)
+    events = store.read(EVENTS).orderBy("event_ts").collect()
+    assert [row["user_id"] for row in events] == [ids["bob"]]
+    assert events[0]["anonymous_id"] is None
+    assert events[0]["device_id"] is not None
+    links = store.read(IDENTITY_LINKS).collect()
+    assert {row["user_id"] for row in links} == {ids["bob"]}
+    assert not {row["other_id"] for row in links} & set(erased.values())
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import pytest
 
 from profile_lib.pipelines.erase_tables import OWN_TABLES
 from profile_lib.tables import TABLES, Table
-from profile_lib.tables.owners import row_owners
+from profile_lib.tables.owners import mentioned_ids, row_owners
 from profile_lib.tables.table import STRING, required
 
 
@@ -24,3 +24,10 @@ def test_a_composite_pseudonym_names_the_owner_and_a_text_alone_is_refused(rows)
     assert row_owners(table(None)) == []
     with pytest.raises(ValueError, match="visits: a hold personal data, but no column names"):
         row_owners(table("text"))
+
+
+def test_events_name_devices_and_browsers_beside_their_user():
+    mentioned = {table.name: mentioned_ids(table) for table in TABLES}
+    assert {name: ids for name, ids in mentioned.items() if ids} == {
+        "events": ["device_id", "anonymous_id"]
+    }
