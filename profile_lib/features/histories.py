@@ -49,25 +49,40 @@ def build_histories(
 ) -> DataFrame:
     """Build a history per key from rows of `select_past_events`: the keys and HISTORY_COLUMNS.
 
-    `stored` holds histories of some of the keys, one or several of each, which the events are added
-    to; none of these events may be in them. Runs a job that finds out whether any key has older
-    events. Raises ValueError if there are neither events nor histories.
+    `stored` holds histories of some of the keys, which the events are added to; none of the events
+    may be in them. Without events, it may hold several histories of a key, which are merged. Runs
+    jobs that find out whether any key has older events. Raises ValueError if there are neither
+    events nor histories.
     """
-    events = _join_events(events, stored, keys)
+    if events is None or stored is None:
+        return _build_from_events(_join_events(events, stored, keys), limits, stored, keys)
+    new = _collect_events(events, keys).withColumnRenamed("events", "new_events")
+    both = new.join(stored.select(*keys, *HISTORY_COLUMNS), [*keys], "full_outer").localCheckpoint()
+    n_events = F.size(_events_of("events")) + F.size(_events_of("new_events"))
+    is_short = (n_events <= limits.max_events) & F.col("older_known_ts").isNull()
+    short = both.where(is_short)
+    histories = _complete_short(short.select(*keys, _append_events().alias("events")))
+    long = both.where(~is_short)
+    if long.isEmpty():
+        return histories
+    of_long = long.select(*keys, F.inline("new_events"))
+    known = long.where("first_ts IS NOT NULL").select(*keys, *HISTORY_COLUMNS)
+    all_events = _join_events(of_long, known, keys)
+    return histories.unionByName(_build_from_events(all_events, limits, known, keys))
+
+
+def _build_from_events(
+    events: DataFrame, limits: HistoryLimits, stored: DataFrame | None, keys: Sequence[str]
+) -> DataFrame:
+    """Build histories from all events that they keep whole, and the older counts of `stored`."""
     long = _find_long_histories(events, limits.max_events, stored, keys)
-    first_event, last_event = F.element_at("events", 1), F.element_at("events", -1)
     if long.isEmpty():  # so is it in small shops, for which each step takes longer than its work
-        return _collect_events(events, keys).withColumns(
-            {
-                "older": F.array().cast(OLDER),
-                "older_known_ts": F.lit(None).cast("timestamp"),
-                "first_ts": first_event["event_ts"],
-            }
-        )
+        return _complete_short(_collect_events(events, keys))
     last = events.withColumn("rank", _rank_newest_first(keys))
     last_events = _collect_events(last.where(F.col("rank") <= limits.max_events), keys)
     counts = _count_older_events(events.join(long, [*keys], "left_semi"), limits, stored, keys)
     history = last_events.join(counts, [*keys], "left")
+    first_event, last_event = F.element_at("events", 1), F.element_at("events", -1)
     last_day = F.to_date(last_event["event_ts"])
     return history.select(
         *keys,
@@ -79,6 +94,38 @@ def build_histories(
         "older_known_ts",
         F.least(first_event["event_ts"], "older_first_ts").alias("first_ts"),
     )
+
+
+def _complete_short(histories: DataFrame) -> DataFrame:
+    """Add the columns of histories without older events."""
+    return histories.withColumns(
+        {
+            "older": F.array().cast(OLDER),
+            "older_known_ts": F.lit(None).cast("timestamp"),
+            "first_ts": F.element_at("events", 1)["event_ts"],
+        }
+    )
+
+
+def _append_events() -> Column:
+    """Return `events` with `new_events`, oldest first; both are in order."""
+    old, new = _events_of("events"), _events_of("new_events")
+    joined = F.concat(old, new)
+    last, first = F.try_element_at(old, F.lit(-1)), F.get(new, F.lit(0))
+    is_later = last.isNull() | first.isNull() | (_order_of(last) < _order_of(first))
+    keyed = F.transform(joined, lambda event: F.struct(_order_of(event), event.alias("event")))
+    return F.when(is_later, joined).otherwise(
+        F.transform(F.array_sort(keyed), lambda entry: entry["event"])
+    )
+
+
+def _events_of(name: str) -> Column:
+    """Return a list of events, empty instead of null."""
+    return F.coalesce(name, F.array().cast(T.ArrayType(PAST_EVENT)))
+
+
+def _order_of(event: Column) -> Column:
+    return F.struct(*(event[name] for name in EVENT_ORDER)).alias("order")
 
 
 def unfold_events(histories: DataFrame, keys: Sequence[str] = ("user_id",)) -> DataFrame:
