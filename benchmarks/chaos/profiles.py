@@ -10,7 +10,7 @@ from benchmarks.chaos.trial import BEFORE_COMMIT, COMMITTED, PHASES, Kill, Trial
 from profile_lib.delta.store import Store
 from profile_lib.pipelines.refresh_profiles import ProfileRefresher
 from profile_lib.pipelines.serving_model import load_served_model
-from profile_lib.pipelines.stream_profiles import checkpoint_name
+from profile_lib.pipelines.stream_profiles import CHECKPOINT
 from profile_lib.tables import EVENTS, ITEMS, USER_HISTORIES, USER_PROFILES, USERS
 from tests.agreement import agree
 from tests.shops import Batch, generate_batches, write_batch
@@ -44,7 +44,7 @@ class ProfilesTrial(Trial):
     @property
     def checkpoint(self) -> Path:
         """The checkpoint of the query that makes profiles."""
-        return super().checkpoint / checkpoint_name(1)
+        return super().checkpoint / CHECKPOINT
 
     def signs(self, work: str) -> dict[str, Sign]:
         """The signs of a kind of work; a refresh reads, computes and checkpoints elsewhere."""

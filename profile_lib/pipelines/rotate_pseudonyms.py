@@ -22,9 +22,7 @@ from profile_lib.events.renewal import has_pseudonyms, renew_rows
 from profile_lib.pipelines.bucket_refresh import replace_state_rows
 from profile_lib.pipelines.event_source import read_key
 from profile_lib.pipelines.record_history import record_history
-from profile_lib.pipelines.stream_profiles import checkpoint_name
 from profile_lib.progress import Progress
-from profile_lib.spark.hadoop_files import remove_path
 from profile_lib.tables import (
     EVENTS,
     PEOPLE,
@@ -76,7 +74,7 @@ def run(store: Store, settings: Settings, vacuum: bool = False, *, now: datetime
     if is_new or not last["is_complete"]:
         _renew_tables(store, pseudonyms, settings.refresh.user_buckets)
         _advance_refresh_states(store)
-        _remove_copies(store, settings, pseudonyms.version - 1)
+        _remove_copies(settings)
         write_version(store, pseudonyms.fingerprints, is_complete=True)
     log.info(f"rotate_pseudonyms: all tables have version {pseudonyms.version} of the key")
     _report_copies(settings)
@@ -158,18 +156,12 @@ def _advance_refresh_states(store: Store) -> None:
             store.replace(state, rows.withColumns(versions))
 
 
-def _remove_copies(store: Store, settings: Settings, old_version: int) -> None:
-    """Remove copies with the earlier pseudonyms that are made again when needed.
-
-    These are the rows of trainings, and the profile stream's progress.
-    """
+def _remove_copies(settings: Settings) -> None:
+    """Remove the rows of trainings, which are made again when needed."""
     work = Path(settings.paths.work)
     for folder in sorted(folder for pattern in WORK_FOLDERS for folder in work.glob(pattern)):
         shutil.rmtree(folder)
         log.info(f"{folder}: removed; the training starts from the beginning")
-    checkpoint = f"{settings.stream.checkpoint}/{checkpoint_name(old_version)}"
-    if remove_path(store.spark, checkpoint):
-        log.info(f"{checkpoint}: removed; the stream begins another one")
 
 
 def _report_copies(settings: Settings) -> None:

@@ -39,11 +39,13 @@ from profile_lib.profiles.build import FACT_COLUMNS
 from profile_lib.profiles.merge_guards import STREAM_GUARD
 from profile_lib.profiles.refresh_state import SourceVersions
 from profile_lib.profiles.stream_progress import StreamProgress
+from profile_lib.spark.hadoop_files import remove_path
 from profile_lib.spark.session import cached
 from profile_lib.tables import EVENTS, ITEMS, PEOPLE, USER_PROFILES, USERS
 from profile_lib.tables.profiles import PREDICTED_COLUMNS
 from profile_lib.tables.table import user_bucket
 
+CHECKPOINT = "changed_users"  # folder of the position within a run
 IS_PENDING = "pending_input IS NOT NULL"
 # A pending profile keeps its old predictions until the model has computed new ones.
 KEEP_WHILE_PENDING = {
@@ -95,14 +97,6 @@ def run(
         )
 
 
-def checkpoint_name(key_version: int) -> str:
-    """Return the name of the profile stream's folder in the checkpoint.
-
-    Each version of the pseudonym key has its own: no stream reads changes by earlier pseudonyms.
-    """
-    return "changed_users" if key_version == 1 else f"changed_users_{key_version}"
-
-
 class ProfileStream:
     """A stream that updates the profiles of changed users, one batch at a time.
 
@@ -136,14 +130,16 @@ class ProfileStream:
 
         With `once` it ends when it has processed what is available.
         """
+        # The stream begins where the refresh ended, which did all that an earlier stream left. The
+        # position of that one may be in commits that no longer exist.
+        remove_path(self.store.spark, f"{self.settings.stream.checkpoint}/{CHECKPOINT}")
         reader = self.store.spark.readStream.format("delta").option("readChangeFeed", "true")
-        # Without a checkpoint, the stream begins where the refresh ended.
         reader = reader.option("startingVersion", self.refreshed.events)
         return start_query(
             self.store,
             reader.load(self.store.path(EVENTS)),
             self.process_batch,
-            checkpoint_name(self.key_version),
+            CHECKPOINT,
             self.settings.stream,
             once,
         )

@@ -6,15 +6,12 @@ from pyspark.sql import functions as F
 from profile_lib.tables.table import COMPOSITE_SEPARATOR, Table
 
 PERSON_COLUMNS = ("user_id", "other_id", "person_id")
+MENTIONED_COLUMNS = ("device_id", "anonymous_id")
 
 
 def mentioned_ids(table: Table) -> list[str]:
     """Return the columns with ids that a row names beside its owners, and can do without."""
-    return [
-        column.name
-        for column in table.columns
-        if column.pii == "pseudonym" and not column.required and column.name not in PERSON_COLUMNS
-    ]
+    return [name for name in MENTIONED_COLUMNS if name in table.column_names()]
 
 
 def row_owners(table: Table) -> list[Column]:

@@ -159,7 +159,7 @@ def test_no_link_and_no_event_of_others_names_an_id_of_an_erased_person(shop):
     write_links_file(folder, {"account": "zoe", "old_account": "ann", "at": "2026-01-01T00:00:00Z"})
     lines = [
         event(20, "bob", anonymous_id="c-1", device_id="phone"),
-        event(21, None, anonymous_id="c-1", device_id="phone"),
+        event(21, None, anonymous_id="c-1"),
         event(22, None, device_id="tablet", anonymous_id="c-9"),
     ]
     write_events(folder, "4.json", lines)

@@ -235,14 +235,17 @@ def test_the_history_of_profiles_gets_no_row_from_a_rotation(shop):
 
 def test_copies_with_earlier_pseudonyms_are_removed_or_reported(shop, tmp_path, caplog):
     store, settings = shop
-    names = ("work/train_profiles", "work/tune_x", "checkpoint/changed_users")
+    names = ("work/train_profiles", "work/tune_x")
     folders = [tmp_path / name for name in names]
-    kept = [tmp_path / name for name in ("work/other", "checkpoint/arrivals")]
+    kept = [
+        tmp_path / name
+        for name in ("work/other", "checkpoint/arrivals", "checkpoint/changed_users")
+    ]
     for folder in (*folders, *kept):
         folder.mkdir(parents=True)
     more = {"segments.export_folder": "exported"}
     rotate_pseudonyms.run(store, with_values(settings, more), now=NOW)
-    assert [folder.exists() for folder in (*folders, *kept)] == [False] * 3 + [True] * 2
+    assert [folder.exists() for folder in (*folders, *kept)] == [False] * 2 + [True] * 3
     assert "files in exported may hold earlier pseudonyms; run python jobs/segment" in caplog.text
 
 
