@@ -5,8 +5,8 @@
 Spark ingests a simulated shop, cuts sessions, builds histories and computes behaviour, in tables
 that are empty before each repeat. DuckDB, with as many threads, does the same work on the same
 files in the same run, in SQL and into Parquet. It does less: no row is accounted for, masked or
-judged by rates, nothing is transactional, and a next run would start anew. Sessions alone are
-also compared from one Parquet file of events. Writes benchmarks/results/featurize.json.
+judged by rates, nothing is transactional, and a next run would start from nothing. Sessions alone
+are also compared, from one Parquet file of events. Writes benchmarks/results/featurize.json.
 """
 
 import json

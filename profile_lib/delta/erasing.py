@@ -66,7 +66,10 @@ def delete_rows(store: Store, table: Table, owners: Sequence[Column], users: Dat
 
 
 def clear_ids(store: Store, table: Table, column: str, users: DataFrame) -> None:
-    """Set a column to null where it holds one of the ids in the column `user_id` of `users`."""
+    """Set a column to null where it holds an id of `users`.
+
+    These are in the column `user_id`.
+    """
     from delta.tables import DeltaTable
 
     erased = users.select(F.col("user_id").alias("erased_id")).distinct()

@@ -44,9 +44,9 @@ def select_suppressed_ids(
 
 
 def list_raw_ids(judged: DataFrame, space: str) -> DataFrame:
-    """Return the raw ids of judged rows, with the space of each if there are several.
+    """Return the raw ids in judged rows: of users, devices and browsers.
 
-    These are the ids of users, and those of devices and browsers, which events name beside them.
+    If there are several kinds, `id_space` names the space of each.
     """
     if ID_SPACE not in judged.columns:
         return judged.select("raw_id")

@@ -83,9 +83,10 @@ def mark_duplicates(judged: DataFrame) -> DataFrame:
 
 
 def mark_known(judged: DataFrame, stored: DataFrame) -> DataFrame:
-    """Mark the kept rows whose event_id is among those of `stored`, each of them once, as KNOWN.
+    """Mark the kept rows whose event_id `stored` has as KNOWN.
 
-    `judged` is a result of `partition_by_event`, and is not shuffled again.
+    `stored` has each event_id once. `judged` is a result of `partition_by_event`, and is not
+    shuffled again.
     """
     marks = stored.select(
         F.xxhash64("event_id").alias(EVENT_HASH), "event_id", F.lit(True).alias("is_known")

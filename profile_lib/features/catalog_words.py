@@ -1,4 +1,4 @@
-"""Project a catalog to what behaviour reads of it: columns of items, and weights of words."""
+"""Project a catalog to the columns and word weights that behaviour reads."""
 
 from typing import NamedTuple
 

@@ -76,7 +76,7 @@ def write_batch(
 
 
 def _mark_suppressed(source: Source, judged: DataFrame, tokens: DataFrame) -> DataFrame:
-    """Mark the rows of erased people, which are not stored, and leave out their other ids."""
+    """Mark the rows of erased people, and drop their ids from others."""
     space = source.mapping.user_space
     raw_ids = list_raw_ids(judged, space)
     found = source.select_suppressed_ids(raw_ids, tokens).localCheckpoint()

@@ -35,7 +35,7 @@ CATALOG_COLUMNS = ("item_id", "title", "category", "brand", "price", "price_leve
 
 
 class ShopData:
-    """The items of a shop with their text vectors, and the last events of its people.
+    """The items of a shop, their text vectors, and people's last events.
 
     Vectors are by the encoder of `model`, projected to `recommend.text_size` numbers: `vectors`,
     (n_items, d), NaN for items without a text. Raises InputError if there is no item, none has a

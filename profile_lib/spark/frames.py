@@ -13,7 +13,7 @@ def union_all(frames: Sequence[DataFrame]) -> DataFrame:
 
 
 def broadcast_if_small(frame: DataFrame, max_rows: int) -> DataFrame:
-    """Return a frame that joins send to each task, if it has at most `max_rows` rows.
+    """Let joins send a frame of at most `max_rows` rows to each task.
 
     Its rows are counted here, so the frame should be a checkpoint or cached.
     """

@@ -10,7 +10,10 @@ MENTIONED_COLUMNS = ("device_id", "anonymous_id")
 
 
 def mentioned_ids(table: Table) -> list[str]:
-    """Return the columns with ids that a row names beside its owners, and can do without."""
+    """Return the columns that name ids besides those of the row's owners.
+
+    A row is complete without them.
+    """
     return [name for name in MENTIONED_COLUMNS if name in table.column_names()]
 
 
