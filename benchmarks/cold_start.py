@@ -21,11 +21,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from benchmarks.measure import make_parser, save_result
+from benchmarks.measure import make_parser, open_store, save_result
 from profile_lib.arrays.groups import slice_batches
 from profile_lib.arrays.types import Floats
 from profile_lib.config.settings import load_settings, with_values
-from profile_lib.delta.store import Store
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.serving_model import load_served_model
 from profile_lib.recommend.candidates.candidate_set import (
@@ -41,7 +40,6 @@ from profile_lib.recommend.data.profile_columns import (
 )
 from profile_lib.recommend.data.relevant_items import RelevantItems
 from profile_lib.recommend.retrieval_model import RetrievalModel
-from profile_lib.spark.session import start_spark
 
 HELD_OUT_SHARE, K, CANDIDATES_PER_SOURCE = 0.1, 20, 100
 ITEMS_KNOWN = (0, 1, 2, 5)
@@ -138,14 +136,15 @@ def main() -> None:
     arguments = make_parser(__doc__).parse_args()
     settings = load_settings(arguments.config, arguments.set)
     settings = with_values(settings, {"recommend.sources.interest": None})  # it needs profiles
-    spark = start_spark(settings.spark, "benchmark")
-    store = Store(spark, settings.paths.tables, settings.paths.identity)
+    store = open_store(settings)
     shop = ShopData(store, settings, load_served_model(settings, "cold_start"))
     events = shop.events
     shop.events = events.where(
         ~is_held_out("user_id") & (F.col("item_id").isNull() | ~is_held_out("item_id"))
     )
-    no_vectors = spark.createDataFrame([], "interest_vector array<float>, relevant array<int>")
+    no_vectors = store.spark.createDataFrame(
+        [], "interest_vector array<float>, relevant array<int>"
+    )
     retrieval = shop.fit_retrieval(shop.now, no_vectors)
     kinds = list(settings.recommend.weights)
 

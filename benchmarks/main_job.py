@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.measure import (
@@ -24,8 +23,6 @@ from benchmarks.measure import (
     settings_in_folder,
 )
 from profile_lib.config.settings import Settings
-from profile_lib.delta.store import Store
-from profile_lib.spark.session import start_spark
 from profile_lib.tables import EVENTS, IDENTITY, SESSIONS, USER_PROFILES
 
 
@@ -36,8 +33,7 @@ def demo(arguments: argparse.Namespace) -> dict[str, Any]:
         settings, overrides = settings_in_folder(Path(folder), config)
         command = job_command("run_all", config, overrides)
         measured = run_measured(command, Path(folder) / "log")
-        spark = start_spark(settings.spark, "benchmark")
-        interests = measure_true_interests(spark, settings)
+        interests = measure_true_interests(settings)
         return measured | interests | {"test": read_report_summary(settings)}
 
 
@@ -54,10 +50,10 @@ def ga(arguments: argparse.Namespace) -> dict[str, Any]:
         return measured | {"rows": rows, "test": read_report_summary(settings)}
 
 
-def measure_true_interests(spark: SparkSession, settings: Settings) -> dict[str, Any]:
+def measure_true_interests(settings: Settings) -> dict[str, Any]:
     """Return how many users have 10 or more events, and the share whose top interest is true."""
-    store = Store(spark, settings.paths.tables, settings.paths.identity)
-    truth = spark.read.parquet(f"{settings.simulate.truth_path}/users")
+    store = open_store(settings)
+    truth = store.spark.read.parquet(f"{settings.simulate.truth_path}/users")
     raw_ids = store.read(IDENTITY).select("user_id", F.col("raw_id").alias("uid"))
     n_events = store.read(EVENTS).groupBy("user_id").count().where("count >= 10")
     judged = (

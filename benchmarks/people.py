@@ -26,6 +26,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.measure import (
     make_parser,
+    open_store,
     save_result,
     settings_in_folder,
     summarise_repeats,
@@ -36,7 +37,6 @@ from profile_lib.delta.store import Store
 from profile_lib.people.persons import add_person
 from profile_lib.pipelines import ingest_events, simulate_events
 from profile_lib.pipelines.link_people import rebuild_people
-from profile_lib.spark.session import start_spark
 from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import EVENTS, IDENTITY, IDENTITY_LINKS, PEOPLE
 
@@ -55,13 +55,12 @@ def measure_seed(config: str, seed: int) -> dict[str, float]:
         shop = [f"simulate.{key}={value}" for key, value in SHOP.items()]
         mapping = f"ingest.mapping={_write_mapping(folder, load_settings(config))}"
         settings, _ = settings_in_folder(folder, config, f"simulate.seed={seed}", *shop, mapping)
-        spark = start_spark(settings.spark, "benchmark")
-        store = Store(spark, settings.paths.tables, settings.paths.identity)
+        store = open_store(settings)
         simulate_events.run(store, settings)
         ingest_events.run(store, settings, now=midnight("2026-06-01"))
         seconds = time_call(rebuild_people, store, settings.people)
         return {
-            **measure_pairs(_join_truth(store, _read_truth(spark, settings))),
+            **measure_pairs(_join_truth(store, _read_truth(store.spark, settings))),
             "links": store.read(IDENTITY_LINKS).count(),
             "ids_linked": store.read(PEOPLE).select("user_id").distinct().count(),
             "resolve_seconds": seconds,

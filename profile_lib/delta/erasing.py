@@ -8,17 +8,17 @@ the commits, checkpoints and checksums of the log.
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from profile_lib.delta.file_list import LOG_FOLDER
 from profile_lib.delta.retry import commit_with_retries
 from profile_lib.delta.store import Store
 from profile_lib.spark.hadoop_files import find_jvm, list_files, remove_path
 from profile_lib.tables import Table
 
-LOG_FOLDER = "_delta_log"
 LOG_FILE = re.compile(r"(\d{20})\.(?:json|crc|checkpoint\..*|\d{20}\.compacted\.json)")
 COMMIT_FILE = re.compile(r"\d{20}\.json")
 COMMIT, CHECKPOINT = ".json", ".checkpoint.parquet"
@@ -53,16 +53,8 @@ def delete_rows(store: Store, table: Table, owners: Sequence[Column], users: Dat
 
     There is a commit per owner.
     """
-    from delta.tables import DeltaTable
-
-    erased = users.select(F.col("user_id").alias("erased_id")).distinct()
-
-    def write(owner: Column) -> None:
-        target = DeltaTable.forPath(store.spark, store.path(table))
-        target.merge(erased, owner == F.col("erased_id")).whenMatchedDelete().execute()
-
     for owner in owners:
-        _commit(store, table, partial(write, owner))
+        _merge(store, table, owner, users, lambda merge: merge.whenMatchedDelete())
 
 
 def clear_ids(store: Store, table: Table, column: str, users: DataFrame) -> None:
@@ -70,16 +62,8 @@ def clear_ids(store: Store, table: Table, column: str, users: DataFrame) -> None
 
     These are in the column `user_id`.
     """
-    from delta.tables import DeltaTable
-
-    erased = users.select(F.col("user_id").alias("erased_id")).distinct()
-
-    def write() -> None:
-        target = DeltaTable.forPath(store.spark, store.path(table))
-        merge = target.merge(erased, F.col(column) == F.col("erased_id"))
-        merge.whenMatchedUpdate(set={column: F.lit(None).cast("string")}).execute()
-
-    _commit(store, table, write)
+    cleared = {column: F.lit(None).cast("string")}
+    _merge(store, table, F.col(column), users, lambda merge: merge.whenMatchedUpdate(set=cleared))
 
 
 def purge_deleted_rows(store: Store, table: Table) -> None:
@@ -128,6 +112,25 @@ def version_at(store: Store, table: Table, ts: datetime) -> int:
     files = list_files(store.spark, f"{store.path(table)}/{LOG_FOLDER}")
     commits = (f for f in files if COMMIT_FILE.fullmatch(f.name))
     return max((int(f.name[:20]) for f in commits if f.modified_ts <= ts), default=-1)
+
+
+def _merge(
+    store: Store,
+    table: Table,
+    owner: Column,
+    users: DataFrame,
+    add_clause: Callable[[Any], Any],
+) -> None:
+    """Change the rows whose `owner` is in the column `user_id` of `users`, in one commit."""
+    from delta.tables import DeltaTable
+
+    erased = users.select(F.col("user_id").alias("erased_id")).distinct()
+
+    def write() -> None:
+        target = DeltaTable.forPath(store.spark, store.path(table))
+        add_clause(target.merge(erased, owner == F.col("erased_id"))).execute()
+
+    _commit(store, table, write)
 
 
 def _commit(store: Store, table: Table, write: Callable[[], None]) -> None:

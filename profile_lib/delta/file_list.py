@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from profile_lib.spark.frames import union_all
 from profile_lib.spark.hadoop_files import read_text
 
+LOG_FOLDER = "_delta_log"
 ACTIONS = """
     add struct<path string, partitionValues map<string, string>, size bigint>,
     remove struct<path string>
@@ -26,7 +27,7 @@ def list_live_files(spark: SparkSession, path: str, version: int) -> DataFrame |
     Reads the last checkpoint and the commits after it. Returns None if the checkpoint does not have
     Delta's default form, or if the log has been removed in part.
     """
-    log = f"{path}/_delta_log"
+    log = f"{path}/{LOG_FOLDER}"
     checkpoint = json.loads(read_text(spark, f"{log}/_last_checkpoint") or '{"version": -1}')
     if "v2Checkpoint" in checkpoint:
         return None

@@ -16,11 +16,11 @@ from profile_lib.events.values import to_number, to_time
 from profile_lib.spark.time_zones import known_time_zones
 from profile_lib.tables import EVENTS
 from profile_lib.tables.events import CONTEXT_COLUMNS, STEPS
+from profile_lib.tables.people import CARRIERS
 
 UNSTORED_COLUMNS = ("user_agent", "currency")  # of mapped columns; later steps need them
 UNIT_SEPARATOR = "\x1f"  # of ASCII; no rule contains it
-CARRIER_COLUMNS = ("device_id", "anonymous_id")  # ids that an event may have in place of a login
-ID_COLUMNS = ("item_id", "session_hint", "order_id", *CARRIER_COLUMNS)
+ID_COLUMNS = ("item_id", "session_hint", "order_id", *CARRIERS.values())
 MAX_ID_CHARS = 2_000
 MAX_SHAPE_CHARS = 40
 MAX_EXAMPLE_CHARS = MAX_SHAPE_CHARS + 1  # with one more, a word is not shown; see quality.py
@@ -77,7 +77,7 @@ def clean_rows(mapped: DataFrame, mapping: SourceMapping, limits: Limits) -> Dat
     is_readable = F.col(PROBLEM).isNull()
     user = clean_id("user_id", limits.placeholder_ids)
     fields = _clean_fields(mapped.sparkSession, typed.columns, limits)
-    has_carrier = F.coalesce(*(fields[name].value for name in CARRIER_COLUMNS)).isNotNull()
+    has_carrier = F.coalesce(*(fields[name].value for name in CARRIERS.values())).isNotNull()
     user_issue = F.when(has_carrier & (user.rule != "user_id:missing"), user.rule)
     issues = [user_issue, *(f.rule for f in fields.values())]
     reasons = [F.when(~has_carrier, user.rule), _time_rule(limits), _event_type_rule(mapping)]

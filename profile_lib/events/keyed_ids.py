@@ -9,11 +9,10 @@ from profile_lib.events.formats.registry import FILE, POSITION, ROW
 from profile_lib.events.identity import SEPARATOR, Pseudonyms
 from profile_lib.events.mapping import SourceMapping
 from profile_lib.events.readers import INDEX
-from profile_lib.tables.people import ANONYMOUS, DEVICE, USER
+from profile_lib.tables.people import ANONYMOUS, CARRIERS, DEVICE, USER
 
 # Kind of a person's id → its column in cleaned rows; the first that a row has is its user.
 RAW_PERSON_IDS = {USER: "raw_id", DEVICE: "raw_device", ANONYMOUS: "raw_anonymous"}
-CARRIERS = {DEVICE: "device_id", ANONYMOUS: "anonymous_id"}  # kind of id → its column of events
 SOURCE_COLUMNS = ("raw_session", "raw_order", ID, ROW, INDEX)
 
 
@@ -23,10 +22,9 @@ def key_ids(cleaned: DataFrame, mapping: SourceMapping, pseudonyms: Pseudonyms) 
     The ids of people are identified within the mapping's id space, by their kind, all else within
     its source. `user_id` is the login's, else device_id, else anonymous_id; if the mapping has one
     of these, `raw_id` becomes the id that was hashed, `id_space` names its space, and the raw ids
-    of devices and browsers stay, for the suppress list. An event is identified
-    by its user and its id in the source; without an id by its row, and by its place too if the
-    mapping says that equal rows are different events. A rejected row gets a `row_id` too, the hash
-    of its place.
+    of devices and browsers stay, for the suppress list. An event is identified by its user and its
+    id in the source; without an id by its row, and by its place too if the mapping says that equal
+    rows are different events. A rejected row gets a `row_id` too, the hash of its place.
     """
     hash_id, source = pseudonyms.hash_id, F.col("source")
     place: list[Column] = [
@@ -41,7 +39,7 @@ def key_ids(cleaned: DataFrame, mapping: SourceMapping, pseudonyms: Pseudonyms) 
     person_ids = _key_person_ids(mapping, pseudonyms)
     user = F.col("raw_id")
     if mapping.has_carriers:  # ids of different kinds may be equal
-        carriers = (F.concat(F.lit(n + SEPARATOR), RAW_PERSON_IDS[n]) for n in (DEVICE, ANONYMOUS))
+        carriers = (F.concat(F.lit(n + SEPARATOR), RAW_PERSON_IDS[n]) for n in CARRIERS)
         user = F.coalesce(user, *carriers)
     user = F.coalesce(user, F.lit(""))
     event_key = F.when(F.col(ID).isNull(), F.concat_ws(SEPARATOR, *by_row)).otherwise(
@@ -71,7 +69,7 @@ def _key_person_ids(mapping: SourceMapping, pseudonyms: Pseudonyms) -> dict[str,
     if not mapping.has_carriers:
         none = F.lit(None).cast("string")
         user = hash_person_id(pseudonyms, mapping, USER, F.col("raw_id"))
-        return {"user_id": user, "device_id": none, "anonymous_id": none}
+        return {"user_id": user, **dict.fromkeys(CARRIERS.values(), none)}
     hashed, space = {}, F.lit(None).cast("string")
     for kind, raw in RAW_PERSON_IDS.items():
         hashed[kind] = hash_person_id(pseudonyms, mapping, kind, F.col(raw))
@@ -80,8 +78,7 @@ def _key_person_ids(mapping: SourceMapping, pseudonyms: Pseudonyms) -> dict[str,
         )
     return {
         "user_id": F.coalesce(*hashed.values()),
-        "device_id": hashed[DEVICE],
-        "anonymous_id": hashed[ANONYMOUS],
+        **{column: hashed[kind] for kind, column in CARRIERS.items()},
         "id_space": space,
     }
 

@@ -21,6 +21,7 @@ from profile_lib.errors import InputError, describe_invalid_keys, wanted_one_of
 from profile_lib.events.formats.registry import FORMATS
 from profile_lib.tables import EVENTS
 from profile_lib.tables.events import EVENT_TYPES
+from profile_lib.tables.people import CARRIERS
 from profile_lib.tables.users import DEMOGRAPHIC_COLUMNS
 from profile_lib.yaml_files import read_yaml
 
@@ -315,9 +316,8 @@ class SourceMapping(_MappingPart):
     @property
     def has_carriers(self) -> bool:
         """Return whether events have ids of devices or browsers beside the login."""
-        return any(
-            {"device_id", "anonymous_id"} & set(columns) for columns in self.event_columns.values()
-        )
+        columns = self.event_columns.values()
+        return any(name in mapped for mapped in columns for name in CARRIERS.values())
 
     @property
     def user_space(self) -> str:

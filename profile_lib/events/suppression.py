@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.events.identity import Pseudonyms
-from profile_lib.events.keyed_ids import CARRIERS, RAW_PERSON_IDS, id_space
+from profile_lib.events.keyed_ids import RAW_PERSON_IDS, id_space
 from profile_lib.events.quality import SUPPRESSED
-from profile_lib.tables.people import ANONYMOUS, DEVICE, USER
+from profile_lib.tables.people import CARRIERS, USER
 
 ID_SPACE = "id_space"
 
@@ -34,7 +34,7 @@ def select_suppressed_ids(
     names = raw_ids.columns
     kind = F.lit(USER)
     if ID_SPACE in names:
-        for other in (DEVICE, ANONYMOUS):
+        for other in CARRIERS:
             is_other = F.col(ID_SPACE) == id_space(space, other)
             kind = F.when(is_other, other).otherwise(kind)
     distinct = pseudonyms.join_key(raw_ids.where(F.col(names[0]).isNotNull()).distinct())

@@ -5,9 +5,8 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.tables.people import ANONYMOUS, DEVICE, PROBABLE, USER, VALUE
+from profile_lib.tables.people import ANONYMOUS, CARRIERS, DEVICE, PROBABLE, USER, VALUE
 
-CARRIERS = (DEVICE, ANONYMOUS)  # kinds of ids that a login explains
 KIND_ORDER = {USER: 0, DEVICE: 1, ANONYMOUS: 1, VALUE: 2}
 
 

@@ -12,7 +12,7 @@ from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError, LockedError
 from profile_lib.pipelines.erasure_receipts import Place, write_places
-from profile_lib.pipelines.rotate_pseudonyms import WORK_FOLDERS
+from profile_lib.pipelines.rotate_pseudonyms import find_work_folders
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import read_seeds
 from profile_lib.spark.hadoop_files import list_files, remove_path
@@ -32,18 +32,13 @@ def erase_copies(store: Store, settings: Settings, people: DataFrame, now: datet
     """
     folders = {
         str(folder): _remove_work_folder(store, settings, folder, now)
-        for folder in _find_folders(settings)
+        for folder in find_work_folders(settings)
     }
     places: list[Place] = [(f, "folder", n, None) for f, n in folders.items() if n]
     if settings.segments.export_folder is not None:
         places += _erase_from_exports(store, settings.segments.export_folder, people)
     write_places(store, people, [*places, *_find_lists(store, settings, people)])
     return None not in folders.values()
-
-
-def _find_folders(settings: Settings) -> Iterator[Path]:
-    work = Path(settings.paths.work)
-    yield from sorted(folder for pattern in WORK_FOLDERS for folder in work.glob(pattern))
 
 
 def _remove_work_folder(

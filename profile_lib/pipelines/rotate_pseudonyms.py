@@ -156,10 +156,15 @@ def _advance_refresh_states(store: Store) -> None:
             store.replace(state, rows.withColumns(versions))
 
 
+def find_work_folders(settings: Settings) -> list[Path]:
+    """Return the folders with rows of trainings."""
+    work = Path(settings.paths.work)
+    return sorted(folder for pattern in WORK_FOLDERS for folder in work.glob(pattern))
+
+
 def _remove_copies(settings: Settings) -> None:
     """Remove the rows of trainings, which are made again when needed."""
-    work = Path(settings.paths.work)
-    for folder in sorted(folder for pattern in WORK_FOLDERS for folder in work.glob(pattern)):
+    for folder in find_work_folders(settings):
         shutil.rmtree(folder)
         log.info(f"{folder}: removed; the training starts from the beginning")
 

@@ -3,10 +3,10 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from profile_lib.tables.people import CARRIERS
 from profile_lib.tables.table import COMPOSITE_SEPARATOR, Table
 
 PERSON_COLUMNS = ("user_id", "other_id", "person_id")
-MENTIONED_COLUMNS = ("device_id", "anonymous_id")
 
 
 def mentioned_ids(table: Table) -> list[str]:
@@ -14,7 +14,7 @@ def mentioned_ids(table: Table) -> list[str]:
 
     A row is complete without them.
     """
-    return [name for name in MENTIONED_COLUMNS if name in table.column_names()]
+    return [name for name in CARRIERS.values() if name in table.column_names()]
 
 
 def row_owners(table: Table) -> list[Column]:

@@ -12,6 +12,8 @@ from profile_lib.tables.table import (
 
 # Kinds of ids. A value is no id of a person: it stands for an equal fact or order id.
 USER, DEVICE, ANONYMOUS, VALUE = "user", "device", "anonymous", "value"
+# Kind of an id that an event may have beside a login, or in its place → its column of events.
+CARRIERS = {DEVICE: "device_id", ANONYMOUS: "anonymous_id"}
 # Kinds of links, the surest first.
 LOGIN, SOURCE, RULE, PROBABLE = "login", "source", "rule", "probable"
 RUN_MINUTES = 15  # evidence of one pair within as many minutes is one row of identity_links
