@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs package lock environment
+.PHONY: help demo test test-slow trials check docs package lock environment
 PYTHON := .venv/bin/python
 # Two processes, between which tests/conftest.py divides the tests by the fixtures they share.
 PYTEST := $(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
@@ -15,10 +15,13 @@ demo: $(STAMP) ## run the core jobs on a simulated shop and print three profiles
 	$(PYTHON) jobs/run_all.py --config demo
 
 test: $(STAMP) ## run the fast tests
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not trial"
 
 test-slow: $(STAMP) ## run the tests that start processes, clusters, notebooks or streams, and other slow ones
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not trial"
+
+trials: $(STAMP) ## run the tests that take minutes each: before a release, and after changes of what they try
+	$(PYTEST) -m trial
 
 check: $(STAMP) docs ## check style, types, import rules, language and pages
 	.venv/bin/ruff check .

@@ -20,7 +20,7 @@ BOTH_COMPILERS = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
 # Fixtures of the whole suite that take half a minute or more. All tests that use one of them run in
 # one process, which builds it once.
 SLOW_FIXTURES = ("notebook_shop", "trained_model", "refreshed_folder")
-LONG_FILES = ("test_chaos.py", "test_privacy.py")  # take minutes in one process
+LONG_FILES = ("test_chaos.py", "test_privacy.py", "test_cluster.py")  # take minutes in one process
 Rows = Callable[..., DataFrame]
 
 # assertDataFrameEqual imports pandas-on-Spark, which sets a variable that makes pyarrow drop time

@@ -8,7 +8,7 @@ from benchmarks.chaos.profiles import ProfilesTrial
 from benchmarks.chaos.trial import PHASES
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_a_kill_in_each_phase_leaves_the_profiles_of_a_batch_run(spark, tmp_path):
     kills = draw_kills(ProfilesTrial, np.random.default_rng(4))
     kill_of_phase = {kill.phase: kill for kill in (next(kills) for _ in range(30))}

@@ -7,7 +7,7 @@ import pytest
 from profile_lib.config.settings import with_values
 from profile_lib.pipelines import evaluate_recommendations
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trial
 
 
 def test_neighbours_beat_popularity_and_measures_are_in_range(notebook_shop, tmp_path):

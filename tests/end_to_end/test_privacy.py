@@ -14,7 +14,7 @@ import pytest
 
 from tests.end_to_end.seeded_ids import MAIL, contents, find_tokens
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trial
 
 ROOT = Path(__file__).parents[2]
 KEYS = ("a-short-key-of-the-privacy-test", "a-key-that-is-longer-than-a-block-of-sha-256-" * 2)

@@ -37,7 +37,7 @@ from tests.events.odd_files import (
 )
 from tests.events.source_files import write_mapping
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trial
 
 MAX_SECONDS = 20
 ARRIVAL = datetime(2024, 3, 2, tzinfo=UTC)

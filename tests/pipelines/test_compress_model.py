@@ -38,6 +38,7 @@ def compressed(colours, settings, trained_model) -> Path:
     return trained_model.parent
 
 
+@pytest.mark.trial
 def test_the_student_has_fewer_layers_and_the_pruned_model_fewer_heads(compressed):
     student, spec, manifest = load_model(str(compressed / "student"))
     assert (len(student.bert.encoder.layer), count_heads(student.bert)) == (1, [2])
@@ -52,6 +53,7 @@ def test_the_student_has_fewer_layers_and_the_pruned_model_fewer_heads(compresse
     assert read_manifest(str(compressed / "student")).spec.tasks == spec.tasks
 
 
+@pytest.mark.trial
 def test_the_table_compares_size_speed_and_quality_of_all_three(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     assert list(table) == ["teacher", "student", "pruned"]
@@ -80,6 +82,7 @@ def test_the_table_compares_size_speed_and_quality_of_all_three(compressed):
         assert "roc_auc" in report["buys"]["intervals"]["lead"]
 
 
+@pytest.mark.trial
 def test_the_teachers_metrics_equal_those_of_its_own_report(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     report = json.loads((compressed / "trained_model" / "report.json").read_text())["tasks"]
@@ -88,6 +91,7 @@ def test_the_teachers_metrics_equal_those_of_its_own_report(compressed):
         assert cell["value"] == pytest.approx(report[task]["model"][metric], abs=1e-6)
 
 
+@pytest.mark.trial
 def test_both_models_predict_nearly_as_well_as_their_teacher(compressed):
     table = json.loads((compressed / "student" / "compression.json").read_text())
     for kind in ("student", "pruned"):
@@ -98,6 +102,7 @@ def test_both_models_predict_nearly_as_well_as_their_teacher(compressed):
         assert table[kind]["vector_cosine"] > 0.9
 
 
+@pytest.mark.trial
 def test_an_interrupted_compression_resumes_to_the_same_loss_curves(
     colours, settings, compressed, capsys, caplog
 ):

@@ -122,6 +122,7 @@ def shop(spark, tmp_path_factory) -> Shop:
     return Shop(folder, store, settings, users)
 
 
+@pytest.mark.trial
 def test_a_run_that_was_killed_is_continued_and_rows_that_are_written_back_are_erased(shop):
     assert shop.users == {
         "killed": {ANN, BOB}, "erased": {BOB}, "written back": {ANN, BOB}, "erased again": {BOB},
@@ -169,6 +170,7 @@ def test_the_receipts_list_copies_and_what_people_have_to_do(shop):
     assert (shop.folder / "exported" / "buyers.csv").read_text() == f"user_id\n{BOB}\n"
 
 
+@pytest.mark.trial
 def test_a_stream_that_has_not_read_the_events_of_an_erased_person_leaves_no_trace(spark, tmp_path):
     store, settings = new_shop(spark, tmp_path)
     settings = with_values(

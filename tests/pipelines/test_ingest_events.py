@@ -158,7 +158,7 @@ def test_nothing_is_ingested_without_a_key(store, tmp_path, monkeypatch):
     assert not store.exists(EVENTS)
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_rows_in_another_order_and_repeated_ones_give_the_same_tables(ingested, store, tmp_path):
     raw_events = RAW_EVENTS + RAW_EVENTS[:9]
     random.Random(1).shuffle(raw_events)
@@ -209,7 +209,7 @@ def test_the_same_file_under_another_name_adds_nothing(ingested, tmp_path, caplo
     assert "3 files are copies of others; not read again" in caplog.text
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_a_file_that_grew_is_reported_and_read_again_without_doubling_events(
     store, tmp_path, caplog
 ):
@@ -240,7 +240,7 @@ def test_a_stored_event_that_arrives_again_with_another_date_is_unchanged(ingest
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_an_id_that_two_users_share_is_two_events_in_two_runs(store, tmp_path):
     settings = shop_settings(tmp_path)
     write_events(tmp_path, "a.json", [event(7, "ann")])
@@ -252,7 +252,7 @@ def test_an_id_that_two_users_share_is_two_events_in_two_runs(store, tmp_path):
     assert len({row["event_id"] for row in rows}) == len({row["user_id"] for row in rows}) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_events_keep_their_ids_if_a_column_is_mapped_later_and_a_lookup_arrives_later(
     store, tmp_path
 ):

@@ -146,7 +146,7 @@ def test_ids_of_devices_have_a_space_of_their_own_and_users_like_all_others(shop
     assert f"{seen['first_seen_ts']:%d %H:%M}" == "01 10:01"
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_no_link_and_no_event_of_others_names_an_id_of_an_erased_person(shop):
     store, settings, _, _ = shop
     ids = {row["raw_id"]: row["user_id"] for row in store.read(IDENTITY).collect()}

@@ -79,6 +79,7 @@ def test_a_link_joins_profiles_and_sessions_as_a_rebuild_would_and_undoing_it_re
     assert sessions(store, settings) == {"cookie": [2], "ann": [1, 1], "bob": [1]}
 
 
+@pytest.mark.trial
 def test_an_example_knows_the_events_of_a_linked_id_only_from_the_link_on(shop):
     store, settings = shop
     changes = {"cutoffs_per_session": 9, "train_cutoffs_per_session": 9, "min_session_events": 1}

@@ -82,7 +82,7 @@ def test_an_encoder_from_scratch_learns_which_words_go_together(pretrained):
     assert load_encoder(folder, None, 16).config.vocab_size == len(tokenizer)
 
 
-@pytest.mark.slow  # starts processes
+@pytest.mark.trial  # starts processes
 def test_two_processes_continue_from_an_encoder_that_was_trained_before(
     store, make_settings, pretrained
 ):

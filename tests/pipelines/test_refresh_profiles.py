@@ -104,7 +104,7 @@ def test_a_new_model_computes_all_profiles_and_an_interrupted_run_continues(
     assert versions == {by_bucket[0]}
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_with_another_number_of_buckets_every_user_still_has_one_profile(refreshed, tmp_path):
     store, _ = refreshed
     refresh(store, dev_settings(tmp_path, "refresh.user_buckets=1"))
@@ -209,7 +209,7 @@ def test_changed_code_computes_all_profiles_again(refreshed, monkeypatch):
     assert {profile["profile_version"] for profile in read_profiles(store).values()} == {77}
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 @hypothesis.settings(max_examples=1, deadline=None, phases=[hypothesis.Phase.generate])
 @hypothesis.given(
     seeds=st.lists(st.integers(0, 2**32), min_size=N_SHOPS, max_size=N_SHOPS, unique=True)

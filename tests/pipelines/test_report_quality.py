@@ -155,7 +155,7 @@ def test_a_day_is_compared_when_it_is_over(shop, tmp_path):
     assert MONDAYS[-1] in compared_days(MONDAYS[-1] + timedelta(days=1))
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_a_stable_monday_is_no_problem(shop, tmp_path, caplog):
     store, settings = shop
     write_events(tmp_path, "january", [event(LAST_MONDAY, n) for n in range(45)])
@@ -186,7 +186,7 @@ def test_a_batch_that_failed_before_its_events_were_written_is_counted_once(
     assert_each_event_is_counted_once(store)
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_stored_events_that_turn_out_to_be_of_a_robot_are_taken_off(shop, tmp_path):
     store, _ = shop
     limits = ("ingest.max_events_per_minute=10", "ingest.max_rejected_share=1")

@@ -40,7 +40,7 @@ from tests.keyed_shop import (
 )
 from tests.worlds import NOW
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.trial
 
 OLD, NEW = "first key", "first key,second key"
 KEYED_TABLES = [t for t in TABLES if has_pseudonyms(t) and t not in ERASURE_TABLES]

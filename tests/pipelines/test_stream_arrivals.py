@@ -132,6 +132,7 @@ def test_rows_that_are_added_to_a_delta_table_become_events_and_deleted_ones_sta
     assert store.read(REJECTED_EVENTS).count() == 1
 
 
+@pytest.mark.trial
 def test_the_batches_of_a_new_checkpoint_count_as_others(spark, store, tmp_path):
     settings = stream_settings(tmp_path, DELTA)
     name = make_table(spark, tmp_path)

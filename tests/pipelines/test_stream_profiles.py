@@ -93,6 +93,7 @@ def versions_by_user(store: Store) -> dict[str, int]:
     return dict(map(tuple, rows))
 
 
+@pytest.mark.trial
 def test_late_repeated_corrected_and_deleted_events_end_in_the_profiles_of_a_full_refresh(
     spark, tmp_path
 ):
@@ -151,6 +152,7 @@ def test_two_streams_in_one_session_end_in_the_same_profiles(shop, tmp_path):
     assert [e["item_id"] for e in ann["recent"]] == ["pen", "mug", "tee", "tee"]
 
 
+@pytest.mark.trial
 def test_a_stream_with_a_new_checkpoint_counts_no_event_twice(shop):
     store, settings = shop
     with streaming(store, settings) as (_, query):
@@ -167,6 +169,7 @@ def test_a_stream_with_a_new_checkpoint_counts_no_event_twice(shop):
     assert n_recent == dict.fromkeys(n_recent, 1) | {"ann": 2, "bob": 3}
 
 
+@pytest.mark.trial
 def test_users_for_whom_the_model_has_no_time_keep_old_predictions_until_a_later_batch(
     shop, tmp_path
 ):

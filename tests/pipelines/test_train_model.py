@@ -146,7 +146,7 @@ def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
     assert "text only" in (model / "report.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 def test_torch_processes_with_checkpoints_on_a_hadoop_file_system_give_the_same_loss_curve(
     colours, colour_settings, trained_model, tmp_path
 ):
