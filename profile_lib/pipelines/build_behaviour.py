@@ -12,6 +12,7 @@ from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.catalog_words import project_catalog
 from profile_lib.features.histories import select_past_events, unfold_events
 from profile_lib.people.membership import find_people_of_ids
+from profile_lib.pipelines.known_events import find_known_until
 from profile_lib.pipelines.person_data import (
     find_histories_as_of,
     read_person_events,
@@ -19,7 +20,7 @@ from profile_lib.pipelines.person_data import (
 )
 from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.session import cached
-from profile_lib.spark.timestamps import known_until, midnight
+from profile_lib.spark.timestamps import midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS, PEOPLE
 
 
@@ -32,15 +33,14 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     """
     config = settings.examples
     update_histories(store, settings)
-    events = read_person_events(store)
     if config.last_cutoff is None:
-        last_cutoff = known_until(events) - timedelta(hours=config.horizon_hours)
+        last_cutoff = find_known_until(store) - timedelta(hours=config.horizon_hours)
     else:
         last_cutoff = midnight(config.last_cutoff)
     if day is not None and config.calendar_days is None:
         past = _select_events_of_active_users(store, settings, day)
     else:
-        past = select_past_events(events, "user_id")
+        past = select_past_events(read_person_events(store), "user_id")
     cutoffs = choose_cutoffs(
         past,
         gap=settings.sessions.gap,

@@ -14,8 +14,8 @@ from profile_lib.feedback.attribution import build_feedback, check_impressions, 
 from profile_lib.feedback.experiments import Readout, compare_arms
 from profile_lib.feedback.kpis import measure_arms, measure_feedback
 from profile_lib.feedback.ratio_moments import Moments
+from profile_lib.pipelines.known_events import find_known_until
 from profile_lib.pipelines.person_data import name_people_at
-from profile_lib.spark.timestamps import known_until
 from profile_lib.tables import EVENTS, EXPERIMENT_READOUTS, FEEDBACK, FEEDBACK_MEASURES, IMPRESSIONS
 
 
@@ -28,7 +28,7 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     impressions contradict each other, or if an experiment's arms are not those of the settings.
     """
     config = settings.feedback
-    as_of = known_until(store.read(EVENTS))
+    as_of = find_known_until(store)
     if day is None:
         store.replace(FEEDBACK, _build(store, config, as_of))
         _measure(store, config)
