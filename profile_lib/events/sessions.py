@@ -30,6 +30,7 @@ from profile_lib.tables import SESSIONS
 from profile_lib.tables.events import EVENT_TYPES
 
 FIRST_NON_NULL_COLUMNS = ("channel", "device", "region")  # taken from the first event with a value
+MIN_ROWS = 50_000  # of a batch: each array operation then works on many users at once
 EVENT_TYPE_NAMES = pa.array(EVENT_TYPES, pa.string())
 
 
@@ -75,7 +76,7 @@ def cut_session_batches(
 
     The events of a user may span several batches.
     """
-    for events in complete_groups(batches, "user_key"):
+    for events in complete_groups(batches, "user_key", MIN_ROWS):
         yield cut_sessions(events, max_gap_micros)
 
 
