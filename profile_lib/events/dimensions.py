@@ -42,8 +42,9 @@ def declared_users(
     pseudonymise: Callable[[Column], Column],
     arrival: str,
 ) -> DataFrame:
-    """Return the latest facts that rows of a source declare: user_id, declared.
+    """Return the latest facts that rows of a source declare: user_id, declared, arrived_ts.
 
+    `arrived_ts` is the last arrival of the user's rows: until then, all of the facts were known.
     `rows` has the columns of `user_expressions`, with the ids of `clean_ids`, and `arrival`, the
     time of each row's arrival. A fact holds as of the row's `updated_ts`, and at the latest as of
     its arrival. `times` says how `updated_ts` is written; if it cannot be read, the arrival counts.
@@ -60,7 +61,10 @@ def declared_users(
     return (
         rows.where("user_id IS NOT NULL")
         .groupBy(pseudonymise(F.col("user_id")).alias("user_id"))
-        .agg(aggregate_facts(declared_ts, values, users.is_partial).alias("declared"))
+        .agg(
+            aggregate_facts(declared_ts, values, users.is_partial).alias("declared"),
+            F.max(arrival).alias("arrived_ts"),
+        )
     )
 
 

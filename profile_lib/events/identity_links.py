@@ -75,21 +75,24 @@ def link_facts(
 ) -> DataFrame:
     """Return the links of logins to the values of a declared fact.
 
-    `declared` has user_id and `declared`, as in the table `users`. `hash_value` returns the keyed
-    hash of a value.
+    `declared` is the result of `declared_users`: a value is known from its arrival, whenever it
+    holds from. `hash_value` returns the keyed hash of a value.
     """
     fact = F.col("declared")[rule.fact]
-    rows = declared.select("user_id", fact["value"].alias("value"), fact["declared_ts"].alias("at"))
+    at, known_ts = fact["declared_ts"], F.greatest(fact["declared_ts"], "arrived_ts")
+    value = fact["value"].alias("value")
+    rows = declared.select("user_id", value, at.alias("at"), known_ts.alias("known_ts"))
     rows = rows.where("value IS NOT NULL").withColumn("value", hash_value(F.col("value")))
     pair = _struct(F.col("user_id"), F.lit(USER), F.col("value"), F.lit(VALUE))
-    times = {n: F.col("at") for n in ("first_ts", "last_ts", "known_ts")}
-    return _to_links(rows.select(pair.alias("pair"), "at"), rule.kind, rule.name, times)
+    times = {"first_ts": F.col("at"), "last_ts": F.col("at"), "known_ts": F.col("known_ts")}
+    return _to_links(rows.select(pair.alias("pair"), "at", "known_ts"), rule.kind, rule.name, times)
 
 
 def supersede_facts(links: DataFrame) -> DataFrame:
     """Return rows that undo values of a fact which logins replaced.
 
-    `links` holds all links of some logins to values of one fact.
+    `links` holds all links of some logins to values of one fact. Of values with the same time, one
+    stays.
     """
     same_value = Window.partitionBy("user_id", "other_id").orderBy(F.desc("last_ts"))
     latest = links.where("last_ts IS NOT NULL").withColumn("n", F.row_number().over(same_value))
@@ -98,7 +101,8 @@ def supersede_facts(links: DataFrame) -> DataFrame:
         {"top": F.row_number().over(later), "next_ts": F.lead("last_ts").over(later)}
     )
     best = F.max("last_ts").over(Window.partitionBy("user_id"))
-    undone = F.when(F.col("top") == 1, F.col("next_ts")).otherwise(best)
+    before = F.when(F.col("next_ts") < F.col("last_ts"), F.col("next_ts"))
+    undone = F.when(F.col("top") == 1, before).otherwise(best)
     superseded = latest.withColumn("undone_ts", undone).where("undone_ts IS NOT NULL")
     return superseded.select(*IDENTITY_LINKS.column_names())
 
@@ -114,18 +118,24 @@ def declared_links(
     """Return the links that rows of a source declare.
 
     `rows` has the columns of `link_expressions`, with the ids of `clean_ids`, and `arrival`. A time
-    after the arrival is the error of a clock, and the arrival counts. A row without both ids is
-    left out. `hash_id` returns the keyed hash of an id of a kind.
+    after the arrival is the error of a clock, and the arrival counts. An `undone_ts` that is blank,
+    or no time, undoes nothing. Without `linked_ts`, each delivery says what holds at its arrival. A
+    row without both ids is left out. `hash_id` returns the keyed hash of an id of a kind.
     """
     stamps = {}
     for name in ("linked_ts", "undone_ts"):
         stamp = F.lit(None).cast("timestamp")
         if name in rows.columns:
-            stamp = F.least(to_time(F.col(name), rows.schema[name].dataType, times), arrival)
-            stamp = F.when(F.col(name).isNotNull(), stamp)
+            time = to_time(F.col(name), rows.schema[name].dataType, times)
+            is_stated = time if name == "undone_ts" else F.col(name)
+            stamp = F.when(is_stated.isNotNull(), F.least(time, arrival))
         stamps[name] = stamp
     if links.linked_ts is None:
-        stamps["linked_ts"] = F.when(stamps["undone_ts"].isNull(), F.col(arrival))
+        is_undone = stamps["undone_ts"].isNotNull()
+        stamps = {
+            "linked_ts": F.when(~is_undone, F.col(arrival)),
+            "undone_ts": F.when(is_undone, F.col(arrival)),
+        }
     pair = _struct(
         hash_id(links.user_kind, F.col("user_id")), F.lit(links.user_kind),
         hash_id(links.other_kind, F.col("other_id")), F.lit(links.other_kind),

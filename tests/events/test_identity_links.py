@@ -1,14 +1,19 @@
 """Evidence that ids are one person is collected per pair and quarter of an hour."""
 
+import pytest
 from pyspark.sql import functions as F
 
 from profile_lib.events.identity_links import (
+    declared_links,
     link_events,
     link_facts,
     link_orders,
     make_rule,
     supersede_facts,
 )
+from profile_lib.events.mapping import LinkColumns, Times
+from profile_lib.spark.expression_tree import LENIENT_CONF
+from profile_lib.spark.session import session_conf
 from profile_lib.tables.table import FACTS
 from tests.people.link_rows import at
 
@@ -16,6 +21,7 @@ EVENT = (
     "user_id string, device_id string, anonymous_id string, order_id string, event_ts timestamp, "
     "ingest_ts timestamp"
 )
+DECLARED = f"user_id string, declared {FACTS.simpleString()}, arrived_ts timestamp"
 EVENTS = (
     ("ann", "d", "a", "o1", at(0.1), at(0.2)),
     ("ann", "d", "a", None, at(0.2), at(0.1)),
@@ -52,7 +58,7 @@ def test_ids_of_the_events_of_an_order_are_linked_to_it(rows):
 
 def test_a_login_is_linked_to_its_latest_value_of_a_fact_alone(spark):
     def declare(user: str, hours: float, value: str | None) -> tuple:
-        return (user, {"card": (at(hours), value)})
+        return (user, {"card": (at(hours), value)}, at(4))
 
     declared = spark.createDataFrame(
         [
@@ -61,17 +67,58 @@ def test_a_login_is_linked_to_its_latest_value_of_a_fact_alone(spark):
             declare("bob", 2, "x"),
             declare("cy", 2, None),
         ],
-        f"user_id string, declared {FACTS.simpleString()}",
+        DECLARED,
     )
     rule = make_rule("cards", "card", True)
     links = link_facts(declared, rule, lambda value: F.concat(F.lit("#"), value))
     assert seen(links) == [
-        ("user ann value #x", "probable", "cards", 1.0, 1.0, 1.0, 1.0),
-        ("user ann value #y", "probable", "cards", 3.0, 3.0, 3.0, 3.0),
-        ("user bob value #x", "probable", "cards", 2.0, 2.0, 2.0, 2.0),
+        ("user ann value #x", "probable", "cards", 1.0, 1.0, 1.0, 4.0),
+        ("user ann value #y", "probable", "cards", 3.0, 3.0, 3.0, 4.0),
+        ("user bob value #x", "probable", "cards", 2.0, 2.0, 2.0, 4.0),
     ]
     undone = supersede_facts(links).orderBy("other_id").collect()
     assert [(row["user_id"], row["other_id"], row["undone_ts"].hour) for row in undone] == [
         ("ann", "#x", 3),
         ("ann", "#y", 1),
     ]
+
+
+def test_of_two_values_of_one_time_one_stays(rows):
+    facts = [("ann", {"card": (at(1), value)}, at(2)) for value in "xy"]
+    declared = rows(DECLARED, *facts)
+    rule = make_rule("cards", "card", False)
+    links = link_facts(declared, rule, lambda value: F.concat(F.lit("#"), value))
+    undone = supersede_facts(links).collect()
+    assert [(row["other_id"], row["undone_ts"] == row["last_ts"]) for row in undone] == [
+        ("#y", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("linked_ts", "row", "first_and_undone"),
+    [
+        ("linked", ("2026-01-01T01:00:00Z", ""), (1, None)),
+        ("linked", ("2026-01-01T01:00:00Z", "0000-00-00"), (1, None)),
+        ("linked", ("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"), (1, 2)),
+        ("linked", ("", ""), (9, None)),
+        (None, (None, ""), (9, None)),
+        (None, (None, "2026-01-01T02:00:00Z"), (None, 9)),  # later than any delivery before
+    ],
+    ids=["blank", "no time", "undone", "no times", "without times", "undone by a delivery"],
+)
+def test_a_declared_link_holds_until_the_source_undoes_it(
+    spark, rows, linked_ts, row, first_and_undone
+):
+    columns = LinkColumns(
+        input="i", user_id="a", other_id="b", linked_ts=linked_ts, undone_ts="undone"
+    )
+    schema = "user_id string, other_id string, linked_ts string, undone_ts string, got timestamp"
+    declared = rows(schema, ("u", "v", *row, at(9)))
+    if linked_ts is None:
+        declared = declared.drop("linked_ts")
+    with session_conf(spark, LENIENT_CONF):  # as in ingestion
+        (link,) = declared_links(
+            declared, columns, Times(), lambda kind, value: value, "shop", "got"
+        ).collect()
+    found = (link["first_ts"], link["undone_ts"])
+    assert tuple(None if ts is None else ts.hour for ts in found) == first_and_undone
