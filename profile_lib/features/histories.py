@@ -56,6 +56,9 @@ def build_histories(
     """
     if events is None or stored is None:
         return _build_from_events(_join_events(events, stored, keys), limits, stored, keys)
+    if not _find_long_histories(events, limits.max_events, None, keys).isEmpty():
+        stored = stored.localCheckpoint()  # it is read several times
+        return _build_from_events(_join_events(events, stored, keys), limits, stored, keys)
     new = _collect_events(events, keys).withColumnRenamed("events", "new_events")
     both = new.join(stored.select(*keys, *HISTORY_COLUMNS), [*keys], "full_outer").localCheckpoint()
     n_events = F.size(_events_of("events")) + F.size(_events_of("new_events"))

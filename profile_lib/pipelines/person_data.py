@@ -85,14 +85,15 @@ def read_person_histories(
     """Read the histories of people, all or those in the column user_id of `persons`.
 
     With `buckets`, all persons are in these buckets of users. Returns user_id, which holds the
-    person, and HISTORY_COLUMNS.
+    person, and HISTORY_COLUMNS. The tables are read at their versions of now, so that all parts of
+    the result agree while other jobs write.
     """
-    histories = store.read(USER_HISTORIES)
+    histories = store.read(USER_HISTORIES, store.version(USER_HISTORIES))
     is_in_bucket = F.lit(True) if buckets is None else F.col(USER_BUCKET).isin(*buckets)
     if not store.exists(PEOPLE):
         histories = histories.where(is_in_bucket).select("user_id", *HISTORY_COLUMNS)
         return histories if persons is None else histories.join(persons, "user_id", "left_semi")
-    people = store.read(PEOPLE)
+    people = store.read(PEOPLE, store.version(PEOPLE))
     if buckets is not None:  # other ids of a person are in other buckets
         linked = histories.where(~is_in_bucket).join(people, "user_id", "left_semi")
         histories = histories.where(is_in_bucket).unionByName(linked)

@@ -3,7 +3,7 @@
 import logging
 from functools import cache
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
@@ -61,6 +61,7 @@ class _HistoryUpdate:
             return known
         changes = None if known is None else self.store.changes(EVENTS, known, self.version)
         if changes is None:
+            self._forget_known_version()
             events = self.store.read(EVENTS, self.version)
             self.store.replace(USER_HISTORIES, self._complete(self._build(events)))
         else:
@@ -70,16 +71,36 @@ class _HistoryUpdate:
 
     def _find_known_version(self) -> int | None:
         """Return the version that all stored histories know; None if they have to be rebuilt."""
+        self.state_rows = self._read_state_rows()
         if not self.store.exists(USER_HISTORIES):
             return None
-        for row in self.store.read_or_empty(USER_HISTORIES_STATE).collect():  # one row
+        for row in self.state_rows:
             if (row["table_ids"], row["definition"]) == (self.table_id, self.definition):
                 return int(row["events_version"])
         return None
 
+    def _read_state_rows(self) -> list[Row]:
+        return self.store.read_or_empty(USER_HISTORIES_STATE).collect()  # one row
+
+    def _forget_known_version(self) -> None:
+        """Store no version: until the table is complete, nobody must take it for complete."""
+        if self.state_rows:
+            replace_state_rows(self.store, USER_HISTORIES_STATE, [])
+            self.state_rows = []
+
     def _write_known_version(self) -> None:
-        row = (self.table_id, self.definition, self.version)
-        replace_state_rows(self.store, USER_HISTORIES_STATE, [row])
+        """Store the version, or less if another job has written histories in the meantime.
+
+        Both jobs may have inserted histories that the other one would have deleted. With the lower
+        version, the next update looks at their users again.
+        """
+        row, version = (self.table_id, self.definition), self.version
+        rows = self._read_state_rows()
+        if rows != self.state_rows:
+            if not rows or tuple(rows[0])[:2] != row:
+                return
+            version = min(version, rows[0]["events_version"])
+        replace_state_rows(self.store, USER_HISTORIES_STATE, [(*row, version)])
 
     def _apply(self, changes: DataFrame) -> None:
         """Merge the histories of the users with changes."""
