@@ -18,6 +18,7 @@ from profile_lib.delta.retry import commit_with_retries
 from profile_lib.delta.store import Store
 from profile_lib.spark.hadoop_files import find_jvm, list_files, remove_path
 from profile_lib.tables import Table
+from profile_lib.tables.owners import Mention
 
 LOG_FILE = re.compile(r"(\d{20})\.(?:json|crc|checkpoint\..*|\d{20}\.compacted\.json)")
 COMMIT_FILE = re.compile(r"\d{20}\.json")
@@ -57,13 +58,13 @@ def delete_rows(store: Store, table: Table, owners: Sequence[Column], users: Dat
         _merge(store, table, owner, users, lambda merge: merge.whenMatchedDelete())
 
 
-def clear_ids(store: Store, table: Table, column: str, users: DataFrame) -> None:
-    """Set a column to null where it holds an id of `users`.
+def clear_ids(store: Store, table: Table, mention: Mention, users: DataFrame) -> None:
+    """Clear an id that rows mention where it is one of `users`.
 
     These are in the column `user_id`.
     """
-    cleared = {column: F.lit(None).cast("string")}
-    _merge(store, table, F.col(column), users, lambda merge: merge.whenMatchedUpdate(set=cleared))
+    cleared = {mention.column: mention.cleared}
+    _merge(store, table, mention.id, users, lambda merge: merge.whenMatchedUpdate(set=cleared))
 
 
 def purge_deleted_rows(store: Store, table: Table) -> None:

@@ -90,6 +90,21 @@ def hash_person_id(
     return pseudonyms.hash_id(F.lit(kind), F.lit(mapping.user_space), raw_id)
 
 
+def parse_id_space(space: Column) -> tuple[Column, Column]:
+    """Return the kind and the space of logins from which `id_space` made a space.
+
+    >>> frame = spark.createDataFrame([("shop",), ("shop:device",)], "space string")
+    >>> [tuple(row) for row in frame.select(*parse_id_space(F.col("space"))).collect()]
+    [('user', 'shop'), ('device', 'shop')]
+    """
+    kind, user_space = F.lit(USER), space
+    for carrier in CARRIERS:
+        is_carrier = F.endswith(space, F.lit(f":{carrier}"))
+        kind = F.when(is_carrier, carrier).otherwise(kind)
+        user_space = F.regexp_replace(user_space, f":{carrier}$", "")
+    return kind, user_space
+
+
 def id_space(user_space: str, kind: str) -> str:
     """Return the name of the space of ids of a kind.
 

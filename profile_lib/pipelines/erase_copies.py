@@ -1,11 +1,12 @@
 """Erase people from copies outside the tables: work folders and files."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
 from profile_lib.config.settings import Settings
@@ -18,6 +19,7 @@ from profile_lib.segmentation.lookalikes import read_seeds
 from profile_lib.spark.hadoop_files import list_files, remove_path
 from profile_lib.training.training_lock import lock_training_name
 
+AddReceipt = Callable[[str, str, int | None, str | None], None]
 TRAININGS = ("train_", "tune_")  # prefixes of folders that a training locks by its name
 
 log = logging.getLogger(__name__)
@@ -30,56 +32,72 @@ def erase_copies(store: Store, settings: Settings, people: DataFrame, now: datet
     they are made again when they are needed. Returns whether all are removed: a running training
     keeps its folder.
     """
-    folders = {
-        str(folder): _remove_work_folder(store, settings, folder, now)
+
+    def add_receipt(place: str, kind: str, n_bytes: int | None, action: str | None) -> None:
+        """Add a receipt, before the place changes: a kill in between must not lose it."""
+        write_places(store, people, [(place, kind, n_bytes, action)])
+
+    are_removed = [
+        _remove_work_folder(store, settings, folder, now, add_receipt)
         for folder in find_work_folders(settings)
-    }
-    places: list[Place] = [(f, "folder", n, None) for f, n in folders.items() if n]
+    ]
     if settings.segments.export_folder is not None:
-        places += _erase_from_exports(store, settings.segments.export_folder, people)
-    write_places(store, people, [*places, *_find_lists(store, settings, people)])
-    return None not in folders.values()
+        _erase_from_exports(store, settings.segments.export_folder, people, add_receipt)
+    write_places(store, people, list(_find_lists(store, settings, people)))
+    return all(are_removed)
 
 
 def _remove_work_folder(
-    store: Store, settings: Settings, folder: Path, before: datetime
-) -> int | None:
-    """Remove a folder of a training; return its size, None if the training is running."""
+    store: Store, settings: Settings, folder: Path, before: datetime, add_receipt: AddReceipt
+) -> bool:
+    """Remove a folder of a training; return False if the training is running."""
     name, paths = folder.name.partition("_")[2], settings.paths
     is_training = folder.name.startswith(TRAININGS)
     lock = lock_training_name(name, paths.models, paths.work) if is_training else nullcontext()
     try:
         with lock:
-            return _remove_old_folder(store, str(folder), before)
+            _remove_old_folder(store, str(folder), before, add_receipt)
+            return True
     except LockedError:
         log.warning(f"{folder}: a training is running and may hold erased people; it is left")
-        return None
+        return False
 
 
-def _remove_old_folder(store: Store, folder: str, before: datetime) -> int:
-    """Remove a folder with a file older than `before`; return the bytes removed."""
+def _remove_old_folder(
+    store: Store, folder: str, before: datetime, add_receipt: AddReceipt
+) -> None:
+    """Remove a folder with a file older than `before`."""
     files = list_files(store.spark, folder)
     if not any(file.modified_ts < before for file in files):
-        return 0
+        return
+    add_receipt(folder, "folder", sum(file.n_bytes for file in files), None)
     remove_path(store.spark, folder)
     log.info(f"{folder}: removed; it is made again when it is needed")
-    return sum(file.n_bytes for file in files)
 
 
-def _erase_from_exports(store: Store, folder: str, people: DataFrame) -> Iterator[Place]:
+def _erase_from_exports(
+    store: Store, folder: str, people: DataFrame, add_receipt: AddReceipt
+) -> None:
     """Write the files of audiences again without the people."""
     for file in list_files(store.spark, folder):
         path = f"{folder}/{file.name}"
         if not file.name.endswith(".csv"):
             continue
-        users = store.spark.read.option("header", True).csv(path)
+        try:
+            users = store.spark.read.option("header", True).csv(path)
+        except AnalysisException as error:
+            if error.getErrorClass() != "PATH_NOT_FOUND":
+                raise
+            # An export has just given the file its final name.
+            _erase_from_exports(store, folder, people, add_receipt)
+            return
         if "user_id" not in users.columns:
             continue
         users = users.select("user_id").localCheckpoint()
         if not users.join(people, "user_id", "left_semi").isEmpty():
+            add_receipt(path, "export", file.n_bytes, None)
             write_pseudonyms(users.join(people, "user_id", "left_anti"), path)
             log.info(f"{path}: people erased")
-            yield path, "export", file.n_bytes, None
 
 
 def _find_lists(store: Store, settings: Settings, people: DataFrame) -> Iterator[Place]:
@@ -87,8 +105,9 @@ def _find_lists(store: Store, settings: Settings, people: DataFrame) -> Iterator
     for name, lookalike in settings.segments.lookalikes.items():
         try:
             seeds = read_seeds(store.spark, lookalike.seeds, f"segments.lookalikes.{name}")
-        except InputError:
-            continue  # there is no such file, so it holds nobody
+        except InputError as error:  # there is no such file, or it names no user
+            log.warning(f"{error}; it was not searched for erased people")
+            continue
         if not seeds.join(people, "user_id", "left_semi").isEmpty():
             action = "remove the user_id that are no longer in users from the file"
             log.warning(f"segments.lookalikes.{name}: {lookalike.seeds}: {action}")

@@ -23,7 +23,7 @@ from profile_lib.progress import Progress
 from profile_lib.spark.frames import union_all
 from profile_lib.spark.session import session_conf
 from profile_lib.tables import ERASURES, SUPPRESSED_IDS, TABLES, Table
-from profile_lib.tables.owners import mentioned_ids, row_owners
+from profile_lib.tables.owners import mentions, row_owners
 
 MAX_PASSES = 5
 N_THREADS = 4  # most of the time of a small table goes to planning and commits
@@ -74,7 +74,7 @@ def _erase_once(store: Store, people: DataFrame) -> int:
     if not tables:
         return 0
     frames = (
-        find_rows(store, table, [*owners, *map(F.col, mentioned_ids(table))], people)
+        find_rows(store, table, [*owners, *(mention.id for mention in mentions(table))], people)
         for table, owners in tables.values()
     )
     found = union_all(list(frames)).localCheckpoint()
@@ -91,8 +91,8 @@ def _erase_once(store: Store, people: DataFrame) -> int:
     for name, (table, owners) in tables.items():
         if name in counts:
             delete_rows(store, table, owners, people)
-            for column in mentioned_ids(table):
-                clear_ids(store, table, column, people)
+            for mention in mentions(table):
+                clear_ids(store, table, mention, people)
             log.info(f"{name}: {counts[name]:,} rows erased")
     return sum(counts.values())
 

@@ -58,8 +58,9 @@ def run(store: Store, settings: Settings, *, now: datetime) -> None:
     n_rows = erase_rows(store, ids)
     is_removed = erase_copies(store, settings, ids, now)
     _date_requests(store, ids, config.grace_hours)
-    requests = store.read(ERASURES).groupBy("request").agg(F.max("found_ts").alias("found_ts"))
-    found = {row["request"]: row["found_ts"].replace(tzinfo=UTC) for row in requests.collect()}
+    found_micros = F.unix_micros(F.max("found_ts")).alias("found_micros")
+    requests = store.read(ERASURES).groupBy("request").agg(found_micros).collect()
+    found = {r["request"]: datetime.fromtimestamp(r["found_micros"] / 1e6, UTC) for r in requests}
     list_models(store, settings, [table for table, _ in owned_tables(store)], found)
     remove_histories(store, config.grace_hours)
     log.info(f"erase_users: {n_rows:,} rows erased")

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.events.identity import Pseudonyms
+from profile_lib.events.keyed_ids import parse_id_space
 from profile_lib.events.raw_ids import to_text, trim_text
 from profile_lib.events.suppression import build_tokens
 from profile_lib.pipelines.linked_ids import find_linked_ids
@@ -64,7 +65,12 @@ def _read_file(spark: SparkSession, file: str) -> DataFrame:
         raise InputError(f"{SETTING}: {file} is missing or is no {kind} file; {WANTED}") from error
     names = set(rows.columns)
     if not ("user_id" in names or {"raw_id", "space"} <= names):
-        raise InputError(f"{SETTING}: {file} has the columns {sorted(names)}, {WANTED}")
+        # Without a header the names are ids, which no message may show.
+        found = ", ".join(sorted(names & set(COLUMNS))) or "none of them"
+        raise InputError(
+            f"{SETTING}: {file} has {len(names)} columns, of the wanted ones {found}; {WANTED}; "
+            "the first line of a CSV has to name them"
+        )
     return rows.select(*[_text_or_null(rows, name).alias(name) for name in COLUMNS])
 
 
@@ -79,7 +85,8 @@ def _hash_ids(rows: DataFrame, file: str, pseudonyms: Pseudonyms) -> DataFrame:
 
     Raises InputError if a row has no id, or something else than a pseudonym as its user_id.
     """
-    hashed = pseudonyms.hash_id(F.lit("user"), F.col("space"), F.col("raw_id"))
+    kind, space = parse_id_space(F.col("space"))
+    hashed = pseudonyms.hash_id(kind, space, F.col("raw_id"))
     keyed = pseudonyms.join_key(rows).select(F.coalesce("user_id", hashed).alias("user_id"))
     ids = keyed.localCheckpoint()
     is_valid = F.coalesce(F.col("user_id").rlike(PSEUDONYM), F.lit(False))

@@ -44,7 +44,11 @@ def read_seeds(spark: SparkSession, file: str, setting: str) -> DataFrame:
             f"{setting}: no file at {file}; wanted a CSV with a column user_id"
         ) from error
     if "user_id" not in rows.columns:
-        raise InputError(f"{setting}: {file} has the columns {rows.columns}, wanted user_id")
+        # Without a header the names are ids, which no message may show.
+        raise InputError(
+            f"{setting}: {file} has {len(rows.columns)} columns, none of them user_id; wanted a "
+            "CSV whose first line names user_id"
+        )
     return rows.select("user_id")
 
 

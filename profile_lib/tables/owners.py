@@ -1,5 +1,8 @@
 """Find the people whom each row of a declared table is about."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -9,12 +12,32 @@ from profile_lib.tables.table import COMPOSITE_SEPARATOR, Table
 PERSON_COLUMNS = ("user_id", "other_id", "person_id")
 
 
-def mentioned_ids(table: Table) -> list[str]:
-    """Return the columns that name ids besides those of the row's owners.
+class Mention(NamedTuple):
+    """An id that a row names besides its owners.
 
-    A row is complete without them.
+    `cleared` is the value of the column without the id.
     """
-    return [name for name in CARRIERS.values() if name in table.column_names()]
+
+    column: str
+    id: Column
+    cleared: Column
+
+
+def mentions(table: Table) -> Iterator[Mention]:
+    """Yield the ids that rows name besides their owners: of devices and browsers.
+
+    A row is complete without them. They are in columns of their own, or in a row of `events` that
+    is stored as JSON.
+    """
+    for name in CARRIERS.values():
+        if name in table.column_names():
+            yield Mention(name, F.col(name), F.lit(None).cast("string"))
+        for column in table.columns:
+            if column.pii == "event row":
+                found = F.get_json_object(column.name, f"$.{name}")
+                # In a text, the quotes of such a pair would have backslashes.
+                cleared = F.regexp_replace(column.name, f'("{name}":)"[0-9a-f]*"', "$1null")
+                yield Mention(column.name, found, cleared)
 
 
 def row_owners(table: Table) -> list[Column]:

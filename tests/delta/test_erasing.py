@@ -15,6 +15,7 @@ from profile_lib.delta.erasing import (
 )
 from profile_lib.errors import InputError
 from profile_lib.tables import Table
+from profile_lib.tables.owners import Mention
 from profile_lib.tables.table import STRING, optional, required
 from tests.worlds import NOTES
 
@@ -27,7 +28,8 @@ def test_a_row_of_another_user_loses_an_erased_id_and_stays(store, rows):
     )
     schema = "id string, c string"
     store.append(table, rows(schema, ("1", "x"), ("2", "y"), ("3", None)))
-    clear_ids(store, table, "c", rows("user_id string", ("x",), ("x",), ("z",)))
+    mention = Mention("c", F.col("c"), F.lit(None).cast("string"))
+    clear_ids(store, table, mention, rows("user_id string", ("x",), ("x",), ("z",)))
     assert {tuple(row) for row in store.read(table).collect()} == {
         ("1", None), ("2", "y"), ("3", None),
     }  # fmt: skip

@@ -18,7 +18,8 @@ KEY = Pseudonyms([b"key"])
     ("name", "text", "message"),
     [
         ("a.txt", "user_id\n", r"wanted a file ending in \.csv, \.json, \.jsonl, \.parquet"),
-        ("a.csv", "name,raw_id\nx,y\n", r"has the columns \['name', 'raw_id'\], wanted a column"),
+        ("a.csv", "name,raw_id\nx,y\n", "of the wanted ones raw_id; wanted a column user_id"),
+        ("a.csv", "ann,shop\nbob,shop\n", "of the wanted ones none of them; wanted a column"),
         ("a.csv", "user_id\nann\n", "1 of 1 rows of .* have no id, or a user_id that is no pseud"),
         ("a.jsonl", '{"raw_id": "ann", "space": null}', "1 of 1 rows .* nothing was erased"),
     ],
@@ -52,3 +53,11 @@ def test_raw_ids_and_pseudonyms_are_people_of_one_request_and_repeating_it_adds_
     assert {row["user_id"] for row in pending} == {ann, "0" * 64}
     assert len({row["request"] for row in pending}) == 1
     assert store.read(SUPPRESSED_IDS).count() == 2
+
+
+def test_a_raw_id_of_a_browser_is_named_by_its_space(store, tmp_path):
+    hashed = KEY.hash_id(F.lit("anonymous"), F.lit("shop"), F.lit("c-1"))
+    browser = KEY.join_key(store.spark.range(1)).select(hashed).first()[0]
+    (tmp_path / "a.csv").write_text("raw_id,space\nc-1,shop:anonymous\n")
+    register_requests(store, str(tmp_path / "a.csv"), KEY, NOW)
+    assert [row["user_id"] for row in store.read(ERASURES).collect()] == [browser]

@@ -69,7 +69,7 @@ def test_a_file_of_seeds_needs_the_column_user_id(spark, tmp_path):
     seeds = read_seeds(spark, str(tmp_path / "seeds.csv"), SETTING)
     assert [r[0] for r in seeds.collect()] == ["a", "b"]
     (tmp_path / "seeds.csv").write_text("name\nAnn\n")
-    with pytest.raises(InputError, match=r"has the columns \['name'\], wanted user_id"):
+    with pytest.raises(InputError, match="has 1 columns, none of them user_id"):
         read_seeds(spark, str(tmp_path / "seeds.csv"), SETTING)
     with pytest.raises(InputError, match="x: no file at /nowhere.csv; wanted a CSV"):
         read_seeds(spark, "/nowhere.csv", SETTING)

@@ -1,10 +1,12 @@
 """Every table with personal data names the user of each row, so that people can be erased."""
 
+import json
+
 import pytest
 
 from profile_lib.pipelines.erase_tables import OWN_TABLES
-from profile_lib.tables import TABLES, Table
-from profile_lib.tables.owners import mentioned_ids, row_owners
+from profile_lib.tables import REJECTED_EVENTS, TABLES, Table
+from profile_lib.tables.owners import mentions, row_owners
 from profile_lib.tables.table import STRING, required
 
 
@@ -26,8 +28,19 @@ def test_a_composite_pseudonym_names_the_owner_and_a_text_alone_is_refused(rows)
         row_owners(table("text"))
 
 
-def test_events_name_devices_and_browsers_beside_their_user():
-    mentioned = {table.name: mentioned_ids(table) for table in TABLES}
-    assert {name: ids for name, ids in mentioned.items() if ids} == {
-        "events": ["device_id", "anonymous_id"]
+@pytest.mark.usefixtures("spark")
+def test_events_and_rejected_ones_name_devices_and_browsers_beside_their_user():
+    columns = {table.name: [mention.column for mention in mentions(table)] for table in TABLES}
+    assert {name: found for name, found in columns.items() if found} == {
+        "events": ["device_id", "anonymous_id"],
+        "rejected_events": ["row", "row"],
     }
+
+
+def test_an_id_in_a_rejected_row_is_found_and_cleared_and_a_text_about_it_stays(rows):
+    event = {"device_id": "ab12", "anonymous_id": "cd34", "text": 'say "device_id":"ab12"'}
+    frame = rows("row string", (json.dumps(event, separators=(",", ":")),))
+    device, browser = mentions(REJECTED_EVENTS)
+    assert frame.select(device.id, browser.id).first() == ("ab12", "cd34")
+    cleared = json.loads(frame.select(device.cleared).first()[0])
+    assert cleared == event | {"device_id": None}
