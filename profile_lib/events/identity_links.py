@@ -91,8 +91,8 @@ def link_facts(
 def supersede_facts(links: DataFrame) -> DataFrame:
     """Return rows that undo values of a fact which logins replaced.
 
-    `links` holds all links of some logins to values of one fact. Of values with the same time, one
-    stays.
+    `links` holds all links of some logins to values of one fact. One stays of several values with
+    the same time.
     """
     same_value = Window.partitionBy("user_id", "other_id").orderBy(F.desc("last_ts"))
     latest = links.where("last_ts IS NOT NULL").withColumn("n", F.row_number().over(same_value))
