@@ -1,7 +1,7 @@
 """Erase people from copies outside the tables: work folders and files."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from profile_lib.segmentation.lookalikes import read_seeds
 from profile_lib.spark.hadoop_files import list_files, remove_path
 from profile_lib.training.training_lock import lock_training_name
 
-AddReceipt = Callable[[str, str, int | None, str | None], None]
 TRAININGS = ("train_", "tune_")  # prefixes of folders that a training locks by its name
 
 log = logging.getLogger(__name__)
@@ -33,22 +32,18 @@ def erase_copies(store: Store, settings: Settings, people: DataFrame, now: datet
     keeps its folder.
     """
 
-    def add_receipt(place: str, kind: str, n_bytes: int | None, action: str | None) -> None:
-        """Add a receipt, before the place changes: a kill in between must not lose it."""
-        write_places(store, people, [(place, kind, n_bytes, action)])
-
     are_removed = [
-        _remove_work_folder(store, settings, folder, now, add_receipt)
+        _remove_work_folder(store, settings, people, folder, now)
         for folder in find_work_folders(settings)
     ]
     if settings.segments.export_folder is not None:
-        _erase_from_exports(store, settings.segments.export_folder, people, add_receipt)
+        _erase_from_exports(store, people, settings.segments.export_folder)
     write_places(store, people, list(_find_lists(store, settings, people)))
     return all(are_removed)
 
 
 def _remove_work_folder(
-    store: Store, settings: Settings, folder: Path, before: datetime, add_receipt: AddReceipt
+    store: Store, settings: Settings, people: DataFrame, folder: Path, before: datetime
 ) -> bool:
     """Remove a folder of a training; return False if the training is running."""
     name, paths = folder.name.partition("_")[2], settings.paths
@@ -56,28 +51,26 @@ def _remove_work_folder(
     lock = lock_training_name(name, paths.models, paths.work) if is_training else nullcontext()
     try:
         with lock:
-            _remove_old_folder(store, str(folder), before, add_receipt)
+            _remove_old_folder(store, people, str(folder), before)
             return True
     except LockedError:
         log.warning(f"{folder}: a training is running and may hold erased people; it is left")
         return False
 
 
-def _remove_old_folder(
-    store: Store, folder: str, before: datetime, add_receipt: AddReceipt
-) -> None:
+def _remove_old_folder(store: Store, people: DataFrame, folder: str, before: datetime) -> None:
     """Remove a folder with a file older than `before`."""
     files = list_files(store.spark, folder)
     if not any(file.modified_ts < before for file in files):
         return
-    add_receipt(folder, "folder", sum(file.n_bytes for file in files), None)
+    n_bytes = sum(file.n_bytes for file in files)
+    # First the receipt: a kill in between must not lose it.
+    write_places(store, people, [(folder, "folder", n_bytes, None)])
     remove_path(store.spark, folder)
     log.info(f"{folder}: removed; it is made again when it is needed")
 
 
-def _erase_from_exports(
-    store: Store, folder: str, people: DataFrame, add_receipt: AddReceipt
-) -> None:
+def _erase_from_exports(store: Store, people: DataFrame, folder: str) -> None:
     """Write the files of audiences again without the people."""
     for file in list_files(store.spark, folder):
         path = f"{folder}/{file.name}"
@@ -89,13 +82,13 @@ def _erase_from_exports(
             if error.getErrorClass() != "PATH_NOT_FOUND":
                 raise
             # An export has just given the file its final name.
-            _erase_from_exports(store, folder, people, add_receipt)
+            _erase_from_exports(store, people, folder)
             return
         if "user_id" not in users.columns:
             continue
         users = users.select("user_id").localCheckpoint()
         if not users.join(people, "user_id", "left_semi").isEmpty():
-            add_receipt(path, "export", file.n_bytes, None)
+            write_places(store, people, [(path, "export", file.n_bytes, None)])
             write_pseudonyms(users.join(people, "user_id", "left_anti"), path)
             log.info(f"{path}: people erased")
 
