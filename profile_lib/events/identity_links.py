@@ -122,20 +122,19 @@ def declared_links(
     or no time, undoes nothing. Without `linked_ts`, each delivery says what holds at its arrival. A
     row without both ids is left out. `hash_id` returns the keyed hash of an id of a kind.
     """
-    stamps = {}
-    for name in ("linked_ts", "undone_ts"):
-        stamp = F.lit(None).cast("timestamp")
-        if name in rows.columns:
-            time = to_time(F.col(name), rows.schema[name].dataType, times)
-            is_stated = time if name == "undone_ts" else F.col(name)
-            stamp = F.when(is_stated.isNotNull(), F.least(time, arrival))
-        stamps[name] = stamp
+
+    def time_of(name: str) -> Column:
+        if name not in rows.columns:
+            return F.lit(None).cast("timestamp")
+        return to_time(F.col(name), rows.schema[name].dataType, times)
+
+    undone = time_of("undone_ts")
     if links.linked_ts is None:
-        is_undone = stamps["undone_ts"].isNotNull()
-        stamps = {
-            "linked_ts": F.when(~is_undone, F.col(arrival)),
-            "undone_ts": F.when(is_undone, F.col(arrival)),
-        }
+        linked_ts, undone_ts = F.when(undone.isNull(), F.col(arrival)), F.col(arrival)
+    else:
+        linked_ts = F.when(F.col("linked_ts").isNotNull(), F.least(time_of("linked_ts"), arrival))
+        undone_ts = F.least(undone, arrival)
+    stamps = {"linked_ts": linked_ts, "undone_ts": F.when(undone.isNotNull(), undone_ts)}
     pair = _struct(
         hash_id(links.user_kind, F.col("user_id")), F.lit(links.user_kind),
         hash_id(links.other_kind, F.col("other_id")), F.lit(links.other_kind),
