@@ -54,11 +54,17 @@ def build_histories(
     jobs that find out whether any key has older events. Raises ValueError if there are neither
     events nor histories.
     """
-    if events is None or stored is None:
-        return _build_from_events(_join_events(events, stored, keys), limits, stored, keys)
-    if not _find_long_histories(events, limits.max_events, None, keys).isEmpty():
+    if events is not None and stored is not None:
+        if _find_long_histories(events, limits.max_events, None, keys).isEmpty():
+            return _add_few_events(events, limits, stored, keys)
         stored = stored.localCheckpoint()  # it is read several times
-        return _build_from_events(_join_events(events, stored, keys), limits, stored, keys)
+    return _build_from_events(_join_events(events, stored, keys), limits, stored, keys)
+
+
+def _add_few_events(
+    events: DataFrame, limits: HistoryLimits, stored: DataFrame, keys: Sequence[str]
+) -> DataFrame:
+    """Add at most `max_events` events per key to histories."""
     new = _collect_events(events, keys).withColumnRenamed("events", "new_events")
     both = new.join(stored.select(*keys, *HISTORY_COLUMNS), [*keys], "full_outer").localCheckpoint()
     n_events = F.size(_events_of("events")) + F.size(_events_of("new_events"))

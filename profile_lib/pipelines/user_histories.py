@@ -54,6 +54,7 @@ class _HistoryUpdate:
         self.definition = hash_json(
             [_find_history_version(), self.limits._asdict(), self.n_buckets]
         )
+        self.state_rows = self._read_state_rows()
 
     def run(self) -> int:
         known = self._find_known_version()
@@ -71,16 +72,16 @@ class _HistoryUpdate:
 
     def _find_known_version(self) -> int | None:
         """Return the version that all stored histories know; None if they have to be rebuilt."""
-        self.state_rows = self._read_state_rows()
-        if not self.store.exists(USER_HISTORIES):
-            return None
-        for row in self.state_rows:
-            if (row["table_ids"], row["definition"]) == (self.table_id, self.definition):
-                return int(row["events_version"])
-        return None
+        return self._version_of(self.state_rows) if self.store.exists(USER_HISTORIES) else None
 
     def _read_state_rows(self) -> list[Row]:
         return self.store.read_or_empty(USER_HISTORIES_STATE).collect()  # one row
+
+    def _version_of(self, state_rows: list[Row]) -> int | None:
+        for row in state_rows:
+            if (row["table_ids"], row["definition"]) == (self.table_id, self.definition):
+                return int(row["events_version"])
+        return None
 
     def _forget_known_version(self) -> None:
         """Store no version: until the table is complete, nobody must take it for complete."""
@@ -94,13 +95,13 @@ class _HistoryUpdate:
         Both jobs may have inserted histories that the other one would have deleted. With the lower
         version, the next update looks at their users again.
         """
-        row, version = (self.table_id, self.definition), self.version
-        rows = self._read_state_rows()
+        version, rows = self.version, self._read_state_rows()
         if rows != self.state_rows:
-            if not rows or tuple(rows[0])[:2] != row:
+            if (other := self._version_of(rows)) is None:
                 return
-            version = min(version, rows[0]["events_version"])
-        replace_state_rows(self.store, USER_HISTORIES_STATE, [(*row, version)])
+            version = min(version, other)
+        row = (self.table_id, self.definition, version)
+        replace_state_rows(self.store, USER_HISTORIES_STATE, [row])
 
     def _apply(self, changes: DataFrame) -> None:
         """Merge the histories of the users with changes."""
