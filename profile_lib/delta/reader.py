@@ -1,6 +1,6 @@
 """Read the declared Delta tables: rows, versions, changes and files."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from pyspark.errors import AnalysisException
@@ -16,6 +16,7 @@ from profile_lib.delta.change_feed import (
 from profile_lib.delta.file_list import list_live_files
 from profile_lib.delta.schema_evolution import select_declared_columns
 from profile_lib.errors import InputError
+from profile_lib.spark.timestamps import from_micros
 from profile_lib.tables import Table
 
 
@@ -72,7 +73,7 @@ class TableReader:
         """Return the time, in UTC, at which a version was committed."""
         commits = commits_since(self._delta(table), version).where(F.col("version") == version)
         micros = commits.select(F.unix_micros("timestamp")).collect()[0][0]
-        return datetime.fromtimestamp(micros / 1e6, UTC)
+        return from_micros(micros)
 
     def changes(
         self, table: Table, after_version: int, until_version: int | None = None

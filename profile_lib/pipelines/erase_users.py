@@ -1,7 +1,7 @@
 """Erase people from all tables and copies, and keep them out."""
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -27,6 +27,7 @@ from profile_lib.pipelines.erasure_receipts import (
 )
 from profile_lib.pipelines.erasure_requests import register_requests
 from profile_lib.pipelines.event_source import read_key
+from profile_lib.spark.timestamps import from_micros
 from profile_lib.tables import ERASURE_RECEIPTS, ERASURES
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def run(store: Store, settings: Settings, *, now: datetime) -> None:
     _date_requests(store, ids, config.grace_hours)
     found_micros = F.unix_micros(F.max("found_ts")).alias("found_micros")
     requests = store.read(ERASURES).groupBy("request").agg(found_micros).collect()
-    found = {r["request"]: datetime.fromtimestamp(r["found_micros"] / 1e6, UTC) for r in requests}
+    found = {r["request"]: from_micros(r["found_micros"]) for r in requests}
     list_models(store, settings, [table for table, _ in owned_tables(store)], found)
     remove_histories(store, config.grace_hours)
     log.info(f"erase_users: {n_rows:,} rows erased")

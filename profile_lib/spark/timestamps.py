@@ -17,6 +17,17 @@ def midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), datetime.min.time(), tzinfo=UTC)
 
 
+def from_micros(micros: int) -> datetime:
+    """Return the moment of a number of Spark's `unix_micros`.
+
+    Timestamps that are collected are in the time zone of the driver instead, and do not say so.
+
+    >>> from_micros(1_500_000)
+    datetime.datetime(1970, 1, 1, 0, 0, 1, 500000, tzinfo=datetime.timezone.utc)
+    """
+    return datetime.fromtimestamp(micros / 1e6, UTC)
+
+
 def known_time(event: Column | None = None) -> Column:
     """Return the time at which an event became known: the later of event_ts and ingest_ts.
 
@@ -78,4 +89,4 @@ def _latest(events: DataFrame, moment: Column) -> datetime:
     micros = events.agg(F.unix_micros(F.max(moment))).collect()[0][0]
     if micros is None:
         raise InputError("events: found no event; run python jobs/ingest_events.py first")
-    return datetime.fromtimestamp(micros / 1e6, UTC)
+    return from_micros(micros)
