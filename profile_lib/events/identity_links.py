@@ -107,6 +107,21 @@ def supersede_facts(links: DataFrame) -> DataFrame:
     return superseded.select(*IDENTITY_LINKS.column_names())
 
 
+def withdraw_facts(links: DataFrame, declared: DataFrame, rule: Rule) -> DataFrame:
+    """Return rows that undo the values of a fact which logins withdrew.
+
+    `links` holds all links of some logins to values of the fact, and `declared` is the result of
+    `declared_users`: a withdrawn fact has a time and no value.
+    """
+    fact = F.col("declared")[rule.fact]
+    facts = declared.select(
+        "user_id", fact["declared_ts"].alias("at"), fact["value"].alias("value")
+    )
+    withdrawn = facts.where("at IS NOT NULL AND value IS NULL")
+    undone = links.drop("undone_ts").join(withdrawn.select("user_id", "at"), "user_id")
+    return undone.withColumnRenamed("at", "undone_ts").select(*IDENTITY_LINKS.column_names())
+
+
 def declared_links(
     rows: DataFrame,
     links: LinkColumns,

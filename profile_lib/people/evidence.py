@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from profile_lib.tables.people import ANONYMOUS, CARRIERS, DEVICE, PROBABLE, USER, VALUE
+from profile_lib.tables.people import ANONYMOUS, CARRIERS, DEVICE, LOGIN, SOURCE, USER, VALUE
 
 KIND_ORDER = {USER: 0, DEVICE: 1, ANONYMOUS: 1, VALUE: 2}
 
@@ -16,7 +16,7 @@ class PeopleLimits(NamedTuple):
     max_ids: int  # highest number of ids of a person
     max_users_per_device: int  # a device with more logins, or a value of more ids, links nobody
     shared_window_seconds: int  # time around a login in which a shared device is that person's
-    has_probable: bool  # whether probable links count
+    rules: tuple[tuple[str, str], ...]  # name and kind of each rule whose links count
 
 
 def is_carrier(kind: str) -> Column:
@@ -27,11 +27,13 @@ def is_carrier(kind: str) -> Column:
 def select_live_links(links: DataFrame, limits: PeopleLimits) -> DataFrame:
     """Return the rows of `identity_links` whose evidence counts.
 
-    Evidence counts if it is later than the last time that the pair was undone. Probable links count
-    if the limits say so.
+    Evidence counts if it is later than the last time that the pair was undone. The links of a rule
+    count if the limits name the rule, and have the kind that these give it.
     """
-    if not limits.has_probable:
-        links = links.where(F.col("kind") != PROBABLE)
+    kind = F.when(F.col("kind").isin(LOGIN, SOURCE), F.col("kind"))
+    for name, kind_of_rule in limits.rules:
+        kind = kind.when(F.col("source") == name, F.lit(kind_of_rule))
+    links = links.withColumn("kind", kind).where("kind IS NOT NULL")
     low, high = F.least("user_id", "other_id"), F.greatest("user_id", "other_id")
     undone = F.max("undone_ts").over(Window.partitionBy(low, high))
     holds = F.col("last_ts") > F.coalesce("pair_undone_ts", F.lit("0001-01-01").cast("timestamp"))

@@ -145,7 +145,7 @@ class _Batch:
             writes.append(partial(write_links, self.store, self.source, events, self.tokens))
         run_together(writes)
         log.info(f"{self.source.mapping.name}: {quality.describe()}")
-        if self.source.links_ids and self.source.people is not None:
+        if self.source.people is not None:
             # Before the events, so that a repeated run finds the links of the same new events.
             self._write_left_out(update_people(self.store, self.source.people), quality.n_read)
         for count in quality.rules:

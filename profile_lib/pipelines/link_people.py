@@ -17,6 +17,7 @@ from profile_lib.events.identity_links import (
     make_rule,
     merged_evidence,
     supersede_facts,
+    withdraw_facts,
 )
 from profile_lib.fingerprint import hash_json
 from profile_lib.people.evidence import PeopleLimits
@@ -26,6 +27,7 @@ from profile_lib.pipelines.code_version import find_code_version
 from profile_lib.pipelines.event_source import Source
 from profile_lib.spark.frames import union_all
 from profile_lib.tables import IDENTITY_LINKS, PEOPLE, PEOPLE_STATE
+from profile_lib.tables.people import PROBABLE, RULE
 
 PEOPLE_CODE = ("profile_lib.people",)
 
@@ -41,7 +43,7 @@ def write_links(
     repeated. No link names an id of an erased person; `tokens` is the suppress list.
     """
     assert source.people is not None
-    rules = [make_rule(n, r.fact, r.is_probable) for n, r in source.people.rules.items()]
+    rules = make_rules(source.people)
     links = []
     if events is not None and source.mapping.has_carriers:
         links.append(link_events(events, source.mapping.name))
@@ -63,9 +65,10 @@ def _write_facts(store: Store, source: Source, users: DataFrame, rule: Rule) -> 
     new = link_facts(keyed, rule, lambda value: source.pseudonyms.hash_id(fact, value))
     _merge_links(store, [_select_new(store, new)])
     of_rule = store.read_or_empty(IDENTITY_LINKS).where(F.col("source") == rule.name)
-    of_rule = of_rule.where(F.col("kind") == rule.kind)
+    of_rule = of_rule.where(F.col("kind").isin(RULE, PROBABLE))  # a rule may have changed its kind
     stored = of_rule.join(users.select("user_id").distinct(), "user_id", "left_semi")
-    _merge_links(store, [_select_new(store, supersede_facts(stored))])
+    for undone in (supersede_facts(stored), withdraw_facts(stored, users, rule)):
+        _merge_links(store, [_select_new(store, undone)])
 
 
 def _select_new(store: Store, links: DataFrame) -> DataFrame:
@@ -169,10 +172,18 @@ def find_people_changes(
 
 def to_limits(settings: PeopleSettings) -> PeopleLimits:
     """Return the rules of the settings."""
-    window_seconds = round(60 * settings.shared_window_minutes)
+    rules = [(rule.name, rule.kind) for rule in make_rules(settings)]
     return PeopleLimits(
-        settings.max_ids, settings.max_users_per_device, window_seconds, settings.use_probable
+        max_ids=settings.max_ids,
+        max_users_per_device=settings.max_users_per_device,
+        shared_window_seconds=round(60 * settings.shared_window_minutes),
+        rules=tuple(r for r in sorted(rules) if settings.use_probable or r[1] != PROBABLE),
     )
+
+
+def make_rules(settings: PeopleSettings) -> list[Rule]:
+    """Return the rules by which equal values link ids."""
+    return [make_rule(n, rule.fact, rule.is_probable) for n, rule in settings.rules.items()]
 
 
 def _definition(settings: PeopleSettings) -> str:

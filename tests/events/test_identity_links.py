@@ -10,6 +10,7 @@ from profile_lib.events.identity_links import (
     link_orders,
     make_rule,
     supersede_facts,
+    withdraw_facts,
 )
 from profile_lib.events.mapping import LinkColumns, Times
 from profile_lib.spark.expression_tree import LENIENT_CONF
@@ -81,6 +82,18 @@ def test_a_login_is_linked_to_its_latest_value_of_a_fact_alone(spark):
         ("ann", "#x", 3),
         ("ann", "#y", 1),
     ]
+
+
+def test_a_withdrawn_fact_undoes_the_values_until_then(rows):
+    rule = make_rule("cards", "card", False)
+    past = [("ann", {"card": (at(1), "x")}, at(2)), ("bob", {"card": (at(1), "x")}, at(2))]
+    links = link_facts(rows(DECLARED, *past), rule, lambda value: value)
+    now = [("ann", {"card": (at(3), None)}, at(4)), ("bob", {"age": (at(3), None)}, at(4))]
+    undone = withdraw_facts(links, rows(DECLARED, *now), rule)
+    assert [
+        (row["user_id"], row["other_id"], row["undone_ts"].hour) for row in undone.collect()
+    ] == [("ann", "x", 3)]
+    assert undone.drop("undone_ts").subtract(links.drop("undone_ts")).isEmpty()
 
 
 def test_of_two_values_of_one_time_one_stays(rows):

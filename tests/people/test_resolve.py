@@ -14,7 +14,7 @@ from profile_lib.tables.people import PROBABLE, RULE, SOURCE
 from tests.people.link_rows import at, link
 
 LIMITS = PeopleLimits(
-    max_ids=5, max_users_per_device=2, shared_window_seconds=1800, has_probable=False
+    max_ids=5, max_users_per_device=2, shared_window_seconds=1800, rules=(("emails", RULE),)
 )
 WORLDS = {
     "own": [("u1 d1", 3), ("u1 a1", 1), ("d2 a1", 2), ("d1 a3", 4), ("d9 a3", 5)],
@@ -35,14 +35,14 @@ WORLDS = {
         ("u1 u2", 9, {"kind": SOURCE}),
     ],
     "rule": [
-        ("u1 v1", 1, {"kind": RULE}),
-        ("u2 v1", 4, {"kind": RULE}),
-        ("a1 v1", 5, {"kind": RULE}),
-        ("u3 v2", 1, {"kind": PROBABLE}),
-        ("u4 v2", 1, {"kind": PROBABLE}),
-        ("u5 v3", 1, {"kind": RULE}),
-        ("u6 v3", 1, {"kind": RULE}),
-        ("u7 v3", 1, {"kind": RULE}),
+        ("u1 v1", 1, {"kind": RULE, "source": "emails"}),
+        ("u2 v1", 4, {"kind": RULE, "source": "emails"}),
+        ("a1 v1", 5, {"kind": RULE, "source": "emails"}),
+        ("u3 v2", 1, {"kind": PROBABLE, "source": "cards"}),
+        ("u4 v2", 1, {"kind": PROBABLE, "source": "cards"}),
+        ("u5 v3", 1, {"kind": RULE, "source": "emails"}),
+        ("u6 v3", 1, {"kind": RULE, "source": "emails"}),
+        ("u7 v3", 1, {"kind": RULE, "source": "emails"}),
     ],
     "large": [
         *[(f"u1 a{n}", n) for n in range(1, 8)],
@@ -163,11 +163,18 @@ def test_a_person_keeps_the_ids_known_first_and_a_group_above_the_bound_is_left_
     assert left_out(people, "large") == dict.fromkeys(surplus, "too_many_ids")
 
 
-def test_a_rule_links_logins_and_probable_rules_count_only_if_switched_on(spark):
+def test_links_of_rules_count_as_long_as_the_limits_name_the_rule(spark):
     links = spark.createDataFrame(links_of("rule"), IDENTITY_LINKS.schema)
-    limits = LIMITS._replace(max_users_per_device=3, has_probable=True)
-    found = persons(resolve_people(links, limits).collect(), "rule")
-    assert found == {"u2": "u1", "a1": "u1", "u4": "u3", "u6": "u5", "u7": "u5"}
+    limits = LIMITS._replace(max_users_per_device=3)
+
+    def resolve(*rules: tuple[str, str]) -> dict[str, str]:
+        return persons(resolve_people(links, limits._replace(rules=rules)).collect(), "rule")
+
+    by_email, by_card = {"u2": "u1", "a1": "u1", "u6": "u5", "u7": "u5"}, {"u4": "u3"}
+    assert resolve(("emails", RULE), ("cards", PROBABLE)) == by_email | by_card
+    assert resolve(("emails", RULE)) == by_email
+    assert resolve(("emails", PROBABLE)) == by_email  # links stay when a rule changes its kind
+    assert resolve() == {}
 
 
 def test_components_of_a_long_chain_and_a_star_are_found(spark):

@@ -10,7 +10,7 @@ from profile_lib.people.resolve import resolve_links
 from profile_lib.tables.people import LOGIN, PROBABLE, RULE, SOURCE
 from tests.people.link_rows import kind_of
 
-LIMITS = PeopleLimits(max_ids=4, max_users_per_device=9, shared_window_seconds=2, has_probable=True)
+LIMITS = PeopleLimits(max_ids=4, max_users_per_device=9, shared_window_seconds=2, rules=())
 NAMES = [f"{kind}{n}" for kind in "udav" for n in range(4)]
 TIME = st.integers(0, 30)
 LINK = st.tuples(

@@ -26,7 +26,7 @@ from profile_lib.tables import (
     SUPPRESSED_IDS,
     USERS,
 )
-from profile_lib.tables.people import LOGIN, SOURCE
+from profile_lib.tables.people import LOGIN, RULE, SOURCE
 from tests.people.link_rows import link
 from tests.pipelines.raw_shop import event, shop_settings, to_lines, write_events
 from tests.worlds import NOW
@@ -134,6 +134,28 @@ def test_a_rebuild_and_a_repeated_run_change_nothing(shop):
     rebuild_people(store, settings.people)
     run(store, settings, now=NOW)
     assert [store.version(table) for table in (IDENTITY_LINKS, PEOPLE)] == versions
+
+
+def test_people_follow_the_rules_of_the_settings(spark, tmp_path):
+    store = Store(spark, str(tmp_path))
+    links = [link(f"{user} v1", 1, kind=RULE, source="emails") for user in ("u1", "u2")]
+    store.upsert(IDENTITY_LINKS, spark.createDataFrame(links, IDENTITY_LINKS.schema))
+
+    def find_people(**rules: dict) -> list[tuple[str, str]]:
+        settings = PeopleSettings(
+            max_ids=4,
+            max_users_per_device=2,
+            shared_window_minutes=30,
+            use_probable=False,
+            rules=rules,
+        )
+        update_people(store, settings)
+        return [(row["user_id"], row["person_id"]) for row in store.read(PEOPLE).collect()]
+
+    assert find_people(emails={"fact": "email"}) == [("u2", "u1")]
+    assert find_people(emails={"fact": "email", "is_probable": True}) == []
+    assert find_people(emails={"fact": "email"}) == [("u2", "u1")]
+    assert find_people() == []
 
 
 def test_ids_of_devices_have_a_space_of_their_own_and_users_like_all_others(shop):
