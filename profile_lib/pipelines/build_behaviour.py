@@ -1,12 +1,13 @@
 """Build the behaviour of users as of the cutoffs of training examples."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
+from profile_lib.errors import InputError
 from profile_lib.examples.cutoffs import choose_cutoffs
 from profile_lib.features.behaviour import build_behaviour
 from profile_lib.features.catalog_words import project_catalog
@@ -20,7 +21,7 @@ from profile_lib.pipelines.person_data import (
 )
 from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.session import cached
-from profile_lib.spark.timestamps import midnight
+from profile_lib.spark.timestamps import from_micros, known_time, midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS, PEOPLE
 
 
@@ -29,7 +30,7 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 
     Without `examples.last_cutoff` the last cutoff is the moment until which events are known minus
     the horizon, so that the labels of all cutoffs are known. Raises InputError if there is no
-    event.
+    event, or no cutoff on any day.
     """
     config = settings.examples
     update_histories(store, settings)
@@ -57,11 +58,32 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
     if day is not None:
         cutoffs = cutoffs.where(F.to_date("cutoff_ts") == F.lit(day))
     with cached(cutoffs) as cutoffs:
+        if day is None and cutoffs.isEmpty():
+            raise InputError(_explain_no_cutoffs(past, last_cutoff))
         histories = find_histories_as_of(store, settings, cutoffs)
         catalog = project_catalog(store.read(ITEMS))
         behaviour = build_behaviour(histories, catalog, **settings.behaviour_rules())
         where = None if day is None else f"CAST(cutoff_ts AS DATE) = '{day}'"
         store.replace(BEHAVIOUR, behaviour, where=where)
+
+
+def _explain_no_cutoffs(past: DataFrame, last_cutoff: datetime) -> str:
+    """Say why there is no cutoff, and what to do."""
+    first = past.agg(F.unix_micros(F.min("event_ts")), F.unix_micros(F.min(known_time()))).first()
+    happened, known = (None if micros is None else from_micros(micros) for micros in first or ())
+    problem = f"behaviour: no cutoff until {last_cutoff:%Y-%m-%d %H:%M} UTC"
+    if happened is not None and known is not None and happened <= last_cutoff < known:
+        return (
+            f"{problem}; events happened from {happened:%Y-%m-%d} on, but the first one arrived at "
+            f"{known:%Y-%m-%d %H:%M}. If the files are an export of the past, move the tables "
+            "away, set ingest_ts to the time of the event in the mapping's columns, and ingest "
+            "again"
+        )
+    return (
+        f"{problem}, the end of the events less examples.horizon_hours, or examples.last_cutoff; "
+        "wanted sessions of at least examples.min_session_events events before then: lower one "
+        "of them, or change examples.first_cutoff"
+    )
 
 
 def _select_events_of_active_users(store: Store, settings: Settings, day: date) -> DataFrame:

@@ -45,6 +45,7 @@ from profile_lib.spark.frames import union_all
 from profile_lib.tables import DATA_QUALITY, EVENTS, REJECTED_EVENTS
 
 N_REPORTED_RULES = 3
+LATE_DAYS = 31  # an event that arrives later may be of an export of the past
 DAYS_AROUND = 1  # an event that arrives again may have a date as many days earlier or later
 
 log = logging.getLogger(__name__)
@@ -60,9 +61,10 @@ def write_batch(
     what it wrote there is replaced when the batch is read again. Call `check_key` before.
     """
     observation = Observation("read")
-    with_day = judged.observe(observation, F.count(F.lit(1)).alias("n_rows")).withColumn(
-        "load_date", F.lit(load_date)
-    )
+    is_late = F.col("ingest_ts") > F.col("event_ts") + F.expr(f"INTERVAL {LATE_DAYS} DAYS")
+    n_rows, n_late = F.count(F.lit(1)), F.count_if(is_kept() & is_late)
+    observed = judged.observe(observation, n_rows.alias("n_rows"), n_late.alias("n_late"))
+    with_day = observed.withColumn("load_date", F.lit(load_date))
     # A checkpoint, unlike a cached frame, spares each later query the plan of all that came before.
     first = partition_by_event(with_day).transform(mark_duplicates).localCheckpoint()
     tokens = read_suppress_list(store)
@@ -73,6 +75,18 @@ def write_batch(
     verdict = _judge_users(store, source, _mark_known(store, first, dates), user_days, dates)
     quality = BatchQuality(observation.get["n_rows"], *count_rules(verdict.judged))
     _Batch(store, source, batch_id, load_date, tokens).write(verdict, quality)
+    _warn_of_past(source.mapping.name, observation.get["n_late"], quality.n_read)
+
+
+def _warn_of_past(name: str, n_late: int, n_read: int) -> None:
+    """Warn if most events of a batch arrived long after they happened."""
+    if 2 * n_late > n_read:
+        log.warning(
+            f"{name}: {n_late:,} of {n_read:,} rows arrived more than {LATE_DAYS} days after they "
+            "happened; examples cannot learn from events before their arrival. If the files are an "
+            "export of the past, move the tables away, set ingest_ts to the time of the event in "
+            "the mapping's columns, and ingest again"
+        )
 
 
 def _mark_suppressed(source: Source, judged: DataFrame, tokens: DataFrame) -> DataFrame:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pyspark.sql import functions as F
 
+from profile_lib.errors import InputError
 from profile_lib.features.as_of import build_histories_as_of
 from profile_lib.features.catalog_words import project_catalog
 from profile_lib.features.histories import build_histories, select_past_events, unfold_events
@@ -106,3 +107,23 @@ def test_a_clock_23_hours_ahead_lets_no_cutoff_have_a_truncated_horizon(shop):
     (latest,) = store.read(BEHAVIOUR).agg(F.max("cutoff_ts")).first()
     assert latest == START + timedelta(days=1, minutes=2, seconds=1, microseconds=1)
     assert latest.replace(tzinfo=UTC) <= last.replace(tzinfo=UTC) - timedelta(hours=24)
+
+
+def test_an_export_of_the_past_has_no_cutoffs_and_the_error_says_what_to_do(shop):
+    days = [
+        late_event(24 * 60 * day + n, "view", "mug", late=timedelta(days=400))
+        for day in range(3)
+        for n in range(4)
+    ]
+    store, settings = shop(days, "examples.last_cutoff=null")
+    with pytest.raises(
+        InputError, match="2026-01-10 on, but the first one arrived at 2027-02-14 09:00.*ingest_ts"
+    ):
+        build_behaviour.run(store, settings)
+    assert not store.exists(BEHAVIOUR)
+
+
+def test_events_in_sessions_that_are_too_short_have_no_cutoffs(shop):
+    store, settings = shop(SESSION, "examples.last_cutoff=null", "examples.min_session_events=9")
+    with pytest.raises(InputError, match=r"examples\.min_session_events"):
+        build_behaviour.run(store, settings)

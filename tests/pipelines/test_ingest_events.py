@@ -1,8 +1,9 @@
 """Check that ingestion gives the same tables in any order, repeated or day by day."""
 
+import os
 import random
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,19 @@ def test_an_hour_without_events_is_done_and_changes_no_table(store, tmp_path, ca
     assert not store.exists(EVENTS)
     run(store, shop_settings(tmp_path), now=NOW)
     assert "shop: nothing arrived" in caplog.text
+
+
+def test_an_export_of_the_past_is_reported(store, tmp_path, caplog):
+    old = write_events(tmp_path, "old.json", [event(1), event(2)], day=1)
+    arrived = datetime(2026, 2, 2, tzinfo=UTC).timestamp()
+    os.utime(old, (arrived, arrived))
+    write_events(tmp_path, "new.json", [event(3)], day=1)
+    run(store, shop_settings(tmp_path), now=NOW)
+    assert "2 of 3 rows arrived more than 31 days after they happened" in caplog.text
+    caplog.clear()
+    write_events(tmp_path, "next.json", [event(4)], day=2)
+    run(store, shop_settings(tmp_path), now=NOW)
+    assert "arrived more than" not in caplog.text
 
 
 def test_nothing_is_ingested_without_a_key(store, tmp_path, monkeypatch):
