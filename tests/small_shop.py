@@ -50,7 +50,9 @@ def new_shop(spark, folder: Path) -> tuple[Store, Settings]:
     items = [(i, t, "things", "acme", 1.0, 0.5, t.split(), t.split()) for i, t in TITLES.items()]
     store.upsert(ITEMS, frame(store, ITEMS, items))
     store.upsert(USERS, frame(store, USERS, []))
-    store.append(USERS, frame(store, USERS, [("ann", None, "f", None, {}, {}, START)]))
+    store.append(
+        USERS, frame(store, USERS, [("ann", None, "f", None, {}, {"gender": (START, "f")}, START)])
+    )
     return store, settings
 
 

@@ -85,13 +85,13 @@ def build_users(seen: DataFrame, declared: DataFrame | None) -> DataFrame:
     """Build rows of `users`, with raw_id and id_space, from seen and declared users."""
     rows = seen if declared is None else seen.join(declared, "user_id", "full_outer")
     facts = facts_or_empty(None if declared is None else F.col("declared"))
-    columns = _user_columns(facts, F.col("first_seen_ts"))
+    columns = user_columns(facts, F.col("first_seen_ts"))
     return rows.select("user_id", *[c.alias(n) for n, c in columns.items()], "raw_id", "id_space")
 
 
 def merged_user_columns() -> dict[str, Column]:
     """Return the columns of a row of `users`, merged from `source` and `target`."""
-    return _user_columns(
+    return user_columns(
         merge_facts(F.col("target.declared"), F.col("source.declared")),
         F.least("target.first_seen_ts", "source.first_seen_ts"),
     )
@@ -114,7 +114,7 @@ def select_changed_users(users: DataFrame, stored: DataFrame) -> DataFrame:
     return joined.where(~is_known).select("user_id", *columns, new_raw_id, "id_space")
 
 
-def _user_columns(declared: Column, first_seen_ts: Column) -> dict[str, Column]:
+def user_columns(declared: Column, first_seen_ts: Column) -> dict[str, Column]:
     """Return the columns of `users` except the key, in declared order."""
     others = F.map_filter(
         declared, lambda name, fact: ~name.isin(*DEMOGRAPHIC_COLUMNS) & fact["value"].isNotNull()

@@ -75,7 +75,7 @@ def compute_behaviour(
     """Compute the behaviour of complete pairs of user and cutoff.
 
     `rows` come from `project_histories`, in any order. The columns have the order and types of
-    `schema`. Raises ValueError if two pairs share a pair_key, which is all but impossible with 64
+    `schema`. Raises ValueError if two pairs share a pair_key, which is all but impossible with 128
     bits.
     """
     log = build_event_log(rows, to_micros(gap))

@@ -12,9 +12,9 @@ from profile_lib.examples.split import sample_negatives, split_by_time
 from profile_lib.features.model_inputs import select_model_inputs
 from profile_lib.features.tokens import add_tokens
 from profile_lib.model.encoder_source import encoder_folder
-from profile_lib.pipelines.person_data import read_person_events
+from profile_lib.pipelines.person_data import read_person_events, read_person_users
 from profile_lib.spark.timestamps import midnight
-from profile_lib.tables import BEHAVIOUR, EXAMPLES, ITEMS, USERS
+from profile_lib.tables import BEHAVIOUR, EXAMPLES, ITEMS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
@@ -37,7 +37,7 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
         cutoffs,
         _select_later_events(read_person_events(store), cutoffs, horizon),
         store.read(ITEMS),
-        store.read(USERS),
+        read_person_users(store),
         horizon,
     )
     sampled = sample_negatives(labelled, config.negative_downsampling_rate, config.seed)

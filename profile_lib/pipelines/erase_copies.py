@@ -14,6 +14,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError, LockedError
 from profile_lib.pipelines.erasure_receipts import Place, write_places
 from profile_lib.pipelines.rotate_pseudonyms import find_work_folders
+from profile_lib.pipelines.training_checkpoints import checkpoint_path
 from profile_lib.segmentation.export import write_pseudonyms
 from profile_lib.segmentation.lookalikes import read_seeds
 from profile_lib.spark.hadoop_files import list_files, remove_path
@@ -51,6 +52,8 @@ def _remove_work_folder(
     lock = lock_training_name(name, paths.models, paths.work) if is_training else nullcontext()
     try:
         with lock:
+            if settings.training.checkpoint_path is not None:
+                _remove_old_folder(store, people, checkpoint_path(settings, folder), before)
             _remove_old_folder(store, people, str(folder), before)
             return True
     except LockedError:

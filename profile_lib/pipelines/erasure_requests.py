@@ -32,7 +32,8 @@ def register_requests(store: Store, file: str, pseudonyms: Pseudonyms, now: date
     requested = _hash_ids(_read_file(store.spark, file), file, pseudonyms)
     people = find_linked_ids(store, requested).localCheckpoint()
     tokens = build_tokens(people, pseudonyms).localCheckpoint()
-    name, n_people = _name_request(tokens), people.count()
+    # By the requested ids: their links are gone once the request was carried out.
+    name, n_people = _name_request(build_tokens(requested, pseudonyms)), people.count()
     if not n_people:
         return 0
     # The suppress list first: from now on, ingestion adds nothing that has to be removed again.

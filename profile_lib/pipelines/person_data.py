@@ -10,6 +10,8 @@ from pyspark.sql import functions as F
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
+from profile_lib.events.dimensions import user_columns
+from profile_lib.events.facts import facts_or_empty, merge_facts
 from profile_lib.features.as_of import PAIR, build_histories_as_of, select_histories_as_of
 from profile_lib.features.histories import HISTORY_COLUMNS, unfold_events
 from profile_lib.features.person_histories import merge_person_histories
@@ -17,7 +19,7 @@ from profile_lib.people.membership import find_ids_of_people
 from profile_lib.people.persons import add_person
 from profile_lib.pipelines.link_people import find_people_changes
 from profile_lib.pipelines.user_histories import history_limits, update_histories
-from profile_lib.tables import EVENTS, PEOPLE, USER_HISTORIES
+from profile_lib.tables import EVENTS, PEOPLE, USER_HISTORIES, USERS
 from profile_lib.tables.table import USER_BUCKET
 
 NO_PEOPLE = -1  # stands for the version of `people` while there is no such table
@@ -107,6 +109,30 @@ def read_person_histories(
     )
     # A shared device is among the ids of each of its people, and brings histories of the others.
     return merged.join(persons, "user_id", "left_semi")
+
+
+def read_person_users(
+    store: Store, version: int | None = None, persons: DataFrame | None = None
+) -> DataFrame:
+    """Read `users` with the person in place of the id in user_id.
+
+    The facts of a person are the latest ones of all its ids. An id that belongs to people in
+    intervals of time alone, such as a device that they share, keeps its facts. Users who are not in
+    the column user_id of `persons` may be left out.
+    """
+    users = store.read(USERS, version)
+    if not store.exists(PEOPLE):
+        return users
+    people = store.read(PEOPLE).where("from_ts IS NULL AND until_ts IS NULL")
+    if persons is not None:
+        users = users.join(find_ids_of_people(persons, people), "user_id", "left_semi")
+    named = users.join(people.select("user_id", "person_id"), "user_id", "left")
+    merged = F.aggregate(F.collect_list("declared"), facts_or_empty(), merge_facts)
+    by_person = named.groupBy(F.coalesce("person_id", "user_id").alias("user_id")).agg(
+        merged.alias("declared"), F.min("first_seen_ts").alias("first_seen_ts")
+    )
+    columns = user_columns(F.col("declared"), F.col("first_seen_ts"))
+    return by_person.select("user_id", *[c.alias(n) for n, c in columns.items()])
 
 
 def read_last_person_events(store: Store, settings: Settings) -> DataFrame:

@@ -12,6 +12,7 @@ from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
 from profile_lib.examples.split import split_by_time
 from profile_lib.inference.udf import InferenceCounters
+from profile_lib.pipelines.person_data import read_person_users
 from profile_lib.pipelines.recommender_inputs import ShopData
 from profile_lib.pipelines.serving_model import ServedModel, build_facts, predict_profiles
 from profile_lib.recommend.data.profile_columns import REQUEST_COLUMNS
@@ -19,7 +20,7 @@ from profile_lib.recommend.ranking.labels import find_later_interactions
 from profile_lib.spark.hash_sampling import hash_uniform
 from profile_lib.spark.session import cached
 from profile_lib.spark.timestamps import midnight
-from profile_lib.tables import BEHAVIOUR, EVENTS, USERS
+from profile_lib.tables import BEHAVIOUR, EVENTS
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def build_profiles_at(
     """Build profiles as of the cutoffs in `behaviour`: user_id, cutoff_ts, REQUEST_COLUMNS."""
     no_reasons = with_values(settings, {"refresh.n_reasons": 0})
     version = F.lit(shop.versions[EVENTS.name])
-    facts = build_facts(behaviour, store.read(USERS), no_reasons, version)
+    facts = build_facts(behaviour, read_person_users(store), no_reasons, version)
     profiles = predict_profiles(
         facts, no_reasons, model, InferenceCounters.create(store.spark.sparkContext)
     )

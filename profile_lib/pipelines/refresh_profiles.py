@@ -25,6 +25,7 @@ from profile_lib.pipelines.person_data import (
     find_changed_members,
     people_version,
     read_person_histories,
+    read_person_users,
 )
 from profile_lib.pipelines.record_history import record_history
 from profile_lib.pipelines.serving_model import (
@@ -106,7 +107,7 @@ class ProfileRefresher(BucketRefresher):
         )
         self.people = store.read_or_empty(PEOPLE)
         self.items = store.read(ITEMS, self.source_versions.items)
-        self.users = store.read(USERS, self.source_versions.users)
+        self.users = read_person_users(store, self.source_versions.users)
         self.table_ids = " ".join(store.table_id(table) for table in sources)
         if store.exists(PROFILE_REFRESH_STATE) and not store.exists(USER_PROFILES):  # moved away
             replace_state_rows(store, PROFILE_REFRESH_STATE, [])

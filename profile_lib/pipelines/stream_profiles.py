@@ -22,6 +22,7 @@ from profile_lib.pipelines.person_data import (
     find_changed_members,
     people_version,
     read_person_histories,
+    read_person_users,
 )
 from profile_lib.pipelines.refresh_profiles import ProfileRefresher
 from profile_lib.pipelines.serving_model import (
@@ -174,7 +175,7 @@ class ProfileStream:
             users = users.union(members).distinct()
         with cached(users) as users:
             histories = read_person_histories(store, self.settings, users)
-            facts = self._build_facts(store, histories, version)
+            facts = self._build_facts(store, users, histories, version)
             if self.n_pending:
                 facts = facts.unionByName(self._select_pending_facts(store, users))
             deleted = None
@@ -207,9 +208,12 @@ class ProfileStream:
                 "the stream again"
             )
 
-    def _build_facts(self, store: Store, histories: DataFrame, version: int) -> DataFrame:
+    def _build_facts(
+        self, store: Store, users: DataFrame, histories: DataFrame, version: int
+    ) -> DataFrame:
         behaviour = build_current_behaviour(histories, self._read_catalog(store), self.settings)
-        return build_facts(behaviour, store.read(USERS), self.settings, F.lit(version).cast("long"))
+        declared = read_person_users(store, persons=users)
+        return build_facts(behaviour, declared, self.settings, F.lit(version).cast("long"))
 
     def _read_catalog(self, store: Store) -> ProjectedCatalog:
         """Return the projected items, which are computed again only if the table changed."""

@@ -5,10 +5,11 @@ import json
 import pytest
 from pyspark.sql import functions as F
 
+from profile_lib.delta.merge import deletion_rows
 from profile_lib.errors import InputError
 from profile_lib.events.identity import Pseudonyms
 from profile_lib.pipelines.erasure_requests import register_requests
-from profile_lib.tables import ERASURES, SUPPRESSED_IDS
+from profile_lib.tables import ERASURES, PEOPLE, SUPPRESSED_IDS
 from tests.worlds import NOW
 
 KEY = Pseudonyms([b"key"])
@@ -53,6 +54,18 @@ def test_raw_ids_and_pseudonyms_are_people_of_one_request_and_repeating_it_adds_
     assert {row["user_id"] for row in pending} == {ann, "0" * 64}
     assert len({row["request"] for row in pending}) == 1
     assert store.read(SUPPRESSED_IDS).count() == 2
+
+
+def test_a_person_of_several_ids_is_the_same_request_also_when_the_links_are_gone(store, tmp_path):
+    ids = [name * 64 for name in "abc"]
+    linked = [(other, 0, None, None, ids[0], NOW) for other in ids[1:]]
+    store.append(PEOPLE, store.spark.createDataFrame(linked, PEOPLE.schema))
+    file = str(tmp_path / "linked.csv")
+    (tmp_path / "linked.csv").write_text(f"user_id\n{ids[1]}\n")
+    assert register_requests(store, file, KEY, NOW) == 3
+    store.upsert(PEOPLE, deletion_rows(PEOPLE, store.read(PEOPLE).select(*PEOPLE.key)))
+    assert register_requests(store, file, KEY, NOW) == 1
+    assert store.read(ERASURES).select("request").distinct().count() == 1
 
 
 def test_a_raw_id_of_a_browser_is_named_by_its_space(store, tmp_path):
