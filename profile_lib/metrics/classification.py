@@ -112,6 +112,40 @@ def calibration_error(labels: Integers, probabilities: Floats, n_bins: int) -> f
     return float(sum(gaps) / len(labels))
 
 
+def calibration_slope_and_intercept(
+    labels: Integers, probabilities: Floats
+) -> tuple[float, float] | None:
+    """Return the slope of true over predicted logits, and what the predicted logits lack.
+
+    A slope below 1 says that probabilities are too extreme, one above 1 that they are too close to
+    each other. The intercept is what has to be added to all logits so that the mean probability is
+    the share of positive rows (Cox, Two further applications of a model for binary regression,
+    1958; Van Calster et al., Calibration: the Achilles heel of predictive analytics, 2019). Returns
+    None if the rows do not determine them: all have one label or one probability, or a threshold
+    separates the labels.
+    """
+    from scipy.optimize import brentq, minimize  # takes long, and few processes measure
+    from scipy.special import expit
+
+    is_positive = labels == 1
+    p = np.clip(probabilities.astype(np.float64), 1e-12, 1 - 1e-12)
+    high, low = p[is_positive], p[~is_positive]
+    if not len(high) or not len(low) or high.min() >= low.max() or high.max() <= low.min():
+        return None
+    logits, sign = np.log(p) - np.log1p(-p), np.where(is_positive, 1.0, -1.0)
+
+    def loss_and_gradient(line: Floats) -> tuple[float, Floats]:
+        margin = sign * (line[0] * logits + line[1])
+        error = -sign * expit(-margin) / len(logits)
+        gradient = np.array([error @ logits, error.sum()])
+        return float(np.logaddexp(0, -margin).mean()), gradient
+
+    slope = minimize(loss_and_gradient, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x[0]
+    share = is_positive.mean()
+    intercept = brentq(lambda a: expit(logits + a).mean() - share, -60.0, 60.0)
+    return float(slope), float(intercept)
+
+
 def mean_reciprocal_rank(ranks: Integers | Floats, weight: Floats | None = None) -> float:
     """Return the mean of 1 / rank of the true class; ranks start at 1."""
     return mean(1.0 / ranks, weight)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
+from sklearn.linear_model import LogisticRegression
 
 from profile_lib.metrics import classification as metrics
 
@@ -64,6 +65,30 @@ def test_the_calibration_error_is_the_mean_gap_between_share_and_probability():
     assert metrics.calibration_error(labels, scores, 2) == pytest.approx(
         (2 * abs(0.5 - 0.2) + 2 * abs(1.0 - 0.85)) / 4
     )
+
+
+def test_the_calibration_line_undoes_a_change_of_all_logits():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=200_000) * 1.5 - 2
+    labels = (rng.random(200_000) < 1 / (1 + np.exp(-logits))).astype(int)
+
+    def line(shown):
+        return metrics.calibration_slope_and_intercept(labels, 1 / (1 + np.exp(-shown)))
+
+    assert line(logits) == pytest.approx((1.0, 0.0), abs=0.03)
+    assert line(2 * logits)[0] == pytest.approx(0.5, abs=0.02)  # too extreme
+    assert line(logits + 0.7)[1] == pytest.approx(-0.7, abs=0.03)  # too high
+    fitted = LogisticRegression(C=np.inf).fit(logits[:, None], labels)
+    assert line(logits)[0] == pytest.approx(fitted.coef_[0, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities"),
+    [([1, 1, 1], [0.1, 0.5, 0.9]), ([0, 1, 1], [0.1, 0.5, 0.9]), ([0, 1, 0], [0.3, 0.3, 0.3])],
+)
+def test_rows_of_one_label_or_probability_or_apart_have_no_calibration_line(labels, probabilities):
+    found = metrics.calibration_slope_and_intercept(np.array(labels), np.array(probabilities))
+    assert found is None
 
 
 def test_hit_rate_and_reciprocal_rank_agree_with_arithmetic():
