@@ -86,12 +86,20 @@ class MulticlassTask(TaskKind):
     def to_columns(
         self, task: TaskSpec, predictions: np.ndarray, labels: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the predicted class, and rank (from 1) and probability of the true one."""
-        p_true = np.take_along_axis(predictions, labels.astype(np.int64), 1)
+        """Return the predicted class, and rank (from 1) and probability of the true one.
+
+        Classes of one probability are ranked as `argmax` chooses: the more frequent one first. A
+        row with a probability that is no number has the last rank.
+        """
+        true_class = labels.astype(np.int64)
+        p_true = np.take_along_axis(predictions, true_class, 1)
+        is_before = np.arange(predictions.shape[1]) < true_class
+        n_better = ((predictions > p_true) | ((predictions == p_true) & is_before)).sum(axis=1)
+        is_known = np.isfinite(predictions).all(axis=1)
         return {
-            "label": labels[:, 0].astype(np.int64),
+            "label": true_class[:, 0],
             "predicted": predictions.argmax(axis=1).astype(np.int64),
-            "rank": 1 + (predictions > p_true).sum(axis=1).astype(np.int64),
+            "rank": np.where(is_known, 1 + n_better, predictions.shape[1]).astype(np.int64),
             "probability": p_true[:, 0].astype(np.float64),
         }
 
