@@ -65,8 +65,8 @@ class NumericEncoder(nn.Module):
         super().__init__()
         self.n_features, self.category_sizes = n_features, category_sizes
         self.n_binned = n_features - n_vector_numbers
-        self.categories = nn.ModuleList(  # the last vector is that of unknown values
-            nn.Embedding(n + 1, choose_category_size(n)) for n in category_sizes
+        self.categories = nn.ModuleList(  # the last vector, of unknown values, is zero
+            nn.Embedding(n + 1, choose_category_size(n), padding_idx=n) for n in category_sizes
         )
         widths = sum(choose_category_size(n) for n in category_sizes)
         self.register_buffer("is_logged", torch.zeros(n_features))

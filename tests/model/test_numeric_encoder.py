@@ -54,6 +54,17 @@ def test_a_feature_that_never_varies_or_is_never_known_fills_no_bins():
     assert encode(encoder, 7.0, math.nan) == [0.0, 0.0, 0.0, 1.0] + [0.0] * 4
 
 
+def test_an_unknown_category_adds_nothing_also_after_training():
+    encoder = NumericEncoder(1, 2, hidden=4, size=3, dropout=0.0, category_sizes=(2,))
+    rows = torch.tensor([[1.0, 0.0], [1.0, math.nan]])
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=0.1)
+    encoder(rows).square().sum().backward()
+    optimizer.step()
+    (vectors,) = encoder.categories
+    assert vectors.weight[2].tolist() == [0.0]
+    assert vectors.weight[0].item() != 0.0
+
+
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=30), st.integers(1, 8))
 def test_bins_fill_as_the_value_grows_and_at_most_one_is_partly_full(values, bins):
     edges = tuple(sorted(map(float, set(values))))
