@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+from profile_lib.errors import InputError
 from profile_lib.files import UNFINISHED_SUFFIX, atomic_folder
 
 
@@ -82,7 +83,10 @@ class HadoopFolder:
 
     @contextmanager
     def open_for_writing(self, name: str) -> Iterator[Path]:
-        """Yield a local folder, which is copied next to `name` and then renamed."""
+        """Yield a local folder, which is copied next to `name` and then renamed.
+
+        Raises InputError if the file system refuses the new name.
+        """
         target = self._path(f"{self.uri}/{name}")
         unfinished = self._path(f"{self.uri}/{name}{UNFINISHED_SUFFIX}")
         with TemporaryDirectory() as scratch:
@@ -92,7 +96,11 @@ class HadoopFolder:
             self._system.mkdirs(unfinished)
             for file in sorted(Path(scratch).iterdir(), key=lambda f: f.stat().st_mtime_ns):
                 self._system.copyFromLocalFile(self._path(file.as_uri()), unfinished)
-        self._system.rename(unfinished, target)
+        if not self._system.rename(unfinished, target):
+            raise InputError(
+                f"{target}: {unfinished.getName()} next to it could not be renamed to it, and the "
+                "file system does not say why; check that the folder may be written"
+            )
 
     @contextmanager
     def open_for_reading(self, name: str) -> Iterator[Path]:
