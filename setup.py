@@ -46,6 +46,7 @@ setup(
         "python-stdnum>=2",  # check digits of cards, bank accounts and national numbers
         "regex>=2024.4",  # unlike re, it knows scripts, emoji and invisible characters
         "scikit-learn>=1.5",
+        "lightgbm>=4.5",  # boosted trees on the numbers; describes its trees, so nothing is pickled
         "torch>=2.4,<2.14",  # Horovod 0.28.1 is known to build against its headers
         "transformers>=5,<6",
         "safetensors>=0.4",

@@ -1,6 +1,6 @@
 """Declare the settings of training."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,18 @@ class HorovodSettings(Section):
     cycle_ms: float = Field(gt=0)
 
 
+class BaselineSettings(Section):
+    """Fit trees and a logistic regression to the numbers of binary tasks."""
+
+    trees: Count
+    learning_rate: float = Field(gt=0)
+    leaves: list[Annotated[int, Field(gt=1)]] = Field(min_length=1)
+    min_rows: Count
+    number_share: float = Field(gt=0, le=1)
+    intervals: int = Field(gt=1)
+    penalties: list[Annotated[float, Field(gt=0)]] = Field(min_length=1)
+
+
 class TrainingSettings(TextTrainingSettings):
     """Fit the profile model."""
 
@@ -76,6 +88,8 @@ class TrainingSettings(TextTrainingSettings):
     rows_per_group: Count
     evaluation_rows: Count
     baseline_rows: Count
+    joins_baselines: bool
+    baselines: BaselineSettings
     bootstrap_resamples: Count
     ablations: dict[str, dict[str, Any]]
     progress_steps: Count

@@ -153,7 +153,7 @@ class Predictor:
         """
         events = event_sums[torch.from_numpy(text).to(self.device)].clone()
         pooled = events.sum(1).requires_grad_(True)
-        numbers = self.model.numbers(torch.from_numpy(numeric).float().to(self.device))
+        numbers = torch.from_numpy(numeric).float().to(self.device)
         vector, logits = self.model.apply_heads(pooled, numbers)
         self._write_outputs(vector, logits, rows, out)
         for task, logit in logits.items():
@@ -166,7 +166,7 @@ class Predictor:
         """Predict from the numbers alone; events have no effects."""
         n_parts = -(-len(numeric) // ROWS_PER_NUMERIC_PASS) or 1
         for part in np.array_split(np.arange(len(numeric)), n_parts):
-            numbers = self.model.numbers(torch.from_numpy(numeric[part]).float().to(self.device))
+            numbers = torch.from_numpy(numeric[part]).float().to(self.device)
             self._write_outputs(*self.model.apply_heads(None, numbers), part, out)
 
     def _write_outputs(

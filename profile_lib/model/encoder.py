@@ -1,10 +1,12 @@
 """Predict the tasks from token ids and numbers, in plain torch."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from profile_lib.model.baselines import TaskBaselines, build_baselines
 from profile_lib.model.encoder_family import ENCODERS
 from profile_lib.model.heads import Heads
 from profile_lib.model.numeric_encoder import NumericEncoder
@@ -60,6 +62,8 @@ class ProfileModel(nn.Module):
         outputs = {task.name: task.n_outputs for task in spec.tasks}
         hidden_size = None if spec.bert is None else int(spec.bert["hidden_size"])
         self.heads = Heads(hidden_size, spec.joined_size, outputs, spec.dropout)
+        n_features = len(spec.numeric) + len(spec.categories)
+        self.baselines = build_baselines(spec.baselines, n_features)
 
     @property
     def has_text(self) -> bool:
@@ -92,20 +96,29 @@ class ProfileModel(nn.Module):
         return (hidden * mask).sum(1) / n_tokens.clamp(min=1).unsqueeze(1)
 
     def apply_heads(
-        self, pooled: Tensor | None, numeric_vector: Tensor
+        self, pooled: Tensor | None, numeric: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the interest vector (B, J) and the logits of each task.
+        """Return the interest vector (B, J) and the final logits of each task.
 
         `pooled`, (B, H), is the pooled text; with None the model predicts from the numbers alone.
-        `numeric_vector`, (B, J), is what `self.numbers` returns. Logits have the shapes of
-        ModelOutput.
+        `numeric`, (B, F + K), is as `forward` reads it. Logits have the shapes of ModelOutput. A
+        task with baselines joins their logits with the network's.
         """
-        vector, logits = self.heads(pooled, numeric_vector)
-        return vector, logits
+        vector, logits = self.heads(pooled, self.numbers(numeric))
+        joined = {
+            task: baselines(logits[task], numeric) for task, baselines in self.baselines.items()
+        }
+        return vector, logits | joined
+
+    def set_baselines(self, baselines: Mapping[str, TaskBaselines]) -> None:
+        """Join these baselines, by task, with the network, and no others."""
+        specs = tuple(part.spec for part in baselines.values())
+        self.spec = self.spec.model_copy(update={"baselines": specs})
+        self.baselines = nn.ModuleDict(baselines)
 
     def predict_without_text(self, numeric: Tensor) -> dict[str, Tensor]:
         """Return the logits from the numbers (B, F + K) alone, by task."""
-        return self.apply_heads(None, self.numbers(numeric))[1]
+        return self.apply_heads(None, numeric)[1]
 
     def forward(self, token_ids: Tensor, n_tokens: Tensor, numeric: Tensor) -> ModelOutput:
         """Predict a batch of texts and features.
@@ -115,7 +128,7 @@ class ProfileModel(nn.Module):
         """
         hidden = self.encode(token_ids, n_tokens)
         pooled = self.pool(hidden, n_tokens)
-        vector, logits = self.apply_heads(pooled, self.numbers(numeric))
+        vector, logits = self.apply_heads(pooled, numeric)
         return ModelOutput(vector, logits, hidden)
 
 

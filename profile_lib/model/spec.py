@@ -10,6 +10,17 @@ from profile_lib.model.tasks import CategorySpec, TaskSpec
 HeadIndices = tuple[tuple[int, ...], ...]
 
 
+class BaselineSpec(BaseModel):
+    """The sizes of one task's baselines."""
+
+    model_config = ConfigDict(frozen=True)
+    task: str
+    n_trees: int
+    n_nodes: int  # of a tree, leaves included
+    depth: int  # splits on the longest way from a root to a leaf
+    n_edges: int  # between the intervals of a number
+
+
 class ModelSpec(BaseModel):
     """Everything that a model is built from, except its weights.
 
@@ -29,6 +40,7 @@ class ModelSpec(BaseModel):
     separator_id: int  # the token that ends an event in the text
     bert: dict[str, Any] | None  # the encoder's config as a dictionary; None: numbers only, no text
     prefix_tokens: int = 0  # tuned keys and values before every text, in each layer
+    baselines: tuple[BaselineSpec, ...] = ()  # of binary tasks; the others have the network alone
     heads_left: HeadIndices | None = None  # heads that were not pruned; None: all of every layer
 
     @property

@@ -1,9 +1,9 @@
 """Fit a student and a pruned model to the predictions of their teacher."""
 
+import copy
 import json
 import logging
 import math
-import shutil
 from dataclasses import replace
 from datetime import date
 from itertools import islice
@@ -14,13 +14,14 @@ from pyspark.sql import SparkSession
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
+from profile_lib.model.baselines import TaskBaselines
 from profile_lib.model.checkpoint import load_model, save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.manifest import Manifest
 from profile_lib.model.pruning import select_important_heads
 from profile_lib.model.shrinking import build_student, prune_heads
 from profile_lib.model.spec import HeadIndices
-from profile_lib.pipelines.model_training import TrainedModel
+from profile_lib.pipelines.model_training import TrainedModel, check_predictions
 from profile_lib.pipelines.training_checkpoints import remove_checkpoints, remove_training
 from profile_lib.pipelines.training_inputs import (
     FIXED_SETTINGS_FILE,
@@ -33,13 +34,15 @@ from profile_lib.pipelines.training_progress import log_training_progress
 from profile_lib.pipelines.training_rows import read_examples_until
 from profile_lib.tables import EXAMPLES
 from profile_lib.tables.features import NUMERIC_FEATURES
+from profile_lib.training.baselines.join import refit_weights
+from profile_lib.training.baselines.rows import BaselineRows, read_baseline_rows
 from profile_lib.training.compression.comparison import compare_with_teacher
 from profile_lib.training.compression.head_importance import head_importance
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.process_group import SingleProcess
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult, select_device
 from profile_lib.training.evaluation.report import evaluate_without_baselines, read_test_users
-from profile_lib.training.fit import PredictJob, load_fitted
+from profile_lib.training.fit import PredictJob, load_fitted, save_fitted
 from profile_lib.training.objectives.distillation import (
     DistilJob,
     DistillationOptions,
@@ -76,24 +79,25 @@ def prepare_distillation(
     remove_training(store.spark, settings, folder)
     for kind in (STUDENT, PRUNED):
         remove_checkpoints(store.spark, settings, folder / kind)
-    source = folder / TEACHER / INITIAL_MODEL
-    shutil.copytree(f"{settings.paths.models}/{settings.training.name}", source)
-    teacher, spec, _ = load_model(str(source))
+    served = f"{settings.paths.models}/{settings.training.name}"
+    teacher, spec, _ = load_model(served)
+    teacher.set_baselines({})  # a network would learn little from rows that these have seen
     examples, versions = read_examples_until(store, day), {EXAMPLES.name: store.version(EXAMPLES)}
     snapshot = use_teacher_tasks(
         prepare_snapshot(examples, settings, folder), spec, NUMERIC_FEATURES.names()
     )
     kept_heads = choose_kept_heads(store.spark, settings, folder, snapshot, teacher)
     initial_models = {
+        TEACHER: teacher,
         STUDENT: build_student(teacher, settings.compress.student_layers),
         PRUNED: prune_heads(teacher, kept_heads),
     }
     files = {
-        "numbers.json": json.loads((source / "numbers.json").read_text(encoding="utf-8")),
+        "numbers.json": json.loads(Path(served, "numbers.json").read_text(encoding="utf-8")),
         FIXED_SETTINGS_FILE: fixed_compress_settings(settings, manifest),
     }
     for kind, model in initial_models.items():
-        save_model(str(folder / kind / INITIAL_MODEL), model, str(source), {}, versions, files)
+        save_model(str(folder / kind / INITIAL_MODEL), model, served, {}, versions, files)
 
 
 def choose_kept_heads(
@@ -124,7 +128,8 @@ def fit_teacher_and_students(
 ) -> dict[str, TrainedModel]:
     """Predict with the teacher, then fit the student and the pruned model to its predictions.
 
-    Returns the three models by TEACHER, STUDENT and PRUNED, with their reports.
+    Returns the three models by TEACHER, STUDENT and PRUNED, with the reports of their networks. The
+    two new ones are joined with the teacher's baselines.
     """
     compress, tasks, training = settings.compress, snapshot.tasks, settings.training
     shared = shared_job_arguments(spark, settings, folder / TEACHER, snapshot, resume)
@@ -136,9 +141,12 @@ def fit_teacher_and_students(
     report = evaluate_without_baselines(tasks, teacher_predictions)
     fitted = {TEACHER: TrainedModel(teacher, teacher_result, report)}
     users = read_test_users(snapshot.folder)
+    served, _, _ = load_model(f"{settings.paths.models}/{training.name}")
+    validation = read_baseline_rows(snapshot.split("validation"), snapshot.rows["validation"])
     for kind, epochs in ((STUDENT, compress.epochs), (PRUNED, compress.recovery_epochs)):
         log.info("  %s", kind)
         result = fit_to_teacher(spark, settings, folder / kind, snapshot, epochs, resume)
+        check_predictions(result)
         report = compare_with_teacher(
             tasks,
             result.predictions,
@@ -147,8 +155,23 @@ def fit_teacher_and_students(
             training.seed,
             training.bootstrap_resamples,
         )
-        fitted[kind] = TrainedModel(load_fitted(str(folder / kind)), result, report)
+        model = load_fitted(str(folder / kind))
+        model.set_baselines(_join_teachers_baselines(served, result, validation))
+        save_fitted(model, str(folder / kind))
+        fitted[kind] = TrainedModel(model, result, report)
     return fitted
+
+
+def _join_teachers_baselines(
+    served: ProfileModel, result: TrainingResult, validation: BaselineRows
+) -> dict[str, TaskBaselines]:
+    """Return the baselines of the served model, joined with the network of `result`."""
+    joined = {}
+    for task, baselines in served.baselines.items():
+        assert isinstance(baselines, TaskBaselines)
+        joined[task] = copy.deepcopy(baselines)
+        refit_weights(joined[task], result.validation[task], validation)
+    return joined
 
 
 def fit_to_teacher(
@@ -165,6 +188,7 @@ def fit_to_teacher(
         plan=replace(make_plan(settings), epochs=epochs),
         teacher=str(folder.parent / TEACHER / INITIAL_MODEL),
         distillation=DistillationOptions(**options),
+        predicts_validation=True,
         **shared_job_arguments(spark, settings, folder, snapshot, resume),
     )
     return run_on_processes(spark, settings, job, log_training_progress)

@@ -118,6 +118,7 @@ def build_ranker_settings(settings: Settings) -> Settings:
         "training.ablations": {},
         "model.text": False,
         "model.numbers": True,
+        "training.joins_baselines": False,  # a list is served in a millisecond
         "model.tasks": tasks,
     }
     return with_values(settings, config.ranker | fixed)

@@ -21,7 +21,7 @@ from profile_lib.spark.hash_sampling import hash_uniform
 from profile_lib.tables import EXAMPLES
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.task_labels import LabelledTask
-from profile_lib.training.evaluation.intervals import bootstrap_intervals
+from profile_lib.training.evaluation.intervals import bootstrap_intervals, name_lead
 from profile_lib.training.mlflow_store import (
     CHALLENGER,
     CHAMPION,
@@ -109,7 +109,7 @@ def _lead_interval(
         training.seed,
         training.bootstrap_resamples,
     )
-    lead = intervals.get("lead", {}).get(settings.promote.metric)
+    lead = intervals.get(name_lead(CHAMPION), {}).get(settings.promote.metric)
     if lead is None:
         raise InputError(
             f"examples: {n:,} test rows with a known {task.name}; wanted both labels among them, "

@@ -1,5 +1,6 @@
 """Quantize a trained model's encoder, and measure the result on the test examples."""
 
+import copy
 import logging
 import shutil
 from importlib.util import find_spec
@@ -19,10 +20,15 @@ from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.pipelines.model_training import TrainedModel
 from profile_lib.pipelines.training_launch import shared_job_arguments
 from profile_lib.pipelines.training_plan import make_plan
+from profile_lib.training.baselines.join import NETWORK
 from profile_lib.training.compression.quantization import quantize_encoder, read_calibration_texts
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.process_group import SingleProcess
-from profile_lib.training.evaluation.predictions import predict
+from profile_lib.training.evaluation.predictions import (
+    Predictions,
+    find_broken_tasks,
+    predict,
+)
 from profile_lib.training.evaluation.report import Report, evaluate_without_baselines
 from profile_lib.training.fit import FITTED_FOLDER, FitJob
 
@@ -56,14 +62,16 @@ def build_int8_encoder(
     shutil.rmtree(target, ignore_errors=True)
     texts = read_calibration_texts(snapshot.split("train"), options.calibration_texts)
     quantize_encoder(fitted.model, texts, target)
-    report = _evaluate_int8(spark, settings, folder, snapshot, fitted, target.parent)
-    ratios = compute_quality_ratios(fitted.report, report)
+    predictions = _predict_in_int8(spark, settings, folder, snapshot, fitted, target.parent)
+    report = evaluate_without_baselines(snapshot.tasks, predictions)
+    ratios = compute_quality_ratios(_select_network(fitted.report), report)
+    is_good = min(ratios.values(), default=0.0) >= options.min_quality_ratio
     manifest = Int8Manifest(
         weights=hash_file(folder / FITTED_FOLDER / WEIGHTS_FILE),
         calibration_texts=len(texts),
         quality_ratios=ratios,
         min_quality_ratio=options.min_quality_ratio,
-        is_accepted=min(ratios.values(), default=0.0) >= options.min_quality_ratio,
+        is_accepted=is_good and not find_broken_tasks(predictions),
     )
     (target / INT8_MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     log.info(
@@ -74,23 +82,32 @@ def build_int8_encoder(
     return {INT8_FOLDER: target}
 
 
-def _evaluate_int8(
+def _predict_in_int8(
     spark: SparkSession,
     settings: Settings,
     folder: Path,
     snapshot: Snapshot,
     fitted: TrainedModel,
     int8_parent: Path,
-) -> Report:
-    """Measure the model on the test split with the int8 encoder below `int8_parent`."""
+) -> Predictions:
+    """Predict the test split by the network alone, with the int8 encoder below `int8_parent`."""
     runtime = OpenvinoInt8(str(int8_parent), torch.get_num_threads())
-    model = bind_runtime(runtime, fitted.model)
+    network = copy.deepcopy(fitted.model)
+    network.set_baselines({})  # they would hide what the encoder loses
+    model = bind_runtime(runtime, network)
     arguments = shared_job_arguments(spark, settings, folder, snapshot, resume=False)
     job = FitJob(plan=make_plan(settings), **arguments)
     loader = job.make_loader("test", SingleProcess(), model.spec.pad_id)
     batch_size = settings.training.numeric_batch_size
-    predictions = predict(model, loader, batch_size, SingleProcess(), torch.device("cpu"))
-    return evaluate_without_baselines(snapshot.tasks, predictions)
+    return predict(model, loader, batch_size, SingleProcess(), torch.device("cpu"))
+
+
+def _select_network(report: Report) -> Report:
+    """Return the report with the metrics of the network alone as those of the model."""
+    return {
+        task: {**entry, "model": entry.get(NETWORK, entry.get("model", {}))}
+        for task, entry in report.items()
+    }
 
 
 def compute_quality_ratios(before: Report, after: Report) -> dict[str, float]:

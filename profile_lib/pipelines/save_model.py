@@ -58,6 +58,13 @@ def save_trained_model(
     return manifest
 
 
-def extract_model_metrics(report: Report) -> Report:
-    """Return the model's metrics by task."""
-    return {task: entry["model"] for task, entry in report.items() if "model" in entry}
+def extract_model_metrics(report: Report, method: str = "model") -> Report:
+    """Return a method's metrics by task.
+
+    A task without it has those of the model.
+    """
+    return {
+        task: entry.get(method, entry["model"])
+        for task, entry in report.items()
+        if "model" in entry
+    }

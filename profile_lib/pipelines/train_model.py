@@ -24,6 +24,7 @@ from profile_lib.pipelines.training_inputs import (
 from profile_lib.pipelines.training_progress import log_training_progress
 from profile_lib.pipelines.training_rows import read_examples_until
 from profile_lib.tables import EXAMPLES
+from profile_lib.training.baselines.join import NETWORK
 from profile_lib.training.data.snapshot import MANIFEST_FILE, Snapshot, load_snapshot
 from profile_lib.training.distributed.launch import check_batch_division
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL
@@ -95,7 +96,7 @@ def ablate(
 
     Returns metrics by variant and task, those of `full_model` first.
     """
-    metrics = {"as configured": extract_model_metrics(full_model.report)}
+    metrics = {"as configured": extract_model_metrics(full_model.report, NETWORK)}
     for name, changes in settings.training.ablations.items():
         log.info(f"  ablation: {name}")
         variant = with_values(settings, changes)

@@ -152,7 +152,8 @@ def _reasons(tasks: Sequence[PredictedTask], n_reasons: int) -> Column:
         effects = F.slice("prediction.reason_effects", first, n_reasons)
         existing = F.filter(
             F.arrays_zip(events.alias("event"), effects.alias("effect")),
-            lambda x: x["event"] < F.size("recent"),  # a short history has fewer than n_reasons
+            # A short history has fewer than n_reasons; a score of numbers alone has none.
+            lambda x: (x["event"] < F.size("recent")) & (x["effect"] != 0),
         )
         pairs += [F.lit(task.name), F.transform(existing, _reason)]
     return F.create_map(*pairs).cast(f"map<string,array<{REASON.simpleString()}>>")

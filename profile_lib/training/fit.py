@@ -67,10 +67,11 @@ class FitJob(DistributedJob):
             )
             epochs = loop.fit(loaders["train"], validate, self.resume)
             fitted = merge_adapters(loop.model)
-            predictions = predict_split(fitted, "test", plan.epochs > 0)
+            splits = ("test", "validation") if self.predicts_validation else ("test",)
+            found = {split: predict_split(fitted, split, plan.epochs > 0) for split in splits}
         if process_group.rank == 0:
             save_fitted(fitted, self.folder)
-        return TrainingResult(loop.curve, epochs, predictions)
+        return TrainingResult(loop.curve, epochs, found["test"], found.get("validation", {}))
 
     def make_objective(
         self, tasks: Sequence[TaskSpec], augmenter: Augmenter | None, device: torch.device

@@ -1,5 +1,7 @@
 """Test the predictor: row order, equal texts encoded once, effects, and missing rows."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,11 +20,12 @@ from profile_lib.inference.row_arrays import (
 )
 from profile_lib.inference.runtimes.torch_fp32 import TorchFp32
 from profile_lib.inference.udf import InferenceCounters, add_predictions
+from profile_lib.model.baselines import TaskBaselines
 from profile_lib.model.checkpoint import save_model
 from profile_lib.model.encoder import ProfileModel
 from profile_lib.model.encoder_source import encoder_folder
 from profile_lib.model.shrinking import build_student, prune_heads
-from profile_lib.model.spec import ModelSpec
+from profile_lib.model.spec import BaselineSpec, ModelSpec
 from profile_lib.model.tasks import CategorySpec, TaskSpec
 
 CLS, SEP = 1, 2
@@ -163,13 +166,30 @@ def test_an_events_effect_is_the_gradient_times_its_share_of_the_pooled_text(pre
     effects = predictor.predict(ids, lengths, numbers).effects["buys"][0]
     with torch.no_grad():
         hidden = model.encode(torch.tensor([text]), torch.tensor([len(text)]))
-        numeric = model.numbers(torch.from_numpy(numbers))
+    numeric = torch.from_numpy(numbers)
     pooled = model.pool(hidden, torch.tensor([len(text)])).requires_grad_(True)
     _, logits = model.apply_heads(pooled, numeric)
     (gradient,) = torch.autograd.grad(logits["buys"].sum(), pooled)
     by_token = (hidden[0] @ gradient[0] / len(text)).detach().numpy()
     expected = [by_token[3:6].sum(), by_token[6:8].sum(), by_token[8:11].sum(), 0.0]
     np.testing.assert_allclose(effects, expected, atol=1e-6)
+
+
+def test_a_joined_score_has_the_networks_effects_times_its_weight(model):
+    ids, lengths, numbers = to_arrays([[CLS, 4, SEP, 5, 6, SEP, 7, SEP]])
+    alone = build_predictor(model).predict(ids, lengths, numbers)
+    sizes = BaselineSpec(task="buys", n_trees=1, n_nodes=1, depth=0, n_edges=1)
+    baselines = TaskBaselines(sizes, N_FEATURES)
+    baselines.trees.value.fill_(2.0)
+    baselines.set_weights(np.array([0.25, 1.0, 1.0]), -0.5)
+    joined_model = copy.deepcopy(model)
+    joined_model.set_baselines({"buys": baselines})
+    joined = build_predictor(joined_model).predict(ids, lengths, numbers)
+    np.testing.assert_allclose(joined.effects["buys"], 0.25 * alone.effects["buys"], atol=1e-6)
+    logit = np.log(alone.outputs["buys"] / (1 - alone.outputs["buys"]))
+    expected = 1 / (1 + np.exp(-(0.25 * logit + 2.0 - 0.5)))
+    np.testing.assert_allclose(joined.outputs["buys"], expected, atol=1e-6)
+    np.testing.assert_array_equal(joined.vectors, alone.vectors)
 
 
 def test_a_pooled_text_is_the_mean_of_its_hidden_states(predictor, model):

@@ -33,7 +33,7 @@ def test_the_pool_is_the_mean_over_the_tokens_without_padding(model):
 def test_the_forward_pass_equals_encode_pool_and_heads(model):
     out = model(IDS, N_TOKENS, NUMERIC)
     pooled = model.pool(model.encode(IDS, N_TOKENS), N_TOKENS)
-    vector, logits = model.apply_heads(pooled, model.numbers(NUMERIC))
+    vector, logits = model.apply_heads(pooled, NUMERIC)
     torch.testing.assert_close(vector, out.vector)
     torch.testing.assert_close(logits["buys"], out.logits["buys"])
 

@@ -75,7 +75,7 @@ def test_a_model_trains_predicts_and_reports_a_task_of_a_new_kind(
     entry = json.loads((folder / "report.json").read_text())["tasks"]["goods"]
     assert entry["kind"] == "count"
     assert entry["model"]["deviance"] < 0.9 * entry["mean_of_train"]["deviance"]
-    assert entry["intervals"]["lead"]["deviance"][1] < 0
+    assert entry["intervals"]["model less mean_of_train"]["deviance"][1] < 0
 
     _, spec, _ = load_model(str(folder))
     (task,) = spec.tasks

@@ -64,7 +64,7 @@ def make_settings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tracked(store, make_settings) -> tuple[Settings, MlflowStore]:
     """A model that has learned next to nothing, as the first champion."""
-    settings = make_settings("training.head_lr=1e-6")
+    settings = make_settings("training.head_lr=1e-6", "training.joins_baselines=false")
     registry = Tracker.from_settings(settings.tracking.model_dump()).require_mlflow()
     assert registry.find_version("shop", CHAMPION) is None
     train_model.run(store, settings)

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
+from sklearn.metrics import log_loss
 
 from profile_lib.config.settings import Settings
 from profile_lib.delta.store import Store
 from profile_lib.errors import InputError
+from profile_lib.inference.predictor import Predictor
 from profile_lib.model.checkpoint import load_model
 from profile_lib.model.int8_manifest import read_int8_manifest
 from profile_lib.model.manifest import check_model
@@ -23,8 +26,10 @@ from profile_lib.pipelines.quantization import compute_quality_ratios
 from profile_lib.pipelines.training_progress import log_training_progress
 from profile_lib.tables.features import NUMERIC_FEATURES
 from profile_lib.training.data.snapshot import load_snapshot
+from profile_lib.training.data.split_columns import read_columns
 from profile_lib.training.distributed.rank_job import INITIAL_MODEL, TrainingResult
 from profile_lib.training.loop import ReportProgress
+from tests.pipelines.conftest import TASKS
 from tests.worlds import read_loss_curve
 
 NUMERIC_FEATURE_NAMES = [column.name for column in NUMERIC_FEATURES]
@@ -142,7 +147,7 @@ def test_an_ablation_measures_text_and_numbers_alone(colours, colour_settings):
     assert accuracy["numbers only"] < 0.6 < 0.95 < accuracy["text only"]
     auc = {name: tasks["buys"]["roc_auc"] for name, tasks in ablation.items()}
     assert auc["text only"] > auc["numbers only"] + 0.1
-    assert ablation["as configured"]["buys"] == report["tasks"]["buys"]["model"]
+    assert ablation["as configured"]["buys"] == report["tasks"]["buys"]["network"]
     assert "text only" in (model / "report.html").read_text()
 
 
@@ -171,6 +176,9 @@ def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_mod
     report = json.loads((trained_model / "report.json").read_text())["tasks"]
     buys, colour, colours, spend = (report[n] for n in ("buys", "colour", "colours", "spend"))
     assert buys["model"]["roc_auc"] > 0.88 > buys["gradient_boosting"]["roc_auc"] + 0.05
+    assert buys["model"]["log_loss"] < min(
+        buys[n]["log_loss"] for n in ("network", "numbers_alone")
+    )
     assert colour["model"]["accuracy"] > 0.95
     assert 0.4 < colour["most_seen_category"]["accuracy"] < 0.6
     assert colour["model"]["mrr"] > colour["most_seen_category"]["mrr"]
@@ -181,13 +189,61 @@ def test_the_model_learns_a_task_of_every_kind_from_text_and_numbers(trained_mod
 
 def test_dropped_negatives_do_not_raise_the_probabilities(colours, colour_settings, trained_model):
     """Each epoch with the text skips four in ten of the users who do not buy."""
-    settings = colour_settings("training.name=dropped", "training.negative_downsampling_rate=0.6")
-    bins = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]["calibration"]
-    mean_of_full = np.average([b["probability"] for b in bins], weights=[b["n"] for b in bins])
-    mean_of_dropped = fitted(colours, settings).predictions["buys"]["probability"].mean()
-    assert 0.1 < mean_of_full < 0.2
+
+    def mean_probability(name: str, rate: float) -> float:
+        settings = colour_settings(
+            f"training.name={name}", f"training.negative_downsampling_rate={rate}"
+        )
+        return float(fitted(colours, settings).predictions["buys"]["probability"].mean())
+
+    mean_of_all = mean_probability("all", 1.0)
+    assert 0.1 < mean_of_all < 0.2
     # Without the correction it would be 0.07 higher.
-    assert mean_of_dropped == pytest.approx(mean_of_full, abs=0.03)
+    assert mean_probability("dropped", 0.6) == pytest.approx(mean_of_all, abs=0.03)
+
+
+def test_the_saved_model_predicts_the_joined_scores_that_its_report_measures(
+    colour_settings, trained_model
+):
+    report = json.loads((trained_model / "report.json").read_text())["tasks"]["buys"]
+    model, spec, manifest = load_model(str(trained_model))
+    assert [baselines.task for baselines in spec.baselines] == ["buys"]
+    snapshot = load_snapshot(f"{colour_settings().paths.work}/train_trained_model/snapshot")
+    ids, lengths, numeric, labels = read_columns(
+        snapshot.split("test"), ("token_ids", "n_tokens", "numeric", "labels"), 10_000
+    )
+    predictor = Predictor.load(
+        str(trained_model), manifest.model_version, runtime="torch_fp32",
+        device=torch.device("cpu"), threads=1, batch_tokens=4096, max_events=5,
+    )  # fmt: skip
+    found = predictor.predict(ids, lengths, numeric)
+    probability, label = found.outputs["buys"], labels[:, 0]
+    assert log_loss(label, probability) == pytest.approx(report["model"]["log_loss"], abs=1e-5)
+    model.set_baselines({})
+    alone = model.predict_without_text(torch.from_numpy(numeric))["buys"].sigmoid()
+    assert np.abs(alone.detach().numpy() - probability).max() > 0.05
+
+
+def test_a_network_stays_alone_if_the_settings_or_the_labels_say_so(
+    colours, colour_settings, trained_model, caplog
+):
+    alone = colour_settings("training.name=alone", "training.joins_baselines=false")
+    train_model.run(colours, alone)
+    folder = f"{alone.paths.models}/alone"
+    _, spec, _ = load_model(folder)
+    report = json.loads(Path(folder, "report.json").read_text())["tasks"]["buys"]
+    assert spec.baselines == ()
+    assert report["model"] == report["network"]
+    caplog.clear()
+    tasks = TASKS[:1] + [
+        {"name": "late", "label": "CAST(split = 'train' AND hash(user_id) % 2 = 0 AS int)",
+         "kind": "binary", "weight": 0.1},
+    ]  # fmt: skip
+    one_label = colour_settings("training.name=late", f"model.tasks={json.dumps(tasks)}")
+    train_model.run(colours, one_label)
+    _, spec, _ = load_model(f"{alone.paths.models}/late")
+    assert [baselines.task for baselines in spec.baselines] == ["buys"]
+    assert "late: train or validation has one label alone" in caplog.text
 
 
 def test_the_saved_model_holds_its_spec_table_versions_and_bin_edges(trained_model):

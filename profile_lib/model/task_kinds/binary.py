@@ -66,14 +66,18 @@ class BinaryTask(CrossEntropyTask):
         }
 
     def compute_biased_metrics(self, labels: np.ndarray, predictions: np.ndarray) -> Metrics:
-        """Return the calibration error."""
+        """Return the calibration error, and the slope and intercept of a calibration line."""
+        line = metrics.calibration_slope_and_intercept(labels, predictions)
+        slope, intercept = (None, None) if line is None else line
         return {
-            "calibration_error": metrics.calibration_error(labels, predictions, N_CALIBRATION_BINS)
+            "calibration_error": metrics.calibration_error(labels, predictions, N_CALIBRATION_BINS),
+            "calibration_slope": slope,
+            "calibration_intercept": intercept,
         }
 
     def baselines(self, task: TaskSpec, inputs: BaselineInputs) -> dict[str, np.ndarray]:
-        """Return logistic regression and gradient boosting on the numeric features."""
-        return inputs.fit_classifiers()
+        """Return the classifiers that were fitted to the numbers."""
+        return dict(inputs.classifiers)
 
     def details(self, labels: np.ndarray, predictions: np.ndarray) -> dict[str, Any]:
         """Return calibration bins and the classification report.

@@ -40,8 +40,8 @@ class BaselineInputs:
     train_labels: np.ndarray  # (m, columns of the label), NaN if unknown
     # (n,): whether the label is the category that the user saw most; None for other tasks.
     is_most_seen: np.ndarray | None
-    # Fit classifiers of the first label column to the numeric features: name → (n,) probabilities.
-    fit_classifiers: Callable[[], dict[str, np.ndarray]]
+    # Probabilities (n,) of a binary task by simpler classifiers, by name, the strongest last.
+    classifiers: Mapping[str, np.ndarray]
 
 
 class TaskKind(ABC):

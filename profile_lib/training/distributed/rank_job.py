@@ -24,7 +24,8 @@ from profile_lib.training.plan import TrainingPlan
 
 # Fields of a job that determine where and how fast it runs, but not its result.
 RESULT_NEUTRAL_FIELDS = {
-    "folder", "teacher", "snapshot", "threads", "checkpoint_path", "resume", "hadoop"
+    "folder", "teacher", "snapshot", "threads", "checkpoint_path", "resume", "hadoop",
+    "predicts_validation",
 }  # fmt: skip
 INITIAL_MODEL = "initial_model"  # the subfolder of a job's folder with the model to start from
 
@@ -39,6 +40,7 @@ class TrainingResult:
     curve: list[float]  # the global loss of every step
     epochs: list[dict[str, Any]]  # as `TrainingLoop.fit` returns them
     predictions: Predictions  # of the test split
+    validation: Predictions = field(default_factory=dict)  # of the validation split, if needed
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class DistributedJob(ABC):
     threads: int  # processor threads per process
     checkpoint_path: str  # on a local disk or any Hadoop file system
     resume: bool = False
+    predicts_validation: bool = False  # whether the result holds predictions of that split
     hadoop: dict[str, str] = field(default_factory=dict)  # settings of that file system
 
     @abstractmethod

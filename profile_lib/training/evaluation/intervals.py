@@ -21,9 +21,9 @@ def bootstrap_intervals(
 ) -> Intervals:
     """Return 95 % intervals of each method's metrics, by bootstrap over users.
 
-    `users`, (n,), holds the user of each row. The entry `lead`, if there is another method than the
-    model, is the model's metric minus that of the last other method, computed resample by resample.
-    An interval is None if no resample determines the metric.
+    `users`, (n,), holds the user of each row. The entry `name_lead(METHOD)` of each other method is
+    the model's metric minus that of the method, computed resample by resample. An interval is None
+    if no resample determines the metric.
     """
     samples: dict[str, dict[str, list[float | None]]] = {}
     others = [name for name in methods if name != "model"]
@@ -34,9 +34,11 @@ def bootstrap_intervals(
             name: kind.compute_metrics(labels, predictions, weight)
             for name, predictions in methods.items()
         }
-        if others:
-            model, other = values["model"], values[others[-1]]
-            values["lead"] = {name: _difference(model[name], other[name]) for name in model}
+        model = values["model"]
+        for other in others:
+            values[name_lead(other)] = {
+                name: _difference(model[name], values[other][name]) for name in model
+            }
         for method, by_metric in values.items():
             for name, value in by_metric.items():
                 samples.setdefault(method, {}).setdefault(name, []).append(value)
@@ -44,6 +46,11 @@ def bootstrap_intervals(
         method: {name: percentile_interval(values) for name, values in by_metric.items()}
         for method, by_metric in samples.items()
     }
+
+
+def name_lead(method: str) -> str:
+    """Return the name of the model's lead over another method."""
+    return f"model less {method}"
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

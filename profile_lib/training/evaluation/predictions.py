@@ -58,6 +58,15 @@ def predict(
     }
 
 
+def find_broken_tasks(predictions: Predictions) -> list[str]:
+    """Return the tasks that have a prediction that is no finite number."""
+    return [
+        task
+        for task, columns in predictions.items()
+        if not all(np.isfinite(values).all() for values in columns.values())
+    ]
+
+
 def _to_columns(
     task: TaskSpec, row_hash: np.ndarray, predictions: np.ndarray, labels: np.ndarray
 ) -> dict[str, np.ndarray]:

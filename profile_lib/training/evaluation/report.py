@@ -1,7 +1,6 @@
 """Measure a model and its baselines on the test split."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pyarrow.parquet as pq
 
 from profile_lib.model.task_kinds import BaselineInputs, Metrics, TaskKind
 from profile_lib.model.tasks import TaskSpec, slice_label_columns
+from profile_lib.training.baselines.rows import BaselineRows
 from profile_lib.training.data.snapshot import REQUEST_HASH
-from profile_lib.training.evaluation.baselines import BaselineRows, fit_baselines
 from profile_lib.training.evaluation.curves import compute_curves
 from profile_lib.training.evaluation.intervals import Methods, bootstrap_intervals
 from profile_lib.training.evaluation.predictions import Predictions
@@ -31,8 +30,8 @@ def evaluate(
     predictions: Predictions,
     train: BaselineRows,
     test: BaselineRows,
+    classifiers: Mapping[str, Mapping[str, np.ndarray]],
     users: pd.DataFrame,
-    n_categories: int,
     seed: int,
     n_resamples: int,
 ) -> Report:
@@ -40,9 +39,9 @@ def evaluate(
 
     Metrics are of the test rows with a known label. Returns per task its kind, the number of rows
     `n`, and the entries of `evaluate_task`. `next_category_task` is also compared with the category
-    that the user saw most. `users` has the index row_hash and the columns user_hash, one per
-    segment and, if rows belong to requests, REQUEST_HASH. The last `n_categories` features of
-    `train` and `test` are category codes.
+    that the user saw most. `classifiers` holds other models' probabilities of the rows in
+    `predictions`, by task and name. `users` has the index row_hash and the columns user_hash, one
+    per segment and, if rows belong to requests, REQUEST_HASH.
     """
     report: Report = {}
     for task, columns in slice_label_columns(tasks):
@@ -51,15 +50,13 @@ def evaluate(
         report[task.name] = {"kind": task.kind, "n": len(labels)}
         if len(labels) == 0:
             continue
-        test_rows = _select_rows(test, rows["row_hash"])
+        test_rows = test.select(rows["row_hash"])
         is_next_category = task.name == next_category_task
         inputs = BaselineInputs(
             labels=labels,
             train_labels=train.labels[:, columns],
             is_most_seen=labels == test_rows.top_class if is_next_category else None,
-            fit_classifiers=partial(
-                fit_baselines, train, test_rows, columns.start, n_categories, seed
-            ),
+            classifiers=classifiers.get(task.name, {}),
         )
         kind = task.definition
         methods = {"model": rows[kind.measured_column], **kind.baselines(task, inputs)}
@@ -168,10 +165,3 @@ def _evaluate_segments(
                 "intervals": intervals.get("model", {}),
             }
     return segments
-
-
-def _select_rows(rows: BaselineRows, row_hash: np.ndarray) -> BaselineRows:
-    """Return the rows with these hashes, in their order."""
-    order = np.argsort(rows.row_hash)
-    positions = order[np.searchsorted(rows.row_hash, row_hash, sorter=order)]
-    return BaselineRows(*(column[positions] for column in rows))

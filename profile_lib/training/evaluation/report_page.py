@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from profile_lib.training.evaluation.intervals import name_lead
 from profile_lib.training.evaluation.ranking_report import TOP_K
 
 Entry = Mapping[str, Any]
@@ -18,7 +19,13 @@ STYLE = (
     "border-bottom:1px solid #ddd}td:first-child,th:first-child{text-align:left}svg{max-width:49%;"
     "height:auto}small{color:#555}"
 )
-COLOURS = {"model": "#0b62a4", "logistic_regression": "#999999", "gradient_boosting": "#d1701c"}
+COLOURS = {
+    "model": "#0b62a4",
+    "network": "#7fb2d9",
+    "gradient_boosting": "#d1701c",
+    "logistic_regression": "#999999",
+    "numbers_alone": "#444444",
+}
 CURVE_AXES = {
     "roc": ("false positive rate", "true positive rate"),
     "precision_recall": ("recall", "precision"),
@@ -69,7 +76,7 @@ def _render_task(task: str, entry: Entry) -> str:
 
 
 def _render_methods(entry: Entry, metrics: Sequence[str]) -> str:
-    """Render a row per method, and the model's lead over the last one."""
+    """Render a row per method, and the model's lead over each of the others."""
     methods = [
         name for name, value in entry.items() if isinstance(value, dict) and [*value] == [*metrics]
     ]
@@ -78,9 +85,9 @@ def _render_methods(entry: Entry, metrics: Sequence[str]) -> str:
         [name, *(_format_cell(entry[name][m], intervals.get(name, {}).get(m)) for m in metrics)]
         for name in methods
     ]
-    if "lead" in intervals:
-        lead = [_format_cell(None, intervals["lead"].get(m)) for m in metrics]
-        rows.append([f"model less {methods[-1]}", *lead])
+    for lead in (name_lead(name) for name in methods):
+        if lead in intervals:
+            rows.append([lead, *(_format_cell(None, intervals[lead].get(m)) for m in metrics)])
     return _render_table(["", *metrics], rows)
 
 

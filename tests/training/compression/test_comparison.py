@@ -107,5 +107,5 @@ def test_the_lead_over_the_teacher_compares_the_same_rows_in_any_order():
     assert report["next"] == {"kind": "multiclass", "n": 0}
     assert report["buys"]["model"]["roc_auc"] == 1.0
     assert report["buys"]["teacher"]["roc_auc"] == 0.0
-    assert report["buys"]["intervals"]["lead"]["roc_auc"] == pytest.approx([1.0, 1.0])
+    assert report["buys"]["intervals"]["model less teacher"]["roc_auc"] == pytest.approx([1.0, 1.0])
     assert report["buys"]["segments"]["device"]["app"]["n"] == 200

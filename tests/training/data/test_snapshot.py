@@ -10,11 +10,11 @@ import pytest
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
+from profile_lib.training.baselines.rows import read_baseline_rows
 from profile_lib.training.data.numeric_statistics import compute_numeric_statistics
 from profile_lib.training.data.petastorm_loader import PetastormLoader, check_folder, read_shard
 from profile_lib.training.data.snapshot import load_snapshot, write_snapshot
 from profile_lib.training.data.task_labels import LabelledTask
-from profile_lib.training.evaluation.baselines import read_baseline_rows
 
 SCHEMA = (
     "user_id string, cutoff_ts timestamp, split string, token_ids array<int>, n_tokens int, "
@@ -104,6 +104,24 @@ def test_a_loader_counts_all_rows_it_reads_and_yields_a_share_of_the_negatives(s
     assert sum(len(b["weight"]) for b in batches) < 90
     assert sum((b["labels"][:, 0] == 1).sum() for b in batches) == 12
     assert {b["token_ids"].shape[1] for b in batches} == {2}
+
+
+def test_rows_that_are_positive_in_any_binary_task_are_all_kept(spark, tmp_path):
+    rows = [example(i, buys=int(i % 10 == 0), following="red") for i in range(60)]
+    later = [
+        example(100 + i, split, buys=i % 2, following="blue")
+        for split in ("validation", "test")
+        for i in range(8)
+    ]
+    frame = spark.createDataFrame([*rows, *later], SCHEMA)
+    often = LabelledTask(
+        "often", "IF(size(liked) = 0, NULL, CAST(is_returning AS int))", "binary", 1
+    )
+    snapshot = write(frame, tmp_path, [TASKS[0], often])
+    # A tenth buys; of the two thirds with a known label, every other row is positive.
+    assert snapshot.positives == len(
+        {i for i in range(60) if i % 10 == 0 or (i % 3 != 0 and i % 2 == 0)}
+    )
 
 
 def test_numeric_statistics_equal_those_of_numpy(spark, snapshot):

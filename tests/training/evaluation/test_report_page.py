@@ -14,8 +14,10 @@ REPORT = {
         "buys": {
             "kind": "binary", "n": 1200, "positives": 30,
             "model": MEASURES, "gradient_boosting": {"roc_auc": 0.8, "pr_auc": 0.4},
-            "intervals": {"model": {"roc_auc": [0.85, 0.95], "pr_auc": None},
-                          "lead": {"roc_auc": [-0.01, 0.2], "pr_auc": None}},
+            "intervals": {
+                "model": {"roc_auc": [0.85, 0.95], "pr_auc": None},
+                "model less gradient_boosting": {"roc_auc": [-0.01, 0.2], "pr_auc": None},
+            },
             "segments": {"device": {"<b>phone</b>": {"n": 7, "positives": 2, "model": MEASURES,
                                                      "intervals": {}}}},
             "curves": {"model": {"roc": [[0.0, 0.5], [1.0, 1.0]],

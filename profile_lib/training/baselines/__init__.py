@@ -1,0 +1,1 @@
+"""Fit models of numbers alone, and join them with the network."""
