@@ -44,7 +44,7 @@ class PetastormLoader:
     window: int  # rows of a shard that are shuffled and sorted by length together
     binary_columns: list[int]  # the columns of `labels` that hold binary labels
     pad_id: int
-    positives: int = 0  # rows that are positive in the most frequent binary task
+    positives: int = 0  # rows that are positive in a binary task
     rows_read: int = 0  # from this process's shards, since the last pass began
 
     def expected_rows(self, negative_downsampling_rate: float) -> int:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from profile_lib.errors import InputError
 from profile_lib.files import explain_full_disk, write_text_atomically
-from profile_lib.model.tasks import CategorySpec, TaskSpec
+from profile_lib.model.tasks import CategorySpec, TaskSpec, slice_label_columns
 from profile_lib.spark.category_codes import append_category_codes, category_code
 from profile_lib.training.data.task_labels import (
     LabelledTask,
@@ -38,7 +38,7 @@ class Snapshot:
     tasks: tuple[TaskSpec, ...]  # with the classes and scales of the train split
     categories: tuple[CategorySpec, ...]  # with the values of the train split
     max_tokens: int  # the length of token_ids; 0 without text
-    positives: int  # train rows that are positive in the binary task that has most of them
+    positives: int  # train rows that are positive in a binary task
     files: dict[str, FileStamps]  # split → its files, to detect changes
 
     def split(self, name: str) -> str:
@@ -105,7 +105,7 @@ def write_snapshot(
     1, the train split lacks two classes of a task, or the disk is full.
     """
     split_rows, max_tokens = _check_shape(examples, n_numeric, with_text)
-    specs, positives = fit_task_specs(examples, tasks)
+    specs = fit_task_specs(examples, tasks)
     categories = fit_category_specs(examples, categorical)
     rows, files = {}, {}
     for split in SPLITS:
@@ -125,9 +125,20 @@ def write_snapshot(
                 _write_test_users(frame, folder, segments, request)
         rows[split] = examples.sparkSession.read.parquet(path).count()
         files[split] = list_files(path)
+    train = examples.sparkSession.read.parquet(f"{folder}/train")
+    positives = train.where(_is_positive(specs)).count()
     snapshot = Snapshot(folder, rows, specs, categories, max_tokens, positives, files)
     snapshot.save()
     return snapshot
+
+
+def _is_positive(tasks: Sequence[TaskSpec]) -> Column:
+    """Return whether a row's `labels` are positive in one of the binary tasks."""
+    is_positive = F.lit(False)
+    for task, columns in slice_label_columns(tasks):
+        if task.definition.is_binary:
+            is_positive |= F.col("labels")[columns.start] == 1
+    return is_positive
 
 
 def _write_test_users(

@@ -36,14 +36,10 @@ class LabelledTask:
         return label if self.mask is None else F.when(F.expr(self.mask), label)
 
 
-def fit_task_specs(
-    examples: DataFrame, tasks: Sequence[LabelledTask]
-) -> tuple[tuple[TaskSpec, ...], int]:
+def fit_task_specs(examples: DataFrame, tasks: Sequence[LabelledTask]) -> tuple[TaskSpec, ...]:
     """Fit the tasks' classes and scales to the train split.
 
-    Returns their specs, and the number of train rows that are positive in the binary task that has
-    most of them (0 without binary tasks). Raises InputError if a task cannot be learned from the
-    train split.
+    Raises InputError if a task cannot be learned from the train split.
     """
     kinds = {task.name: get_task_kind(task.kind) for task in tasks}
     counts = _count_labels(examples, [t for t in tasks if kinds[t.name].counts_labels])
@@ -54,8 +50,7 @@ def fit_task_specs(
             counts=counts.get(task.name), moments=moments.get(task.name, (None, None))
         )
         specs.append(kinds[task.name].fit(task.name, task.label, statistics))
-    positives = [counts[t.name].get("1", 0) for t in tasks if kinds[t.name].is_binary]
-    return tuple(specs), max(positives, default=0)
+    return tuple(specs)
 
 
 def _compute_moments(
