@@ -15,6 +15,7 @@ PROFILE_CODE = (
     "profile_lib.arrays",
     "profile_lib.features",
     "profile_lib.people.persons",
+    "profile_lib.pipelines.person_data",
     "profile_lib.profiles.build",
     "profile_lib.session_rule",
     "profile_lib.spark.ranked_classes",
