@@ -24,8 +24,10 @@ LINE_LENGTH = 100  # characters of a line of a results file
 CITED_METRICS = ("roc_auc", "pr_auc", "calibration_error", "accuracy")
 COMPARED_METHODS = (
     "model",
+    "network",
     "gradient_boosting",
     "logistic_regression",
+    "numbers_alone",
     "most_seen_category",
     "commonest_class",
 )
