@@ -54,5 +54,6 @@ def run(store: Store, settings: Settings, day: date | None = None) -> None:
 def _select_later_events(events: DataFrame, cutoffs: DataFrame, horizon: timedelta) -> DataFrame:
     """Select the events on the dates that the horizons of cutoffs touch."""
     end = F.col("cutoff_ts") + F.lit(horizon)
-    first, last = cutoffs.agg(F.to_date(F.min("cutoff_ts")), F.to_date(F.max(end))).collect()[0]
-    return events.where(F.col("event_date").between(F.lit(first), F.lit(last)))
+    dates = F.explode(F.sequence(F.to_date("cutoff_ts"), F.to_date(end))).alias("date")
+    rows = cutoffs.select(dates).distinct().collect()  # one row per day
+    return events.where(F.col("event_date").isin(*(row["date"] for row in rows)))
