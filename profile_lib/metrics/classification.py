@@ -125,14 +125,14 @@ def calibration_slope_and_intercept(
     separates the labels.
     """
     from scipy.optimize import brentq, minimize  # takes long, and few processes measure
-    from scipy.special import expit
+    from scipy.special import expit, logit
 
     is_positive = labels == 1
     p = np.clip(probabilities.astype(np.float64), 1e-12, 1 - 1e-12)
     high, low = p[is_positive], p[~is_positive]
     if not len(high) or not len(low) or high.min() >= low.max() or high.max() <= low.min():
         return None
-    logits, sign = np.log(p) - np.log1p(-p), np.where(is_positive, 1.0, -1.0)
+    logits, sign = logit(p), np.where(is_positive, 1.0, -1.0)
 
     def loss_and_gradient(line: Floats) -> tuple[float, Floats]:
         margin = sign * (line[0] * logits + line[1])

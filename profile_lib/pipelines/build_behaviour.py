@@ -23,6 +23,7 @@ from profile_lib.pipelines.user_histories import update_histories
 from profile_lib.spark.session import cached
 from profile_lib.spark.timestamps import from_micros, known_time, midnight
 from profile_lib.tables import BEHAVIOUR, EVENTS, ITEMS, PEOPLE
+from profile_lib.tables.events import PAST_INSTRUCTIONS
 
 
 def run(store: Store, settings: Settings, day: date | None = None) -> None:
@@ -75,9 +76,7 @@ def _explain_no_cutoffs(past: DataFrame, last_cutoff: datetime) -> str:
     if happened is not None and known is not None and happened <= last_cutoff < known:
         return (
             f"{problem}; events happened from {happened:%Y-%m-%d} on, but the first one arrived at "
-            f"{known:%Y-%m-%d %H:%M}. If the files are an export of the past, move the tables "
-            "away, set ingest_ts to the time of the event in the mapping's columns, and ingest "
-            "again"
+            f"{known:%Y-%m-%d %H:%M}. {PAST_INSTRUCTIONS}"
         )
     return (
         f"{problem}, the end of the events less examples.horizon_hours, or examples.last_cutoff; "

@@ -43,6 +43,7 @@ from profile_lib.pipelines.link_people import update_people, write_links
 from profile_lib.pipelines.suppress_list import read_suppress_list
 from profile_lib.spark.frames import union_all
 from profile_lib.tables import DATA_QUALITY, EVENTS, REJECTED_EVENTS
+from profile_lib.tables.events import PAST_INSTRUCTIONS
 
 N_REPORTED_RULES = 3
 LATE_DAYS = 31  # an event that arrives later may be of an export of the past
@@ -83,9 +84,7 @@ def _warn_of_past(name: str, n_late: int, n_read: int) -> None:
     if 2 * n_late > n_read:
         log.warning(
             f"{name}: {n_late:,} of {n_read:,} rows arrived more than {LATE_DAYS} days after they "
-            "happened; examples cannot learn from events before their arrival. If the files are an "
-            "export of the past, move the tables away, set ingest_ts to the time of the event in "
-            "the mapping's columns, and ingest again"
+            f"happened; examples cannot learn from events before their arrival. {PAST_INSTRUCTIONS}"
         )
 
 

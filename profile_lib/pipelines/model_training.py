@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from pyspark.sql import SparkSession
 
 from profile_lib.config.settings import Settings
@@ -15,7 +14,7 @@ from profile_lib.model.tasks import slice_label_columns
 from profile_lib.pipelines.training_launch import run_on_processes, shared_job_arguments
 from profile_lib.pipelines.training_plan import make_plan
 from profile_lib.training.baselines.join import BaselineOptions, JoinedTask, join_task
-from profile_lib.training.baselines.rows import BaselineRows, read_baseline_rows, select_labelled
+from profile_lib.training.baselines.rows import BaselineRows, read_baseline_rows
 from profile_lib.training.data.snapshot import Snapshot
 from profile_lib.training.distributed.rank_job import TrainingResult
 from profile_lib.training.evaluation.predictions import find_broken_tasks
@@ -112,8 +111,8 @@ def _fit_binary_tasks(
     for task, columns in slice_label_columns(snapshot.tasks):
         if not task.definition.is_binary:
             continue
-        parts = (select_labelled(rows[split], columns.start) for split in ("train", "validation"))
-        if any(len(np.unique(part.label)) < 2 for part in parts):
+        labels = [rows[split].labels[:, columns.start] for split in ("train", "validation")]
+        if not all((known == label).any() for known in labels for label in (0, 1)):
             log.warning(
                 f"  {task.name}: train or validation has one label alone; the network is neither "
                 "joined nor compared with baselines"

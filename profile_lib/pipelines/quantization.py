@@ -18,6 +18,7 @@ from profile_lib.model.int8_manifest import INT8_FOLDER, INT8_MANIFEST, Int8Mani
 from profile_lib.model.manifest import WEIGHTS_FILE
 from profile_lib.model.task_kinds import get_task_kind
 from profile_lib.pipelines.model_training import TrainedModel
+from profile_lib.pipelines.save_model import extract_model_metrics
 from profile_lib.pipelines.training_launch import shared_job_arguments
 from profile_lib.pipelines.training_plan import make_plan
 from profile_lib.training.baselines.join import NETWORK
@@ -64,7 +65,9 @@ def build_int8_encoder(
     quantize_encoder(fitted.model, texts, target)
     predictions = _predict_in_int8(spark, settings, folder, snapshot, fitted, target.parent)
     report = evaluate_without_baselines(snapshot.tasks, predictions)
-    ratios = compute_quality_ratios(_select_network(fitted.report), report)
+    network = extract_model_metrics(fitted.report, NETWORK)
+    before = {task: {"model": network.get(task, {})} for task in fitted.report}
+    ratios = compute_quality_ratios(before, report)
     is_good = min(ratios.values(), default=0.0) >= options.min_quality_ratio
     manifest = Int8Manifest(
         weights=hash_file(folder / FITTED_FOLDER / WEIGHTS_FILE),
@@ -100,14 +103,6 @@ def _predict_in_int8(
     loader = job.make_loader("test", SingleProcess(), model.spec.pad_id)
     batch_size = settings.training.numeric_batch_size
     return predict(model, loader, batch_size, SingleProcess(), torch.device("cpu"))
-
-
-def _select_network(report: Report) -> Report:
-    """Return the report with the metrics of the network alone as those of the model."""
-    return {
-        task: {**entry, "model": entry.get(NETWORK, entry.get("model", {}))}
-        for task, entry in report.items()
-    }
 
 
 def compute_quality_ratios(before: Report, after: Report) -> dict[str, float]:

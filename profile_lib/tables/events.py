@@ -28,6 +28,12 @@ EVENT_TYPES = (
 # The order of a user's events. Events of one time without a sequence come before those with one.
 EVENT_ORDER = ("event_ts", "sequence", "event_id")
 
+# Advice if files of the past arrived so late that no moment of their time knows their events.
+PAST_INSTRUCTIONS = (
+    "If the files are an export of the past, move the tables away, set ingest_ts to the time of "
+    "the event in the mapping's columns, and ingest again"
+)
+
 PSEUDONYM: PersonalData = "pseudonym"
 
 # The kinds of pages that show how near a user is to an order, as values of the column `step`.

@@ -1,6 +1,7 @@
 """Fit boosted trees by LightGBM, and convert them to arrays."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def fit_boosting(
 
     data = lightgbm.Dataset(train.numeric, train.label, weight=train.weight, free_raw_data=False)
     held_out = data.create_valid(validation.numeric, validation.label, weight=validation.weight)
-    fitted: list[tuple[float, int, Any]] = []
+    fitted: list[tuple[float, Any]] = []
     for n_leaves in leaves:
         parameters = {
             "objective": "binary",
@@ -51,8 +52,8 @@ def fit_boosting(
         stop = lightgbm.early_stopping(PATIENCE, verbose=False)
         booster = lightgbm.train(parameters, data, n_trees, valid_sets=[held_out], callbacks=[stop])
         loss = booster.best_score["valid_0"]["binary_logloss"]
-        fitted.append((loss, len(fitted), booster))
-    _, _, best = min(fitted)
+        fitted.append((loss, booster))
+    _, best = min(fitted, key=itemgetter(0))
     trees = best.dump_model(num_iteration=best.best_iteration)["tree_info"]
     return to_tree_arrays([tree["tree_structure"] for tree in trees])
 

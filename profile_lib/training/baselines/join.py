@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from profile_lib.model.baselines import MAX_LOGIT, TaskBaselines, join_logits
 from profile_lib.model.spec import BaselineSpec
@@ -130,20 +130,13 @@ def _compute_logits(
     `network` holds the network's predictions of n of the `rows`.
     """
     found = rows.select(network["row_hash"])
-    logits = np.stack([to_logit(network["probability"]), *np.zeros((2, len(found.weight)))])
+    logits = np.stack([logit(network["probability"]), *np.zeros((2, len(found.weight)))])
     for part in np.array_split(
         np.arange(len(found.weight)), len(found.weight) // ROWS_PER_PASS + 1
     ):
         x = torch.from_numpy(found.numeric[part])
         logits[1, part], logits[2, part] = baselines.trees(x).numpy(), baselines.logistic(x).numpy()
     return logits, network["label"], found.weight
-
-
-def to_logit(probability: np.ndarray) -> np.ndarray:
-    """Return the logits of probabilities, MAX_LOGIT at most."""
-    low = 1 / (1 + np.exp(MAX_LOGIT))
-    p = np.clip(probability.astype(np.float64), low, 1 - low)
-    return np.log(p) - np.log1p(-p)
 
 
 def fit_weights(

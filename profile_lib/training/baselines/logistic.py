@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def fit_logistic(
         edges = _find_edges(train.numeric[:, feature], n_intervals, is_code)
         model.edges[feature, : len(edges)] = torch.from_numpy(edges)
     x, x_validation = (_one_hot(model, rows.numeric) for rows in (train, validation))
-    fitted: list[tuple[float, int, LogisticRegression]] = []
+    fitted: list[tuple[float, LogisticRegression]] = []
     for penalty in penalties:
         regression = LogisticRegression(C=1 / penalty, max_iter=MAX_ITERATIONS)
         with warnings.catch_warnings():
@@ -47,8 +48,8 @@ def fit_logistic(
             regression.fit(x, train.label, sample_weight=train.weight)
         probabilities = regression.predict_proba(x_validation)[:, 1]
         loss = log_loss(validation.label, probabilities, validation.weight)
-        fitted.append((loss, len(fitted), regression))
-    _, _, best = min(fitted)
+        fitted.append((loss, regression))
+    _, best = min(fitted, key=itemgetter(0))
     model.weight.copy_(torch.from_numpy(best.coef_.reshape(model.weight.shape)))
     model.bias.copy_(torch.from_numpy(best.intercept_)[0])
     return model

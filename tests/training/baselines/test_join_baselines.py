@@ -4,6 +4,7 @@ import lightgbm
 import numpy as np
 import pytest
 import torch
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -14,7 +15,6 @@ from profile_lib.training.baselines.join import (
     fit_task_baselines,
     fit_weights,
     join_task,
-    to_logit,
 )
 from profile_lib.training.baselines.logistic import fit_logistic
 from profile_lib.training.baselines.rows import BaselineRows, LabelledRows, select_labelled
@@ -49,10 +49,10 @@ def sum_rows(n: int, seed: int) -> LabelledRows:
     """Make rows whose label depends on the sum of a step in one number and a category code."""
     rng = np.random.default_rng(seed)
     numeric = np.stack([rng.normal(size=n), rng.integers(0, 4, n)], axis=1).astype(np.float32)
-    logit = (
+    true_logit = (
         2.0 * (numeric[:, 0] > 0.5) + np.array([-2.0, 0.0, 1.0, -1.0])[numeric[:, 1].astype(int)]
     )
-    label = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(np.float32)
+    label = (rng.random(n) < 1 / (1 + np.exp(-true_logit))).astype(np.float32)
     return LabelledRows(numeric, label, np.ones(n))
 
 
@@ -150,15 +150,15 @@ def test_the_final_score_is_what_the_module_computes_and_leads_each_of_its_parts
         """Predict with noise of its own, in another order than that of the rows."""
         order = rng.permutation(len(rows[split].labels))
         label = rows[split].labels[order, 0]
-        logit = 1.5 * (2 * label - 1) + rng.normal(size=len(label)) * 2
-        probability = 1 / (1 + np.exp(-logit))
+        noisy = 1.5 * (2 * label - 1) + rng.normal(size=len(label)) * 2
+        probability = 1 / (1 + np.exp(-noisy))
         return {"row_hash": rows[split].row_hash[order], "label": label, "probability": probability}
 
     test = network("test")
     joined = join_task("buys", rows, 0, network("validation"), test, 0, OPTIONS, 1)
-    logit = torch.from_numpy(to_logit(test["probability"]))
+    network_logit = torch.from_numpy(logit(test["probability"]))
     numeric = torch.from_numpy(rows["test"].select(test["row_hash"]).numeric)
-    found = joined.baselines(logit, numeric).sigmoid().numpy()
+    found = joined.baselines(network_logit, numeric).sigmoid().numpy()
     np.testing.assert_allclose(found, joined.final, atol=1e-12)
     assert list(joined.classifiers) == [
         "network", "gradient_boosting", "logistic_regression", "numbers_alone"
